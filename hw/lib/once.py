@@ -194,7 +194,7 @@ def _clock_ports(name: str, text: str, component: wiring.Component) -> tuple[str
     if header is None:
         raise LibraryError(f"module {name!r} must contain logic, it is empty")
     members = {port for port, _, _ in flat_ports(component)}
-    clocks = tuple(port for port in re.split(r",\s*", header[1].strip()) if port not in members)
+    clocks = tuple(port for port in re.findall(r"[^\s,]+", header[1]) if port not in members)
     for port in clocks:
         if not re.fullmatch(r"(\w+_)?(clk|rst)", port):
             raise LibraryError(f"module {name!r} has port {port!r}, which is neither a member of "

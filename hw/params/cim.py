@@ -1,0 +1,46 @@
+"""Parameters of the compute-in-memory (CIM) macro."""
+
+from dataclasses import dataclass
+
+from hw.params.check import at_least, power_of_two
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CimParams:
+    """Parameters of ``hw.cim.macro.Macro``; paper scale is 1024 x 128 with 32 active rows.
+
+    Raises
+    ------
+    ValueError
+        If any value is out of the range stated beside it.
+    """
+
+    rows: int
+    """Inputs of the macro; a power of two, a multiple of ``active_rows``."""
+    outputs: int
+    """Outputs (8-bit columns) of the macro; a power of two of at least 4."""
+    active_rows: int
+    """Rows that take part in one cycle; a power of two, at most ``rows``."""
+    k_write_rows_per_cycle: int = 1
+    """Rows that a K append writes per cycle (one byte in each); 1 to ``active_rows``."""
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "outputs", "active_rows", "k_write_rows_per_cycle"):
+            power_of_two(name, getattr(self, name))
+        at_least("outputs", self.outputs, 4)
+        if self.active_rows > self.rows:
+            raise ValueError(f"active_rows must be at most rows ({self.rows}), "
+                             f"not {self.active_rows!r}")
+        if self.k_write_rows_per_cycle > self.active_rows:
+            raise ValueError(f"k_write_rows_per_cycle must be at most active_rows "
+                             f"({self.active_rows}), not {self.k_write_rows_per_cycle!r}")
+
+    @property
+    def groups(self) -> int:
+        """Row groups; one is active at a time."""
+        return self.rows // self.active_rows
+
+    @property
+    def mvm_cycles(self) -> int:
+        """Array cycles of an MVM over every row group: 8 activation bits each."""
+        return 8 * self.groups

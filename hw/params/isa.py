@@ -1,0 +1,165 @@
+"""Stage programs: 128-bit instructions of a core.
+
+A stage program runs once for every token that gets a slot of the stage; its first instruction is
+usually WAIT. Addresses are buffer words relative to the token's slot. An instruction takes effect
+only if ``flags & skip == 0`` and ``flags & need == need`` for the token's flags.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+from hw.params.format import Field, Format
+
+INSTRUCTION_BITS = 128
+
+
+class Op(IntEnum):
+    """Instructions; the unit that runs them in brackets."""
+
+    END = 0
+    """[controller] Frees the slot and credits the stage's senders."""
+    WAIT = 1
+    """[controller] Waits until ``packets`` packets of ``operand`` have arrived."""
+    LOAD = 2
+    """[array] Loads int8 operands into the macros of a mask; locks the loader until MVM."""
+    MVM = 3
+    """[array] Multiplies; done when the sums wait in the drain registers."""
+    APPEND = 4
+    """[array] Writes K as a column and V as a row; poisons the token if no block is free."""
+    SCORE = 5
+    """[array] q . K of every valid token up to the position; frames of ``outputs`` sums."""
+    CONTEXT = 6
+    """[array] e . V of every valid token up to the position; one frame of ``head_dim`` sums."""
+    FREE = 7
+    """[array] Frees every block of the token's sequence in this core."""
+    SFU = 8
+    """[sfu] Streams a vector through the special-function unit."""
+    SEND = 9
+    """[send] Sends a vector to a destination-list entry."""
+
+
+class Fn(IntEnum):
+    """Functions of the SFU (``NUMERICS`` steps in brackets). x is the A operand."""
+
+    MAC = 0
+    """y = sat(rnd((x [+ B32]) * M, S) [+ B16]); every requantisation [4, 8, 9, 10], norm scale [3],
+    context normalisation [7], plain additions and copies."""
+    MAX = 1
+    """y = max(x, B), int32 element by element."""
+    PICK = 2
+    """Words (value, id, ..): takes B's word if its value is larger, or equal with a lower id."""
+    ROPE = 3
+    """Rotates int16 pairs by B = (C, S) pairs, Q1.14 [5]."""
+    SILU = 4
+    """y = sat8(rnd(SL[x] * B8 * M, S)) [9]."""
+    EXP = 5
+    """y = EXP[min(rnd((m - x) * M, S), 255)]; m is lane 0 of C; the sum goes to lane 1 of C [6]."""
+    RSQRT = 6
+    """Scalar: ss = lane 0 of C; writes (Y, shift, 0, ..) to D [3]."""
+    RECIP = 7
+    """Scalar: den = lane 1 of C; writes (R, 16 + n, 0, ..) to D [7]."""
+
+
+class Type(IntEnum):
+    """Element types in the buffer; vectors are packed from the low end of a word."""
+
+    I8 = 0
+    I16 = 1
+    I32 = 2
+
+
+class BMode(IntEnum):
+    """Use of the B operand by MAC."""
+
+    NONE = 0
+    ADD32 = 1
+    """int32, added before the multiplication (partial sums)."""
+    RESIDUAL16 = 2
+    """int16, added after rounding, before saturation."""
+
+
+class MMode(IntEnum):
+    """Multiplier and shift of MAC and the other requantising functions."""
+
+    PARAM = 0
+    """M per element from parameter word ``param ..`` (unsigned 16 bit); S is ``shift``."""
+    FIXED = 1
+    """M is lane 0 of parameter word ``param`` for every element; S is ``shift``."""
+    SCALAR = 2
+    """M and S are lanes 0 and 1 of word C (S unsigned, 0 to 63)."""
+    UNITY = 3
+    """M = 1, S is ``shift``."""
+
+
+class Track(IntEnum):
+    """Scalar gathered over the outputs of an SFU instruction, written to word C at its end."""
+
+    NONE = 0
+    SUMSQ = 1
+    """(sum of y*y, 0, ..)."""
+    MAX = 2
+    """(max of y over valid elements, 0, ..); -2**31 if there is none. Invalid y become -2**31."""
+    ARGMAX = 3
+    """(max, index of its first occurrence + index base, 0, ..); base = b_wrap << 12 | b_addr."""
+
+
+_PREFIX = (Field("op", 4), Field("skip", 4), Field("need", 4))
+
+
+def _format(*fields: Field) -> Format:
+    used = sum(field.bits for field in (*_PREFIX, *fields))
+    return Format((*_PREFIX, *fields, Field("spare", INSTRUCTION_BITS - used)))
+
+
+WAIT = _format(Field("operand", 2), Field("packets", 8))
+LOAD = _format(Field("src", 12), Field("length", 14), Field("offset", 8), Field("macros", 32))
+"""``length`` bytes from word ``src`` go to operand words ``offset ..`` of the macros in the mask."""
+MVM = _format(Field("first_group", 8), Field("step", 6), Field("steps", 7), Field("macros", 32))
+"""Groups count from ``first_group``; drain steps are ``step .. step + steps - 1`` of the table."""
+APPEND = _format(Field("k", 12), Field("v", 12), Field("head", 4))
+"""int8 vectors of head_dim elements at words ``k`` and ``v``."""
+SCORE = _format(Field("src", 12), Field("head", 4))
+"""int8 q of head_dim elements at word ``src``."""
+CONTEXT = _format(Field("src", 12), Field("head", 4))
+"""int8 e of the local tokens at word ``src``; entries past the token count are ignored."""
+SFU = _format(
+    Field("fn", 4), Field("a_array", 1), Field("a_type", 2), Field("a_addr", 12),
+    Field("b_mode", 2), Field("b_addr", 12), Field("b_wrap", 6), Field("c_addr", 12),
+    Field("d_type", 2), Field("d_addr", 12), Field("length", 14), Field("param", 12),
+    Field("shift", 6), Field("m_mode", 2), Field("wide", 1), Field("track", 2),
+    Field("release", 1), Field("tokens", 1))
+"""One vector operation.
+
+``a_array``: A comes from the array's drain stream, as int32. ``b_wrap``: B starts again after this
+many beats of ``lanes`` elements (0: never). ``length`` in elements; with ``tokens`` set it is the
+token's local token count. ``wide``: int8 outputs clip to -128 instead of -127. ``release``: the
+rest of the drain stream is dropped when the instruction ends.
+"""
+SEND = _format(Field("dest", 6), Field("src", 12), Field("flits", 10), Field("dst", 14),
+               Field("acquire", 1))
+"""``flits`` from word ``src`` to flit ``dst`` of the receiving slot; ``acquire`` takes the credits."""
+BARE = _format()
+"""END and FREE."""
+
+FORMATS: Mapping[Op, Format] = {
+    Op.END: BARE, Op.WAIT: WAIT, Op.LOAD: LOAD, Op.MVM: MVM, Op.APPEND: APPEND, Op.SCORE: SCORE,
+    Op.CONTEXT: CONTEXT, Op.FREE: BARE, Op.SFU: SFU, Op.SEND: SEND}
+
+
+def assemble(op: Op, *, skip: int = 0, need: int = 0, **fields: int) -> int:
+    """Instruction word; fields that are not named are 0.
+
+    Raises
+    ------
+    ValueError
+        If a field does not belong to ``op`` or its value does not fit.
+    """
+    fmt = FORMATS[op]
+    values = dict.fromkeys((field.name for field in fmt.fields), 0)
+    return fmt.pack({**values, "op": op, "skip": skip, "need": need, **fields})
+
+
+def disassemble(word: int) -> tuple[Op, dict[str, int]]:
+    """Operation and fields of an instruction word; inverse of ``assemble``."""
+    op = Op(word & 15)
+    return op, FORMATS[op].unpack(word)

@@ -1,0 +1,113 @@
+"""All parameters of one machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hw.params.check import between
+from hw.params.cim import CimParams
+from hw.params.core import CoreParams
+from hw.params.kv import KvParams
+from hw.params.load import ConfigError, load
+from hw.params.noc import NocParams
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+COORDINATE_MAX = 127
+"""Largest coordinate that the 7-bit header fields hold."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeshParams:
+    """Extent of the mesh. Cores have x = 1..width, y = 1..height; edge ports lie just outside."""
+
+    width: int
+    """Cores per row; 1 to 126."""
+    height: int
+    """Rows of cores; 1 to 126."""
+    die_width: int
+    """Cores per row of one die; divides ``width``."""
+    die_height: int
+    """Rows of one die; divides ``height``."""
+    host_y: int = 1
+    """Row whose west edge port (x = 0) is the host's; 1 to ``height``."""
+
+    def __post_init__(self) -> None:
+        between("width", self.width, 1, COORDINATE_MAX - 1)
+        between("height", self.height, 1, COORDINATE_MAX - 1)
+        between("host_y", self.host_y, 1, self.height)
+        for axis in ("width", "height"):
+            whole, die = getattr(self, axis), getattr(self, f"die_{axis}")
+            if die < 1 or whole % die:
+                raise ValueError(f"die_{axis} must divide {axis} ({whole}), not {die!r}")
+
+    @property
+    def cores(self) -> int:
+        """Cores of the whole mesh."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """One machine, from macro to mesh.
+
+    Raises
+    ------
+    ValueError
+        If parts do not fit each other.
+    """
+
+    name: str
+    """Short name, as used on the command line."""
+    cim: CimParams
+    """The CIM macro."""
+    core: CoreParams
+    """The core around the macros."""
+    noc: NocParams
+    """The network."""
+    kv: KvParams
+    """The KV tile manager."""
+    mesh: MeshParams
+    """Extent of the mesh."""
+
+    def __post_init__(self) -> None:
+        if self.core.word_bits % self.noc.flit_bits:
+            raise ValueError(f"core.lanes x 32 ({self.core.word_bits}) must be a multiple of "
+                             f"noc.flit_bits ({self.noc.flit_bits})")
+        if self.core.word_bits % (8 * self.cim.active_rows):
+            raise ValueError(f"core.lanes x 32 ({self.core.word_bits}) must be a multiple of "
+                             f"8 x cim.active_rows ({8 * self.cim.active_rows})")
+        if self.cim.outputs % self.core.lanes:
+            raise ValueError(f"cim.outputs ({self.cim.outputs}) must be a multiple of "
+                             f"core.lanes ({self.core.lanes})")
+
+    @property
+    def flits_per_word(self) -> int:
+        """Flits that fill one buffer word."""
+        return self.core.word_bits // self.noc.flit_bits
+
+    @property
+    def block_tokens(self) -> int:
+        """Tokens of one logical KV block."""
+        return self.cim.outputs
+
+    @property
+    def host(self) -> tuple[int, int]:
+        """Coordinates of the host's edge port."""
+        return (0, self.mesh.host_y)
+
+
+def load_machine(name_or_path: str) -> Machine:
+    """Read a shipped machine by name, or any machine by the path of its TOML file.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such machine, or its file is wrong; the message names file and key.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = CONFIGS / f"{name_or_path}.toml"
+        if not path.is_file():
+            names = sorted(p.stem for p in CONFIGS.glob("*.toml"))
+            raise ConfigError(f"machine must be one of {names} or a path to a .toml file, "
+                              f"not {name_or_path!r}")
+    return load(Machine, path)

@@ -1,0 +1,138 @@
+"""Packets on the mesh: one header flit, then up to eight payload flits.
+
+The first 64 bits of a header are what a router reads; the last 64 depend on the kind. Coordinates
+are 7 bits each: cores have x, y from 1; an edge port lies at 0 or just past the last core.
+"""
+
+from enum import IntEnum, IntFlag
+
+from hw.params.format import Field, Format
+
+
+class Kind(IntEnum):
+    """What a packet carries."""
+
+    DATA = 0
+    """Operand of a token: payload goes to the token's slot in the destination's buffer."""
+    CREDIT = 1
+    """Returns one token credit; no payload."""
+    WRITE = 2
+    """Configuration: payload flits are written to consecutive entries of a unit."""
+    READ = 3
+    """Asks for entries of a unit; no payload; answered by REPLY packets to the sender."""
+    REPLY = 4
+    """Answer to READ: one packet per entry."""
+
+
+class Flag(IntFlag):
+    """Properties of a token, carried by each of its packets."""
+
+    FREE = 1
+    """Control token: frees the sequence's KV blocks, computes nothing."""
+    POISON = 2
+    """A KV core was full: the token runs through without effect."""
+    QUIET = 4
+    """No logits and no argmax wanted (all prompt tokens but the last)."""
+    STREAM = 8
+    """The logits are sent to the host."""
+
+
+ROUTE = (
+    Field("dst_x", 7), Field("dst_y", 7),
+    Field("way_x", 7), Field("way_y", 7),
+    Field("src_x", 7), Field("src_y", 7),
+    Field("kind", 3), Field("vc", 3), Field("length", 4), Field("label", 7), Field("ordered", 1),
+    Field("route_spare", 4),
+)
+"""First 64 bits: ``length`` counts payload flits, ``label`` 0 means unicast."""
+
+DATA_HEADER = Format((*ROUTE, Field("sequence", 16), Field("position", 20), Field("stage", 4),
+                      Field("operand", 2), Field("offset", 14), Field("flags", 4),
+                      Field("spare", 4)))
+"""Header of DATA; ``offset`` is the flit address within the slot where the payload begins."""
+
+CONFIG_HEADER = Format((*ROUTE, Field("unit", 6), Field("address", 24), Field("count", 8),
+                        Field("spare", 26)))
+"""Header of WRITE, READ and REPLY; ``count`` is the number of entries asked for by READ."""
+
+CREDIT_HEADER = Format((*ROUTE, Field("counter", 5), Field("spare", 59)))
+"""Header of CREDIT; ``counter`` names the sender's credit counter."""
+
+HEADER_BITS = 128
+
+
+class Port(IntEnum):
+    """Ports of a router, and bits of a multicast port mask. y grows to the south."""
+
+    NORTH = 0
+    EAST = 1
+    SOUTH = 2
+    WEST = 3
+    LOCAL = 4
+
+
+LABEL_ENTRY = Format((Field("ports", 5),))
+"""Entry of a router's label table: the set of output ports of a multicast packet."""
+
+
+class Unit(IntEnum):
+    """Targets of WRITE and READ inside a core. Macro m's rows are unit ``WEIGHT + m``."""
+
+    CONTROL = 0
+    """Address 0, any data: clears counters and trace."""
+    PROGRAM = 1
+    """Instructions (``hw.params.isa``), one flit each."""
+    STAGE = 2
+    """Stage table (``STAGE_ENTRY``)."""
+    CREDIT_LIST = 3
+    """Whom to credit when a token leaves (``CREDIT_ENTRY``)."""
+    CREDIT = 4
+    """Credit counters: sets the count."""
+    DEST = 5
+    """Destination list (``DEST_ENTRY``)."""
+    PARAM = 6
+    """Words of ``lanes`` x 16 bits; entry takes ceil(lanes * 16 / flit_bits) flits."""
+    SILU = 7
+    """SiLU table: 256 int16, index = u8 as an unsigned byte, one entry per flit."""
+    STEP = 8
+    """Drain steps: leaf mask, 32 bits."""
+    KV = 9
+    """Address 0: ``KV_CONFIG``."""
+    LABEL = 10
+    """Router label table (``LABEL_ENTRY``)."""
+    COUNTER = 11
+    """Read only: event counters (``hw.params.counters``), 48 bits each."""
+    TRACE = 12
+    """Read only: token trace ring (``TRACE_ENTRY``)."""
+    WEIGHT = 16
+    """Rows of macro 0: ``outputs`` int8, output 0 in the low byte; macro m at WEIGHT + m."""
+
+
+STAGE_ENTRY = Format((
+    Field("slot_first", 5), Field("slot_count", 6), Field("base", 12), Field("stride", 12),
+    Field("program", 10), Field("credit_first", 6), Field("credit_count", 6)))
+"""Slots ``slot_first ..``; slot s of the stage lies at word ``base + (s - slot_first) * stride``."""
+
+CREDIT_ENTRY = Format((Field("x", 7), Field("y", 7), Field("counter", 5)))
+"""One sender to be credited."""
+
+DEST_ENTRY = Format((
+    Field("x", 7), Field("y", 7), Field("label", 7), Field("stage", 4), Field("operand", 2),
+    Field("vc", 3), Field("credits", 32)))
+"""One destination, or multicast group; ``credits`` is the mask of counters a token takes from."""
+
+KV_CONFIG = Format((
+    Field("k_macros", 32), Field("v_macros", 32), Field("k_groups", 8), Field("k_blocks", 9),
+    Field("v_slots", 6), Field("head_dim", 10), Field("heads", 5), Field("members_log2", 3),
+    Field("member", 7)))
+"""How KV blocks lie in this core's macros.
+
+``k_groups`` row groups per K block, ``k_blocks`` K blocks per K macro, ``v_slots`` V blocks side by
+side (outputs / head_dim). Block j of a sequence lies in member ``j % 2**members_log2`` of the head.
+"""
+
+TRACE_ENTRY = Format((
+    Field("stage", 4), Field("sequence", 16), Field("position", 20), Field("flags", 4),
+    Field("start", 32), Field("end", 32), Field("spare", 20)))
+"""One token of one stage: the cycle its first instruction after the first WAIT was picked (operands
+complete) and the cycle of its END."""
