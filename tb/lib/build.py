@@ -1,0 +1,279 @@
+"""Builds a design in a simulator and runs cocotb tests on it.
+
+``build`` compiles each distinct design once, in ``build/<simulator>/<top>-<hash>/``; ``run`` runs a
+cocotb module on the result. Every difference between the simulators is in this file.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import Icarus, Verilator
+
+from tb.toolchain import SIMULATORS, Tool, find
+
+__all__ = ["SIMULATORS", "Build", "Results", "SimulationError", "build", "run", "simulate"]
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD_ROOT = ROOT / "build"
+TAIL_LINES = 60
+
+VERILATE = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--noassert",
+            "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000")
+COMPILE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+
+
+class SimulationError(RuntimeError):
+    """A build failed, or a simulation ran and did not pass."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Build:
+    """A design compiled for one simulator."""
+
+    tool: Tool
+    """Simulator it was compiled by."""
+
+    top: str
+    """Name of the top module."""
+
+    directory: Path
+    """Folder of sources, program and logs."""
+
+    waves: bool
+    """Whether it can record waveforms."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """Outcome of one run in which every test passed."""
+
+    tests: int
+    """Number of cocotb tests."""
+
+    directory: Path
+    """Folder in which the run took place: results, waveform, files the tests wrote."""
+
+    log: Path
+    """What simulator and tests printed."""
+
+    waves: Path | None
+    """Waveform, if one was recorded."""
+
+
+def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterable[str] = (),
+          waves: bool = False) -> Build:
+    """Compile a design, unless the same one was compiled before.
+
+    Parameters
+    ----------
+    top : str
+        Name of the top module.
+    sources : Mapping[str, str]
+        SystemVerilog text by module name, as ``Library.sources()`` gives it.
+    sim : str
+        ``icarus`` or ``verilator``.
+    hier_blocks : Iterable[str]
+        Modules which Verilator compiles once for all their instances. Icarus ignores them.
+    waves : bool
+        Compile in the recording of waveforms.
+
+    Raises
+    ------
+    ToolError
+        If the simulator is missing or too old.
+    SimulationError
+        If it refuses the design; the message ends with the end of its log.
+    """
+    if top not in sources:
+        raise ValueError(f"top must be one of {', '.join(sources)}, not {top!r}")
+    tool = find(sim)
+    runner = _PortsOnlyVerilator(tool) if sim == "verilator" else _Icarus(tool)
+    blocks = tuple(sorted(hier_blocks)) if sim == "verilator" else ()
+    if missing := [block for block in blocks if block not in sources]:
+        raise ValueError(f"hier_blocks must be modules of the design, not {missing[0]!r}")
+    options = _options(blocks) if sim == "verilator" else []
+    key = json.dumps([top, list(sources.items()), tool.version, blocks, waves, options,
+                      COMPILE if sim == "verilator" else ()])
+    directory = BUILD_ROOT / sim / f"{top}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    directory.mkdir(parents=True, exist_ok=True)
+    done = directory / "done"
+    with _lock(directory / "lock"):
+        if not done.exists():
+            files = _write_sources(directory, top, sources, blocks, verilator=sim == "verilator")
+            _execute(f"build of {top!r} by {sim}", directory / "build.log", lambda: runner.build(
+                sources=files, hdl_toplevel=top, build_dir=directory, always=True, waves=waves,
+                timescale=("1ns", "1ps"), build_args=options, log_file=directory / "build.log"))
+            done.touch()
+    return Build(tool=tool, top=top, directory=directory, waves=waves)
+
+
+def run(built: Build, *, test_module: str, env: Mapping[str, str] | None = None,
+        seed: int | str | None = None, test_filter: str | None = None) -> Results:
+    """Run the cocotb tests of ``test_module`` on a design.
+
+    Parameters
+    ----------
+    test_module : str
+        Import path of the bench.
+    env : Mapping[str, str]
+        Variables the bench reads.
+    seed : int
+        Seed of cocotb's random numbers; without one the environment's SEED, else 1.
+    test_filter : str
+        Regular expression which the names of the tests to run match; all without one.
+
+    Raises
+    ------
+    SimulationError
+        If a test fails, or none ran; the message ends with the end of the log.
+    """
+    env = dict(env or {})
+    seed = str(os.environ.get("SEED", "1") if seed is None else seed)
+    sim = built.tool.name
+    key = json.dumps([test_module, sorted(env.items()), seed, test_filter])
+    name = f"{test_module.rpartition('.')[2]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    directory = built.directory / "runs" / name
+    directory.mkdir(parents=True, exist_ok=True)
+    log, xml = directory / "run.log", directory / "results.xml"
+    runner = _PortsOnlyVerilator(built.tool) if sim == "verilator" else _Icarus(built.tool)
+    what = f"{test_module} on {built.top!r} under {sim}, seed {seed}"
+    with _lock(directory / "lock"):
+        xml.unlink(missing_ok=True)
+        _execute(what, log, lambda: runner.test(
+            hdl_toplevel=built.top, hdl_toplevel_lang="verilog", build_dir=built.directory,
+            test_module=test_module,
+            test_dir=directory, results_xml=str(xml), seed=seed, extra_env=env, log_file=log,
+            test_filter=test_filter, waves=built.waves, plusargs=runner.plusargs_for(directory)))
+        _execute(what, log, lambda: get_results(xml))
+        total, failed = get_results(xml)
+    if failed or not total:
+        raise SimulationError(f"{what}: {failed} of {total} tests failed\n{_tail(log)}")
+    waves = directory / runner.waves_name(built.top)
+    return Results(tests=total, directory=directory, log=log,
+                   waves=waves if built.waves and waves.exists() else None)
+
+
+def simulate(top: str, sources: Mapping[str, str], *, sim: str, test_module: str,
+             env: Mapping[str, str] | None = None, seed: int | str | None = None,
+             hier_blocks: Iterable[str] = (), waves: bool | None = None,
+             test_filter: str | None = None) -> Results:
+    """Build a design and run ``test_module`` on it; without ``waves`` the environment's WAVES."""
+    if waves is None:
+        waves = os.environ.get("WAVES", "0") not in ("", "0")
+    built = build(top, sources, sim=sim, hier_blocks=hier_blocks, waves=waves)
+    return run(built, test_module=test_module, env=env, seed=seed, test_filter=test_filter)
+
+
+class _Icarus(Icarus):
+    """cocotb's Icarus runner with the environment of a ``Tool``."""
+
+    def __init__(self, tool: Tool):
+        self._tool = tool
+        super().__init__()
+
+    def _set_env_common(self) -> None:
+        super()._set_env_common()
+        self.env.update(self._tool.env)
+
+    def _simulator_in_path(self) -> None:
+        """Leave the search to ``tb.toolchain``."""
+
+    def plusargs_for(self, directory: Path) -> list[str]:
+        return [f"+dumpfile_path={directory / 'waves.fst'}"]
+
+    def waves_name(self, top: str) -> str:
+        return "waves.fst"
+
+
+class _PortsOnlyVerilator(Verilator):
+    """cocotb's Verilator runner with the ports of the top visible instead of every signal.
+
+    The stock runner passes ``--public-flat-rw``, which keeps Verilator from optimising, and leaves
+    g++ at -Os.
+    """
+
+    def __init__(self, tool: Tool):
+        self._tool = tool
+        super().__init__()
+
+    def _set_env_common(self) -> None:
+        super()._set_env_common()
+        self.env.update(self._tool.env)
+
+    def _simulator_in_path_build_only(self) -> None:
+        self.executable = str(self._tool.path)
+
+    def _build_command(self):
+        verilate, make = super()._build_command()
+        verilate = [word for word in verilate if word != "--public-flat-rw"]
+        make = [*make, *COMPILE, *self._tool.make_args]
+        if "--hierarchical" in verilate:
+            makefile = make.index("Vtop.mk")
+            make[makefile:makefile + 1] = ["Vtop_hier.mk", "hier_build"]
+        return [verilate, make]
+
+    def plusargs_for(self, directory: Path) -> list[str]:
+        return []
+
+    def waves_name(self, top: str) -> str:
+        return "dump.vcd"
+
+
+def _options(blocks: tuple[str, ...]) -> list[str]:
+    return [*VERILATE, *(["--hierarchical"] if blocks else [])]
+
+
+def _write_sources(directory: Path, top: str, sources: Mapping[str, str],
+                   blocks: tuple[str, ...], *, verilator: bool) -> list[Path]:
+    files = []
+    for name, text in sources.items():
+        path = directory / f"{name}.sv"
+        path.write_text(text)
+        files.append(path)
+    if verilator:
+        control = directory / "control.vlt"
+        control.write_text(_control_file(top, sources[top], blocks))
+        files.insert(0, control)
+    return files
+
+
+def _control_file(top: str, text: str, blocks: tuple[str, ...]) -> str:
+    """Verilator control file: which ports VPI sees, which modules are compiled by themselves."""
+    header = re.search(rf"\bmodule\s+{top}\s*\((.*?)\);", text, re.DOTALL)
+    if header is None:
+        raise ValueError(f"top must be a module with a list of ports, not {top!r}")
+    ports = [port.split()[-1] for port in header[1].split(",")]
+    return "\n".join(["`verilator_config",
+                      *(f'public_flat_rw -module "{top}" -var "{port}"' for port in ports),
+                      *(f'hier_block -module "{block}"' for block in blocks)]) + "\n"
+
+
+def _execute(what: str, log: Path, action) -> None:
+    """Run a step of a cocotb runner; its ways to fail become a ``SimulationError``."""
+    try:
+        action()
+    except (RuntimeError, SystemExit) as error:
+        raise SimulationError(f"{what} failed: {error}\n{_tail(log)}") from error
+
+
+def _tail(log: Path) -> str:
+    if not log.exists():
+        return "(no log)"
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join([f"--- end of {log.relative_to(ROOT)} ---", *lines[-TAIL_LINES:]])
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold ``path`` against the other workers of a test run."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
