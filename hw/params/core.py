@@ -39,7 +39,7 @@ class CoreParams:
     program_words: int = 128
     """Instructions of all stage programs; a power of two, 16 to 1024."""
     param_words: int = 256
-    """Words of ``lanes`` x 16 bits that hold requantisation multipliers; power of two, up to 4096."""
+    """Words of ``lanes`` x 16 bits that hold requantisation multipliers; a power of two."""
     step_words: int = 32
     """Entries of the drain step table (one leaf mask each); a power of two, up to 64."""
     trace_words: int = 64

@@ -113,7 +113,7 @@ def _format(*fields: Field) -> Format:
 
 WAIT = _format(Field("operand", 2), Field("packets", 8))
 LOAD = _format(Field("src", 12), Field("length", 14), Field("offset", 8), Field("macros", 32))
-"""``length`` bytes from word ``src`` go to operand words ``offset ..`` of the macros in the mask."""
+"""``length`` bytes from word ``src`` go to operand words ``offset ..`` of the masked macros."""
 MVM = _format(Field("first_group", 8), Field("step", 6), Field("steps", 7), Field("macros", 32))
 """Groups count from ``first_group``; drain steps are ``step .. step + steps - 1`` of the table."""
 APPEND = _format(Field("k", 12), Field("v", 12), Field("head", 4))
@@ -137,7 +137,7 @@ rest of the drain stream is dropped when the instruction ends.
 """
 SEND = _format(Field("dest", 6), Field("src", 12), Field("flits", 10), Field("dst", 14),
                Field("acquire", 1))
-"""``flits`` from word ``src`` to flit ``dst`` of the receiving slot; ``acquire`` takes the credits."""
+"""``flits`` from word ``src`` to flit ``dst`` of the receiving slot; ``acquire`` takes credits."""
 BARE = _format()
 """END and FREE."""
 

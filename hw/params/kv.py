@@ -18,7 +18,7 @@ class KvParams:
     """
 
     sequences: int
-    """Sequence ids that a core's page table can hold; ids are 0 to ``sequences - 1``; power of two."""
+    """Sequence ids that a page table can hold, from 0; a power of two."""
     heads: int
     """KV heads that one core can hold; a power of two, 1 to 16."""
     blocks: int

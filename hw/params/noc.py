@@ -21,7 +21,7 @@ class NocParams:
     flit_bits: int = 128
     """Payload width of a flit in bits; a multiple of 128, so that a header is one flit."""
     vcs: int = 2
-    """Virtual channels: 0 carries data, the last carries credits, configuration and replies; 2 to 8."""
+    """Virtual channels: 0 data, the last credits, configuration and replies; 2 to 8."""
     vc_depth: int = 10
     """Flits of one virtual-channel buffer; at least 9, so that it holds a whole packet."""
     labels: int = 32

@@ -111,7 +111,7 @@ class Unit(IntEnum):
 STAGE_ENTRY = Format((
     Field("slot_first", 5), Field("slot_count", 6), Field("base", 12), Field("stride", 12),
     Field("program", 10), Field("credit_first", 6), Field("credit_count", 6)))
-"""Slots ``slot_first ..``; slot s of the stage lies at word ``base + (s - slot_first) * stride``."""
+"""Slots ``slot_first ..``; slot s lies at word ``base + (s - slot_first) * stride``."""
 
 CREDIT_ENTRY = Format((Field("x", 7), Field("y", 7), Field("counter", 5)))
 """One sender to be credited."""
