@@ -1,0 +1,1 @@
+"""Readers of checkpoints and tokenizers, and the float reference decoder."""

@@ -1,0 +1,1 @@
+"""From a float checkpoint to the integer model of the machine, and what that costs."""

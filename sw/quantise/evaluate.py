@@ -1,0 +1,92 @@
+"""What quantising costs: perplexity, KL divergence and agreement against the float model."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sw.golden.decoder import IntegerDecoder
+from sw.golden.numerics import LOGIT_FRACTION_BITS
+from sw.models.checkpoint import Checkpoint
+from sw.models.float_llama import FloatLlama
+from sw.quantise.model import QuantModel, QuantModelError
+
+__all__ = ["Evaluation", "evaluate", "sample_evaluation"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """Integer model against float model, teacher-forced on the same tokens."""
+
+    tokens: int
+    """Predictions compared."""
+    float_perplexity: float
+    """Of the float model."""
+    integer_perplexity: float
+    """Of the integer model."""
+    perplexity_change_percent: float
+    """Integer over float, minus one."""
+    standard_error_percent: float
+    """Of the change, from the paired differences of single tokens."""
+    kl_nats: float
+    """Mean KL divergence of the integer from the float distribution."""
+    top1_agreement_percent: float
+    """Positions where both models' likeliest token is the same."""
+
+
+def sample_evaluation(checkpoint: Checkpoint, tokens: int, seed: int) -> npt.NDArray[np.int64]:
+    """Token table (sequences, n) from the float model with at least ``tokens`` predictions."""
+    if tokens < 1 or checkpoint.shape.seq_len < 2:
+        raise QuantModelError(f"tokens must be at least 1 and seq_len at least 2, "
+                              f"not {tokens} and {checkpoint.shape.seq_len}")
+    length = min(checkpoint.shape.seq_len, 512, tokens + 1)
+    batch = math.ceil(tokens / (length - 1))
+    return FloatLlama(checkpoint, batch=batch).sample(length, (seed, 1))
+
+
+def evaluate(checkpoint: Checkpoint, model: QuantModel, tokens: npt.NDArray[np.integer[Any]],
+             progress: Progress | None = None) -> Evaluation:
+    """Compare both models on every token of a table (sequences, n) after its first."""
+    tokens = np.atleast_2d(np.asarray(tokens))
+    if tokens.shape[1] < 2:
+        raise QuantModelError(f"tokens must be at least 2 in a sequence, not {tokens.shape[1]}")
+    reference = FloatLlama(checkpoint)
+    decoder = IntegerDecoder(model)
+    differences, losses, divergences, agreements = [], [], [], []
+    for n, sequence in enumerate(tokens):
+        reference.reset()
+        ours = decoder.prefill(n, sequence[:-1].tolist()) / 2.0**LOGIT_FRACTION_BITS
+        decoder.free(n)
+        theirs = reference.forward(sequence[None, :-1])[0]
+        log_p, log_q = _log_softmax(theirs), _log_softmax(ours)
+        target = (np.arange(len(sequence) - 1), sequence[1:])
+        losses.append(-log_p[target])
+        differences.append(log_p[target] - log_q[target])
+        divergences.append((np.exp(log_p) * (log_p - log_q)).sum(axis=-1))
+        agreements.append(theirs.argmax(axis=-1) == ours.argmax(axis=-1))
+        if progress is not None:
+            progress(n + 1, len(tokens))
+    difference, loss = np.concatenate(differences), np.concatenate(losses)
+    ratio = math.exp(difference.mean())
+    spread = float(difference.std(ddof=1)) if difference.size > 1 else math.inf
+    return Evaluation(
+        tokens=difference.size,
+        float_perplexity=math.exp(loss.mean()),
+        integer_perplexity=math.exp(loss.mean()) * ratio,
+        perplexity_change_percent=100 * (ratio - 1),
+        standard_error_percent=100 * ratio * spread / math.sqrt(difference.size),
+        kl_nats=float(np.concatenate(divergences).mean()),
+        top1_agreement_percent=100 * float(np.concatenate(agreements).mean()),
+    )
+
+
+def _log_softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    logs: npt.NDArray[np.float64] = shifted - np.log(
+        np.exp(shifted).sum(axis=-1, keepdims=True))
+    return logs
