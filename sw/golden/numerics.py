@@ -103,15 +103,19 @@ def sat16(a: npt.ArrayLike) -> Ints:
 def mvm(x: npt.ArrayLike, weights: npt.ArrayLike) -> Ints:
     """Partial sums of int8 inputs (..., k) and int8 weights (outputs, k): (..., outputs).
 
-    Exact: the products are added as float32 in runs too short to round, then as int64.
+    Exact: the products are added as float32 in runs too short to round, then as int64. Weights
+    that are used often may be int8 values kept as float32.
     """
-    x, weights = np.asarray(x), np.asarray(weights)
-    acc = np.zeros((*x.shape[:-1], weights.shape[0]), np.int64)
-    for start in range(0, x.shape[-1], _EXACT_TERMS):
-        run = slice(start, start + _EXACT_TERMS)
-        part = x[..., run].astype(np.float32) @ weights[:, run].T.astype(np.float32)
-        acc += part.astype(np.int64)
-    return acc
+    x, weights = _signed("x", x, 8), np.asarray(weights)
+    if weights.dtype != np.float32:
+        weights = _signed("weights", weights, 8)
+    rows = x.reshape(-1, x.shape[-1]).astype(np.float32)
+    columns = weights.astype(np.float32, copy=False).T
+    acc = np.zeros((rows.shape[0], columns.shape[1]), np.int64)
+    for start in range(0, columns.shape[0], _EXACT_TERMS):
+        stop = start + _EXACT_TERMS
+        acc += (rows[:, start:stop] @ columns[start:stop]).astype(np.int64)
+    return acc.reshape(*x.shape[:-1], columns.shape[1])
 
 
 def requant(acc: npt.ArrayLike, m: npt.ArrayLike, s: int) -> Ints:
@@ -187,20 +191,22 @@ def normalise(acc: npt.ArrayLike, den: npt.ArrayLike) -> Ints:
     """Step 7: int8 context (..., head_dim) from ``sum e * v8`` and ``den = sum e`` (...)."""
     acc = _signed("acc", acc, ACC_BITS)
     den = _ints("den", den, 1, 2 ** (ACC_BITS - 1) - 1)
-    # frexp is exact here: den < 2**31 is a float64.
-    n = np.frexp(den.astype(np.float64))[1].astype(np.int64) - 1
+    n = np.zeros_like(den)
+    while (wide := np.right_shift(den, n) > 1).any():
+        n = n + wide
     index = np.right_shift(den << 8, n) & 255
     return sat8(rnd(acc * RECIP[index][..., None], (16 + n)[..., None]))
 
 
 def silu_value(u8: npt.ArrayLike, table: npt.ArrayLike) -> Ints:
     """Step 9: table value of u8; the index is u8 in two's complement, ``u8 & 255``."""
-    return np.asarray(table).astype(np.int64)[_signed("u8", u8, 8) & 255]
+    values: Ints = _signed("table", table, 16)[_signed("u8", u8, 8) & 255]
+    return values
 
 
 def silu_mul(u8: npt.ArrayLike, t8: npt.ArrayLike, table: npt.ArrayLike, mf: int, sf: int) -> Ints:
     """Step 9: int8 product of SiLU(gate) and up, ``sat8(rnd(SL[u8] * t8 * Mf, Sf))``."""
-    gate = silu_value(u8, _signed("table", table, 16))
+    gate = silu_value(u8, table)
     return sat8(rnd(gate * _signed("t8", t8, 8) * _ints("mf", mf, 0, 65535), sf))
 
 

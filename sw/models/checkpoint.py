@@ -179,6 +179,6 @@ class Checkpoint:
     @property
     def parameter_count(self) -> int:
         """Weights, a tied head counted once."""
-        count: int = sum(getattr(layer, f.name).size for layer in self.layers for f in fields(layer))
-        count += self.embedding.size + self.final_norm.size
+        count: int = self.embedding.size + self.final_norm.size
+        count += sum(getattr(layer, f.name).size for layer in self.layers for f in fields(layer))
         return count + (0 if self.tied else self.head.size)

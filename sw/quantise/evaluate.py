@@ -44,9 +44,8 @@ def sample_evaluation(checkpoint: Checkpoint, tokens: int, seed: int) -> npt.NDA
     if tokens < 1 or checkpoint.shape.seq_len < 2:
         raise QuantModelError(f"tokens must be at least 1 and seq_len at least 2, "
                               f"not {tokens} and {checkpoint.shape.seq_len}")
-    length = min(checkpoint.shape.seq_len, 512, tokens + 1)
-    batch = math.ceil(tokens / (length - 1))
-    return FloatLlama(checkpoint, batch=batch).sample(length, (seed, 1))
+    batch = math.ceil(tokens / (min(checkpoint.shape.seq_len, 512) - 1))
+    return FloatLlama(checkpoint, batch=batch).sample(math.ceil(tokens / batch) + 1, (seed, 1))
 
 
 def evaluate(checkpoint: Checkpoint, model: QuantModel, tokens: npt.NDArray[np.integer[Any]],

@@ -23,9 +23,11 @@ from sw.golden.numerics import (
 )
 from sw.models.checkpoint import Checkpoint, Layer, Shape
 from sw.models.float_llama import FloatLlama
+from sw.models.tokenizer import BOS_ID, Tokenizer
 from sw.quantise.model import Norm, QuantLayer, QuantModel, QuantModelError, Requant
 
-__all__ = ["Calibration", "calibrate", "quantise", "sample_calibration", "split_tokens"]
+__all__ = ["Calibration", "calibrate", "quantise", "sample_calibration", "split_tokens",
+           "text_calibration"]
 
 Float64 = npt.NDArray[np.float64]
 Tokens = npt.NDArray[np.integer[Any]]
@@ -86,6 +88,21 @@ def sample_calibration(checkpoint: Checkpoint, seed: int = 0,
     length = min(checkpoint.shape.seq_len, 512)
     batch = max(1, math.ceil(tokens / length))
     return FloatLlama(checkpoint, batch=batch).sample(length, (seed, 0))
+
+
+def text_calibration(tokenizer: Tokenizer, text: str, seq_len: int,
+                     tokens: int = CALIBRATION_TOKENS) -> Tokens:
+    """The first tokens (n,) of a text; every sequence that they are cut into starts with BOS."""
+    if not text.strip():
+        raise QuantModelError("calibration text must not be empty")
+    # A token is at most as long as the longest piece: no more text than needed is encoded.
+    longest = max(map(len, tokenizer.pieces))
+    found = tokenizer.encode(text[:tokens * longest], bos=False)[:tokens]
+    run = seq_len - 1
+    if run < 1:
+        raise QuantModelError(f"seq_len must be at least 2 for a calibration text, not {seq_len}")
+    return np.concatenate([np.array([BOS_ID, *found[start:start + run]])
+                           for start in range(0, len(found), run)])
 
 
 def calibrate(checkpoint: Checkpoint, tokens: Tokens,

@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+__all__ = ["json_option", "model_options", "progress_bar", "write_json"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def model_options(command: Command) -> Command:
+    """``--checkpoint`` and ``--tokenizer``: paths for ``sw.models.source.open_model``."""
+    command = click.option(
+        "--tokenizer", type=click.Path(path_type=Path), metavar="FILE",
+        help="Tokenizer in llama2.c's .bin format.")(command)
+    return click.option(
+        "--checkpoint", type=click.Path(path_type=Path), required=True, metavar="PATH",
+        help="llama2.c .bin, .safetensors file or Hugging Face folder.")(command)
+
+
+def json_option(command: Command) -> Command:
+    """``--json FILE``: the results for another program."""
+    return click.option(
+        "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+        help="Write the results as JSON.")(command)
+
+
+def write_json(path: Path | None, results: dict[str, Any]) -> None:
+    """Write results if a path was given."""
+    if path is not None:
+        path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr; the value is a callback (done, total). Nothing shows when piped."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True,
+                  disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
