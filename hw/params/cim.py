@@ -4,6 +4,17 @@ from dataclasses import dataclass
 
 from hw.params.check import at_least, power_of_two
 
+ACTIVATION_BITS = 8
+"""Width of an operand, and cycles that an active row group takes."""
+TREE_LEVELS_PER_REGISTER = 2
+"""Levels of adders between two registers of ``hw.cim.tree.AdderTree``."""
+
+
+def tree_latency_cycles(macros: int) -> int:
+    """Cycles from a beat's entry to its appearance at the output of the adder tree."""
+    levels = (macros - 1).bit_length()
+    return max(1, -(-levels // TREE_LEVELS_PER_REGISTER))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CimParams:
@@ -43,4 +54,17 @@ class CimParams:
     @property
     def mvm_cycles(self) -> int:
         """Array cycles of an MVM over every row group: 8 activation bits each."""
-        return 8 * self.groups
+        return self.command_cycles(self.groups)
+
+    @property
+    def fill_cycles(self) -> int:
+        """Cycles of a macro command past ``command_cycles``, up to the first with ``full`` high.
+
+        The stages: memory read, adder tree, bit-serial sum, accumulator; overlapped by the next
+        command.
+        """
+        return 4
+
+    def command_cycles(self, groups: int) -> int:
+        """Array cycles of a macro command with ``groups`` valid operand groups."""
+        return ACTIVATION_BITS * groups or 1
