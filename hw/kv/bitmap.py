@@ -1,0 +1,112 @@
+"""Bitmap of the blocks in use of one kind (K or V), with a round-robin search over macros."""
+
+from amaranth import Module, Mux, Signal, unsigned
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+__all__ = ["BlockBitmap", "index_bits"]
+
+
+def index_bits(count: int) -> int:
+    """Width of an index below ``count``; at least 1."""
+    return max(1, ceil_log2(count))
+
+
+def _lowest(m: Module, word, width: int) -> Signal:
+    """Index of the lowest set bit of ``word``; 0 if there is none."""
+    index = Signal(index_bits(width))
+    for bit in reversed(range(width)):
+        with m.If(word[bit]):
+            m.d.comb += index.eq(bit)
+    return index
+
+
+class BlockBitmap(wiring.Component):
+    """One word per macro: ``blocks`` blocks in each of ``slots`` column slots.
+
+    ``find`` picks the next macro after ``after`` that has room in ``slot`` and its lowest free
+    block, known a cycle later as ``macro``, ``block``. ``select`` points at a block in use instead.
+    ``set`` or ``clear`` in the cycle after, or later, marks it.
+
+    Parameters
+    ----------
+    macros, blocks, slots : int
+        Size.
+
+    Members
+    -------
+    allowed : In
+        Macros that may be picked.
+    limit : In
+        Blocks that exist in a column slot of a macro.
+    after, slot : In
+        Where the search starts, and in which column slot.
+    room : Out
+        Whether ``find`` would succeed.
+    find, select : In
+        Look for a free block; point at block ``at`` of macro ``at_macro``.
+    at_macro, at, at_slot : In
+        Block for ``select``.
+    macro, block : Out
+        Block that was found, or selected.
+    set, clear : In
+        Mark that block as used or free.
+    wipe, wipe_macro : In
+        Free every block of one macro.
+    """
+
+    def __init__(self, *, macros: int, blocks: int, slots: int):
+        self.macros, self.blocks, self.slots = macros, blocks, slots
+        macro, block, slot = (index_bits(count) for count in (macros, blocks, slots))
+        super().__init__({
+            "allowed": In(macros), "limit": In(range(blocks + 1)),
+            "after": In(macro), "slot": In(slot), "room": Out(1),
+            "find": In(1), "select": In(1), "at_macro": In(macro), "at": In(block),
+            "at_slot": In(slot),
+            "macro": Out(macro), "block": Out(block), "set": In(1), "clear": In(1),
+            "wipe": In(1), "wipe_macro": In(macro),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.words = words = memory.Memory(
+            shape=unsigned(self.blocks * self.slots), depth=self.macros, init=[])
+        read, write = words.read_port(), words.write_port()
+        # A bit per macro and slot, so that the search over macros reads no word.
+        room = Signal(data.ArrayLayout(self.macros, self.slots))
+        slot, found, at = Signal.like(self.slot), Signal(), Signal.like(self.at)
+
+        candidates, above = Signal(self.macros), Signal(self.macros)
+        m.d.comb += [
+            candidates.eq(room[self.slot] & self.allowed),
+            above.eq(candidates & ~((2 << self.after) - 1)[:self.macros]),
+            self.room.eq(candidates.any()),
+        ]
+        pick = _lowest(m, Mux(above.any(), above, candidates), self.macros)
+        m.d.comb += [read.en.eq(self.find | self.select),
+                     read.addr.eq(Mux(self.find, pick, self.at_macro))]
+        with m.If(read.en):
+            m.d.sync += [self.macro.eq(read.addr), found.eq(self.find), at.eq(self.at),
+                         slot.eq(Mux(self.find, self.slot, self.at_slot))]
+
+        exists = Signal(self.blocks)
+        field, bit, after = Signal(self.blocks), Signal(self.blocks), Signal(self.blocks)
+        m.d.comb += [exists.eq((1 << self.limit) - 1),
+                     field.eq(read.data.word_select(slot, self.blocks))]
+        lowest = _lowest(m, ~field & exists, self.blocks)
+        m.d.comb += [self.block.eq(Mux(found, lowest, at)), bit.eq(1 << self.block)]
+        with m.If(self.set | self.clear):
+            m.d.comb += [
+                after.eq(Mux(self.set, field | bit, field & ~bit)),
+                write.en.eq(1), write.addr.eq(self.macro), write.data.eq(read.data),
+                write.data.word_select(slot, self.blocks).eq(after),
+            ]
+            m.d.sync += room[slot].bit_select(self.macro, 1).eq((~after & exists).any())
+        with m.If(self.wipe):
+            m.d.comb += [write.en.eq(1), write.addr.eq(self.wipe_macro), write.data.eq(0)]
+            m.d.sync += [room[n].bit_select(self.wipe_macro, 1).eq(exists.any())
+                         for n in range(self.slots)]
+
+        return m

@@ -1,0 +1,230 @@
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from hw.kv.manager import KvManager, KvOp
+from hw.params.machine import load_machine
+from hw.params.packet import KV_CONFIG, Unit
+from sw.golden.kv.manager import KvGolden, KvReply, KvSettings, Place
+
+TINY = load_machine("tiny")
+# Two K macros of 4 blocks (head_dim 8: 1 group; cut to 4), two V macros of 4 row blocks, 2 slots.
+SETTINGS = KvSettings(k_macros=0b0101, v_macros=0b1010, k_groups=1, k_blocks=4, v_slots=2,
+                      head_dim=8, heads=2)
+
+
+class Bench:
+    """Commands one at a time, each reply compared with the golden model's."""
+
+    def __init__(self, settings=SETTINGS, *, rng=None):
+        self.dut, self.golden = KvManager(TINY), KvGolden(TINY, settings)
+        self.settings, self.rng = settings, rng
+
+    def run(self, story):
+        async def testbench(ctx):
+            await self.configure(ctx)
+            await story(self, ctx)
+
+        sim = Simulator(self.dut)
+        sim.add_clock(1e-9)
+        sim.add_testbench(testbench)
+        sim.run()
+
+    async def configure(self, ctx):
+        config = self.dut.config
+        ctx.set(config.unit, Unit.KV)
+        ctx.set(config.data, KV_CONFIG.pack(self.settings.fields()))
+        ctx.set(config.valid, 1)
+        await ctx.tick()
+        ctx.set(config.valid, 0)
+
+    async def send(self, ctx, op, sequence, head=0, block=0, token=0):
+        cmd = self.dut.cmd
+        ctx.set(cmd.payload, {"op": op, "sequence": sequence, "head": head, "block": block,
+                              "token": token})
+        ctx.set(cmd.valid, 1)
+        await ctx.tick().until(cmd.ready)
+        ctx.set(cmd.valid, 0)
+
+    async def receive(self, ctx, *, valid=True):
+        """The next reply, and how many cycles it took since the call."""
+        rsp, cycles = self.dut.rsp, 1
+        while True:
+            ready = self.rng is None or self.rng.random() < 0.5
+            ctx.set(rsp.ready, ready)
+            *_, came, p = await ctx.tick().sample(rsp.valid, rsp.payload)
+            if came and ready:
+                break
+            cycles += 1
+        ctx.set(rsp.ready, 0)
+        if not p.ok:
+            return KvReply(ok=False, full=bool(p.full)), cycles
+        k, v = Place(p.k.macro, p.k.block), Place(p.v.macro, p.v.block, p.v.slot)
+        return KvReply(True, bool(p.full), k, v, p.valid if valid else 0), cycles
+
+    async def append(self, ctx, sequence, head, block, token):
+        await self.send(ctx, KvOp.APPEND, sequence, head, block, token)
+        got, cycles = await self.receive(ctx, valid=False)
+        want = self.golden.append(sequence, head, block, token)
+        assert got == KvReply(want.ok, want.full, want.k, want.v), (sequence, head, block, token)
+        self.golden.check()
+        assert ctx.get(self.dut.used) == self.golden.used
+        return want, cycles
+
+    async def lookup(self, ctx, sequence, head, block):
+        await self.send(ctx, KvOp.LOOKUP, sequence, head, block)
+        got, cycles = await self.receive(ctx)
+        assert got == self.golden.lookup(sequence, head, block)
+        return got, cycles
+
+    async def free(self, ctx, sequence):
+        await self.send(ctx, KvOp.FREE, sequence)
+        got, _ = await self.receive(ctx)
+        assert got.ok == self.golden.free(sequence).ok
+        assert ctx.get(self.dut.used) == self.golden.used
+
+
+def test_first_blocks_of_sequences_rotate_over_macros_and_slots():
+    async def story(bench, ctx):
+        places = [(await bench.append(ctx, sequence, 0, 0, 0))[0] for sequence in range(4)]
+        assert [p.k.macro for p in places] == [0, 2, 0, 2]
+        assert [(p.v.macro, p.v.slot) for p in places] == [(1, 0), (3, 1), (1, 0), (3, 1)]
+
+    Bench().run(story)
+
+
+def test_blocks_of_a_sequence_go_round_robin():
+    async def story(bench, ctx):
+        places = [(await bench.append(ctx, 1, 1, block, 3))[0] for block in range(4)]
+        assert [p.k.macro for p in places] == [0, 2, 0, 2]
+        assert {p.v.slot for p in places} == {0}
+
+    Bench().run(story)
+
+
+def test_append_is_idempotent_and_collects_tokens():
+    async def story(bench, ctx):
+        for token in (2, 2, 15, 0):
+            await bench.append(ctx, 0, 0, 0, token)
+        got, _ = await bench.lookup(ctx, 0, 0, 0)
+        assert got.valid == 1 << 2 | 1 << 15 | 1
+
+    Bench().run(story)
+
+
+def test_full_changes_nothing_and_a_freed_sequence_makes_room():
+    async def story(bench, ctx):
+        keys = [(sequence, head, block)
+                for sequence in range(4) for head in range(2) for block in range(4)]
+        replies = [(await bench.append(ctx, *key, 1))[0] for key in keys]
+        assert sum(reply.ok for reply in replies) == 8  # K: 2 macros of 4 blocks
+        assert all(reply.full for reply in replies if not reply.ok)
+        for key in keys:
+            await bench.lookup(ctx, *key)
+        await bench.free(ctx, 0)
+        assert (await bench.append(ctx, 3, 1, 2, 5))[0].ok
+        assert (await bench.lookup(ctx, 0, 0, 0))[0] == KvReply(ok=False)
+
+    Bench().run(story)
+
+
+def test_full_slot_of_a_sequence_refuses_though_the_other_has_room():
+    settings = KvSettings(k_macros=0b0101, v_macros=0b1000, k_groups=1, k_blocks=8, v_slots=2,
+                          head_dim=8, heads=2)
+
+    async def story(bench, ctx):
+        for sequence in (0, 2):  # both start with slot 0, which holds 4 row blocks
+            for block in range(2):
+                assert (await bench.append(ctx, sequence, 0, block, 0))[0].ok
+        assert (await bench.append(ctx, 0, 0, 2, 0))[0].full
+        assert (await bench.append(ctx, 0, 1, 0, 0))[0].v.slot == 1
+        assert (await bench.append(ctx, 1, 1, 0, 0))[0].v.slot == 1  # 0 is full
+
+    Bench(settings).run(story)
+
+
+@pytest.mark.parametrize(("sequence", "head", "block"), [
+    (4, 0, 0), (0, 2, 0), (0, 0, 4), (65535, 0, 0), (0, 15, 0), (0, 0, 1 << 19)])
+def test_what_no_table_holds_is_refused(sequence, head, block):
+    async def story(bench, ctx):
+        assert (await bench.append(ctx, sequence, head, block, 0))[0] == KvReply(ok=False)
+        await bench.lookup(ctx, sequence, head, block)
+        await bench.free(ctx, sequence)
+
+    Bench().run(story)
+
+
+def test_cycles_are_those_promised():
+    async def story(bench, ctx):
+        manager = bench.dut
+        _, first = await bench.append(ctx, 0, 0, 0, 0)
+        _, again = await bench.append(ctx, 0, 0, 0, 1)
+        _, second = await bench.append(ctx, 0, 0, 1, 0)
+        _, look = await bench.lookup(ctx, 0, 0, 1)
+        assert again == KvManager.APPEND_CYCLES
+        assert second == KvManager.APPEND_CYCLES + 2
+        assert first == KvManager.APPEND_CYCLES + 2 + manager.slot_cycles
+        assert look == KvManager.LOOKUP_CYCLES
+
+    Bench().run(story)
+
+
+def test_lookups_stream_one_per_cycle():
+    async def story(bench, ctx):
+        for block in range(4):
+            await bench.append(ctx, 2, 1, block, block)
+        dut, replies = bench.dut, []
+        ctx.set(dut.rsp.ready, 1)
+        for cycle in range(6):
+            ctx.set(dut.cmd.valid, cycle < 4)
+            ctx.set(dut.cmd.payload, {"op": KvOp.LOOKUP, "sequence": 2, "head": 1,
+                                      "block": min(cycle, 3), "token": 0})
+            *_, ready, came, p = await ctx.tick().sample(dut.cmd.ready, dut.rsp.valid,
+                                                         dut.rsp.payload)
+            assert ready or cycle >= 4
+            if came:
+                replies.append(p.valid)
+        assert replies == [1, 2, 4, 8]
+
+    Bench().run(story)
+
+
+def test_settings_written_again_forget_everything():
+    async def story(bench, ctx):
+        for sequence in range(4):
+            await bench.append(ctx, sequence, 0, 0, 0)
+        await bench.configure(ctx)
+        bench.golden = KvGolden(TINY, SETTINGS)
+        for sequence in range(4):
+            await bench.lookup(ctx, sequence, 0, 0)
+        for sequence in range(4):
+            await bench.append(ctx, sequence, 0, 0, 0)
+
+    Bench().run(story)
+
+
+@pytest.mark.parametrize("v_slots", [1, 3, 4])
+def test_random_commands_follow_the_golden_model(v_slots):
+    rng = random.Random(v_slots)
+    settings = KvSettings(k_macros=0b0011, v_macros=0b1100, k_groups=1, k_blocks=5,
+                          v_slots=v_slots, head_dim=16 // v_slots, heads=2)
+
+    async def story(bench, ctx):
+        for _ in range(250):
+            key = rng.randrange(5), rng.randrange(2), rng.randrange(4)
+            kind = rng.random()
+            if kind < 0.6:
+                await bench.append(ctx, *key, rng.randrange(16))
+            elif kind < 0.9:
+                await bench.lookup(ctx, *key)
+            else:
+                await bench.free(ctx, key[0])
+        # Nothing leaked: after freeing all, exactly the capacity can be allocated again.
+        for sequence in range(4):
+            await bench.free(ctx, sequence)
+        assert bench.golden.used == 0
+        replies = [(await bench.append(ctx, n // 8, n // 4 % 2, n % 4, 0))[0] for n in range(32)]
+        assert sum(reply.ok for reply in replies) == 10 if v_slots > 1 else 8
+
+    Bench(settings, rng=rng).run(story)
