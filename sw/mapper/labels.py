@@ -1,0 +1,57 @@
+"""Multicast labels: one number for each tree, shared by trees that do not meet."""
+
+from collections.abc import Sequence
+
+from hw.params.machine import Machine
+from hw.params.packet import Port
+from sw.mapper.core import MapperError
+from sw.mapper.program import Coordinate
+
+__all__ = ["LabelAllocator", "tree"]
+
+
+def tree(source: Coordinate, targets: Sequence[Coordinate]) -> dict[Coordinate, int]:
+    """Port mask of every router on the XY tree from ``source`` to ``targets``."""
+    masks: dict[Coordinate, int] = {}
+    for target in targets:
+        x, y = source
+        while (x, y) != target:
+            if x != target[0]:
+                port, step = (Port.EAST, (1, 0)) if x < target[0] else (Port.WEST, (-1, 0))
+            else:
+                port, step = (Port.SOUTH, (0, 1)) if y < target[1] else (Port.NORTH, (0, -1))
+            masks[x, y] = masks.get((x, y), 0) | 1 << port
+            x, y = x + step[0], y + step[1]
+        masks[target] = masks.get(target, 0) | 1 << Port.LOCAL
+    return masks
+
+
+class LabelAllocator:
+    """Gives every multicast group the lowest label that is free in all routers of its tree."""
+
+    def __init__(self, machine: Machine):
+        self.machine = machine
+        self.tables: dict[Coordinate, dict[int, int]] = {}
+        self._groups: dict[tuple[Coordinate, tuple[Coordinate, ...]], int] = {}
+
+    def label(self, source: Coordinate, targets: Sequence[Coordinate]) -> int:
+        """Label of the group, new or known.
+
+        Raises
+        ------
+        MapperError
+            If the routers' tables are full.
+        """
+        key = (source, tuple(sorted(targets)))
+        if key not in self._groups:
+            masks = tree(source, targets)
+            for label in range(1, self.machine.noc.labels):
+                if not any(label in self.tables.get(core, {}) for core in masks):
+                    break
+            else:
+                raise MapperError(f"multicast from core {source}: labels must be at most "
+                                  f"{self.machine.noc.labels - 1} per router, and all are taken")
+            for core, ports in masks.items():
+                self.tables.setdefault(core, {})[label] = ports
+            self._groups[key] = label
+        return self._groups[key]

@@ -1,0 +1,112 @@
+"""A placed program: what the host writes into a machine, and how it talks to it afterwards."""
+
+from dataclasses import dataclass, field
+
+from hw.params.machine import Machine
+
+__all__ = ["CoreImage", "Coordinate", "EmbedTarget", "Program", "Role", "StageInfo", "Write"]
+
+Coordinate = tuple[int, int]
+"""(x, y) of a core, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Consecutive configuration entries of one unit."""
+
+    unit: int
+    """``hw.params.packet.Unit``; weights of macro m are unit ``WEIGHT + m``."""
+    address: int
+    """Entry that the first value goes to."""
+    values: tuple[int, ...]
+    """Entries as unsigned integers."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageInfo:
+    """One stage of one core, for reports and counters."""
+
+    name: str
+    """For example ``l0.qkv``; slices and members carry a number: ``l0.kv.2``."""
+    kind: str
+    """embed, qkv, kv, proj, up, down, lm, or the root of a split norm."""
+    layer: int
+    """Transformer block, from 0; -1 for embed and lm."""
+    core: Coordinate
+    """Where it runs."""
+    index: int
+    """Number of the stage in its core."""
+    slots: int
+    """Tokens it can hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a core does, for the mesh map."""
+
+    core: Coordinate
+    """Where."""
+    stages: tuple[str, ...]
+    """Names of its stages."""
+    macros_used: int
+    """Macros that hold weights or KV blocks."""
+
+
+@dataclass(slots=True)
+class CoreImage:
+    """Everything the host writes into one core before the run."""
+
+    writes: list[Write] = field(default_factory=list)
+    """In any order; the machine is drained."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedTarget:
+    """A residual slice of the first block: where the host injects an embedding row."""
+
+    core: Coordinate
+    """Destination."""
+    stage: int
+    """Stage number there."""
+    first: int
+    """First channel of the slice."""
+    channels: int
+    """Channels of the slice."""
+    rope_offset: int
+    """Flit offset of the position's RoPE row in the slot, or -1 if this slice does not carry it."""
+    counter: int
+    """The host's credit counter for this stage."""
+    slots: int
+    """Tokens the host may have under way to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A model placed on a machine."""
+
+    machine: Machine
+    """The machine it is placed on."""
+    placement: str
+    """Name of the placement."""
+    context: int
+    """Positions that a sequence may have."""
+    sequences: int
+    """Sequences that may be alive at once (page-table rows)."""
+    vocab_size: int
+    """Logits of one token."""
+    dim: int
+    """Channels of the residual."""
+    images: dict[Coordinate, CoreImage]
+    """Configuration by core."""
+    embed: tuple[EmbedTarget, ...]
+    """Where tokens go in."""
+    logit_slices: tuple[tuple[Coordinate, int, int], ...]
+    """(core, first token id, count) of every core that streams logits."""
+    result_core: Coordinate
+    """The core that sends (value, id) for every token."""
+    stages: tuple[StageInfo, ...]
+    """Every stage."""
+    roles: tuple[Role, ...]
+    """Every core in use."""
+    kv_blocks: int
+    """K blocks (and as many V blocks) of one head that the fullest core can hold."""
