@@ -1,0 +1,1 @@
+"""Golden models of the blocks of a core."""

@@ -1,0 +1,129 @@
+"""Instructions for the SFU with the data that they work on, directed and random."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.params.isa import BMode, Fn, MMode, Op, Track, Type, assemble, disassemble
+from hw.params.machine import Machine
+from sw.golden.core.sfu import SfuError, SfuGolden
+
+__all__ = ["Case", "SfuCases", "numbers"]
+
+RESULT_WORDS = 48
+"""Words that random cases write; those above are only read."""
+
+
+@dataclass
+class Case:
+    """One instruction, and what the array offers to it."""
+
+    fields: Mapping[str, int]
+    base: int = 0
+    tokens: int = 0
+    slot: int = 0
+    drain: list[tuple[list[int], list[int]]] = field(default_factory=list)
+    """Beats of values and valid bits."""
+
+    @property
+    def instruction(self) -> int:
+        """The instruction word."""
+        named = {k: v for k, v in self.fields.items() if k not in ("op", "skip", "need", "spare")}
+        return assemble(Op.SFU, **named)
+
+    def length(self) -> int:
+        """Elements."""
+        return self.tokens if self.fields["tokens"] else self.fields["length"]
+
+    def run(self, golden: SfuGolden, buffer: npt.NDArray[np.uint8]) -> int:
+        """Execute on the golden model; gives the elements."""
+        def take(count: int) -> tuple[list[int], list[int]]:
+            values = [value for beat, _ in self.drain for value in beat]
+            marks = [mark for _, beat in self.drain for mark in beat]
+            assert len(values) == count, f"drain must have {count} elements, not {len(values)}"
+            return values, marks
+
+        return golden.run(self.fields, buffer, base=self.base, tokens=self.tokens, drain=take)
+
+
+class SfuCases:
+    """Random sources of instructions, operands, parameters and stalls for one machine."""
+
+    def __init__(self, machine: Machine, seed: int):
+        self.machine = machine
+        self.rng = random.Random(seed)
+        lanes = machine.core.lanes
+        self.golden = SfuGolden(machine)
+        self.golden.params[:] = [[self.rng.choice((self.rng.getrandbits(16), 65535, 1))
+                                  for _ in range(lanes)] for _ in self.golden.params]
+        self.golden.silu[:] = [self.rng.randrange(-1 << 15, 1 << 15) for _ in range(256)]
+        self.buffer = np.frombuffer(bytearray(
+            b"".join(self._word() for _ in range(machine.core.buffer_words))), np.uint8)
+
+    def _word(self) -> bytes:
+        lanes = self.machine.core.lanes
+        if self.rng.random() < 0.25:
+            return self.rng.randbytes(4 * lanes)
+        return np.array(numbers(self.rng, lanes), "<i4").tobytes()
+
+    def case(self, fn: int | None = None) -> Case:
+        """One instruction that the golden model accepts at this point; runs it there."""
+        while True:
+            case = self._any(self.rng.choice(list(Fn)) if fn is None else fn)
+            try:
+                case.run(self.golden, self.buffer.copy())
+            except SfuError:
+                continue
+            return case
+
+    def _any(self, fn: int) -> Case:
+        rng, lanes = self.rng, self.machine.core.lanes
+        words = self.machine.core.buffer_words
+        length = rng.choice((0, 1, lanes - 1, lanes, lanes + 1, rng.randrange(8 * lanes)))
+        base = rng.randrange(RESULT_WORDS)
+
+        def source() -> int:
+            return (rng.randrange(words - 9) - base) % 4096
+
+        a_addr = source()
+        d_addr = (rng.randrange(RESULT_WORDS - 9) - base) % 4096
+        scalar_friendly = rng.random() < 0.8
+        fields = {
+            **disassemble(assemble(Op.SFU))[1], "fn": fn,
+            "a_array": int(rng.random() < 0.4), "a_type": rng.choice(list(Type)),
+            "a_addr": d_addr if rng.random() < 0.2 else a_addr,
+            "b_mode": rng.choice(list(BMode)), "b_addr": source(),
+            "b_wrap": rng.choice((0, 0, 1, 3)),
+            "c_addr": (rng.randrange(RESULT_WORDS) - base) % 4096, "d_type": rng.choice(list(Type)),
+            "d_addr": d_addr, "length": length, "param": rng.getrandbits(12),
+            "shift": rng.choice((0, 1, 31, 63, rng.randrange(16, 34), rng.randrange(64))),
+            "m_mode": rng.choice(list(MMode)), "wide": rng.getrandbits(1),
+            "track": rng.choice(list(Track)), "release": rng.getrandbits(1),
+            "tokens": int(rng.random() < 0.2)}
+        if fn in (Fn.MAX, Fn.PICK, Fn.EXP) and scalar_friendly:
+            fields["a_type"] = Type.I32
+        tokens = length if fields["tokens"] else rng.randrange(100)
+        if fields["tokens"]:
+            fields["length"] = rng.randrange(100)
+        drain = []
+        if fields["a_array"] and fn not in (Fn.RSQRT, Fn.RECIP):
+            for _ in range(-(-length // lanes)):
+                all_valid = rng.random() < 0.5
+                drain.append((numbers(rng, lanes),
+                              [1 if all_valid else rng.getrandbits(1) for _ in range(lanes)]))
+        return Case(fields, base, tokens, rng.randrange(self.machine.core.slots), drain)
+
+
+def numbers(rng: random.Random, count: int) -> list[int]:
+    """Values of int32 of every magnitude, extremes among them."""
+    def one() -> int:
+        if rng.random() < 0.2:
+            return rng.choice((-1 << 31, (1 << 31) - 1, 0, 1, -1, 127, -128, 32767, -32768))
+        return rng.randrange(1 << rng.randrange(1, 32)) * rng.choice((1, -1))
+
+    return [one() for _ in range(count)]
+
+
