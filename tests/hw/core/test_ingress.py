@@ -104,7 +104,8 @@ def run(machine, flits, *, stall=0.0, latency=(1, 1), seed=1, busy_cycles=0):
             await ctx.tick()
             now += 1
             assert now < 100 + 40 * len(flits), "the ingress hangs"
-        assert [sum(n) for n in zip(credits, returned, later, strict=True)] == [machine.noc.vc_depth] * machine.noc.vcs
+        assert ([sum(home) for home in zip(credits, returned, later, strict=True)]
+                == [machine.noc.vc_depth] * machine.noc.vcs)
         assert not answers
 
     sim = Simulator(dut)
