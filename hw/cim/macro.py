@@ -10,7 +10,7 @@ from hw.cim.sequencer import Sequencer, command_layout, operand_signature, opera
 from hw.params.cim import ACTIVATION_BITS
 from hw.params.machine import Machine
 
-__all__ = ["Macro", "command_layout", "operand_signature", "write_signature"]
+__all__ = ["Macro", "command_layout", "macro_signature", "operand_signature", "write_signature"]
 
 
 def write_signature(machine: Machine) -> wiring.Signature:
@@ -18,6 +18,22 @@ def write_signature(machine: Machine) -> wiring.Signature:
     outputs = machine.cim.outputs
     return wiring.Signature({"en": Out(1), "row": Out(range(machine.cim.rows)),
                              "mask": Out(outputs), "data": Out(8 * outputs)})
+
+
+def macro_signature(machine: Machine) -> wiring.Signature:
+    """Ports of a ``Macro``."""
+    cim, lanes = machine.cim, machine.core.lanes
+    return wiring.Signature({
+        "operand":     In(operand_signature(machine)),
+        "cmd":         In(stream.Signature(command_layout(machine))),
+        "write":       In(write_signature(machine)),
+        "full":        Out(1),
+        "beat":        In(range(max(2, cim.outputs // lanes))),  # Verilog has no port of 0 bits
+        "sums":        Out(data.ArrayLayout(signed(32), lanes)),
+        "lanes_valid": Out(lanes),
+        "take":        In(1),
+        "active":      Out(1),
+    })
 
 
 class Macro(wiring.Component):
@@ -72,18 +88,7 @@ class Macro(wiring.Component):
 
     def __init__(self, machine: Machine):
         self.machine = machine
-        cim, lanes = machine.cim, machine.core.lanes
-        super().__init__({
-            "operand":     In(operand_signature(machine)),
-            "cmd":         In(stream.Signature(command_layout(machine))),
-            "write":       In(write_signature(machine)),
-            "full":        Out(1),
-            "beat":        In(range(cim.outputs // lanes)),
-            "sums":        Out(data.ArrayLayout(signed(32), lanes)),
-            "lanes_valid": Out(lanes),
-            "take":        In(1),
-            "active":      Out(1),
-        })
+        super().__init__(macro_signature(machine))
 
     def elaborate(self, platform):
         m = Module()

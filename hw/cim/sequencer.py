@@ -22,7 +22,7 @@ def operand_signature(machine: Machine) -> wiring.Signature:
         "en":    Out(1),
         "clear": Out(1),
         "bank":  Out(1),
-        "index": Out(range(operand_words(machine))),
+        "index": Out(range(max(2, operand_words(machine)))),  # Verilog has no port of 0 bits
         "data":  Out(word_bits),
         "mask":  Out(word_bits // 8),
     })
