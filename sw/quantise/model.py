@@ -161,12 +161,11 @@ def load(path: Path) -> QuantModel:
         If the file is missing, corrupt, of another version, or does not match its digest.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except OSError as error:
-        reason = error.strerror or "not an .npz file"
-        raise QuantModelError(f"{path}: cannot be read: {reason}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise QuantModelError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise QuantModelError(f"{path}: corrupt: not an .npz file of arrays") from error
     if "version" not in arrays or "digest" not in arrays:
         raise QuantModelError(f"{path}: corrupt: version and digest must be present")

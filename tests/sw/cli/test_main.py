@@ -1,0 +1,103 @@
+"""The command line: results, one-sentence errors, commands of other packages."""
+
+import json
+import sys
+from importlib.metadata import EntryPoint
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from sw.cli import main
+from sw.models import llama2c
+from sw.quantise import model as quant_model
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, make_checkpoint):
+    monkeypatch.chdir(tmp_path)
+    llama2c.write(tmp_path / "model.bin", make_checkpoint())
+
+    def call(*arguments):
+        return CliRunner().invoke(main.cli, list(arguments))
+
+    return call
+
+
+def test_quantise_writes_model_and_figures(run, tmp_path):
+    result = run("quantise", "--checkpoint", "model.bin", "--tokens", "40", "--seed", "5",
+                 "--out", "model.npz", "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    assert "seed 5" in result.stdout
+    assert "KL divergence" in result.stdout
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["seed"] == 5
+    assert found["evaluation"]["tokens"] == 40
+    assert quant_model.load(tmp_path / "model.npz").digest == found["digest"]
+    assert list((tmp_path / "build" / "quant").glob("*.npz"))
+    again = run("quantise", "--checkpoint", "model.bin", "--tokens", "0", "--seed", "5",
+                "--json", "again.json")
+    assert again.exit_code == 0
+    assert "perplexity" not in again.stdout
+    assert json.loads((tmp_path / "again.json").read_text()) == {
+        key: value for key, value in found.items() if key != "evaluation"}
+
+
+ERRORS = [
+    (("quantise", "--checkpoint", "none.bin"),
+     "none.bin: cannot be read: No such file or directory"),
+    (("quantise", "--checkpoint", "model.bin", "--tokenizer", "model.bin"),
+     "model.bin: token 1: corrupt: length must be between 0 and max_token_length = 16, not "),
+    (("quantise", "--checkpoint", "model.bin", "--residual-fraction-bits", "99"),
+     "residual_fraction_bits must be between 0 and 15, not 99 for a residual of "),
+    (("quantise", "--checkpoint", "model.bin", "--tokens", "0", "--out", "no/model.npz"),
+     "no/model.npz: No such file or directory"),
+    (("quantise", "--checkpoint", "model.bin", "--tokens", "0", "--json", "no/found.json"),
+     "no/found.json: No such file or directory"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), ERRORS)
+def test_errors_are_one_sentence(arguments, message, run):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_usage_errors_exit_2_too(run):
+    wrong_seed = ("quantise", "--checkpoint", "model.bin", "--seed", "x")
+    for arguments in (("quantise",), ("nothing",), wrong_seed):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert "Error: " in result.stderr
+
+
+@click.command()
+def hello():
+    """Say hello."""
+    click.echo("hello")
+
+
+def test_commands_of_other_packages(run, monkeypatch):
+    points = [EntryPoint("hello", f"{__name__}:hello", main._ENTRY_POINTS),
+              EntryPoint("gone", "no_such_module:command", main._ENTRY_POINTS),
+              EntryPoint("odd", "json:dumps", main._ENTRY_POINTS)]
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
+    monkeypatch.setattr(main, "entry_points", lambda group, name=None: [
+        point for point in points if name in (None, point.name)])
+    listing = run("--help")
+    assert listing.exit_code == 0
+    for word in ("quantise", "hello", "Say hello.", "gone"):
+        assert word in listing.stdout
+    assert run("hello").stdout == "hello\n"
+    gone = run("gone", "--anything", "x")
+    assert (gone.exit_code, gone.stderr) == (
+        2, "Error: command gone cannot be loaded: No module named 'no_such_module'\n")
+    odd = run("odd")
+    assert (odd.exit_code, odd.stderr) == (
+        2, "Error: command odd must be a click command, not function\n")
+
+
+def test_version(run):
+    assert run("--version").stdout.startswith("ouroboros, version ")

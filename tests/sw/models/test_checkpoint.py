@@ -1,0 +1,66 @@
+"""Shapes and weights that are refused, in the exact words."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from sw.models.checkpoint import CheckpointError, Shape
+
+GOOD = {"dim": 16, "hidden_dim": 20, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2,
+        "vocab_size": 23, "seq_len": 24}
+
+REFUSED = [
+    ({"dim": 18}, "dim must be a multiple of n_heads = 4, not 18"),
+    ({"n_kv_heads": 3}, "n_kv_heads must divide n_heads = 4, not 3"),
+    ({"dim": 12}, "head_dim = dim / n_heads must be even for RoPE, not 3"),
+    ({"n_layers": 0}, "n_layers must be between 1 and 2147483647, not 0"),
+    ({"seq_len": 2.0}, "seq_len must be between 1 and 2147483647, not 2.0"),
+    ({"n_heads": True}, "n_heads must be between 1 and 2147483647, not True"),
+    ({"norm_eps": 0.0}, "norm_eps must be a positive number, not 0.0"),
+    ({"rope_theta": float("inf")}, "rope_theta must be a positive number, not inf"),
+    ({"rope_theta": "1e4"}, "rope_theta must be a positive number, not '1e4'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED)
+def test_impossible_shapes(changes, message):
+    with pytest.raises(CheckpointError) as caught:
+        Shape(**(GOOD | changes))
+    assert str(caught.value) == message
+
+
+def test_derived_sizes():
+    shape = Shape(**GOOD)
+    assert (shape.head_dim, shape.kv_dim, shape.heads_per_kv) == (4, 8, 2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers(value, make_checkpoint):
+    checkpoint = make_checkpoint()
+    checkpoint.layers[1].w2[3, 4] = value
+    with pytest.raises(CheckpointError) as caught:
+        dataclasses.replace(checkpoint, name="a.bin")
+    assert str(caught.value) == "a.bin: tensor layers.1.w2 holds NaN or infinity"
+
+
+def test_tensors_of_another_shape_or_type(make_checkpoint):
+    checkpoint = make_checkpoint()
+    changes = [
+        ({"final_norm": checkpoint.final_norm[1:]},
+         "checkpoint: tensor final_norm must have shape (16,), not (15,)"),
+        ({"head": checkpoint.head.astype(float)},
+         "checkpoint: tensor head must be float32, not float64"),
+        ({"layers": checkpoint.layers[1:]}, "checkpoint: layers must be 2, not 1"),
+        ({"bos_id": 23}, "checkpoint: bos_id must be below vocab_size = 23, not 23"),
+    ]
+    for change, message in changes:
+        with pytest.raises(CheckpointError) as caught:
+            dataclasses.replace(checkpoint, **change)
+        assert str(caught.value) == message
+
+
+def test_parameter_count_counts_a_tied_head_once(make_checkpoint):
+    layer = 2 * 16 + 2 * 16 * 16 + 2 * 8 * 16 + 3 * 20 * 16
+    assert make_checkpoint().parameter_count == 2 * layer + 16 + 23 * 16
+    assert make_checkpoint(tied=False).parameter_count == 2 * layer + 16 + 2 * 23 * 16

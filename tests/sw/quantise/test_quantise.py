@@ -1,0 +1,160 @@
+"""The quantiser: every integer stands for the float it should, and what does not fit is refused."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from sw.models.checkpoint import Checkpoint
+from sw.models.float_llama import FloatLlama
+from sw.models.tokenizer import Tokenizer
+from sw.quantise import quantise as quantiser
+from sw.quantise.model import QuantModelError
+from sw.quantise.quantise import calibrate, quantise, split_tokens, text_calibration
+
+TOKENS = np.random.default_rng(0).integers(0, 23, (20, 24))
+
+
+def test_scales_are_percentiles_per_head(make_checkpoint):
+    checkpoint = make_checkpoint()
+    seen = {}
+
+    def observe(layer, name, value):
+        seen.setdefault((layer, name), []).append(value)
+
+    model = FloatLlama(checkpoint, batch=20, observer=observe)
+    model.forward(TOKENS)
+    scales = calibrate(checkpoint, TOKENS)
+    assert scales.tokens == 480
+
+    def percentile(values):
+        return np.percentile(np.abs(values), 99.99) / 127
+
+    for layer in range(2):
+        for name in ("h1", "h2", "u", "t", "f"):
+            expected = percentile(seen[layer, name][0])
+            assert getattr(scales, name)[layer] == pytest.approx(expected)
+        for name, heads in (("q", 4), ("k", 2), ("v", 2)):
+            for head in range(heads):
+                expected = percentile(seen[layer, name][0][:, :, head])
+                assert getattr(scales, name)[layer, head] == pytest.approx(expected)
+    assert scales.h == pytest.approx(percentile(seen[-1, "h"][0]))
+    residual = [v for (_, name), v in seen.items() if name.startswith("x")]
+    assert scales.residual_max == pytest.approx(max(np.abs(v).max() for vs in residual for v in vs))
+
+
+def real(requant):
+    return requant.m / 2.0**requant.s
+
+
+def test_integers_stand_for_the_floats(make_checkpoint):
+    checkpoint = make_checkpoint(tied=False)
+    scales = calibrate(checkpoint, TOKENS)
+    model = quantise(checkpoint, TOKENS)
+    ulp = 2.0**-model.residual_fraction_bits
+    for n, (layer, floats) in enumerate(zip(model.layers, checkpoint.layers, strict=True)):
+        v = np.repeat(scales.v[n], 8)
+        # matrix, requant, float weights, scale of the inputs, scale of the outputs
+        for matrix, requant, weights, inputs, outputs in (
+            (layer.wq, layer.rq_q, floats.wq * floats.norm1, scales.h1[n],
+             np.repeat(scales.q[n], 4)[:, None] / 64),
+            (layer.wk, layer.rq_k, floats.wk * floats.norm1, scales.h1[n],
+             np.repeat(scales.k[n], 4)[:, None] / 64),
+            (layer.wv, layer.rq_v, floats.wv * floats.norm1, scales.h1[n],
+             np.repeat(scales.v[n], 4)[:, None]),
+            (layer.wo, layer.rq_o, floats.wo, v, ulp),
+            (layer.w1, layer.rq_1, floats.w1 * floats.norm2, scales.h2[n], scales.u[n]),
+            (layer.w3, layer.rq_3, floats.w3 * floats.norm2, scales.h2[n], scales.t[n]),
+            (layer.w2, layer.rq_2, floats.w2, scales.f[n], ulp),
+        ):
+            exact = weights * inputs / outputs
+            steps = np.abs(exact).max(axis=1, keepdims=True) / 127
+            assert np.abs(matrix * real(requant)[:, None] - exact).max() < 0.51 * steps.max()
+            assert np.abs(matrix.astype(int)).max(axis=1).tolist() == [127] * len(matrix)
+            assert 32768 <= requant.m.max() <= 65535
+        per_octave = scales.q[n] * np.repeat(scales.k[n], 2) * math.log2(math.e) / 2 * 16
+        assert layer.me / 2.0**layer.se == pytest.approx(per_octave, rel=1e-3)
+        assert layer.norm1.mg / 2.0**layer.norm1.sg == pytest.approx(4 / scales.h1[n], rel=1e-4)
+        gate = np.array([-128, -1, 0, 1, 127])
+        u = gate * scales.u[n]
+        product = layer.silu[gate & 255] * float(layer.mf) / 2.0**layer.sf
+        expected = u / (1 + np.exp(-u)) * scales.t[n] / scales.f[n]
+        assert product == pytest.approx(expected, rel=1e-3, abs=1e-3)
+        assert np.abs(layer.silu.astype(int)).max() == 32767
+    assert np.abs(model.embedding * ulp - checkpoint.embedding).max() <= ulp / 2
+    assert model.norm_c == round(16 * 1e-5 / ulp**2)
+    head = checkpoint.head * checkpoint.final_norm * scales.h * 4096
+    error = np.abs(model.head * real(model.rq_head)[:, None] - head).max()
+    assert error < 0.51 * np.abs(head).max() / 127
+    assert model.rope[5, 2:4].tolist() == [round(16384 * math.cos(0.05)),
+                                           round(16384 * math.sin(0.05))]
+
+
+def test_sequences_are_cut_to_the_model():
+    assert [row.tolist() for row in split_tokens([1, 2, 3, 4, 5], 2)] == [[1, 2], [3, 4], [5]]
+    assert [len(row) for row in split_tokens(TOKENS[:2], 16)] == [16, 8, 16, 8]
+    for tokens in ([], [1.5], np.zeros((1, 1, 1), int)):
+        with pytest.raises(QuantModelError, match=r"^tokens must be a list or a table of at "):
+            split_tokens(tokens, 4)
+
+
+def test_text_calibration_starts_every_sequence_with_bos():
+    t = Tokenizer([(b"?", 0.0)] * 3 + [(b"<0x%02X>" % n, 0.0) for n in range(256)] + [(b" ", 0.0)])
+    tokens = text_calibration(t, "abcdefg", 4)
+    assert tokens.tolist() == [1, 259, 100, 101, 1, 102, 103, 104, 1, 105, 106]
+    assert len(text_calibration(t, "x" * 9999, 513)) == 2048 + 4
+    for text, seq_len, message in (
+            (" \n", 4, "calibration text must not be empty"),
+            ("a", 1, "seq_len must be at least 2 for a calibration text, not 1")):
+        with pytest.raises(QuantModelError) as caught:
+            text_calibration(t, text, seq_len)
+        assert str(caught.value) == message
+
+
+def test_default_calibration_is_the_models_own_text(make_checkpoint):
+    checkpoint = make_checkpoint()
+    assert quantise(checkpoint).digest == quantise(
+        checkpoint, quantiser.sample_calibration(checkpoint, 0)).digest
+    assert quantise(checkpoint, seed=1).digest != quantise(checkpoint).digest
+
+
+def scaled(checkpoint, **factors):
+    """A checkpoint with some of its tensors multiplied."""
+    layers = [dataclasses.replace(layer, **{
+        name: getattr(layer, name) * np.float32(factor)
+        for name, factor in factors.items() if hasattr(layer, name)})
+        for layer in checkpoint.layers]
+    top = {name: getattr(checkpoint, name) * np.float32(factor)
+           for name, factor in factors.items() if hasattr(checkpoint, name)}
+    return Checkpoint(**{
+        field.name: getattr(checkpoint, field.name) for field in dataclasses.fields(checkpoint)
+    } | top | {"layers": tuple(layers)})
+
+
+def test_dead_weights_quantise_to_zero(make_checkpoint):
+    model = quantise(scaled(make_checkpoint(), wq=0, w1=0), TOKENS)
+    assert not model.layers[0].rq_q.m.any()
+    assert not model.layers[0].wq.any()
+
+
+BITS = "residual_fraction_bits must be between 0 and 15, not"
+SHIFT = "shift must be between 0 and 63, not"
+FACTOR = r"for a largest factor of \S+"
+REFUSED = [
+    ({"embedding": 1e6}, {}, BITS + r" -\d+ for a residual of \S+"),
+    ({}, {"residual_fraction_bits": 16}, BITS + r" 16 for a residual of \S+"),
+    ({}, {"residual_fraction_bits": 14},
+     r"residual_fraction_bits must leave room for a residual of \S+, not 14: it would saturate"),
+    ({"head": 5e4}, {}, r"head: logits must fit 32 bits, not reach \d+"),
+    ({"head": 1e9}, {}, rf"head: {SHIFT} -\d+, {FACTOR}"),
+    ({"head": 1e-19}, {}, rf"head: {SHIFT} \d+, {FACTOR}"),
+    ({"wq": 1e5, "wk": 1e5}, {}, rf"layers\.0\.softmax: {SHIFT} -\d+, {FACTOR}"),
+]
+
+
+@pytest.mark.parametrize(("factors", "options", "message"), REFUSED)
+def test_what_does_not_fit_is_refused(factors, options, message, make_checkpoint):
+    checkpoint = scaled(make_checkpoint(tied=False), **factors)
+    with pytest.raises(QuantModelError, match=f"^{message}$"):
+        quantise(checkpoint, TOKENS, **options)
