@@ -1,0 +1,141 @@
+"""A machine as the host sees it: loading a program, reading counters and traces."""
+
+from dataclasses import dataclass
+
+from hw.params.counters import STAGE_STATES, Counter, counter_count, stage_counter
+from hw.params.packet import TRACE_ENTRY, Kind, Unit
+from sw.errors import OuroborosError
+from sw.golden.core.ni import Packet, read_packet, write_packets
+from sw.mapper.program import Coordinate, Program
+from sw.runtime.link import Link
+
+__all__ = ["CoreCounters", "Device", "DeviceError", "TraceEntry"]
+
+READ_CHUNK = 64
+"""Entries asked for by one READ."""
+
+
+class DeviceError(OuroborosError):
+    """The machine answered something that the host did not expect."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoreCounters:
+    """Event counters of one core."""
+
+    events: dict[str, int]
+    """By name of ``hw.params.counters.Counter``."""
+    stages: list[dict[str, int]]
+    """Cycles by state, for each stage number."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEntry:
+    """One token in one stage."""
+
+    stage: int
+    """Stage number in the core."""
+    sequence: int
+    """Sequence id."""
+    position: int
+    """Position of the token."""
+    flags: int
+    """Flags at the end."""
+    start: int
+    """Cycle in which its operands were complete."""
+    end: int
+    """Cycle of its END."""
+
+
+class Device:
+    """Loads programs and reads counters; packets of the run go through ``sw.runtime.engine``.
+
+    Parameters
+    ----------
+    link : Link
+        Transport.
+    program : Program
+        What to run.
+    """
+
+    def __init__(self, link: Link, program: Program):
+        self.link, self.program = link, program
+
+    def load_packets(self) -> list[Packet]:
+        """Every configuration packet of the program."""
+        machine = self.program.machine
+        return [packet
+                for core, image in self.program.images.items()
+                for write in image.writes
+                for packet in write_packets(machine, write.values, src=machine.host, dst=core,
+                                            unit=write.unit, address=write.address)]
+
+    async def load(self) -> int:
+        """Write the program into the machine; returns the packets sent.
+
+        Configuration travels in order on one virtual channel from one port, so that whatever is
+        sent to a core afterwards finds it configured; tokens use another channel: ``barrier``.
+        """
+        packets = self.load_packets()
+        await self.link.send(packets)
+        await self.barrier()
+        return len(packets)
+
+    async def barrier(self) -> None:
+        """Wait until every configured core has taken all its configuration."""
+        for core in self.program.images:
+            await self.read(core, Unit.COUNTER, Counter.CYCLES, 1)
+
+    async def clear(self) -> None:
+        """Clear counters and traces of all cores in use."""
+        machine = self.program.machine
+        await self.link.send([
+            packet for core in self.program.images
+            for packet in write_packets(machine, [0], src=machine.host, dst=core,
+                                        unit=Unit.CONTROL)])
+        await self.barrier()
+
+    async def read(self, core: Coordinate, unit: Unit, address: int, count: int) -> list[int]:
+        """Entries of a unit; only while no token is under way.
+
+        Raises
+        ------
+        DeviceError
+            If something else than the answer arrives.
+        """
+        machine = self.program.machine
+        values = []
+        for first in range(address, address + count, READ_CHUNK):
+            number = min(READ_CHUNK, address + count - first)
+            await self.link.send([read_packet(machine, src=machine.host, dst=core, unit=unit,
+                                              address=first, count=number)])
+            for n in range(number):
+                packet = await self.link.recv()
+                header = packet.header
+                if header["kind"] != Kind.REPLY or header["address"] != first + n:
+                    raise DeviceError(f"core {core}: expected a reply for {unit.name} entry "
+                                      f"{first + n}, not {dict(header)}")
+                values.append(packet.payload[0])
+        return values
+
+    async def counters(self, core: Coordinate) -> CoreCounters:
+        """Event counters of a core."""
+        stages = self.program.machine.core.stages
+        values = await self.read(core, Unit.COUNTER, 0, counter_count(stages))
+        return CoreCounters(
+            events={counter.name.lower(): values[counter] for counter in Counter
+                    if counter is not Counter.STAGE0},
+            stages=[{state: values[stage_counter(n, state)] for state in STAGE_STATES}
+                    for n in range(stages)])
+
+    async def trace(self, core: Coordinate) -> list[TraceEntry]:
+        """Trace of a core, oldest first: the last ``trace_words`` tokens that ended."""
+        depth = self.program.machine.core.trace_words
+        [total] = await self.read(core, Unit.TRACE, depth, 1)
+        kept = min(total, depth)
+        values = await self.read(core, Unit.TRACE, 0, kept) if kept else []
+        if total > depth:
+            oldest = total % depth
+            values = values[oldest:] + values[:oldest]
+        return [TraceEntry(**{name: value for name, value in TRACE_ENTRY.unpack(word).items()
+                              if name != "spare"}) for word in values]
