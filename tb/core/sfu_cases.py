@@ -1,20 +1,25 @@
 """Instructions for the SFU with the data that they work on, directed and random."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import numpy as np
 import numpy.typing as npt
 
 from hw.params.isa import BMode, Fn, MMode, Op, Track, Type, assemble, disassemble
 from hw.params.machine import Machine
+from hw.params.timing_sfu import writes_c
 from sw.golden.core.sfu import SfuError, SfuGolden
 
-__all__ = ["Case", "SfuCases", "numbers"]
+__all__ = ["Case", "SfuCases", "extremes", "numbers"]
 
-RESULT_WORDS = 48
-"""Words that random cases write; those above are only read."""
+REGIONS, REGION_WORDS = 4, 12
+"""Random cases write to these regions in turn, so that those in flight do not meet."""
+SOURCE = REGIONS * REGION_WORDS
+"""First word that is only read."""
+SCALAR_FUNCTIONS = (Fn.RSQRT, Fn.RECIP)
 
 
 @dataclass
@@ -56,6 +61,7 @@ class SfuCases:
         self.machine = machine
         self.rng = random.Random(seed)
         lanes = machine.core.lanes
+        self.turn = 0
         self.golden = SfuGolden(machine)
         self.golden.params[:] = [[self.rng.choice((self.rng.getrandbits(16), 65535, 1))
                                   for _ in range(lanes)] for _ in self.golden.params]
@@ -69,47 +75,51 @@ class SfuCases:
             return self.rng.randbytes(4 * lanes)
         return np.array(numbers(self.rng, lanes), "<i4").tobytes()
 
-    def case(self, fn: int | None = None) -> Case:
-        """One instruction that the golden model accepts at this point; runs it there."""
+    def case(self, fn: int | None = None, *, keep: Callable[[Case], bool] | None = None) -> Case:
+        """One instruction that the golden model accepts, of ``fn`` and as ``keep`` wants it."""
         while True:
             case = self._any(self.rng.choice(list(Fn)) if fn is None else fn)
+            if keep is not None and not keep(case):
+                continue
             try:
                 case.run(self.golden, self.buffer.copy())
             except SfuError:
                 continue
+            self.turn = (self.turn + 1) % REGIONS
             return case
 
     def _any(self, fn: int) -> Case:
         rng, lanes = self.rng, self.machine.core.lanes
-        words = self.machine.core.buffer_words
         length = rng.choice((0, 1, lanes - 1, lanes, lanes + 1, rng.randrange(8 * lanes)))
-        base = rng.randrange(RESULT_WORDS)
+        base = rng.randrange(self.machine.core.buffer_words)
 
-        def source() -> int:
-            return (rng.randrange(words - 9) - base) % 4096
+        def word(low: int, high: int) -> int:
+            return (rng.randrange(low, high) - base) % 4096
 
-        a_addr = source()
-        d_addr = (rng.randrange(RESULT_WORDS - 9) - base) % 4096
-        scalar_friendly = rng.random() < 0.8
+        region = self.turn * REGION_WORDS
+        source = (SOURCE, self.machine.core.buffer_words - 8)
+        d_addr = word(region, region + REGION_WORDS - 7)
         fields = {
             **disassemble(assemble(Op.SFU))[1], "fn": fn,
             "a_array": int(rng.random() < 0.4), "a_type": rng.choice(list(Type)),
-            "a_addr": d_addr if rng.random() < 0.2 else a_addr,
-            "b_mode": rng.choice(list(BMode)), "b_addr": source(),
+            "a_addr": d_addr if rng.random() < 0.2 else word(*source),
+            "b_mode": rng.choice(list(BMode)), "b_addr": word(*source),
             "b_wrap": rng.choice((0, 0, 1, 3)),
-            "c_addr": (rng.randrange(RESULT_WORDS) - base) % 4096, "d_type": rng.choice(list(Type)),
-            "d_addr": d_addr, "length": length, "param": rng.getrandbits(12),
+            "c_addr": word(region, region + REGION_WORDS) if rng.random() < 0.5 else word(*source),
+            "d_type": rng.choice(list(Type)), "d_addr": d_addr, "length": length,
+            "param": rng.getrandbits(12), "m_mode": rng.choice(list(MMode)),
             "shift": rng.choice((0, 1, 31, 63, rng.randrange(16, 34), rng.randrange(64))),
-            "m_mode": rng.choice(list(MMode)), "wide": rng.getrandbits(1),
-            "track": rng.choice(list(Track)), "release": rng.getrandbits(1),
-            "tokens": int(rng.random() < 0.2)}
-        if fn in (Fn.MAX, Fn.PICK, Fn.EXP) and scalar_friendly:
+            "wide": rng.getrandbits(1), "track": rng.choice(list(Track)),
+            "release": rng.getrandbits(1), "tokens": int(rng.random() < 0.2)}
+        if writes_c(fn, fields["track"]):
+            fields["c_addr"] = word(region, region + REGION_WORDS)
+        if fn in (Fn.MAX, Fn.PICK, Fn.EXP) and rng.random() < 0.8:
             fields["a_type"] = Type.I32
         tokens = length if fields["tokens"] else rng.randrange(100)
         if fields["tokens"]:
             fields["length"] = rng.randrange(100)
         drain = []
-        if fields["a_array"] and fn not in (Fn.RSQRT, Fn.RECIP):
+        if fields["a_array"] and fn not in SCALAR_FUNCTIONS:
             for _ in range(-(-length // lanes)):
                 all_valid = rng.random() < 0.5
                 drain.append((numbers(rng, lanes),
@@ -127,3 +137,22 @@ def numbers(rng: random.Random, count: int) -> list[int]:
     return [one() for _ in range(count)]
 
 
+def extremes(machine: Machine, golden: SfuGolden, buffer: npt.NDArray[np.uint8]) -> Iterator[Case]:
+    """MAC at the limits of x, B, M and S, for every D type; prepares golden and buffer."""
+    words = buffer.view("<i4").reshape(-1, machine.core.lanes)
+    low, high = -1 << 31, (1 << 31) - 1
+    values = np.resize([low, high, low, high, -1, 0, 1, low + 1], 2 * machine.core.lanes)
+    words[SOURCE:SOURCE + 2] = values.reshape(2, -1)
+    words[SOURCE + 2:SOURCE + 4] = np.resize([low, high, high, low], values.size).reshape(2, -1)
+    golden.params[:3] = [[0] * machine.core.lanes, [1] * machine.core.lanes,
+                         [65535] * machine.core.lanes]
+    kinds = cycle((kind, wide) for kind in Type for wide in (0, 1))
+    for shift in (0, 1, 15, 31, 47, 48, 49, 63):
+        for param in range(3):
+            for b_mode in BMode:
+                kind, wide = next(kinds)
+                yield Case({
+                    **disassemble(assemble(Op.SFU))[1], "fn": Fn.MAC, "a_type": Type.I32,
+                    "a_addr": SOURCE, "b_mode": b_mode, "b_addr": SOURCE + 2, "d_type": kind,
+                    "wide": wide, "length": 2 * machine.core.lanes, "param": param,
+                    "m_mode": MMode.FIXED, "shift": shift})
