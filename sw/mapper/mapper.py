@@ -223,7 +223,8 @@ class ModelMapper:
         if kind == "proj":
             stage.area("input", shape.n_heads * self.head_pad, Type.I8)
         if kind == "down":
-            stage.area("input", self.padded_length(len(self.up_share(n, len(slices)))), Type.I8)
+            # Every slice has room for the largest share: one multicast address fits all slices.
+            stage.area("input", self.padded_length(len(self.up_share(0, len(slices)))), Type.I8)
             if split:
                 stage.area("acc", shape.dim, Type.I32)
                 stage.area("partial", len(slices[n]) * (len(slices) - 1), Type.I32)
