@@ -6,7 +6,8 @@ from operator import add
 import pytest
 from amaranth.sim import Simulator
 
-from hw.core.ingress import Ingress, entry_flits
+from hw.core.entry_writer import entry_flits
+from hw.core.ingress import Ingress
 from hw.params.machine import load_machine
 from hw.params.packet import Kind, Unit
 from sw.golden.core import ni
