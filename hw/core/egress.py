@@ -101,20 +101,21 @@ class _Control(wiring.Component):
 
     def _credit(self, m):
         header = Signal(struct(CREDIT_HEADER))
-        m.d.comb += header.counter.eq(self.credit.p.counter)
         self._header(m, header, Kind.CREDIT, self.credit.p)
+        m.d.comb += header.counter.eq(self.credit.p.counter)
 
     def _reply(self, m, request):
         header = Signal(struct(CONFIG_HEADER))
+        self._header(m, header, Kind.REPLY, request)
         m.d.comb += [
             header.length.eq(1),
             header.unit.eq(request.unit),
             header.address.eq(request.address),
         ]
-        self._header(m, header, Kind.REPLY, request)
 
     def _header(self, m, header, kind, to):
         m.d.comb += [
+            header.eq(0),   # bits that nothing drives would be X in the Verilog
             header.dst_x.eq(to.x),
             header.dst_y.eq(to.y),
             header.src_x.eq(self.x),

@@ -156,6 +156,7 @@ class SendUnit(wiring.Component):
         flit = self.packet.p
         m.d.comb += [
             length.eq(Mux(left > PAYLOAD_FLITS_MAX, PAYLOAD_FLITS_MAX, left)),
+            header.eq(0),   # bits that nothing drives would be X in the Verilog
             header.dst_x.eq(entry.x),
             header.dst_y.eq(entry.y),
             header.src_x.eq(self.x),
