@@ -173,6 +173,7 @@ class KvManager(wiring.Component):
             advance.eq(~self.rsp.valid | self.rsp.ready),
             rsp.ok.eq(reply.ok), rsp.full.eq(reply.full), rsp.k.eq(reply.k), rsp.v.eq(reply.v),
             rsp.valid.eq(token_r.data), token_r.addr.eq(token_address(page_r.data.k)),
+            page_r.en.eq(0), slot_r.en.eq(0), token_r.en.eq(0),
         ]
         with m.If(advance):
             m.d.sync += [looking.eq(accept & (cmd.op == KvOp.LOOKUP)), self.rsp.valid.eq(looking)]
@@ -198,7 +199,7 @@ class KvManager(wiring.Component):
             k.at_macro.eq(page_r.data.k.macro), v.at_macro.eq(page_r.data.v.macro),
             k.at.eq(page_r.data.k.block), v.at.eq(page_r.data.v.block),
             v.at_slot.eq(page_r.data.v.slot),
-            page_r.en.eq(0), slot_r.en.eq(0), token_w.addr.eq(token_address(reply.k)),
+            token_w.addr.eq(token_address(reply.k)),
         ]
 
         # A write of the settings waits here until no command is at work.

@@ -204,6 +204,32 @@ def test_settings_written_again_forget_everything():
     Bench().run(story)
 
 
+@pytest.mark.parametrize("ready", [0.3, 0.7])
+def test_lookups_survive_a_stalled_reply(ready):
+    rng = random.Random(5)
+
+    async def story(bench, ctx):
+        for block in range(4):
+            await bench.append(ctx, 2, 1, block, block)
+        dut, wanted, got = bench.dut, [rng.randrange(4) for _ in range(30)], []
+        queue = list(wanted)
+        while len(got) < len(wanted):
+            ctx.set(dut.rsp.ready, rng.random() < ready)
+            ctx.set(dut.cmd.valid, bool(queue))
+            ctx.set(dut.cmd.payload, {"op": KvOp.LOOKUP, "sequence": 2, "head": 1,
+                                      "block": queue[0] if queue else 0, "token": 0})
+            *_, accepted, came, taken, p = await ctx.tick().sample(
+                dut.cmd.ready, dut.rsp.valid, dut.rsp.ready, dut.rsp.payload)
+            if queue and accepted:
+                queue.pop(0)
+            if came and taken:
+                got.append((p.k.macro, p.valid))
+        places = {block: bench.golden.lookup(2, 1, block) for block in range(4)}
+        assert got == [(places[block].k.macro, places[block].valid) for block in wanted]
+
+    Bench().run(story)
+
+
 @pytest.mark.parametrize("v_slots", [1, 3, 4])
 def test_random_commands_follow_the_golden_model(v_slots):
     rng = random.Random(v_slots)

@@ -1,0 +1,348 @@
+"""Compute stage of the array unit: commands macros, one instruction at a time."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2, exact_log2
+
+from hw.cim.sequencer import command_layout
+from hw.core.array_drain import ResultKind, frame_layout, result_layout
+from hw.core.array_load import load_job_layout
+from hw.core.array_write import append_job_layout
+from hw.core.bus import issue_layout
+from hw.kv.manager import BLOCK_BITS, KvOp, kv_command_layout, kv_reply_layout
+from hw.lib.struct import struct
+from hw.params import isa
+from hw.params.isa import Op
+from hw.params.machine import Machine
+from hw.params.packet import KV_CONFIG
+
+__all__ = ["Executor"]
+
+QUEUE_BLOCKS = 8
+"""Blocks of a CONTEXT whose operands are loaded ahead of their commands."""
+
+
+class Executor(wiring.Component):
+    """Runs MVM, APPEND, SCORE, CONTEXT and FREE, one at a time.
+
+    MVM leaves as soon as all its macros have taken the command and its result waits at the drain
+    stage. The others begin when all macros are idle and no MVM waits for its drain stage
+    (``banks_free``); they leave when all macros are idle again. SCORE and CONTEXT ask the KV
+    manager ahead and keep at most one command waiting for a busy macro.
+
+    Members
+    -------
+    op : In(stream(issue_layout(machine)))
+        Instructions.
+    bank : In(1)
+        Operand bank: of an MVM, the one that was loaded.
+    banks_free : In(1)
+        No MVM is under way.
+    settings : In(KV_CONFIG)
+        Of the KV manager.
+    query, answer : Out(stream), In(stream)
+        KV manager.
+    load, loaded : Out(stream), In(1)
+        Operand loader, and the end of one of its jobs.
+    append, appended : Out(stream), In(1)
+        Row writer.
+    command, pending, ready : Out, Out, In
+        A command for all macros in ``pending``, each of which takes it when ready.
+    result, frame : Out(stream), Out(stream)
+        Drain stage.
+    dropping, waiting, aborted : In, In, Out
+        Frames of the current result are being dropped; another result waits; no more frames of
+        the dropped one will come.
+    done : Out(stream)
+        Completions of APPEND and FREE.
+    idle, attention : Out(1)
+        Has no instruction; has one other than MVM.
+    full : Out(1)
+        An APPEND was refused for want of a block.
+    """
+
+    def __init__(self, machine: Machine):
+        self.machine = machine
+        macros, slot_bits = machine.core.macros, ceil_log2(machine.core.slots)
+        super().__init__({
+            "op":         In(stream.Signature(issue_layout(machine))),
+            "bank":       In(1),
+            "banks_free": In(1),
+            "settings":   In(struct(KV_CONFIG)),
+            "query":      Out(stream.Signature(kv_command_layout(machine))),
+            "answer":     In(stream.Signature(kv_reply_layout(machine))),
+            "load":       Out(stream.Signature(load_job_layout(machine))),
+            "loaded":     In(1),
+            "append":     Out(stream.Signature(append_job_layout(machine))),
+            "appended":   In(1),
+            "command":    Out(command_layout(machine)),
+            "pending":    Out(macros),
+            "ready":      In(macros),
+            "result":     Out(stream.Signature(result_layout(machine))),
+            "frame":      Out(stream.Signature(frame_layout(machine))),
+            "dropping":   In(1),
+            "waiting":    In(1),
+            "aborted":    Out(1),
+            "done":       Out(stream.Signature(data.StructLayout({"slot": slot_bits, "poison": 1}))),
+            "idle":       Out(1),
+            "attention":  Out(1),
+            "full":       Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        cim, core = self.machine.cim, self.machine.core
+        outputs, lanes, word_bytes = cim.outputs, core.lanes, 4 * core.lanes
+        row_groups, block_words = outputs // cim.active_rows, outputs // word_bytes
+        settings, answer, query = self.settings, self.answer.p, self.query.p
+        command, result, load, frame = self.command, self.result.p, self.load.p, self.frame.p
+
+        held = Signal(issue_layout(self.machine))
+        bank = Signal()
+
+        def fields(fmt):
+            return data.View(struct(fmt), held.instruction)
+
+        # A command waits here for its macros.
+        left, sent, quiet = Signal(core.macros), Signal(), Signal()
+        m.d.comb += [left.eq(self.pending & ~self.ready), sent.eq(left == 0),
+                     quiet.eq((self.pending == 0) & self.ready.all())]
+        with m.If(self.pending.any()):
+            m.d.sync += self.pending.eq(left)
+
+        # Blocks of SCORE and CONTEXT: `asked` have gone to the KV manager, `answered` come back.
+        blocks, asked, answered = (Signal(BLOCK_BITS, name=name)
+                                   for name in ("blocks", "asked", "answered"))
+        tokens_left, count = Signal(20), Signal(range(outputs + 1))
+        next_answer, asking = Signal(), Signal()
+        m.d.comb += [
+            query.sequence.eq(held.sequence),
+            # FREE has no field here, and needs none.
+            query.head.eq(fields(isa.SCORE).head),
+            query.block.eq(asked),
+            count.eq(Mux(tokens_left > outputs, outputs, tokens_left)),
+        ]
+        with m.If(asking):
+            m.d.comb += [query.op.eq(KvOp.LOOKUP), self.query.valid.eq(asked != blocks)]
+            with m.If(self.query.valid & self.query.ready):
+                m.d.sync += asked.eq(asked + 1)
+        with m.If(next_answer):
+            m.d.comb += self.answer.ready.eq(1)
+            m.d.sync += [answered.eq(answered + 1), tokens_left.eq(tokens_left - count)]
+
+        # `primed`: q is in the bank (SCORE); the bank has been cleared (CONTEXT).
+        used, primed = Signal(core.macros), Signal()
+
+        # The result is handed to the drain stage beside whatever else is going on.
+        handed = Signal()
+        handing = Signal()
+        with m.If(handing & ~handed):
+            m.d.comb += self.result.valid.eq(1)
+            with m.If(self.result.ready):
+                m.d.sync += handed.eq(1)
+        m.d.comb += [
+            result.slot.eq(held.slot), result.bank.eq(bank),
+            result.step.eq(fields(isa.MVM).step), result.steps.eq(fields(isa.MVM).steps),
+            result.empty.eq(blocks == 0),
+        ]
+
+        head_chunks = Signal(range(outputs // lanes + 1))
+        m.d.comb += head_chunks.eq(settings.head_dim >> exact_log2(lanes))
+        v_chunk = Signal(range(outputs // lanes + 1))
+
+        queue_layout = data.StructLayout({"macro": answer.v.macro.shape(),
+                                          "block": answer.v.block.shape()})
+        m.submodules.queue = queue = fifo.SyncFIFO(width=queue_layout.size, depth=QUEUE_BLOCKS)
+        queued = data.View(queue_layout, queue.r_data)
+        m.d.comb += queue.w_data.eq(Cat(answer.v.macro, answer.v.block))
+        blocks_loaded = Signal(range(QUEUE_BLOCKS + 1))
+        with m.If(handing):
+            m.d.sync += primed.eq(primed | self.loaded)
+
+        # Fields of append jobs and loads that only matter when these are valid.
+        first = fields(isa.APPEND)
+        m.d.comb += [
+            self.append.p.k_addr.eq(held.base + first.k),
+            self.append.p.v_addr.eq(held.base + first.v),
+            self.append.p.token.eq(held.position[:exact_log2(outputs)]),
+            self.append.p.chunks.eq(head_chunks),
+            self.append.p.k_macro.eq(answer.k.macro), self.append.p.v_macro.eq(answer.v.macro),
+            load.bank.eq(bank), load.keep.eq(answer.valid),
+        ]
+
+        m.d.comb += [self.idle.eq(0), self.done.p.slot.eq(held.slot)]
+        poison, event_full = Signal(), Signal()
+        m.d.comb += self.done.p.poison.eq(poison)
+        m.d.sync += self.full.eq(event_full)
+
+        with m.FSM():
+            with m.State("Idle"):
+                op = self.op.p
+                code = Signal(4)
+                m.d.comb += [self.idle.eq(1), self.op.ready.eq(1), code.eq(op.instruction[:4])]
+                with m.If(self.op.valid):
+                    view = data.View(struct(isa.MVM), op.instruction)
+                    m.d.sync += [
+                        held.eq(op), bank.eq(self.bank), handed.eq(0), poison.eq(0),
+                        asked.eq(0), answered.eq(0), used.eq(0), primed.eq(0),
+                        tokens_left.eq(op.tokens),
+                        blocks.eq((op.tokens + (outputs - 1)) >> exact_log2(outputs)),
+                        command.bank.eq(self.bank),
+                    ]
+                    with m.If(code == Op.MVM):
+                        m.d.sync += [
+                            self.pending.eq(view.macros), command.first.eq(1),
+                            command.last.eq(1), command.columns.eq(-1),
+                            command.first_group.eq(view.first_group),
+                            command.operand_group.eq(0),
+                            command.groups.eq(cim.groups - view.first_group),
+                        ]
+                        m.next = "Multiply"
+                    with m.Else():
+                        m.d.sync += self.attention.eq(1)
+                        m.next = "Settle"
+
+            with m.State("Multiply"):
+                m.d.comb += [handing.eq(1), result.kind.eq(ResultKind.STEPS),
+                             result.macros.eq(fields(isa.MVM).macros)]
+                with m.If((handed | self.result.ready) & sent):
+                    m.next = "Idle"
+
+            with m.State("Settle"):
+                with m.If(quiet & self.banks_free):
+                    with m.Switch(held.instruction[:4]):
+                        with m.Case(Op.APPEND):
+                            m.next = "FindMember"
+                        with m.Case(Op.SCORE):
+                            m.next = "LoadScore"
+                            with m.If(blocks == 0):
+                                m.next = "Score"
+                        with m.Case(Op.CONTEXT):
+                            m.next = "Context"
+                        with m.Default():
+                            m.next = "Free"
+
+            with m.State("LoadScore"):
+                m.d.comb += [
+                    asking.eq(1), handing.eq(1), result.kind.eq(ResultKind.FRAMES),
+                    self.load.valid.eq(1), load.addr.eq(held.base + fields(isa.SCORE).src),
+                    load.index.eq(0), load.length.eq(settings.head_dim),
+                    load.macros.eq(settings.k_macros), load.clear.eq(1),
+                ]
+                with m.If(self.load.ready):
+                    m.next = "Score"
+            with m.State("Score"):
+                m.d.comb += [asking.eq(1), handing.eq(1), result.kind.eq(ResultKind.FRAMES)]
+                with m.If(self.answer.valid & primed & handed & sent & self.frame.ready):
+                    m.d.comb += [
+                        next_answer.eq(1), self.frame.valid.eq(1), frame.macro.eq(answer.k.macro),
+                        frame.none.eq(~answer.ok), frame.last.eq(answered + 1 == blocks),
+                    ]
+                    m.d.sync += [
+                        self.pending.eq(answer.ok << answer.k.macro),
+                        command.first_group.eq(answer.k.block * settings.k_groups),
+                        command.operand_group.eq(0), command.groups.eq(settings.k_groups),
+                        command.first.eq(1), command.last.eq(1),
+                        command.columns.eq(answer.valid & ((1 << count) - 1)[:outputs]),
+                    ]
+                with m.If((answered == blocks) & handed & quiet):
+                    m.d.sync += self.attention.eq(0)
+                    m.next = "Idle"
+                with m.If(handed & ~self.waiting & self.dropping):
+                    m.next = "Abort"
+            with m.State("Abort"):
+                m.d.comb += [next_answer.eq((asked != answered) & self.answer.valid),
+                             self.aborted.eq((asked == answered) & sent)]
+                with m.If(self.aborted & ~self.dropping & quiet):
+                    m.d.sync += self.attention.eq(0)
+                    m.next = "Idle"
+
+            with m.State("Context"):
+                m.d.comb += [
+                    asking.eq(1),
+                    load.addr.eq(held.base + fields(isa.CONTEXT).src + answered * block_words),
+                    load.index.eq(answer.v.block * block_words), load.length.eq(count),
+                    load.macros.eq(1 << answer.v.macro), load.masked.eq(1),
+                    load.clear.eq(~primed),
+                ]
+                with m.If(self.answer.valid & queue.w_rdy):
+                    m.d.comb += [self.load.valid.eq(answer.ok),
+                                 next_answer.eq(~answer.ok | self.load.ready),
+                                 queue.w_en.eq(answer.ok & self.load.ready)]
+                    with m.If(queue.w_en):
+                        m.d.sync += [primed.eq(1),
+                                     v_chunk.eq(answer.v.slot * head_chunks)]
+                m.d.sync += blocks_loaded.eq(blocks_loaded + self.loaded - queue.r_en)
+                with m.If(((blocks_loaded != 0) | self.loaded) & sent):
+                    m.d.comb += queue.r_en.eq(1)
+                    m.d.sync += [
+                        self.pending.eq(1 << queued.macro), used.bit_select(queued.macro, 1).eq(1),
+                        command.first_group.eq(queued.block * row_groups),
+                        command.operand_group.eq(queued.block * row_groups),
+                        command.groups.eq(row_groups),
+                        command.first.eq(~used.bit_select(queued.macro, 1)),
+                        command.last.eq(0), command.columns.eq(-1),
+                    ]
+                with m.If((answered == blocks) & ~queue.r_rdy & sent):
+                    # No block is under way: a command without groups drains the sums.
+                    m.d.sync += [self.pending.eq(used), command.groups.eq(0),
+                                 command.first.eq(0), command.last.eq(1)]
+                    m.next = "Collect"
+            with m.State("Collect"):
+                m.d.comb += [handing.eq(1), result.kind.eq(ResultKind.SUM), result.macros.eq(used),
+                             result.beat.eq(v_chunk), result.beats.eq(head_chunks)]
+                with m.If(handed & quiet):
+                    m.d.sync += self.attention.eq(0)
+                    m.next = "Idle"
+
+            with m.State("FindMember"):
+                index = held.position >> exact_log2(outputs)
+                member_mask = ((1 << settings.members_log2) - 1)[:7]
+                m.d.sync += asked.eq(index >> settings.members_log2)
+                m.next = "Finish"
+                with m.If((index[:7] & member_mask) == (settings.member & member_mask)):
+                    m.next = "Allocate"
+            with m.State("Allocate"):
+                m.d.comb += [self.query.valid.eq(1), query.op.eq(KvOp.APPEND),
+                             query.head.eq(first.head), query.token.eq(self.append.p.token)]
+                with m.If(self.query.ready):
+                    m.next = "Append"
+            with m.State("Append"):
+                # The row writer is idle, so that job and answer go together.
+                m.d.comb += [
+                    self.append.valid.eq(self.answer.valid & answer.ok),
+                    self.append.p.k_row.eq(
+                        answer.k.block * settings.k_groups << exact_log2(cim.active_rows)),
+                    self.append.p.v_row.eq(
+                        Cat(self.append.p.token, answer.v.block)),
+                    self.append.p.v_chunk.eq(answer.v.slot * head_chunks),
+                    self.answer.ready.eq(1),
+                ]
+                with m.If(self.answer.valid):
+                    m.d.sync += poison.eq(~answer.ok)
+                    m.d.comb += event_full.eq(answer.full)
+                    m.next = "Finish"
+                    with m.If(answer.ok):
+                        m.next = "Write"
+            with m.State("Write"):
+                with m.If(self.appended):
+                    m.next = "Finish"
+
+            with m.State("Free"):
+                m.d.comb += [self.query.valid.eq(1), query.op.eq(KvOp.FREE)]
+                with m.If(self.query.ready):
+                    m.next = "Forget"
+            with m.State("Forget"):
+                m.d.comb += self.answer.ready.eq(1)
+                with m.If(self.answer.valid):
+                    m.next = "Finish"
+
+            with m.State("Finish"):
+                m.d.comb += self.done.valid.eq(1)
+                with m.If(self.done.ready):
+                    m.d.sync += self.attention.eq(0)
+                    m.next = "Idle"
+
+        return m
