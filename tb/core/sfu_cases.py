@@ -13,7 +13,7 @@ from hw.params.machine import Machine
 from hw.params.timing_sfu import writes_c
 from sw.golden.core.sfu import SfuError, SfuGolden
 
-__all__ = ["Case", "SfuCases", "extremes", "numbers"]
+__all__ = ["Case", "SfuCases", "corners", "extremes", "numbers"]
 
 REGIONS, REGION_WORDS = 4, 12
 """Random cases write to these regions in turn, so that those in flight do not meet."""
@@ -156,3 +156,42 @@ def extremes(machine: Machine, golden: SfuGolden, buffer: npt.NDArray[np.uint8])
                     "a_addr": SOURCE, "b_mode": b_mode, "b_addr": SOURCE + 2, "d_type": kind,
                     "wide": wide, "length": 2 * machine.core.lanes, "param": param,
                     "m_mode": MMode.FIXED, "shift": shift})
+
+
+def corners(machine: Machine, golden: SfuGolden, buffer: npt.NDArray[np.uint8]) -> Iterator[Case]:
+    """Ties, empty maxima, saturated sums, and the ends of each table's ranges."""
+    lanes = machine.core.lanes
+    words = buffer.view("<i4").reshape(-1, lanes)
+    low, high = -1 << 31, (1 << 31) - 1
+    unity = {**disassemble(assemble(Op.SFU))[1], "a_type": Type.I32, "d_type": Type.I32,
+             "m_mode": MMode.UNITY, "a_addr": SOURCE, "c_addr": 0, "d_addr": 1}
+
+    for n, (ours, other) in enumerate([((7, 3), (7, 2)), ((7, 2), (7, 3)), ((-7, 0), (-6, 9)),
+                                       ((low, 1), (low, 0)), ((high, 0), (low, 0))]):
+        words[SOURCE + n, :2], words[SOURCE + 8 + n, :2] = ours, other
+    yield Case({**unity, "fn": Fn.PICK, "b_addr": SOURCE + 8, "length": 5 * lanes})
+
+    words[SOURCE + 16:SOURCE + 18] = 5
+    for track in (Track.MAX, Track.ARGMAX):
+        yield Case({**unity, "track": track, "a_addr": SOURCE + 16, "length": 2 * lanes,
+                    "b_addr": 0xFFF, "b_wrap": 63})
+        some = [0] * (lanes - 1) + [1]
+        for beats in ([[0] * lanes, [0] * lanes], [[0] * lanes, some], [some, [1] * lanes]):
+            yield Case({**unity, "track": track, "a_array": 1, "length": 2 * lanes},
+                       drain=[([low] * lanes, valid) for valid in beats])
+    for value in (32767, -32768):
+        words[SOURCE + 18:SOURCE + 20] = value
+        for length in (1, 2, 3, 2 * lanes):
+            yield Case({**unity, "track": Track.SUMSQ, "a_addr": SOURCE + 18, "length": length,
+                        "d_type": Type.I16})
+
+    golden.params[:2] = 0
+    golden.params[0, :4] = (0, 0, 65535, 13)
+    golden.params[1, :4] = (65535, 65535, 32769, 0)
+    at = SOURCE + 24
+    for bits in (0, 1, 6, 8, 9, 10, 20, 30, 31):
+        for value in ((1 << bits) - 1, min(1 << bits, high)):
+            words[at, :2] = value
+            for fn, param in ((Fn.RECIP, 0), (Fn.RSQRT, 0), (Fn.RSQRT, 1)):
+                yield Case({**unity, "fn": fn, "c_addr": at, "param": param})
+            at += 1

@@ -1,0 +1,22 @@
+import pytest
+
+from hw.lib.once import Library
+from hw.params.machine import load_machine
+from tb.core.sfu_top import SfuTop
+from tb.lib.build import SIMULATORS, simulate
+
+CASES = {"tiny": 1000, "die": 300}
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("stall", ["0.0", "0.5"])
+@pytest.mark.parametrize("machine", ["tiny", "die"])
+@pytest.mark.parametrize("sim", SIMULATORS)
+def test_sfu(sim, machine, stall):
+    """The SFU of 4 and of 16 lanes agrees with its golden model, in values and cycles."""
+    params = load_machine(machine)
+    library = Library()
+    library.define("sfu_top", lambda: SfuTop(params), params=params)
+    cases = CASES[machine] // (5 if sim == "icarus" else 1)
+    simulate("sfu_top", library.sources(), sim=sim, test_module="tb.core.bench_sfu",
+             env={"MACHINE": machine, "CASES": str(cases), "STALL": stall})
