@@ -1,0 +1,22 @@
+import pytest
+
+from hw.params.noc import NocParams
+from tb.lib.build import SIMULATORS, simulate
+from tb.noc.mesh_top import build_mesh
+
+# width, height, vcs, depth, packets: the small one also under Icarus
+SMALL = (2, 2, 2, 9, 60)
+WIDE = (4, 3, 3, 10, 500)
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("stall", ["0.0", "0.5"])
+@pytest.mark.parametrize("sim, case", [(sim, SMALL) for sim in SIMULATORS]
+                         + [("verilator", WIDE)])
+def test_mesh(sim, case, stall):
+    """Unicast, multicast, hot spots, stalled sinks and wrong packets on a mesh of routers."""
+    width, height, vcs, depth, packets = case
+    noc = NocParams(vcs=vcs, vc_depth=depth, labels=16)
+    simulate("mesh", build_mesh(noc, width, height), sim=sim, test_module="tb.noc.bench_mesh",
+             env={"WIDTH": str(width), "HEIGHT": str(height), "VCS": str(vcs),
+                  "DEPTH": str(depth), "PACKETS": str(packets), "STALL": stall})
