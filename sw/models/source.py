@@ -77,7 +77,8 @@ class ModelSource:
         for file in _files(self.path):
             total.update(hashlib.sha256(file.read_bytes()).digest())
         if text is not None and self.tokenizer is not None:
-            total.update(text.encode() + repr(self.tokenizer.pieces).encode())
+            vocabulary = repr((self.tokenizer.pieces, self.tokenizer.scores))
+            total.update(text.encode() + vocabulary.encode())
         total.update(f"{text is None} {seed} {residual_fraction_bits}".encode())
         return total.hexdigest()
 

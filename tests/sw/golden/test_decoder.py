@@ -101,6 +101,7 @@ SHAPES = {
     "one head per key": {"n_kv_heads": 4, "tied": False},
     "one key head": {"n_kv_heads": 1, "hidden_dim": 7, "vocab_size": 5},
     "one wide head": {"n_heads": 1, "n_kv_heads": 1, "n_layers": 1},
+    "a large epsilon": {"norm_eps": 0.5, "n_layers": 1},
 }
 
 

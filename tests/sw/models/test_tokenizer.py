@@ -14,9 +14,10 @@ def toy():
     pieces = [(b"<unk>", 0.0), (b"\n<s>\n", 0.0), (b"\n</s>\n", 0.0)]
     pieces += [(b"<0x%02X>" % n, 0.0) for n in range(256)]
     words = [b" ", b"a", b"b", b"c", b"ab", b"bc", b" a", b"abc", b" ab", b"aa", "é".encode(),
-             "éa".encode(), b"aaa", b"cc"]
+             "éa".encode(), b"aaa", b"cc",
+             b"cbc"]
     # Equal scores for ab and bc: the leftmost pair wins.
-    scores = [0.0, 0.0, 0.0, 0.0, -2.0, -2.0, -1.0, -3.0, -2.5, -1.5, 0.0, -9.0, -1e10, -4.0]
+    scores = [0.0, 0.0, 0.0, 0.0, -2.0, -2.0, -1.0, -3.0, -2.5, -1.5, 0.0, -9.0, -1e10, -4.0, -5.0]
     return Tokenizer(pieces + list(zip(words, scores, strict=True)))
 
 
@@ -70,7 +71,7 @@ def test_special_tokens_and_bytes():
 def test_file_round_trip(tmp_path):
     path = tmp_path / "tok.bin"
     tokenizer.write(path, toy())
-    again = tokenizer.read(path, 273)
+    again = tokenizer.read(path, 274)
     assert again.pieces == toy().pieces
     assert again.scores == toy().scores
 
@@ -120,8 +121,8 @@ def test_other_formats_and_wrong_tokens(tmp_path):
     assert str(caught.value) == (
         f"{tmp_path / 'none.bin'}: cannot be read: No such file or directory")
     with pytest.raises(CheckpointError) as caught:
-        toy().decode([273])
-    assert str(caught.value) == "tokenizer: token must be below 273, not 273"
+        toy().decode([274])
+    assert str(caught.value) == "tokenizer: token must be below 274, not 274"
     with pytest.raises(CheckpointError) as caught:
         Tokenizer([(b"a", 0.0), (b"b", 0.0)]).encode("a")
     assert str(caught.value) == "tokenizer: vocabulary must hold the piece b' '"

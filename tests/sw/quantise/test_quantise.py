@@ -83,6 +83,8 @@ def test_integers_stand_for_the_floats(make_checkpoint):
         assert product == pytest.approx(expected, rel=1e-3, abs=1e-3)
         assert np.abs(layer.silu.astype(int)).max() == 32767
     assert np.abs(model.embedding * ulp - checkpoint.embedding).max() <= ulp / 2
+    widest = max(scales.residual_max, np.abs(checkpoint.embedding).max())
+    assert 32767 / 2 < 8 * widest / ulp <= 32767
     assert model.norm_c == round(16 * 1e-5 / ulp**2)
     head = checkpoint.head * checkpoint.final_norm * scales.h * 4096
     error = np.abs(model.head * real(model.rq_head)[:, None] - head).max()
