@@ -84,7 +84,8 @@ class Executor(wiring.Component):
             "dropping":   In(1),
             "waiting":    In(1),
             "aborted":    Out(1),
-            "done":       Out(stream.Signature(data.StructLayout({"slot": slot_bits, "poison": 1}))),
+            "done":       Out(stream.Signature(
+                data.StructLayout({"slot": slot_bits, "poison": 1}))),
             "idle":       Out(1),
             "attention":  Out(1),
             "full":       Out(1),
@@ -235,7 +236,8 @@ class Executor(wiring.Component):
                     m.next = "Score"
             with m.State("Score"):
                 m.d.comb += [asking.eq(1), handing.eq(1), result.kind.eq(ResultKind.FRAMES)]
-                with m.If(self.answer.valid & primed & handed & sent & self.frame.ready):
+                with m.If(self.answer.valid & (primed | self.loaded) & handed & sent
+                          & self.frame.ready):
                     m.d.comb += [
                         next_answer.eq(1), self.frame.valid.eq(1), frame.macro.eq(answer.k.macro),
                         frame.none.eq(~answer.ok), frame.last.eq(answered + 1 == blocks),

@@ -12,6 +12,7 @@ from hw.kv.bitmap import BlockBitmap, index_bits
 from hw.lib.struct import struct
 from hw.params.machine import Machine
 from hw.params.packet import KV_CONFIG, Unit
+from hw.params.timing import kv_wipe_cycles
 
 __all__ = ["BLOCK_BITS", "KvManager", "KvOp", "kv_command_layout", "kv_reply_layout"]
 
@@ -68,12 +69,14 @@ class KvManager(wiring.Component):
     A block is the K and the V of ``outputs`` tokens of one (sequence, head); both halves are
     allocated and freed together, so one page holds both places.
 
-    * LOOKUP: ``ok`` if the block exists. One per cycle; the reply comes ``LOOKUP_CYCLES`` later.
+    * LOOKUP: ``ok`` if the block exists. One per cycle; the reply comes ``KV_LOOKUP_CYCLES`` later.
     * APPEND: ``ok`` if the block exists or could be allocated; the token is then valid, however
       often it is appended. ``full`` if there was no room for both halves: nothing has changed.
-      The reply comes ``APPEND_CYCLES`` later in a block that exists, 2 more in a new one, and
-      ``slot_cycles`` more in the first one of a (sequence, head).
-    * FREE: ``ok``. Costs about 3 cycles per block.
+      The reply comes ``KV_APPEND_CYCLES`` later, ``KV_ALLOCATE_CYCLES`` more with a new block, and
+      ``slot_search_cycles`` more with the first one of a (sequence, head).
+    * FREE: ``ok``. Costs 3 cycles per block, see ``free_cycles``.
+
+    (Cycle counts are in ``hw.params.timing``.)
 
     A sequence, head or block that the tables cannot hold gives neither ``ok`` nor ``full``.
 
@@ -84,8 +87,8 @@ class KvManager(wiring.Component):
     as number ``(sequence + head) mod v_slots``, or the next one with room. Within a macro the
     lowest free block.
 
-    A write of ``KV_CONFIG`` forgets everything; commands then wait while the tables are wiped, one
-    page per cycle. Before the first one there are no heads. ``k_macros`` and ``v_macros`` must be
+    A write of ``KV_CONFIG`` forgets everything; commands then wait ``kv_wipe_cycles`` while the
+    tables are wiped. Before the first one there are no heads. ``k_macros`` and ``v_macros`` must be
     disjoint.
 
     Parameters
@@ -105,11 +108,6 @@ class KvManager(wiring.Component):
         Number of blocks allocated.
     """
 
-    LOOKUP_CYCLES = 2
-    """Cycles from a LOOKUP's acceptance to its reply."""
-    APPEND_CYCLES = 3
-    """Cycles from the acceptance of an APPEND to an existing block to its reply."""
-
     def __init__(self, machine: Machine):
         kv, cim = machine.kv, machine.cim
         if cim.rows < cim.outputs:
@@ -118,7 +116,6 @@ class KvManager(wiring.Component):
         self.machine = machine
         self.pages = kv.sequences * kv.heads * kv.blocks
         self.residue_bits = ceil_log2(kv.sequences + kv.heads)
-        self.slot_cycles = self.residue_bits + 1
         super().__init__({
             "config":   In(ConfigBus(machine)),
             "settings": Out(struct(KV_CONFIG)),
@@ -203,7 +200,8 @@ class KvManager(wiring.Component):
         ]
 
         # A write of the settings waits here until no command is at work.
-        wipe, count = Signal(), Signal(range(max(self.pages, core.macros)))
+        wipe_steps = kv_wipe_cycles(self.machine) - 1
+        wipe, count = Signal(), Signal(range(wipe_steps))
         with m.If(self.config.valid & (self.config.unit == Unit.KV)):
             m.d.sync += [settings.eq(self.config.data), wipe.eq(1)]
 
@@ -340,7 +338,7 @@ class KvManager(wiring.Component):
                     slot_w.en.eq(1), slot_w.addr.eq(count), slot_w.data.eq(0),
                     k.wipe.eq(1), k.wipe_macro.eq(count), v.wipe.eq(1), v.wipe_macro.eq(count),
                 ]
-                with m.If(count == max(self.pages, core.macros) - 1):
+                with m.If(count == wipe_steps - 1):
                     m.d.sync += count.eq(0)
                     m.next = "Accept"
 

@@ -127,7 +127,7 @@ class KvGolden:
             order = [(first + n) % self.settings.v_slots for n in range(self.settings.v_slots)]
             slot = next((s for s in order if self._v_room(s)), None)
         v = None if slot is None else self._free_block(self._v_room(slot), v_after)
-        if k is None or v is None:
+        if k is None or v is None or slot is None:
             return False
         self._slots[sequence, head] = slot
         self._pages[sequence, head, block] = _Page(Place(*k), Place(*v, slot))

@@ -6,6 +6,12 @@ from amaranth.sim import Simulator
 from hw.kv.manager import KvManager, KvOp
 from hw.params.machine import load_machine
 from hw.params.packet import KV_CONFIG, Unit
+from hw.params.timing import (
+    KV_ALLOCATE_CYCLES,
+    KV_APPEND_CYCLES,
+    KV_LOOKUP_CYCLES,
+    slot_search_cycles,
+)
 from sw.golden.kv.manager import KvGolden, KvReply, KvSettings, Place
 
 TINY = load_machine("tiny")
@@ -157,15 +163,14 @@ def test_what_no_table_holds_is_refused(sequence, head, block):
 
 def test_cycles_are_those_promised():
     async def story(bench, ctx):
-        manager = bench.dut
         _, first = await bench.append(ctx, 0, 0, 0, 0)
         _, again = await bench.append(ctx, 0, 0, 0, 1)
         _, second = await bench.append(ctx, 0, 0, 1, 0)
         _, look = await bench.lookup(ctx, 0, 0, 1)
-        assert again == KvManager.APPEND_CYCLES
-        assert second == KvManager.APPEND_CYCLES + 2
-        assert first == KvManager.APPEND_CYCLES + 2 + manager.slot_cycles
-        assert look == KvManager.LOOKUP_CYCLES
+        assert again == KV_APPEND_CYCLES
+        assert second == KV_APPEND_CYCLES + KV_ALLOCATE_CYCLES
+        assert first == KV_APPEND_CYCLES + KV_ALLOCATE_CYCLES + slot_search_cycles(TINY)
+        assert look == KV_LOOKUP_CYCLES
 
     Bench().run(story)
 
