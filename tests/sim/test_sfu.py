@@ -5,7 +5,7 @@ from hw.params.machine import load_machine
 from tb.core.sfu_top import SfuTop
 from tb.lib.build import SIMULATORS, simulate
 
-CASES = {"tiny": 1000, "die": 300}
+CASES = {"tiny": 600, "die": 200}
 
 
 @pytest.mark.sim
