@@ -34,10 +34,10 @@ class Sfu(wiring.Component):
 
     What the instruction's definition leaves open: an invalid element is the least value of the D
     type. EXP ignores ``track`` and takes negative t as 0. ROPE takes the low 16 bits of x. SUMSQ
-    takes the low 16 bits of y, so D is I8 or I16, and saturates at 2**31 - 1. ARGMAX without a valid
-    element gives the index base. PICK compares ids as int32. RSQRT reads lane 0 of C as unsigned
-    and c, Mg, Sg from parameter word lanes 0 and 1 (low and high half), 2, 3. RSQRT and RECIP ignore
-    lengths, types and ``track``. A vector of no elements takes one beat's time.
+    takes the low 16 bits of y, so D is I8 or I16, and saturates at 2**31 - 1. ARGMAX without a
+    valid element gives the index base. PICK compares ids as int32. RSQRT reads lane 0 of C as
+    unsigned, and c, Mg, Sg from parameter word lanes 0 and 1 (low and high half), 2, 3. RSQRT and
+    RECIP ignore lengths, types and ``track``. A vector of no elements takes one beat's time.
 
     Parameters
     ----------
