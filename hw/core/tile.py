@@ -1,0 +1,72 @@
+"""A tile of the mesh: a core and its router."""
+
+from amaranth import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.core.core import Core
+from hw.lib.once import Library
+from hw.noc.link import Link
+from hw.noc.router import Router
+from hw.params.machine import Machine
+from hw.params.packet import Port, Unit
+
+__all__ = ["Tile"]
+
+MESH_PORTS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
+
+
+class Tile(wiring.Component):
+    """What is repeated over a die; every tile is the same module and gets its place as inputs.
+
+    Parameters
+    ----------
+    machine : Machine
+        Sizes.
+    library : Library
+        Where core and router are emitted.
+
+    Members
+    -------
+    inputs, outputs : arrays of 4 of Link, by ``Port``
+        To the four neighbours.
+    x, y, mesh_width, mesh_height : In(7)
+        Coordinates and extent, static.
+    connected : In(5)
+        Ports with a neighbour, bit by ``Port``, static.
+    """
+
+    def __init__(self, machine: Machine, library: Library):
+        self.machine, self.library = machine, library
+        super().__init__({
+            "inputs":  In(Link(machine.noc)).array(len(MESH_PORTS)),
+            "outputs": Out(Link(machine.noc)).array(len(MESH_PORTS)),
+            "x": In(7), "y": In(7), "mesh_width": In(7), "mesh_height": In(7),
+            "connected": In(len(Port)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        machine, library = self.machine, self.library
+        m.submodules.router = router = library.instance(
+            "router", lambda: Router(machine.noc), params=machine.noc)
+        m.submodules.core = core = library.instance(
+            "core", lambda: Core(machine, library), params=machine)
+
+        for port in MESH_PORTS:
+            connect(m, flipped(self.inputs[port]), router.inputs[port])
+            connect(m, router.outputs[port], flipped(self.outputs[port]))
+        connect(m, core.link_out, router.inputs[Port.LOCAL])
+        connect(m, router.outputs[Port.LOCAL], core.link_in)
+        m.d.comb += [
+            router.x.eq(self.x), router.y.eq(self.y), core.x.eq(self.x), core.y.eq(self.y),
+            router.mesh_width.eq(self.mesh_width), router.mesh_height.eq(self.mesh_height),
+            router.connected.eq(self.connected),
+            router.config.valid.eq(core.config.valid & (core.config.unit == Unit.LABEL)),
+            router.config.address.eq(core.config.address),
+            router.config.ports.eq(core.config.data),
+            core.hops_data.eq(router.hops.data), core.hops_control.eq(router.hops.control),
+            core.dropped.eq(router.dropped)]
+
+        return m

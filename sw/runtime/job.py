@@ -1,0 +1,124 @@
+"""A run as data: the same job goes to the golden model and to every simulator."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sw.mapper.program import Coordinate, Program
+from sw.quantise.model import QuantModel
+from sw.runtime.device import CoreCounters, Device, TraceEntry
+from sw.runtime.engine import Engine, Request
+from sw.runtime.link import Link
+
+__all__ = ["Backend", "Job", "JobResult", "Progress", "RequestSpec", "execute"]
+
+Progress = Callable[[str, int, int], None]
+"""Told (what, done, of how many): ``what`` is ``build``, ``load`` or ``token``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestSpec:
+    """One prompt."""
+
+    prompt: tuple[int, ...]
+    """Token ids, BOS included."""
+    limit: int
+    """Tokens to generate at most."""
+    logits: str = "last"
+    """See ``sw.runtime.engine.Request``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What to run."""
+
+    program: Program
+    """Placed model."""
+    model: QuantModel
+    """The integer model, for embedding and RoPE rows."""
+    requests: tuple[RequestSpec, ...]
+    """Served together, in this order."""
+    stop_ids: tuple[int, ...] = ()
+    """Ids that end a sequence."""
+    window: int | None = None
+    """Most tokens under way; None: as many as the machine has room for."""
+    observe: bool = True
+    """Read counters and traces afterwards (only where there is a clock)."""
+    twin: bool = False
+    """Simulators: the behavioural twin of the macro instead of the bit-serial one."""
+    preload: bool = False
+    """Icarus: write the configuration into the simulated memories instead of over the mesh."""
+
+
+@dataclass(kw_only=True, slots=True)
+class JobResult:
+    """What came of it."""
+
+    requests: list[Request]
+    """In the job's order."""
+    load_cycles: int | None = None
+    """Cycles of loading the program."""
+    cycles: int | None = None
+    """Cycles from the first token to the last result; None without a clock."""
+    run_s: float = 0.0
+    """Wall time of the same part."""
+    load_s: float = 0.0
+    """Wall time of loading."""
+    build_s: float = 0.0
+    """Wall time of making the simulator's program; 0 if it was there."""
+    tokens: int = 0
+    """Tokens that went through the machine: prompt, generated and control tokens."""
+    counters: dict[Coordinate, CoreCounters] = field(default_factory=dict)
+    """Event counters of the run, by core."""
+    traces: dict[Coordinate, list[TraceEntry]] = field(default_factory=dict)
+    """Tokens by stage, by core."""
+
+
+Backend = Callable[[Job, Progress], JobResult]
+"""Runs a job; registered under the entry-point group ``ouroboros.backends``."""
+
+
+async def execute(link: Link, job: Job, progress: Progress, *, load: bool = True) -> JobResult:
+    """Run a job over a link."""
+    device = Device(link, job.program)
+    started, start_cycles = time.perf_counter(), link.cycles
+    progress("load", 0, 1)
+    if load:
+        if start_cycles is None:
+            await link.send(device.load_packets())
+        else:
+            await device.load()
+    if start_cycles is not None and job.observe:
+        await device.clear()
+    progress("load", 1, 1)
+    loaded, loaded_cycles = time.perf_counter(), link.cycles
+
+    total = sum(spec.limit for spec in job.requests)
+    count = 0
+
+    def count_token(request: Request, token: int) -> None:
+        nonlocal count
+        count += 1
+        progress("token", count, total)
+
+    engine = Engine(link, job.program, job.model, stop_ids=job.stop_ids, window=job.window,
+                    on_token=count_token)
+    requests = [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
+                for spec in job.requests]
+    await engine.run()
+    ended, end_cycles = time.perf_counter(), link.cycles
+
+    result = JobResult(requests=requests, tokens=engine.injected, run_s=ended - loaded,
+                       load_s=loaded - started)
+    if start_cycles is not None and loaded_cycles is not None and end_cycles is not None:
+        result.load_cycles = loaded_cycles - start_cycles
+        result.cycles = end_cycles - loaded_cycles
+        if job.observe:
+            await _observe(device, result)
+    return result
+
+
+async def _observe(device: Device, result: JobResult) -> None:
+    for core in device.program.images:
+        result.counters[core] = await device.counters(core)
+        result.traces[core] = await device.trace(core)

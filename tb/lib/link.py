@@ -1,0 +1,96 @@
+"""A Link on the machine under test, through its host port."""
+
+from collections import deque
+
+import cocotb
+from cocotb.queue import Queue
+from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
+from cocotb.utils import get_sim_time
+
+from hw.noc.link import flit_layout
+from hw.params.machine import Machine
+from sw.golden.core.ni import Flit, Packet, packets_of
+from tb.lib.stream import pack, unpack
+
+__all__ = ["PERIOD_NS", "SimLink"]
+
+PERIOD_NS = 2
+"""Clock period of the benches."""
+
+
+class SimLink:
+    """See ``sw.runtime.link.Link``.
+
+    The driver wakes on a clock edge only while it has flits to send, the monitor only while flits
+    arrive, so that the simulator runs on its own in between.
+
+    Parameters
+    ----------
+    dut
+        The ``hw.die.Die`` under test.
+    machine : Machine
+        Its parameters.
+    """
+
+    def __init__(self, dut, machine: Machine):
+        self._dut = dut
+        self._layout = flit_layout(machine.noc)
+        self._sending: deque[int] = deque()
+        self._wake: Queue[None] = Queue()
+        self._received: Queue[Packet] = Queue()
+        self._open: dict[int, list[Flit]] = {}
+        dut.host_i__valid.value = 0
+        dut.host_o__ready.value = 1
+        cocotb.start_soon(self._drive())
+        cocotb.start_soon(self._monitor())
+
+    async def send(self, packets: list[Packet]) -> None:
+        """Queue packets; the driver sends them flit by flit."""
+        for packet in packets:
+            for flit in packet.flits():
+                self._sending.append(pack(self._layout, {
+                    "data": flit.data, "vc": flit.vc, "head": int(flit.head),
+                    "tail": int(flit.tail)}))
+        self._wake.put_nowait(None)
+
+    async def recv(self) -> Packet:
+        """Wait for the next whole packet."""
+        return await self._received.get()
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since the start of the simulation."""
+        return int(get_sim_time("ns")) // PERIOD_NS
+
+    async def _drive(self) -> None:
+        dut = self._dut
+        while True:
+            await self._wake.get()
+            while self._sending:
+                dut.host_i__payload.value = self._sending[0]
+                dut.host_i__valid.value = 1
+                await ReadOnly()
+                ready = dut.host_i__ready.value == 1
+                await RisingEdge(dut.clk)
+                if ready:
+                    self._sending.popleft()
+            dut.host_i__valid.value = 0
+
+    async def _monitor(self) -> None:
+        dut = self._dut
+        while True:
+            # Sampled at the falling edge: outputs are registered and have settled.
+            if dut.host_o__valid.value != 1:
+                await RisingEdge(dut.host_o__valid)
+            await FallingEdge(dut.clk)
+            while dut.host_o__valid.value == 1:
+                view = unpack(self._layout, int(dut.host_o__payload.value))
+                self._flit(Flit(int(view.data), int(view.vc), bool(view.head), bool(view.tail)))
+                await FallingEdge(dut.clk)
+
+    def _flit(self, flit: Flit) -> None:
+        held = self._open.setdefault(flit.vc, [])
+        held.append(flit)
+        if flit.tail:
+            for packet in packets_of(self._open.pop(flit.vc)):
+                self._received.put_nowait(packet)

@@ -1,0 +1,78 @@
+"""The back ends ``verilator`` and ``icarus``: a job on the RTL of the whole machine."""
+
+import json
+import pickle
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from hw.cim.macro_twin import twin_verilog
+from hw.die import Die
+from hw.lib.once import Library
+from hw.params.machine import Machine
+from sw.runtime.job import Job, JobResult, Progress
+from tb.lib.build import Build, build, run
+
+__all__ = ["build_die", "icarus", "verilator"]
+
+POLL_S = 0.2
+
+
+def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = False) -> Build:
+    """Emit and compile the machine, unless it was compiled before.
+
+    Parameters
+    ----------
+    twin : bool
+        The behavioural twin in place of the bit-serial macro.
+    """
+    library = Library()
+    if twin:
+        library.add_source("macro", twin_verilog(machine, "macro"))
+    library.define("die", lambda: Die(machine, library), params=machine)
+    return build("die", library.sources(), sim=sim, hier_blocks=["tile"], waves=waves)
+
+
+def verilator(job: Job, progress: Progress) -> JobResult:
+    """Run a job under Verilator."""
+    return _run("verilator", job, progress)
+
+
+def icarus(job: Job, progress: Progress) -> JobResult:
+    """Run a job under Icarus Verilog."""
+    return _run("icarus", job, progress)
+
+
+def _run(sim: str, job: Job, progress: Progress) -> JobResult:
+    progress("build", 0, 1)
+    started = time.perf_counter()
+    built = build_die(job.program.machine, sim, twin=job.twin)
+    build_s = time.perf_counter() - started
+    progress("build", 1, 1)
+    with tempfile.TemporaryDirectory(prefix="ouroboros-") as folder:
+        files = {name: Path(folder) / name for name in ("job", "result", "progress")}
+        files["job"].write_bytes(pickle.dumps(job))
+        files["progress"].touch()
+        ended = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(files["progress"], progress, ended))
+        watcher.start()
+        try:
+            run(built, test_module="tb.die.bench_job", env={
+                f"OUROBOROS_{name.upper()}": str(path) for name, path in files.items()})
+        finally:
+            ended.set()
+            watcher.join()
+        result: JobResult = pickle.loads(files["result"].read_bytes())
+    result.build_s = build_s
+    return result
+
+
+def _watch(path: Path, progress: Progress, ended: threading.Event) -> None:
+    """Passes on what the simulator's process writes, until it has ended."""
+    with path.open() as file:
+        while not ended.wait(POLL_S):
+            for line in file:
+                progress(*json.loads(line))
+        for line in file:
+            progress(*json.loads(line))
