@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from hw.params.load import ConfigError
 from sw.cli.quantise import quantise
+from sw.cli.run import run
 from sw.errors import OuroborosError
 
 __all__ = ["Failure", "cli", "main"]
@@ -48,7 +50,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except OuroborosError as error:
+        except (OuroborosError, ConfigError) as error:
             raise Failure(str(error)) from error
         except OSError as error:
             if error.filename is None:
@@ -74,6 +76,7 @@ def cli() -> None:
 
 
 cli.add_command(quantise)
+cli.add_command(run)
 
 
 def main() -> None:

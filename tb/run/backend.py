@@ -1,6 +1,8 @@
 """The back ends ``verilator`` and ``icarus``: a job on the RTL of the whole machine."""
 
+import hashlib
 import json
+import os
 import pickle
 import tempfile
 import threading
@@ -11,11 +13,14 @@ from hw.cim.macro_twin import twin_verilog
 from hw.die import Die
 from hw.lib.once import Library
 from hw.params.machine import Machine
+from sw.errors import OuroborosError
 from sw.runtime.job import Job, JobResult, Progress
-from tb.lib.build import Build, build, run
+from tb.lib.build import BUILD_ROOT, Build, SimulationError, build, run
+from tb.toolchain import ToolError
 
-__all__ = ["build_die", "icarus", "verilator"]
+__all__ = ["build_die", "emit_die", "icarus", "verilator"]
 
+HW = Path(__file__).resolve().parents[2] / "hw"
 POLL_S = 0.2
 
 
@@ -27,11 +32,29 @@ def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = F
     twin : bool
         The behavioural twin in place of the bit-serial macro.
     """
+    return build("die", emit_die(machine, twin=twin), sim=sim, hier_blocks=["tile"], waves=waves)
+
+
+def emit_die(machine: Machine, *, twin: bool = False) -> dict[str, str]:
+    """Verilog of the machine by module name, from the cache if no source has changed since."""
+    key = hashlib.sha256(f"{machine!r} {twin}".encode())
+    for path in sorted(HW.rglob("*.*v")) + sorted(HW.rglob("*.py")):
+        key.update(path.read_bytes())
+    cached = BUILD_ROOT / "rtl" / f"{machine.name}-{key.hexdigest()[:16]}.json"
+    if cached.exists():
+        texts: dict[str, str] = json.loads(cached.read_text())
+        return texts
     library = Library()
     if twin:
         library.add_source("macro", twin_verilog(machine, "macro"))
     library.define("die", lambda: Die(machine, library), params=machine)
-    return build("die", library.sources(), sim=sim, hier_blocks=["tile"], waves=waves)
+    texts = dict(library.sources())
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed: another process may look at the same time.
+    aside = cached.with_suffix(f".{os.getpid()}")
+    aside.write_text(json.dumps(texts))
+    aside.rename(cached)
+    return texts
 
 
 def verilator(job: Job, progress: Progress) -> JobResult:
@@ -45,6 +68,13 @@ def icarus(job: Job, progress: Progress) -> JobResult:
 
 
 def _run(sim: str, job: Job, progress: Progress) -> JobResult:
+    try:
+        return _simulate(sim, job, progress)
+    except (ToolError, SimulationError) as error:
+        raise OuroborosError(str(error)) from error
+
+
+def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
     progress("build", 0, 1)
     started = time.perf_counter()
     built = build_die(job.program.machine, sim, twin=job.twin)

@@ -1,0 +1,152 @@
+"""Prompts in, text and measurements out: what ``ouroboros run`` and the demo share."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+import numpy as np
+
+from hw.params.machine import Machine
+from sw.errors import OuroborosError
+from sw.golden.decoder import IntegerDecoder
+from sw.mapper.mapper import map_model
+from sw.mapper.program import Program
+from sw.models.source import ModelSource
+from sw.models.tokenizer import Tokenizer
+from sw.quantise.model import QuantModel
+from sw.runtime.engine import Request
+from sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec
+
+__all__ = ["BACKENDS", "Served", "backend", "compare", "serve"]
+
+BACKENDS = ("golden", "verilator", "icarus")
+STOP_IDS = (1, 2)
+"""BOS and EOS: llama2.c's checkpoints separate stories by BOS."""
+
+
+def backend(name: str) -> Backend:
+    """The function that runs jobs on ``name``.
+
+    Raises
+    ------
+    OuroborosError
+        If there is no such back end.
+    """
+    for entry in entry_points(group="ouroboros.backends", name=name):
+        loaded: Backend = entry.load()
+        return loaded
+    raise OuroborosError(f"back end must be one of {BACKENDS}, not {name!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Served:
+    """A finished run."""
+
+    program: Program
+    """What ran."""
+    model: QuantModel
+    """Its integers."""
+    result: JobResult
+    """What the machine did."""
+    texts: list[str]
+    """Prompt and continuation, by request."""
+    bit_exact: bool | None
+    """Tokens and every streamed logit vector equal the golden decoder's; None on golden."""
+    vectors_checked: int
+    """Logit vectors compared."""
+    wall_s: float
+    """Wall time of everything."""
+
+    def summary(self) -> dict[str, Any]:
+        """What ``--json`` writes."""
+        result = self.result
+        generated = sum(len(request.tokens) for request in result.requests)
+        return {
+            "machine": self.program.machine.name,
+            "placement": self.program.placement,
+            "cores": len(self.program.roles),
+            "context": self.program.context,
+            "text": self.texts,
+            "tokens": [request.tokens for request in result.requests],
+            "prompt_tokens": [list(request.prompt) for request in result.requests],
+            "finished": [request.finished for request in result.requests],
+            "preemptions": [request.preemptions for request in result.requests],
+            "logits": [{str(position): vector.tolist()
+                        for position, vector in sorted(request.vectors.items())}
+                       for request in result.requests],
+            "bit_exact": self.bit_exact,
+            "vectors_checked": self.vectors_checked,
+            "cycles": result.cycles,
+            "load_cycles": result.load_cycles,
+            "cycles_per_s": None if result.cycles is None else result.cycles / result.run_s,
+            "generated_tokens": generated,
+            "tokens_per_s": generated / result.run_s,
+            "build_s": result.build_s,
+            "load_s": result.load_s,
+            "run_s": result.run_s,
+            "wall_s": self.wall_s,
+        }
+
+
+def compare(model: QuantModel, requests: Sequence[Request]) -> tuple[bool, int]:
+    """Whether all tokens and logit vectors are the golden decoder's, and how many vectors."""
+    decoder = IntegerDecoder(model)
+    equal, vectors = True, 0
+    for n, request in enumerate(requests):
+        text = [*request.prompt, *request.tokens]
+        positions = max([len(text) - 2, *request.vectors], default=0) + 1
+        golden = np.asarray(decoder.prefill(n, text[:positions]))
+        for position, vector in request.vectors.items():
+            equal &= bool((golden[position] == vector).all())
+            vectors += 1
+        for k, token in enumerate(request.tokens):
+            equal &= int(golden[len(request.prompt) - 1 + k].argmax()) == token
+    return equal, vectors
+
+
+def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, tokens: int, on: str,
+          placement: str = "plain", logits: str = "last", context: int | None = None,
+          window: int | None = None, twin: bool = False, preload: bool = False,
+          progress: Progress = lambda what, done, total: None) -> Served:
+    """Quantise, map and run.
+
+    Parameters
+    ----------
+    on : str
+        A name of ``BACKENDS``.
+    logits : str
+        Which logit vectors are streamed and compared: ``last`` or ``all``.
+
+    Raises
+    ------
+    OuroborosError
+        If the model does not fit, a prompt is too long, or a tool is missing.
+    """
+    started = time.perf_counter()
+    tokenizer = _tokenizer(source)
+    run = backend(on)
+    model = source.quantised()
+    program = map_model(machine, model, placement=placement, context=context)
+    specs = tuple(RequestSpec(prompt=tuple(tokenizer.encode(prompt)), limit=tokens, logits=logits)
+                  for prompt in prompts)
+    for prompt, spec in zip(prompts, specs, strict=True):
+        if len(spec.prompt) > program.context:
+            raise OuroborosError(f"prompt {prompt[:40]!r} must be at most {program.context} tokens "
+                                 f"(the context), not {len(spec.prompt)}")
+    result = run(Job(program=program, model=model, requests=specs, stop_ids=STOP_IDS,
+                     window=window, twin=twin, preload=preload), progress)
+    exact, vectors = compare(model, result.requests)
+    return Served(
+        program=program, model=model, result=result,
+        texts=[tokenizer.decode([*request.prompt, *request.tokens])
+               for request in result.requests],
+        bit_exact=None if on == "golden" else exact,
+        vectors_checked=vectors, wall_s=time.perf_counter() - started)
+
+
+def _tokenizer(source: ModelSource) -> Tokenizer:
+    if source.tokenizer is None:
+        raise OuroborosError(f"{source.path}: a tokenizer must be given to turn text into tokens")
+    return source.tokenizer
