@@ -45,8 +45,11 @@ def place_of(stage, sequence, position):
     return position % TINY.core.slots, (17 * sequence + position) % 4096
 
 
-def run(machine, flits, *, stall=0.0, latency=(1, 1), seed=1, busy_cycles=0):
+def run(machine, flits, *, stall=0.0, latency=(1, 1), seed=1, busy_cycles=0,
+        lookups_from=0):
     """Effects of ``flits`` one by one from the block, checked against the golden model.
+
+    No lookup is accepted before cycle ``lookups_from``.
 
     Returns the effects and the number of cycles from the first flit on the link to the last
     flit consumed.
@@ -75,7 +78,7 @@ def run(machine, flits, *, stall=0.0, latency=(1, 1), seed=1, busy_cycles=0):
                 consumed.append(flit)
                 ctx.set(dut.link.valid, 1)
                 ctx.set(dut.link.flit, flit._asdict())
-            ctx.set(dut.lookup.ready, rng.random() >= stall)
+            ctx.set(dut.lookup.ready, now >= lookups_from and rng.random() >= stall)
             ctx.set(dut.found.valid, 0)
             if answers and answers[0][0] <= now:
                 place = answers.popleft()[1]
@@ -298,6 +301,18 @@ def test_random_flits():
              for flit in mixed(packets, rng)]
     effects, _ = run(TINY, flits, stall=0.2, latency=(1, 3))
     assert Counter(map(type, effects))[Error] > 10
+
+
+@pytest.mark.parametrize("latency", [1, 3])
+def test_full_of_lookups(latency):
+    """Every buffer of every channel is full of one-flit packets before the first is looked up."""
+    packets = [data_packets([n], src=OTHER, dst=ME, vc=n % 2, **{**TOKEN, "position": n})[0]
+               for n in range(2 * TINY.noc.vc_depth)]
+    flits = [flit for pair in zip(packets[::2], packets[1::2], strict=True)
+             for both in zip(*(packet.flits() for packet in pair), strict=True) for flit in both]
+    effects, last = run(TINY, flits, latency=(latency, latency), lookups_from=40)
+    assert last == 40 + latency + 1 + len(flits)
+    assert Counter(map(type, effects))[Arrived] == len(packets)
 
 
 @pytest.mark.parametrize("payload", [1, 2, 8])
