@@ -95,8 +95,9 @@ class ArrayGolden:
         self._locked = True
         values = self._vector(issue.base + fields["src"], fields["length"])
         row = fields["offset"] * self.word_bytes
-        # A word is loaded whole: bytes past the length are invalid, which counts as 0.
-        padded = np.zeros(-(-len(values) // self.word_bytes) * self.word_bytes, np.int64)
+        # Words are loaded whole, and at least one: bytes past the length are invalid, count as 0.
+        words = max(1, -(-len(values) // self.word_bytes))
+        padded = np.zeros(words * self.word_bytes, np.int64)
         padded[:len(values)] = values
         for macro in self._macros(fields["macros"]):
             self._operands[macro, row:row + len(padded)] = padded
