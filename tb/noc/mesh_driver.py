@@ -17,6 +17,8 @@ from tb.noc.packets import Flit, Sink, header_of
 
 __all__ = ["MeshDriver"]
 
+SILENCE = 400
+
 
 class MeshDriver:
     """Queues packets at places, checks what comes out of every place.
@@ -32,8 +34,9 @@ class MeshDriver:
             *edge_ports(mesh.width, mesh.height)]
         self.number = {place: n for n, place in enumerate(self.places)}
         self.bits = flit_layout(noc).size
-        # Each source has a queue per channel; ``pick`` chooses among those that have a flit.
-        self.queues = [[deque() for _ in range(noc.vcs)] for _ in self.places]
+        # ``pick`` chooses the next packet's channel among those that have one.
+        self.queues: list[list[deque[list[Flit]]]] = [
+            [deque() for _ in range(noc.vcs)] for _ in self.places]
         self.sinks = [Sink() for _ in self.places]
         self.expected: dict[tuple[Position, Position, int], deque[list[Flit]]] = {}
         self.left = 0
@@ -44,7 +47,9 @@ class MeshDriver:
         self.cycle = 0
         self.sent_at: dict[int, int] = {}   # cycle of each packet's head, by serial
         self.came_at: dict[int, int] = {}   # cycle of its (last) tail
-        self._now: list[Flit | None] = [None] * len(self.places)
+        self._now: list[deque[Flit]] = [deque() for _ in self.places]
+        self._held = [False] * len(self.places)  # a flit is offered: it must stay
+        self._moved = 0                          # last cycle with a flit anywhere
         self.idle: Callable[[Position], bool] = lambda place: False
         self.ready: Callable[[Position], bool] = lambda place: True
         self.pick: Callable[[list[int]], int] = min
@@ -88,24 +93,25 @@ class MeshDriver:
         for destination in destinations:
             self.expected.setdefault((source, destination, vc), deque()).append(flits)
             self.left += 1
-        self.queues[self.number[source]][vc].extend(flits)
+        self.queues[self.number[source]][vc].append(flits)
 
     def send_wrong(self, source: Position, flits: list[Flit]) -> None:
         """Queue flits that must disappear."""
-        self.queues[self.number[source]][flits[0].vc].extend(flits)
+        self.queues[self.number[source]][flits[0].vc].append(flits)
 
     async def step(self) -> None:
         """One cycle: drive, let it settle, look."""
         dut = self.dut
         valid = payload = ready = 0
         for n, place in enumerate(self.places):
-            if self._now[n] is None:
+            if not self._now[n]:
                 able = [vc for vc, queue in enumerate(self.queues[n]) if queue]
-                if able and not self.idle(place):
-                    self._now[n] = self.queues[n][self.pick(able)].popleft()
-            if self._now[n] is not None:
+                if able:
+                    self._now[n].extend(self.queues[n][self.pick(able)].popleft())
+            if self._now[n] and (self._held[n] or not self.idle(place)):
+                self._held[n] = True
                 valid |= 1 << n
-                payload |= self._word(self._now[n]) << n * self.bits
+                payload |= self._word(self._now[n][0]) << n * self.bits
             ready |= int(self.ready(place)) << n
         dut.i_valid.value = valid
         if valid:
@@ -119,22 +125,28 @@ class MeshDriver:
         self.hops[False] += int(dut.hops_data.value)
         self.hops[True] += int(dut.hops_control.value)
         self.dropped += int(dut.dropped.value)
+        if sent or came:
+            self._moved = self.cycle
         for n, place in enumerate(self.places):
             if sent >> n & 1:
-                flit = self._now[n]
+                self._held[n] = False
+                flit = self._now[n].popleft()
                 if flit.head:
                     self.sent_at[header_of(flit)["spare"]] = self.cycle
-                self._now[n] = None
             if came >> n & 1:
                 self._take(place, words >> n * self.bits & (1 << self.bits) - 1)
         await RisingEdge(dut.clk)
         self.cycle += 1
 
-    async def finish(self, cycles: int) -> None:
-        """Run until every expected packet has come; then nothing more may come."""
-        start = self.cycle
+    async def finish(self) -> None:
+        """Run until every expected packet has come; then nothing more may come.
+
+        Fails when no flit has moved at any port for ``SILENCE`` cycles.
+        """
+        self._moved = self.cycle
         while self.left:
-            assert self.cycle - start < cycles, f"{self.left} packets have not come:\n{self._open()}"
+            assert self.cycle - self._moved < SILENCE, (
+                f"{self.left} packets are missing and nothing moves:\n{self._open()}")
             await self.step()
         for _ in range(20):
             await self.step()

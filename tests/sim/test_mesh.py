@@ -6,7 +6,7 @@ from tb.noc.mesh_top import build_mesh
 
 # width, height, vcs, depth, packets: the small one also under Icarus
 SMALL = (2, 2, 2, 9, 60)
-WIDE = (4, 3, 3, 10, 500)
+WIDE = (4, 3, 3, 10, 400)
 
 
 @pytest.mark.sim
@@ -17,6 +17,6 @@ def test_mesh(sim, case, stall):
     """Unicast, multicast, hot spots, stalled sinks and wrong packets on a mesh of routers."""
     width, height, vcs, depth, packets = case
     noc = NocParams(vcs=vcs, vc_depth=depth, labels=16)
-    simulate("mesh", build_mesh(noc, width, height), sim=sim, test_module="tb.noc.bench_mesh",
+    simulate("mesh", build_mesh(noc, width, height), sim=sim, test_module="tb.noc.bench_mesh", hier_blocks=["router"],
              env={"WIDTH": str(width), "HEIGHT": str(height), "VCS": str(vcs),
                   "DEPTH": str(depth), "PACKETS": str(packets), "STALL": stall})
