@@ -1,0 +1,186 @@
+"""Cycles of one instruction: how long its token waits, and how long it holds each resource.
+
+Built on ``hw.params.timing`` and ``hw.params.timing_sfu``, which the hardware's tests assert, and
+on the contracts stated by the send unit and the controller.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from hw.params.isa import Fn, Op
+from hw.params.machine import Machine
+from hw.params.timing import (
+    append_cycles,
+    context_cycles,
+    drop_cycles,
+    free_cycles,
+    load_cycles,
+    mvm_cycles,
+    score_cycles,
+)
+from hw.params.timing_sfu import reads_c, sfu_beats, sfu_cycles, sfu_occupancy
+from sw.perf.image import Instruction, Stage, Token, packet_flits
+
+__all__ = ["ACCEPT_CYCLES", "DISPATCH_CYCLES", "ISSUE_CYCLES", "Holds", "holds", "latency",
+           "send_cycles"]
+
+DISPATCH_CYCLES = 2
+"""Of the dispatcher for each instruction; one that runs in no unit takes its token no longer."""
+ISSUE_CYCLES = 3
+"""Cycles of a token's instruction in a unit that are not the unit's: picked, handed over, and the
+one after ``done``."""
+ACCEPT_CYCLES = 2
+"""Of these, the ones before the unit takes it."""
+
+
+@dataclass(slots=True)
+class Holds:
+    """Cycles for which a token holds the resources of a core; one token at a time holds each."""
+
+    dispatch: int = 0
+    """The dispatcher."""
+    load: int = 0
+    """The operand loader: from the first LOAD until the next slot's can be taken."""
+    compute: int = 0
+    """The macros: MVM, APPEND, SCORE, CONTEXT, FREE."""
+    kv_write: int = 0
+    """The part of ``compute`` that is APPEND."""
+    drain: int = 0
+    """The drain registers' reader: from a result's ``done`` to that of the next, if one waits."""
+    banks: int = 0
+    """The two operand banks, as half of the time that one is held: LOAD to ``done`` of MVM."""
+    sfu: int = 0
+    """The special-function unit."""
+    send: int = 0
+    """The send unit."""
+
+    def __add__(self, other: "Holds") -> "Holds":
+        return Holds(**{field.name: getattr(self, field.name) + getattr(other, field.name)
+                        for field in fields(self)})
+
+    @property
+    def array(self) -> int:
+        """The array unit: its slowest part."""
+        return max(self.load, self.compute, self.drain, self.banks)
+
+
+def send_cycles(flits: int) -> int:
+    """SEND: from acceptance to ``done``, which is also when the next is accepted."""
+    return 1 + packet_flits(flits)
+
+
+def latency(machine: Machine, stage: Stage, instruction: Instruction, token: Token) -> int:
+    """Cycles from the acceptance of a unit's instruction to ``done``, nothing being in the way."""
+    f, kv = instruction.fields, stage.kv or {}
+    tokens = stage.local_tokens(machine, token.position)
+    match instruction.op:
+        case Op.LOAD:
+            return load_cycles(machine, f["length"])
+        case Op.MVM:
+            return mvm_cycles(machine, _groups(machine, stage, instruction))
+        case Op.APPEND:
+            return append_cycles(machine, kv["head_dim"], **_append(machine, stage, token))
+        case Op.SCORE:
+            return score_cycles(machine, kv["head_dim"], kv["k_groups"], tokens)
+        case Op.CONTEXT:
+            return context_cycles(machine, _v_macros(machine, kv, tokens), tokens)
+        case Op.FREE:
+            return free_cycles(machine, *_held(machine, stage, token))
+        case Op.SFU:
+            return sfu_cycles(machine, f["fn"], _length(f, tokens), m_mode=f["m_mode"],
+                              track=f["track"])
+        case Op.SEND:
+            return send_cycles(f["flits"])
+        case _:
+            raise ValueError(f"instruction must be one of a unit, not {instruction.op.name}")
+
+
+def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
+    """Resources that one token of ``stage`` holds."""
+    total = Holds()
+    tokens = stage.local_tokens(machine, token.position)
+    loading = 0
+    since_done: int | None = None
+    for i in stage.code:
+        total.dispatch += DISPATCH_CYCLES
+        if not i.runs(token.flags) or i.op in (Op.WAIT, Op.END):
+            continue
+        f, cycles = i.fields, latency(machine, stage, i, token)
+        match i.op:
+            case Op.LOAD:
+                loading += ISSUE_CYCLES + cycles
+            case Op.MVM:
+                total.load += loading + ACCEPT_CYCLES
+                total.compute += machine.cim.command_cycles(_groups(machine, stage, i))
+                total.banks += -(-(loading + cycles + ACCEPT_CYCLES) // 2)
+                loading, since_done = 0, 0
+            case Op.APPEND:
+                total.compute += cycles
+                total.kv_write += cycles
+            case Op.SCORE | Op.CONTEXT:
+                # The macros are done before their sums stand in the drain registers.
+                total.compute += max(cycles - machine.cim.fill_cycles, 1)
+                since_done = 0
+            case Op.FREE:
+                total.compute += cycles
+            case Op.SEND:
+                total.send += cycles
+            case Op.SFU:
+                length = _length(f, tokens)
+                total.sfu += sfu_occupancy(machine, f["fn"], length, m_mode=f["m_mode"],
+                                           track=f["track"])
+                if since_done is not None and f["release"]:
+                    scalar = f["fn"] in (Fn.RSQRT, Fn.RECIP)
+                    beats = 0 if scalar else sfu_beats(machine, length)
+                    total.drain += (since_done + ISSUE_CYCLES + beats + 1
+                                    + reads_c(f["fn"], f["m_mode"]) + 2
+                                    + (drop_cycles(machine) if f["tokens"] else 0))
+                    since_done = None
+                elif since_done is not None:
+                    since_done += ISSUE_CYCLES + cycles
+            case _:
+                pass
+    return total
+
+
+def _groups(machine: Machine, stage: Stage, mvm: Instruction) -> int:
+    """Valid operand groups in the fullest macro of an MVM: what its LOADs brought."""
+    at = next(n for n, i in enumerate(stage.code) if i is mvm)
+    word_bytes = machine.core.word_bits // 8
+    groups = [0] * machine.core.macros
+    for i in reversed(stage.code[:at]):
+        if i.op is not Op.LOAD:
+            break
+        end = i.fields["offset"] * word_bytes + i.fields["length"]
+        count = (-(-end // machine.cim.active_rows)
+                 - i.fields["offset"] * word_bytes // machine.cim.active_rows)
+        for macro in range(machine.core.macros):
+            groups[macro] += count * (i.fields["macros"] >> macro & 1)
+    return min(max(groups), machine.cim.groups - mvm.fields["first_group"])
+
+
+def _append(machine: Machine, stage: Stage, token: Token) -> dict[str, bool]:
+    """Whether an append of this token is local, the first of its block, of its sequence."""
+    kv = stage.kv or {}
+    size, members = machine.block_tokens, 1 << kv["members_log2"]
+    block = token.position // size
+    first = token.position % size == 0
+    return {"local": block % members == kv["member"], "new_block": first,
+            "new_head": first and block < members}
+
+
+def _held(machine: Machine, stage: Stage, token: Token) -> tuple[int, int]:
+    """Heads and blocks that the tokens before this one have left in the core."""
+    tokens = stage.local_tokens(machine, token.position - 1) if token.position else 0
+    heads = (stage.kv or {})["heads"] if tokens else 0
+    return heads, heads * -(-tokens // machine.block_tokens)
+
+
+def _v_macros(machine: Machine, kv: Mapping[str, int], tokens: int) -> list[int]:
+    """Macros of V blocks: round robin."""
+    blocks = -(-tokens // machine.block_tokens)
+    return [block % kv["v_macros"].bit_count() for block in range(blocks)]
+
+
+def _length(f: Mapping[str, int], tokens: int) -> int:
+    return tokens if f["tokens"] else f["length"]

@@ -1,0 +1,190 @@
+"""A placed program read back from its core images: what a performance model has to know of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hw.params.isa import Op, disassemble
+from hw.params.machine import Machine, MeshParams
+from hw.params.noc import PAYLOAD_FLITS_MAX
+from hw.params.packet import (
+    CREDIT_ENTRY,
+    DEST_ENTRY,
+    KV_CONFIG,
+    LABEL_ENTRY,
+    STAGE_ENTRY,
+    Port,
+    Unit,
+)
+from sw.golden.noc.route import neighbour, path
+from sw.mapper.program import Coordinate, Program, StageInfo
+
+__all__ = ["Delivery", "Instruction", "Link", "Route", "Send", "Stage", "Token", "multicast",
+           "packet_flits", "read_stages", "unicast"]
+
+Link = tuple[Coordinate, Port]
+"""An output of a router; (core, LOCAL) leads into the core."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a program's time depends on."""
+
+    position: int
+    """From 0."""
+    flags: int = 0
+    """``hw.params.packet.Flag`` bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction of a stage program."""
+
+    op: Op
+    """What it does."""
+    fields: Mapping[str, int]
+    """Its operands."""
+
+    def runs(self, flags: int) -> bool:
+        """Whether it takes effect for a token with these flags."""
+        need = self.fields["need"]
+        return not flags & self.fields["skip"] and flags & need == need
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way of a packet from one core, or the host's port, to one receiver."""
+
+    target: Coordinate
+    """The receiver."""
+    links: tuple[Link, ...]
+    """Router outputs that it passes, the last one the receiver's."""
+    copies_before: int = 0
+    """Multicast: copies that routers on the way send before this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where a SEND goes."""
+
+    routes: tuple[Route, ...]
+    """One for each receiver."""
+    links: frozenset[Link]
+    """Every router output in use; a multicast packet passes each once."""
+    stage: int
+    """Stage number at the receivers."""
+    operand: int
+    """Operand that its packets count for."""
+    counters: int
+    """Mask of the credit counters that ``acquire`` takes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A SEND of a stage with its destination."""
+
+    instruction: Instruction
+    """The instruction."""
+    delivery: Delivery
+    """Its destination-list entry, resolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of one core."""
+
+    info: StageInfo
+    """Name, place and slots."""
+    code: tuple[Instruction, ...]
+    """Its program, END included."""
+    dests: Mapping[int, Delivery]
+    """Destination-list entries that the program uses."""
+    credits: tuple[Coordinate, ...]
+    """Who is credited at END."""
+    kv: Mapping[str, int] | None
+    """The core's ``KV_CONFIG``."""
+
+    def sends(self, flags: int) -> list[Send]:
+        """SENDs that a token with these flags executes."""
+        return [Send(i, self.dests[i.fields["dest"]]) for i in self.code
+                if i.op is Op.SEND and i.runs(flags)]
+
+    def local_tokens(self, machine: Machine, position: int) -> int:
+        """KV tokens up to ``position`` whose block belongs to this core."""
+        if self.kv is None:
+            return position + 1
+        size, log2, member = machine.block_tokens, self.kv["members_log2"], self.kv["member"]
+        block = position // size
+        turn = block % (1 << log2)
+        tail = size if turn > member else position % size + 1 if turn == member else 0
+        return (block >> log2) * size + tail
+
+
+def packet_flits(flits: int) -> int:
+    """Flits on the network of a vector of ``flits``: one header for each packet."""
+    return flits + -(-flits // PAYLOAD_FLITS_MAX)
+
+
+def read_stages(program: Program) -> list[Stage]:
+    """Every stage of ``program``, from what the host writes into its cores."""
+    tables = {core: _tables(program, core) for core in program.images}
+    labels = {core: table.get(Unit.LABEL, {}) for core, table in tables.items()}
+    stages = []
+    for info in program.stages:
+        table = tables[info.core]
+        entry = STAGE_ENTRY.unpack(table[Unit.STAGE][info.index])
+        code, at = [], entry["program"]
+        while not code or code[-1].op is not Op.END:
+            code.append(Instruction(*disassemble(table[Unit.PROGRAM][at])))
+            at += 1
+        used = {i.fields["dest"] for i in code if i.op is Op.SEND}
+        senders = [CREDIT_ENTRY.unpack(table[Unit.CREDIT_LIST][entry["credit_first"] + n])
+                   for n in range(entry["credit_count"])]
+        stages.append(Stage(
+            info=info, code=tuple(code),
+            dests={n: _delivery(program.machine.mesh, labels, info.core, table[Unit.DEST][n])
+                   for n in used},
+            credits=tuple((sender["x"], sender["y"]) for sender in senders),
+            kv=KV_CONFIG.unpack(table[Unit.KV][0]) if Unit.KV in table else None))
+    return stages
+
+
+def _tables(program: Program, core: Coordinate) -> dict[int, dict[int, int]]:
+    tables: dict[int, dict[int, int]] = {}
+    for write in program.images[core].writes:
+        if write.unit < Unit.WEIGHT:
+            tables.setdefault(write.unit, {}).update(enumerate(write.values, write.address))
+    return tables
+
+
+def _delivery(mesh: MeshParams, labels: Mapping[Coordinate, Mapping[int, int]],
+              source: Coordinate, word: int) -> Delivery:
+    entry = DEST_ENTRY.unpack(word)
+    if entry["label"]:
+        routes = multicast(labels, source, entry["label"])
+    else:
+        routes = [unicast(mesh, source, (entry["x"], entry["y"]))]
+    return Delivery(routes=tuple(routes),
+                    links=frozenset(link for route in routes for link in route.links),
+                    stage=entry["stage"], operand=entry["operand"], counters=entry["credits"])
+
+
+def unicast(mesh: MeshParams, source: Coordinate, target: Coordinate) -> Route:
+    """The XY route between two cores or edge ports."""
+    return Route(target, tuple(path(source, target, mesh)))
+
+
+def multicast(labels: Mapping[Coordinate, Mapping[int, int]], source: Coordinate,
+              label: int) -> list[Route]:
+    """Routes of a label's tree; copies of one router leave in the order of the ports."""
+    routes: list[Route] = []
+    open_: list[tuple[Coordinate, tuple[Link, ...], int]] = [(source, (), 0)]
+    while open_:
+        at, links, before = open_.pop()
+        ports = LABEL_ENTRY.unpack(labels[at][label])["ports"]
+        for rank, port in enumerate(port for port in Port if ports >> port & 1):
+            way = (*links, (at, port))
+            if port is Port.LOCAL:
+                routes.append(Route(at, way, before + rank))
+            else:
+                open_.append((neighbour(at, port), way, before + rank))
+    return routes

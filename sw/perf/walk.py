@@ -1,0 +1,201 @@
+"""One token through an otherwise empty machine: when each stage starts and ends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hw.params.isa import Op
+from hw.params.machine import Machine, MeshParams
+from hw.params.noc import PAYLOAD_FLITS_MAX
+from sw.errors import OuroborosError
+from sw.mapper.program import Coordinate, EmbedTarget, Program
+from sw.perf.cycles import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES, latency
+from sw.perf.image import Route, Send, Stage, Token, packet_flits, unicast
+
+__all__ = ["PerfError", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits", "walk"]
+
+HOP_CYCLES = 2
+"""Router and link register (``hw.noc.router``)."""
+LEAVE_CYCLES = 2
+"""From the acceptance of a SEND to its first header on the link to the router."""
+ARRIVE_CYCLES = 5
+"""From a packet's last flit on the link into a core to the cycle in which its count is seen."""
+CREDIT_CYCLES = 7
+"""From the act of END to its first CREDIT on the link (3), and from a CREDIT on the link into a
+core to the cycle in which the sender's counter has it (4)."""
+HOST_CYCLES = 2
+"""From a flit on the link to the host's port to the host."""
+HOST_FIRST_CYCLES = 1
+"""From a flit that the host offers to the link into the mesh."""
+
+
+class PerfError(OuroborosError):
+    """A program or option that the performance model cannot work with."""
+
+
+@dataclass(slots=True)
+class StageWalk:
+    """One stage's part of a walk; cycles since the host offered the token's first flit."""
+
+    stage: Stage
+    """The stage."""
+    allocated: int | None = None
+    """Its first header has been looked up: the slot is taken."""
+    start: int = 0
+    """The first WAIT is met (``start`` of the hardware's trace)."""
+    end: int = 0
+    """END (``end`` of the trace)."""
+    waiting: int = 0
+    """Cycles in which it waited for operands after ``start``."""
+
+    @property
+    def serial(self) -> int:
+        """Cycles of its program without waits."""
+        return self.end - self.start - self.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One token's way through the machine."""
+
+    token: Token
+    """The token."""
+    stages: tuple[StageWalk, ...]
+    """Those that took part, in the order of their ends."""
+    result: int
+    """Cycle in which the host has the result packet."""
+    acquired: dict[tuple[Coordinate, int], dict[Coordinate, int]]
+    """For every (core, stage): when each of its senders took a credit of it."""
+
+
+class _Running:
+    """A stage at work: runs its program until it lacks an operand."""
+
+    def __init__(self, machine: Machine, stage: Stage, token: Token):
+        self.machine, self.stage, self.token = machine, stage, token
+        self.walk = StageWalk(stage)
+        self.seen: list[list[int]] = [[], [], [], []]
+        self.at = 0         # index of the next instruction
+        self.pick = 0       # cycle in which the dispatcher picks it
+        self.started = False
+        self.ended = False
+
+    def arrive(self, operand: int, allocated: int, counts: int) -> None:
+        """A packet: its header is looked up, its count is seen in these cycles."""
+        if self.walk.allocated is None:
+            self.walk.allocated = self.pick = allocated
+        self.seen[operand].append(counts)
+
+    def run(self) -> list[tuple[int, Send]]:
+        """Executes what can be; SENDs with the cycles in which the send unit takes them."""
+        sent = []
+        while not self.ended and self.walk.allocated is not None:
+            i, flags = self.stage.code[self.at], self.token.flags
+            if not i.runs(flags):
+                self.pick += DISPATCH_CYCLES
+            elif i.op is Op.END:
+                self.walk.end, self.ended = self.pick + 1, True
+            elif i.op is Op.WAIT:
+                packets = i.fields["packets"]
+                if len(self.seen[i.fields["operand"]]) < packets:
+                    return sent
+                ready = max([self.pick, *self.seen[i.fields["operand"]][:packets]])
+                if ready > self.pick + 1:       # parked in between
+                    ready = max(ready, self.pick + DISPATCH_CYCLES)
+                    if self.started:
+                        self.walk.waiting += ready - self.pick
+                    self.pick = ready
+                if not self.started:
+                    self.started, self.walk.start = True, self.pick + 1
+                self.pick += DISPATCH_CYCLES
+            else:
+                if i.op is Op.SEND:
+                    delivery = self.stage.dests[i.fields["dest"]]
+                    sent.append((self.pick + ACCEPT_CYCLES, Send(i, delivery)))
+                self.pick += ISSUE_CYCLES + latency(self.machine, self.stage, i, self.token)
+            self.at += 1
+        return sent
+
+
+def packet_times(first: int, route: Route, flits: int) -> list[tuple[int, int]]:
+    """Cycles in which header and tail of each packet of a vector are on the receiver's last link.
+
+    ``first`` is the cycle in which the first header is on the link into the first router.
+    """
+    times, at = [], first + HOP_CYCLES * len(route.links)
+    while flits:
+        length = min(flits, PAYLOAD_FLITS_MAX)
+        copies = route.copies_before * (length + 1)
+        times.append((at + copies, at + copies + length))
+        at += length + 1
+        flits -= length
+    return times
+
+
+def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
+    """Send one token through the machine, nothing else being under way.
+
+    Raises
+    ------
+    PerfError
+        If it never gets to the host: some stage waits for packets that nobody sends.
+    """
+    machine = program.machine
+    running = {(s.info.core, s.info.index): _Running(machine, s, token) for s in stages}
+    acquired: dict[tuple[Coordinate, int], dict[Coordinate, int]] = {key: {} for key in running}
+    result: int | None = None
+    for core, stage, operand, allocated, counts in _injection(program, head_dim(stages)):
+        running[core, stage].arrive(operand, allocated, counts)
+        acquired[core, stage][machine.host] = 0
+    todo = [run for run in running.values() if run.walk.allocated is not None]
+    while todo:
+        sender = todo.pop()
+        for accepted, send in sender.run():
+            flits, delivery = send.instruction.fields["flits"], send.delivery
+            for route in delivery.routes:
+                times = packet_times(accepted + LEAVE_CYCLES, route, flits)
+                if route.target == machine.host:
+                    result = max(result or 0, times[-1][1] + HOST_CYCLES)
+                    continue
+                key = (route.target, delivery.stage)
+                if send.instruction.fields["acquire"]:
+                    acquired[key][sender.stage.info.core] = accepted
+                for header, tail in times:
+                    running[key].arrive(delivery.operand, header + ARRIVE_CYCLES - 2,
+                                        tail + ARRIVE_CYCLES)
+                todo.append(running[key])
+    stuck = [run.stage.info.name for run in running.values() if not run.ended]
+    if result is None or stuck:
+        raise PerfError(f"every stage of the program must get all its operands, not {stuck}")
+    return Walk(token, tuple(sorted((run.walk for run in running.values()),
+                                    key=lambda stage: stage.end)), result, acquired)
+
+
+def _injection(program: Program, channels: int) -> list[tuple[Coordinate, int, int, int, int]]:
+    """Packets of a token from the host: (core, stage, operand, header looked up, count seen)."""
+    machine, at = program.machine, HOST_FIRST_CYCLES
+    found: list[tuple[Coordinate, int, int, int, int]] = []
+    for target in program.embed:
+        route = unicast(machine.mesh, machine.host, target.core)
+        for flits in injected_flits(program, target, channels):
+            for header, tail in packet_times(at, route, flits):
+                found.append((target.core, target.stage, 0, header + ARRIVE_CYCLES - 2,
+                              tail + ARRIVE_CYCLES))
+            at += packet_flits(flits)
+    return found
+
+
+def head_dim(stages: Sequence[Stage]) -> int:
+    """Channels of one head, as the KV cores are told."""
+    return next((s.kv["head_dim"] for s in stages if s.kv is not None), 0)
+
+
+def injected_flits(program: Program, target: EmbedTarget, channels: int) -> list[int]:
+    """Payload flits of each vector of a token that the host sends to a residual slice."""
+    flit_bytes = program.machine.noc.flit_bits // 8
+    sizes = [2 * target.channels, *([2 * channels] if target.rope_offset >= 0 else [])]
+    return [-(-size // flit_bytes) for size in sizes]
+
+
+def credit_delay(mesh: MeshParams, source: Coordinate, target: Coordinate) -> int:
+    """From the act of END in ``source`` to the credit in the counter of ``target``."""
+    return CREDIT_CYCLES + HOP_CYCLES * len(unicast(mesh, source, target).links)
