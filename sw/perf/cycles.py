@@ -22,7 +22,7 @@ from hw.params.timing_sfu import reads_c, sfu_beats, sfu_cycles, sfu_occupancy
 from sw.perf.image import Instruction, Stage, Token, packet_flits
 
 __all__ = ["ACCEPT_CYCLES", "DISPATCH_CYCLES", "ISSUE_CYCLES", "Holds", "holds", "latency",
-           "send_cycles"]
+           "loaded_groups", "send_cycles", "vector_length"]
 
 DISPATCH_CYCLES = 2
 """Of the dispatcher for each instruction; one that runs in no unit takes its token no longer."""
@@ -87,8 +87,8 @@ def latency(machine: Machine, stage: Stage, instruction: Instruction, token: Tok
         case Op.FREE:
             return free_cycles(machine, *_held(machine, stage, token))
         case Op.SFU:
-            return sfu_cycles(machine, f["fn"], _length(f, tokens), m_mode=f["m_mode"],
-                              track=f["track"])
+            return sfu_cycles(machine, f["fn"], vector_length(instruction, tokens),
+                              m_mode=f["m_mode"], track=f["track"])
         case Op.SEND:
             return send_cycles(f["flits"])
         case _:
@@ -126,7 +126,7 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
             case Op.SEND:
                 total.send += cycles
             case Op.SFU:
-                length = _length(f, tokens)
+                length = vector_length(i, tokens)
                 total.sfu += sfu_occupancy(machine, f["fn"], length, m_mode=f["m_mode"],
                                            track=f["track"])
                 if since_done is not None and f["release"]:
@@ -143,20 +143,27 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
     return total
 
 
-def _groups(machine: Machine, stage: Stage, mvm: Instruction) -> int:
-    """Valid operand groups in the fullest macro of an MVM: what its LOADs brought."""
+def loaded_groups(machine: Machine, stage: Stage, mvm: Instruction) -> list[int]:
+    """Valid operand groups that the LOADs before an MVM bring to each macro."""
     at = next(n for n, i in enumerate(stage.code) if i is mvm)
-    word_bytes = machine.core.word_bits // 8
-    groups = [0] * machine.core.macros
+    cim, word_bytes = machine.cim, machine.core.word_bits // 8
+    groups: list[set[int]] = [set() for _ in range(machine.core.macros)]
     for i in reversed(stage.code[:at]):
         if i.op is not Op.LOAD:
             break
-        end = i.fields["offset"] * word_bytes + i.fields["length"]
-        count = (-(-end // machine.cim.active_rows)
-                 - i.fields["offset"] * word_bytes // machine.cim.active_rows)
-        for macro in range(machine.core.macros):
-            groups[macro] += count * (i.fields["macros"] >> macro & 1)
-    return min(max(groups), machine.cim.groups - mvm.fields["first_group"])
+        first = i.fields["offset"] * word_bytes
+        new = range(first // cim.active_rows, -(-(first + i.fields["length"]) // cim.active_rows))
+        for macro, have in enumerate(groups):
+            if i.fields["macros"] >> macro & 1:
+                have.update(new)
+    return [len(have) if mvm.fields["macros"] >> macro & 1 else 0
+            for macro, have in enumerate(groups)]
+
+
+def _groups(machine: Machine, stage: Stage, mvm: Instruction) -> int:
+    """Row groups that the busiest macro of an MVM works through."""
+    return min(max(loaded_groups(machine, stage, mvm)),
+               machine.cim.groups - mvm.fields["first_group"])
 
 
 def _append(machine: Machine, stage: Stage, token: Token) -> dict[str, bool]:
@@ -182,5 +189,6 @@ def _v_macros(machine: Machine, kv: Mapping[str, int], tokens: int) -> list[int]
     return [block % kv["v_macros"].bit_count() for block in range(blocks)]
 
 
-def _length(f: Mapping[str, int], tokens: int) -> int:
-    return tokens if f["tokens"] else f["length"]
+def vector_length(sfu: Instruction, tokens: int) -> int:
+    """Elements of an SFU instruction for a token with that many local KV tokens."""
+    return tokens if sfu.fields["tokens"] else sfu.fields["length"]

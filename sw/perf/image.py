@@ -132,7 +132,8 @@ def read_stages(program: Program) -> list[Stage]:
     for info in program.stages:
         table = tables[info.core]
         entry = STAGE_ENTRY.unpack(table[Unit.STAGE][info.index])
-        code, at = [], entry["program"]
+        code: list[Instruction] = []
+        at = entry["program"]
         while not code or code[-1].op is not Op.END:
             code.append(Instruction(*disassemble(table[Unit.PROGRAM][at])))
             at += 1

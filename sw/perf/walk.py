@@ -87,7 +87,7 @@ class _Running:
 
     def run(self) -> list[tuple[int, Send]]:
         """Executes what can be; SENDs with the cycles in which the send unit takes them."""
-        sent = []
+        sent: list[tuple[int, Send]] = []
         while not self.ended and self.walk.allocated is not None:
             i, flags = self.stage.code[self.at], self.token.flags
             if not i.runs(flags):

@@ -1,0 +1,93 @@
+"""``ouroboros predict``: cycles of a placed model, without a simulator."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hw.params.machine import load_machine
+from sw.cli.options import json_option, model_options, write_json
+from sw.mapper.layout import PLACEMENTS
+from sw.mapper.mapper import map_model
+from sw.models.source import open_model
+from sw.perf.pipeline import Prediction, stage_rows
+from sw.perf.walk import PerfError
+
+__all__ = ["predict"]
+
+COLUMNS = {"array": "array", "kv_writes": "KV writes", "sfu": "SFU", "send": "send",
+           "flits_in": "flits in", "flits_out": "flits out", "dispatch": "dispatch",
+           "slots": "slots", "serial": "serial", "stage_time": "stage time", "binds": "binds"}
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise PerfError(f"sequences must be whole numbers with commas between, "
+                        f"not {text!r}") from None
+
+
+def _table(prediction: Prediction) -> Table:
+    time = prediction.decode_time
+    table = Table(title=f"Cycles per token at context {prediction.context}, "
+                        f"machine {prediction.program.machine.name!r}, "
+                        f"placement {prediction.program.placement!r}")
+    table.add_column("stage", no_wrap=True)
+    for title in COLUMNS.values():
+        table.add_column(title, justify="left" if title == "binds" else "right", no_wrap=True)
+    shown: set[tuple[str, str]] = set()
+    for row in stage_rows(time):
+        # Stages that differ from one shown in nothing but their number are left out.
+        layer, _, kind = row["stage"].rpartition(".")
+        key = (kind if layer[:1] == "l" else row["stage"],
+               str([row[name] for name in COLUMNS if name not in ("slots", "stage_time")]))
+        if key not in shown:
+            shown.add(key)
+            table.add_row(row["stage"], *(str(row[name]) for name in COLUMNS))
+    return table
+
+
+@click.command()
+@click.option("--machine", "machine_name", default="small", show_default=True, metavar="NAME",
+              help="Shipped machine or path of a TOML file.")
+@model_options
+@click.option("--placement", default="plain", show_default=True, type=click.Choice(PLACEMENTS),
+              help="How the model is laid over the cores.")
+@click.option("--prompt-tokens", default=64, show_default=True, metavar="N",
+              help="Length of the prompt.")
+@click.option("--context", default=128, show_default=True, metavar="N",
+              help="Tokens that a decoded token attends to.")
+@click.option("--sequences", default="1,2,4,8", show_default=True, metavar="N,N,..",
+              help="Numbers of sequences that are decoded together.")
+@click.option("--stream", is_flag=True, help="Logits go to the host.")
+@json_option
+def predict(machine_name: str, checkpoint: Path, tokenizer: Path | None, placement: str,
+            prompt_tokens: int, context: int, sequences: str, stream: bool,
+            json_path: Path | None) -> None:
+    """Predict stage times, latency, prefill and decode of a model on a machine, in cycles.
+
+    Stage times are bounds from below: the largest occupancy of any unit of a core. Stages equal to
+    one already shown are left out of the table; the JSON file has all.
+    """
+    counts = _numbers(sequences)
+    model = open_model(checkpoint, tokenizer).quantised()
+    program = map_model(load_machine(machine_name), model, placement=placement)
+    prediction = Prediction(program, prompt_tokens=prompt_tokens, context=context, stream=stream)
+    results = prediction.as_dict(counts)
+
+    console = Console()
+    console.print(_table(prediction), soft_wrap=True)
+    totals = Table("quantity", "cycles", "binds", title="Totals")
+    totals.add_row("least interval between tokens", f"{results['interval_cycles']:,}",
+                   results["interval_binds"])
+    totals.add_row(f"latency of a token at context {context}", f"{results['latency_cycles']:,}", "")
+    totals.add_row("latency of a sequence's first token",
+                   f"{results['first_token_latency_cycles']:,}", "")
+    totals.add_row(f"prefill of {prompt_tokens} tokens", f"{results['prefill_cycles']:,}", "")
+    for row in results["decode"]:
+        totals.add_row(f"decode of {row['sequences']}, per token",
+                       f"{row['cycles_per_token']:,.1f}", row["binds"])
+    console.print(totals)
+    write_json(json_path, results)
