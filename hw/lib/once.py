@@ -6,14 +6,24 @@ with the same signature whose body is an ``Instance``.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from amaranth import ClockSignal, Const, Instance, ResetSignal, Value
+from amaranth import (
+    ClockDomain,
+    ClockSignal,
+    Const,
+    DomainRenamer,
+    Instance,
+    Module,
+    ResetSignal,
+    Signal,
+    Value,
+)
 from amaranth.back import verilog
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
 __all__ = ["KEYWORDS", "Library", "LibraryError", "flat_ports"]
 
@@ -78,8 +88,8 @@ class Library:
         self._clocks: dict[str, tuple[str, ...]] = {}
         self._open: list[str] = []
 
-    def instance(self, name: str, factory: Callable[[], wiring.Component], *,
-                 params: Any) -> wiring.Component:
+    def instance(self, name: str, factory: Callable[[], wiring.Component], *, params: Any,
+                 registered: Iterable[str] = ()) -> wiring.Component:
         """Place an instance of module ``name``.
 
         The first call builds the component by ``factory()`` and converts it (with whatever it
@@ -90,6 +100,10 @@ class Library:
         ----------
         params : Any
             Whatever tells two modules apart. All calls for one name must give equal ``params``.
+        registered : Iterable[str]
+            Input ports which pass a register at the module's entry, for static inputs and ``rst``
+            (the module then leaves reset one cycle late). A module that Verilator compiles by
+            itself computes all logic behind an unregistered input up to four times a cycle.
 
         Returns
         -------
@@ -104,10 +118,11 @@ class Library:
         """
         if self.flat:
             return factory()
-        self.define(name, factory, params=params)
+        self.define(name, factory, params=params, registered=registered)
         return _Placed(name, self._prototypes[name].signature, self._clocks[name])
 
-    def define(self, name: str, factory: Callable[[], wiring.Component], *, params: Any) -> None:
+    def define(self, name: str, factory: Callable[[], wiring.Component], *, params: Any,
+               registered: Iterable[str] = ()) -> None:
         """Emit module ``name`` without placing it, as for the top of a design."""
         if self.flat:
             raise LibraryError("flat library must be used through instance() only")
@@ -123,10 +138,13 @@ class Library:
         self._open.append(name)
         try:
             component = factory()
+            # With a hand-written body, or after an error, it rightly stays without elaboration.
+            component._MustUse__silence = True
             for port, _, _ in flat_ports(component):
                 _check_name(f"port of module {name!r}", port)
             if name not in self._texts:
-                self._texts[name] = _convert(name, component)
+                top = _Registered(component, frozenset(registered)) if registered else component
+                self._texts[name] = _convert(name, top)
                 self._clocks[name] = _clock_ports(name, self._texts[name], component)
         finally:
             self._open.pop()
@@ -173,6 +191,44 @@ class _Placed(wiring.Component):
             *(("i" if flow is In else "o", name, value) for name, flow, value in flat_ports(self)))
 
 
+class _Registered(wiring.Component):
+    """A component with a register behind some of its inputs, perhaps its reset."""
+
+    def __init__(self, body: wiring.Component, names: frozenset[str]):
+        self._body, self._names = body, names
+        self._MustUse__silence = True
+        inputs = {name for name, flow, _ in flat_ports(body) if flow is In}
+        if unknown := sorted(names - inputs - {"rst"}):
+            raise LibraryError(f"registered must be inputs of the module, not {unknown[0]!r}")
+        super().__init__(body.signature)
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.domains.inner = inner = ClockDomain("inner")
+        m.submodules.body = DomainRenamer("inner")(self._body)
+        m.d.comb += inner.clk.eq(ClockSignal())
+        if "rst" in self._names:
+            reset = Signal(init=1, reset_less=True)
+            m.d.sync += reset.eq(ResetSignal())
+            m.d.comb += inner.rst.eq(reset)
+        else:
+            m.d.comb += inner.rst.eq(ResetSignal())
+
+        for (name, flow, outside), (_, _, inside) in zip(
+                flat_ports(self), flat_ports(self._body), strict=True):
+            if flow is Out:
+                m.d.comb += outside.eq(inside)
+            elif name in self._names:
+                entry = Signal.like(inside, name=f"{name}_entry", reset_less=True)
+                m.d.sync += entry.eq(outside)
+                m.d.comb += inside.eq(entry)
+            else:
+                m.d.comb += inside.eq(outside)
+
+        return m
+
+
 def _check_name(what: str, name: str) -> None:
     if not _IDENTIFIER.fullmatch(name):
         raise LibraryError(f"{what} must be a Verilog identifier, not {name!r}")
@@ -191,8 +247,6 @@ def _convert(name: str, component: wiring.Component) -> str:
 def _clock_ports(name: str, text: str, component: wiring.Component) -> tuple[str, ...]:
     """Ports of the emitted module that are no members of the signature: clocks and resets."""
     header = re.search(rf"^module {name}\((.*?)\);", text, re.DOTALL | re.MULTILINE)
-    if header is None:
-        raise LibraryError(f"module {name!r} must contain logic, it is empty")
     members = {port for port, _, _ in flat_ports(component)}
     clocks = tuple(port for port in re.findall(r"[^\s,]+", header[1]) if port not in members)
     for port in clocks:
