@@ -1,11 +1,13 @@
 """Golden model of a core: token slots, stage programs and all units, without time."""
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from hw.params.format import Format
 from hw.params.isa import Op, disassemble
 from hw.params.machine import Machine
 from hw.params.packet import (
@@ -32,6 +34,9 @@ __all__ = ["CoreError", "GoldenCore"]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+STOPS = (Op.WAIT, Op.SEND, Op.END)
+"""Where ``GoldenCore.advance`` lets other slots go on; units are free in between."""
+
 
 class CoreError(RuntimeError):
     """A program asked a core for something that the hardware would not do."""
@@ -46,6 +51,7 @@ class _Slot:
     base: int
     pc: int
     flags: int = 0
+    busy: bool = False
     counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
 
 
@@ -76,6 +82,8 @@ class GoldenCore:
         self._kv_store: dict[tuple[int, int, int], tuple[Ints, Ints]] = {}
         self._operands = np.zeros((core.macros, cim.rows), np.int64)
         self._drain: tuple[Ints, Bools] = (np.zeros(0, np.int64), np.zeros(0, bool))
+        self._drain_owner: int | None = None
+        self._decoded: dict[int, tuple[Op, dict[str, int]]] = {}
 
     # Packets
 
@@ -119,9 +127,9 @@ class GoldenCore:
         raise CoreError(f"core {self.place}: stage {stage} has no free slot for sequence "
                         f"{sequence}, position {position}: a sender broke its credits")
 
-    def _entry(self, unit: Unit, address: int, fmt) -> dict[str, int]:  # type: ignore[no-untyped-def]
+    def _entry(self, unit: Unit, address: int, fmt: Format) -> dict[str, int]:
         try:
-            return dict(fmt.unpack(self.tables[unit][address]))
+            return fmt.unpack(self.tables[unit][address])
         except KeyError:
             raise CoreError(f"core {self.place}: {unit.name} entry {address} was never "
                             "written") from None
@@ -144,6 +152,8 @@ class GoldenCore:
             self.kv = KvGolden(self.machine, self._kv_settings)
         else:
             self.tables.setdefault(unit, {})[address] = value
+            if unit == Unit.PROGRAM:
+                self._decoded.pop(address, None)
 
     # Programs
 
@@ -158,10 +168,58 @@ class GoldenCore:
                     progress = moved = True
         return moved
 
+    def advance(self, rng: random.Random) -> bool:
+        """Go on with one token as far as its next WAIT, SEND or END; false if none can.
+
+        Any order that hardware may take. Of the tokens of a stage the oldest that can goes on; one
+        that computes is ``busy`` until some later call, so that others may overtake it where they
+        have nothing to compute, and those that compute finish in order.
+        """
+        ready: dict[int, _Slot] = {}
+        busy: dict[int, _Slot] = {}
+        for slot in self.slots.values():
+            if slot.busy:
+                busy.setdefault(slot.stage, slot)
+            elif slot.stage not in ready and self._can(slot):
+                ready[slot.stage] = slot
+        choices = [*busy.values(), *ready.values()]
+        if not choices:
+            return False
+        slot = rng.choice(choices)
+        if slot.busy:
+            slot.busy = False
+            return True
+        while True:
+            op, _, skipped = self._fetch(slot)
+            if op in STOPS and not skipped:
+                if not slot.busy:
+                    self._step(slot)
+                return True
+            slot.busy |= not skipped
+            self._step(slot)
+
+    def _can(self, slot: _Slot) -> bool:
+        """Whether a step would get anywhere."""
+        op, fields, skipped = self._fetch(slot)
+        if skipped:
+            return True
+        if op == Op.WAIT:
+            return slot.counts[fields["operand"]] >= fields["packets"]
+        return op != Op.SEND or self._has_credits(fields)
+
+    def _fetch(self, slot: _Slot) -> tuple[Op, dict[str, int], bool]:
+        """Instruction of a slot and whether the token skips it."""
+        if slot.pc not in self._decoded:
+            self._decoded[slot.pc] = disassemble(self.tables[Unit.PROGRAM][slot.pc])
+        op, fields = self._decoded[slot.pc]
+        skipped = bool(slot.flags & fields["skip"]
+                       or slot.flags & fields["need"] != fields["need"])
+        return op, fields, skipped
+
     def _step(self, slot: _Slot) -> bool:
         """One instruction of a slot; false if it has to wait."""
-        op, fields = disassemble(self.tables[Unit.PROGRAM][slot.pc])
-        if slot.flags & fields["skip"] or slot.flags & fields["need"] != fields["need"]:
+        op, fields, skipped = self._fetch(slot)
+        if skipped:
             slot.pc += 1
             return True
         if op == Op.WAIT and slot.counts[fields["operand"]] < fields["packets"]:
@@ -174,7 +232,7 @@ class GoldenCore:
         if op == Op.LOAD:
             self._load(slot, fields)
         elif op == Op.MVM:
-            self._multiply(fields)
+            self._multiply(slot, fields)
         elif op == Op.APPEND:
             self._append(slot, fields)
         elif op == Op.SCORE:
@@ -185,7 +243,7 @@ class GoldenCore:
             self._free(slot)
         elif op == Op.SFU:
             self.sfu.run(fields, self.buffer, base=slot.base, tokens=self._tokens(slot.position),
-                         drain=self._take)
+                         drain=lambda count: self._take(slot, count))
         slot.pc += 1
         return True
 
@@ -198,12 +256,11 @@ class GoldenCore:
                                       dst=(credit["x"], credit["y"]), counter=credit["counter"]))
 
     def _send(self, slot: _Slot, fields: Mapping[str, int]) -> bool:
+        if not self._has_credits(fields):
+            return False
         entry = self._entry(Unit.DEST, fields["dest"], DEST_ENTRY)
         if fields["acquire"]:
-            counters = [n for n in range(len(self.credits)) if entry["credits"] >> n & 1]
-            if not all(self.credits[n] for n in counters):
-                return False
-            for n in counters:
+            for n in self._bits(entry["credits"]):
                 self.credits[n] -= 1
         size = self.machine.noc.flit_bits // 8
         raw = self._bytes(slot, fields["src"], fields["flits"] * size).tobytes()
@@ -213,6 +270,10 @@ class GoldenCore:
                                    flags=slot.flags):
             self.inject(packet)
         return True
+
+    def _has_credits(self, fields: Mapping[str, int]) -> bool:
+        entry = self._entry(Unit.DEST, fields["dest"], DEST_ENTRY)
+        return not fields["acquire"] or all(self.credits[n] for n in self._bits(entry["credits"]))
 
     def _bytes(self, slot: _Slot, word: int, count: int) -> npt.NDArray[np.uint8]:
         start = (slot.base + word) * self.machine.core.word_bits // 8
@@ -226,26 +287,32 @@ class GoldenCore:
     def _load(self, slot: _Slot, fields: Mapping[str, int]) -> None:
         first = fields["offset"] * self.machine.core.word_bits // 8
         data = self._int8(slot, fields["src"], fields["length"])
-        for macro in self._macros(fields["macros"]):
+        for macro in self._bits(fields["macros"]):
             self._operands[macro, first:first + len(data)] = data
 
-    def _multiply(self, fields: Mapping[str, int]) -> None:
+    def _multiply(self, slot: _Slot, fields: Mapping[str, int]) -> None:
         first = fields["first_group"] * self.machine.cim.active_rows
         sums = np.zeros((self.machine.core.macros, self.machine.cim.outputs), np.int64)
-        for macro in self._macros(fields["macros"]):
+        for macro in self._bits(fields["macros"]):
             weights = self.weights[macro, first:].astype(np.int64)
             sums[macro] = self._operands[macro, :len(weights)] @ weights
         steps = [self.tables[Unit.STEP][n]
                  for n in range(fields["step"], fields["step"] + fields["steps"])]
-        values = np.concatenate([sums[[*self._macros(mask)]].sum(axis=0) for mask in steps])
-        self._drain = values, np.ones(len(values), bool)
+        values = np.concatenate([sums[[*self._bits(mask)]].sum(axis=0) for mask in steps])
+        self._fill(slot, values, np.ones(len(values), bool))
         self._operands[:] = 0
 
     @staticmethod
-    def _macros(mask: int) -> list[int]:
+    def _bits(mask: int) -> list[int]:
         return [n for n in range(mask.bit_length()) if mask >> n & 1]
 
-    def _take(self, count: int) -> tuple[Ints, Bools]:
+    def _fill(self, slot: _Slot, values: Ints, valid: Bools) -> None:
+        self._drain, self._drain_owner = (values, valid), slot.index
+
+    def _take(self, slot: _Slot, count: int) -> tuple[Ints, Bools]:
+        if self._drain_owner != slot.index:
+            raise CoreError(f"core {self.place}: slot {slot.index} takes the sums of slot "
+                            f"{self._drain_owner}")
         values, valid = self._drain
         if len(values) < count:
             raise CoreError(f"core {self.place}: the drain stream has {len(values)} elements, "
@@ -306,8 +373,8 @@ class GoldenCore:
         q = self._int8(slot, fields["src"], settings.head_dim)
         blocks = self._blocks(slot, fields["head"])
         empty = np.zeros(0, np.int64)
-        self._drain = (
-            np.concatenate([empty, *(np.where(mask, q @ k, 0) for k, _, mask in blocks)]),
+        self._fill(
+            slot, np.concatenate([empty, *(np.where(mask, q @ k, 0) for k, _, mask in blocks)]),
             np.concatenate([empty.astype(bool), *(mask for _, _, mask in blocks)]))
 
     def _context(self, slot: _Slot, fields: Mapping[str, int]) -> None:
@@ -318,7 +385,7 @@ class GoldenCore:
             words = n * size * 8 // self.machine.core.word_bits
             e = self._int8(slot, fields["src"] + words, size)
             total += np.where(mask, e, 0) @ v
-        self._drain = total, np.ones(len(total), bool)
+        self._fill(slot, total, np.ones(len(total), bool))
 
     def _free(self, slot: _Slot) -> None:
         kv, _ = self._settings()
