@@ -12,13 +12,13 @@ from hw.params.packet import Port
 __all__ = ["Channel", "OutputState", "Request", "entry_layout"]
 
 
-def entry_layout(noc: NocParams) -> data.StructLayout:
-    """One buffered flit.
+def entry_layout() -> data.StructLayout:
+    """What the buffer keeps about a flit besides its data.
 
     ``ports`` and ``need`` count only on a head: the route, and how many credits must be left after
     the head's own (the payload flits of a multicast packet, 0 for unicast).
     """
-    return data.StructLayout({"data": noc.flit_bits, "tail": 1, "ports": len(Port), "need": 4})
+    return data.StructLayout({"tail": 1, "ports": len(Port), "need": 4})
 
 
 class OutputState(wiring.Signature):
@@ -38,8 +38,10 @@ class Request(wiring.Signature):
 
     def __init__(self, noc: NocParams):
         super().__init__({
-            "ports": Out(len(Port)), "claim": Out(1), "vc": Out(ceil_log2(noc.vcs)),
-            "head": Out(1), "tail": Out(1), "data": Out(noc.flit_bits), "grant": In(1),
+            "p": Out(data.StructLayout({"ports": len(Port), "claim": 1, "head": 1, "tail": 1,
+                                        "vc": ceil_log2(noc.vcs)})),
+            "data": Out(noc.flit_bits),
+            "grant": In(1),
         })
 
 
@@ -59,7 +61,7 @@ class Channel(wiring.Component):
 
     Members
     -------
-    i : In(valid, entry)
+    i : In(valid, data, entry)
         Well-formed packets only: at most 9 flits, tail on the last; never more than fit.
     states : In(OutputState(noc)).array(5)
         This virtual channel at each output.
@@ -72,7 +74,8 @@ class Channel(wiring.Component):
     def __init__(self, noc: NocParams):
         self.noc = noc
         super().__init__({
-            "i": In(wiring.Signature({"valid": Out(1), "entry": Out(entry_layout(noc))})),
+            "i": In(wiring.Signature({"valid": Out(1), "data": Out(noc.flit_bits),
+                                      "entry": Out(entry_layout())})),
             "states": In(OutputState(noc)).array(len(Port)),
             "request": Out(Request(noc)),
             "freed": Out(1),
@@ -81,86 +84,96 @@ class Channel(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
+        ports = len(Port)
         depth = self.noc.vc_depth
         # The top bit turns at every wrap: equal pointers mean empty, even for a depth of 10.
         pointer = data.StructLayout({"index": range(depth), "wrap": 1})
-        end, read, base = (Signal(pointer, name=name) for name in ("end", "read", "base"))
-        active = Signal()             # in the middle of a copy
-        port = Signal(len(Port))      # of that copy
-        final = Signal()              # it is the packet's last
-        done = Signal(len(Port))      # ports that have their copy
-        reserved = Signal(len(Port))  # claimed, copy not started
+        end = Signal(pointer)
+        # One signal, so that a simulator skips all of it while nothing moves.
+        state = Signal(data.StructLayout({
+            "read": pointer, "base": pointer,  # next flit, first flit of the packet
+            "active": 1,                       # in the middle of a copy
+            "port": ports,                     # of that copy
+            "final": 1,                        # it is the packet's last
+            "done": ports,                     # ports that have their copy
+            "reserved": ports,                 # claimed, copy not started
+        }))
 
-        m.submodules.flits = flits = memory.Memory(
-            shape=entry_layout(self.noc), depth=depth, init=[])
-        write_port = flits.write_port()
-        read_port = flits.read_port(domain="comb")
+        m.submodules.flits = flits = memory.Memory(shape=self.noc.flit_bits, depth=depth, init=[])
+        m.submodules.entries = entries = memory.Memory(shape=entry_layout(), depth=depth, init=[])
+        put_flit, put_entry = flits.write_port(), entries.write_port()
+        get_flit, get_entry = flits.read_port(domain="comb"), entries.read_port(domain="comb")
         m.d.comb += [
-            write_port.en.eq(self.i.valid),
-            write_port.addr.eq(end.index),
-            write_port.data.eq(self.i.entry),
-            read_port.addr.eq(read.index),
+            put_flit.en.eq(self.i.valid), put_flit.addr.eq(end.index),
+            put_flit.data.eq(self.i.data),
+            put_entry.en.eq(self.i.valid), put_entry.addr.eq(end.index),
+            put_entry.data.eq(self.i.entry),
+            get_flit.addr.eq(state.read.index), get_entry.addr.eq(state.read.index),
         ]
-        front = read_port.data
+        front = get_entry.data
 
-        def step(target, source):
-            """Move ``target`` to the place after ``source``."""
+        def after(target, source):
+            """Make ``target`` the place after ``source``."""
             last = source.index == depth - 1
             return [target.index.eq(Mux(last, 0, source.index + 1)),
                     target.wrap.eq(source.wrap ^ last)]
 
         with m.If(self.i.valid):
-            m.d.sync += step(end, end)
+            m.d.sync += after(end, end)
 
-        # What can be done for the front packet.
-        sendable, claimable = Signal(len(Port)), Signal(len(Port))
-        discard = Signal()
-        with m.If(read.as_value() != end.as_value()):
-            with m.If(active):
-                live = Cat(state.credits != 0 for state in self.states)
-                m.d.comb += sendable.eq(port & live)
+        # What can be done for the front packet. Named signals under conditions cost a simulator
+        # nothing while the buffer is empty.
+        some = Signal()
+        enough, owned, wanted = Signal(ports), Signal(ports), Signal(ports)
+        sendable, claimable, choice = Signal(ports), Signal(ports), Signal(ports)
+        ends_packet, discard = Signal(), Signal()
+        following = Signal(pointer)
+        request = self.request.p
+        m.d.comb += some.eq(state.read.as_value() != end.as_value())
+        with m.If(some):
+            m.d.comb += after(following, state.read)
+            with m.If(state.active):
+                m.d.comb += enough.eq(Cat(out.credits != 0 for out in self.states))
+                m.d.comb += sendable.eq(state.port & enough)
+                m.d.comb += ends_packet.eq(state.final)
             with m.Else():
-                wanted = front.ports & ~done
-                enough = Cat(state.credits > front.need for state in self.states)
-                owned = Cat(state.owned for state in self.states)
-                m.d.comb += sendable.eq(wanted & enough & (reserved | ~owned))
+                m.d.comb += enough.eq(Cat(out.credits > front.need for out in self.states))
+                m.d.comb += owned.eq(Cat(out.owned for out in self.states))
+                m.d.comb += wanted.eq(front.ports & ~state.done)
+                m.d.comb += sendable.eq(wanted & enough & (state.reserved | ~owned))
                 m.d.comb += claimable.eq(wanted & ~enough & ~owned)
+                m.d.comb += ends_packet.eq((wanted & ~choice) == 0)
                 m.d.comb += discard.eq(front.ports == 0)
+            with m.If(sendable != 0):
+                m.d.comb += choice.eq(lowest(sendable))
+            with m.Else():
+                m.d.comb += choice.eq(lowest(claimable))
+                m.d.comb += request.claim.eq(1)
+            m.d.comb += request.ports.eq(choice)
+            m.d.comb += request.head.eq(~state.active)
+            m.d.comb += request.tail.eq(front.tail)
+        m.d.comb += self.request.data.eq(get_flit.data)
 
-        claim = sendable == 0
-        choice = Signal(len(Port))
-        ends_packet = Signal()
-        with m.If((sendable | claimable) != 0):
-            m.d.comb += choice.eq(lowest(Mux(claim, claimable, sendable)))
-            m.d.comb += ends_packet.eq(
-                Mux(active, final, (front.ports & ~done & ~choice) == 0))
-        m.d.comb += [
-            self.request.ports.eq(choice),
-            self.request.claim.eq(claim),
-            self.request.head.eq(~active),
-            self.request.tail.eq(front.tail),
-            self.request.data.eq(front.data),
-        ]
-
-        with m.If(self.request.grant & claim):
-            m.d.sync += reserved.eq(reserved | choice)
-        with m.Elif(self.request.grant):
-            m.d.sync += step(read, read)
-            m.d.sync += active.eq(~front.tail)
-            m.d.sync += port.eq(choice)
-            m.d.sync += final.eq(ends_packet)
-            with m.If(ends_packet):
-                m.d.comb += self.freed.eq(1)
-                m.d.sync += step(base, read)
-                m.d.sync += done.eq(0)
-                m.d.sync += reserved.eq(0)
-            with m.Elif(front.tail):
-                m.d.sync += read.eq(base)
-                m.d.sync += done.eq(done | choice)
-                m.d.sync += reserved.eq(reserved & ~choice)
-        with m.If(discard):
+        with m.If(self.request.grant):
+            with m.If(request.claim):
+                m.d.sync += state.reserved.eq(state.reserved | choice)
+            with m.Else():
+                m.d.comb += self.freed.eq(ends_packet)
+                m.d.sync += state.read.eq(following)
+                m.d.sync += state.active.eq(~front.tail)
+                m.d.sync += state.port.eq(choice)
+                m.d.sync += state.final.eq(ends_packet)
+                with m.If(ends_packet):
+                    m.d.sync += state.base.eq(following)
+                    m.d.sync += state.done.eq(0)
+                    m.d.sync += state.reserved.eq(0)
+                with m.Elif(front.tail):
+                    m.d.sync += state.read.eq(state.base)
+                    m.d.sync += state.done.eq(state.done | choice)
+                    m.d.sync += state.reserved.eq(state.reserved & ~choice)
+        with m.Elif(discard):
             m.d.comb += self.freed.eq(1)
-            m.d.sync += step(read, read)
-            m.d.sync += step(base, read)
+            m.d.sync += state.read.eq(following)
+            m.d.sync += state.base.eq(following)
 
         return m

@@ -63,6 +63,7 @@ class Input(wiring.Component):
         header = route_layout()(flit.data[:64])
         m.submodules.route = route = Route(self.noc)
         connect(m, flipped(self.place), route.place)
+        m.d.comb += route.valid.eq(self.link.valid & flit.head)
         m.d.comb += route.header.eq(header)
         m.d.comb += route.entry.eq(self.entry)
         m.d.comb += self.label.eq(header.label)
@@ -75,11 +76,10 @@ class Input(wiring.Component):
             rest = Signal(4, name=f"rest{vc}")   # payload flits still to come
             lost = Signal(name=f"lost{vc}")      # the drop of these flits is counted already
             entry = channel.i.entry
-            body = rest != 0
-            m.d.comb += entry.data.eq(flit.data)
+            m.d.comb += channel.i.data.eq(flit.data)
             with m.If(self.link.valid & (flit.vc == vc)):
                 m.d.comb += channel.i.valid.eq(1)
-                with m.If(body):
+                with m.If(rest != 0):
                     m.d.comb += entry.tail.eq(flit.tail | (rest == 1))
                     m.d.sync += rest.eq(Mux(flit.tail, 0, rest - 1))
                 with m.Elif(flit.head & (route.ports != 0)):
@@ -96,18 +96,12 @@ class Input(wiring.Component):
 
             for port in range(len(Port)):
                 connect(m, flipped(self.states[port][vc]), channel.states[port])
-            m.d.comb += turn.requests[vc].eq(channel.request.ports != 0)
+            m.d.comb += turn.requests[vc].eq(channel.request.p.ports != 0)
+            m.d.comb += channel.request.grant.eq(turn.grant[vc] & self.request.grant)
             m.d.sync += self.link.credit[vc].eq(channel.freed)
-
             with m.If(turn.grant[vc]):
-                m.d.comb += [
-                    self.request.ports.eq(channel.request.ports),
-                    self.request.claim.eq(channel.request.claim),
-                    self.request.vc.eq(vc),
-                    self.request.head.eq(channel.request.head),
-                    self.request.tail.eq(channel.request.tail),
-                    self.request.data.eq(channel.request.data),
-                    channel.request.grant.eq(self.request.grant),
-                ]
+                m.d.comb += self.request.p.eq(channel.request.p)
+                m.d.comb += self.request.p.vc.eq(vc)
+                m.d.comb += self.request.data.eq(channel.request.data)
 
         return m

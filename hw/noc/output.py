@@ -1,12 +1,12 @@
 """Output of a router: shares a link among the inputs, counts credits, owns virtual channels."""
 
-from amaranth import Cat, Module
-from amaranth.lib import wiring
+from amaranth import Cat, Module, Signal
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.lib.arbiter import RoundRobin
 from hw.noc.channel import OutputState, Request
-from hw.noc.link import Link
+from hw.noc.link import Link, flit_layout
 from hw.params.noc import NocParams
 from hw.params.packet import Port
 
@@ -46,33 +46,43 @@ class Output(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
+        credits = Signal(data.ArrayLayout(range(self.noc.vc_depth + 1), self.noc.vcs),
+                         init=[self.noc.vc_depth] * self.noc.vcs)
+        owned = Signal(self.noc.vcs)
+        flit = Signal(flit_layout(self.noc), reset_less=True)
+        m.d.comb += self.link.flit.eq(flit)
+        for vc, state in enumerate(self.states):
+            m.d.comb += state.credits.eq(credits[vc])
+            m.d.comb += state.owned.eq(owned[vc])
+
         m.submodules.turn = turn = RoundRobin(len(Port))
-        m.d.comb += turn.requests.eq(Cat(request.ports != 0 for request in self.requests))
+        m.d.comb += turn.requests.eq(Cat(request.p.ports != 0 for request in self.requests))
         m.d.comb += turn.accept.eq(1)
 
-        m.d.sync += self.link.valid.eq(0)
+        won = Signal.like(self.requests[0].p)
+        sent = Signal()
+        spent = Signal(self.noc.vcs)
         for n, request in enumerate(self.requests):
+            m.d.comb += request.grant.eq(turn.grant[n])
             with m.If(turn.grant[n]):
-                m.d.comb += request.grant.eq(1)
-                with m.If(~request.claim):
-                    m.d.sync += [
-                        self.link.valid.eq(1),
-                        self.link.flit.data.eq(request.data),
-                        self.link.flit.vc.eq(request.vc),
-                        self.link.flit.head.eq(request.head),
-                        self.link.flit.tail.eq(request.tail),
-                    ]
+                m.d.comb += won.eq(request.p)
+                m.d.sync += flit.data.eq(request.data)
+        with m.If(turn.grant != 0):
+            m.d.comb += sent.eq(~won.claim)
+            m.d.sync += flit.vc.eq(won.vc)
+            m.d.sync += flit.head.eq(won.head)
+            m.d.sync += flit.tail.eq(won.tail)
+            for vc in range(self.noc.vcs):
+                with m.If(won.vc == vc):
+                    m.d.comb += spent[vc].eq(sent)
+                    m.d.sync += owned[vc].eq(won.claim | ~won.tail)
+        m.d.sync += self.link.valid.eq(sent)
 
-        for vc, state in enumerate(self.states):
-            spent = Cat(turn.grant[n] & ~request.claim & (request.vc == vc)
-                        for n, request in enumerate(self.requests)).any()
-            back = self.link.credit[vc]
-            with m.If(spent & ~back):
-                m.d.sync += state.credits.eq(state.credits - 1)
-            with m.If(back & ~spent):
-                m.d.sync += state.credits.eq(state.credits + 1)
-            for n, request in enumerate(self.requests):
-                with m.If(turn.grant[n] & (request.vc == vc)):
-                    m.d.sync += state.owned.eq(request.claim | ~request.tail)
+        with m.If((spent | self.link.credit) != 0):
+            for vc in range(self.noc.vcs):
+                with m.If(spent[vc] & ~self.link.credit[vc]):
+                    m.d.sync += credits[vc].eq(credits[vc] - 1)
+                with m.If(self.link.credit[vc] & ~spent[vc]):
+                    m.d.sync += credits[vc].eq(credits[vc] + 1)
 
         return m

@@ -43,6 +43,8 @@ class Route(wiring.Component):
 
     Members
     -------
+    valid : In(1)
+        There is a header; without one all outputs are 0.
     header : In(route_layout())
         First 64 bits of a header.
     place : In(Place())
@@ -58,6 +60,7 @@ class Route(wiring.Component):
     def __init__(self, noc: NocParams):
         self.noc = noc
         super().__init__({
+            "valid": In(1),
             "header": In(route_layout()),
             "place": In(Place()),
             "entry": In(len(Port)),
@@ -70,23 +73,28 @@ class Route(wiring.Component):
 
         header, place = self.header, self.place
         x, y = header.dst_x, header.dst_y
-        west, east = x == 0, x == place.mesh_width + 1
-        inside_x = (x != 0) & (x <= place.mesh_width)
-        inside_y = (y != 0) & (y <= place.mesh_height)
-        edge_y = (y == 0) | (y == place.mesh_height + 1)
-        exists = (inside_x & (inside_y | edge_y)) | ((west | east) & inside_y)
+        west, east, inside_x, inside_y, exists = (Signal() for _ in range(5))
         column = Signal(7)
-        m.d.comb += column.eq(Mux(west, 1, Mux(east, place.mesh_width, x)))
+        with m.If(self.valid & (header.label == 0)):
+            m.d.comb += [
+                west.eq(x == 0),
+                east.eq(x == place.mesh_width + 1),
+                inside_x.eq(~west & (x <= place.mesh_width)),
+                inside_y.eq((y != 0) & (y <= place.mesh_height)),
+                exists.eq(Mux(inside_y, inside_x | west | east,
+                              inside_x & ((y == 0) | (y == place.mesh_height + 1)))),
+                column.eq(Mux(west, 1, Mux(east, place.mesh_width, x))),
+            ]
 
         wanted = Signal(len(Port))
-        with m.If(header.length > PAYLOAD_FLITS_MAX):
-            m.d.comb += wanted.eq(0)
-        with m.Elif(header.label != 0):
-            # A label past the table would read some other entry.
-            with m.If(header.label < self.noc.labels):
-                m.d.comb += wanted.eq(self.entry)
-        with m.Elif(exists):
-            with m.If(column > place.x):
+        with m.If(self.valid & (header.length <= PAYLOAD_FLITS_MAX)):
+            with m.If(header.label != 0):
+                # A label past the table would read some other entry.
+                with m.If(header.label < self.noc.labels):
+                    m.d.comb += wanted.eq(self.entry)
+            with m.Elif(~exists):
+                m.d.comb += wanted.eq(0)
+            with m.Elif(column > place.x):
                 m.d.comb += wanted.eq(1 << Port.EAST)
             with m.Elif(column < place.x):
                 m.d.comb += wanted.eq(1 << Port.WEST)

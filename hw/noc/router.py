@@ -1,6 +1,6 @@
 """Router of the mesh: five ports, virtual channels, XY unicast and label-switched multicast."""
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -110,11 +110,11 @@ class Router(wiring.Component):
                 for vc in range(self.noc.vcs):
                     m.d.comb += entrance.states[o][vc].owned.eq(exit_.states[vc].owned)
                     m.d.comb += entrance.states[o][vc].credits.eq(exit_.states[vc].credits)
-                m.d.comb += request.ports.eq(entrance.request.ports & 1 << o)
-                for name in ("claim", "vc", "head", "tail", "data"):
-                    m.d.comb += getattr(request, name).eq(getattr(entrance.request, name))
-                with m.If(request.grant):
-                    m.d.comb += entrance.request.grant.eq(1)
+                m.d.comb += request.p.eq(entrance.request.p)
+                m.d.comb += request.p.ports.eq(entrance.request.p.ports & 1 << o)
+                m.d.comb += request.data.eq(entrance.request.data)
+            m.d.comb += entrance.request.grant.eq(
+                Cat(exit_.requests[i].grant for exit_ in outputs).any())
 
         mesh = [self.outputs[port] for port in Port if port is not Port.LOCAL]
         m.d.comb += self.hops.data.eq(sum(link.valid & (link.flit.vc == 0) for link in mesh))

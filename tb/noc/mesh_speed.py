@@ -1,11 +1,11 @@
-"""A mesh of routers with traffic in RTL, to measure how fast it simulates and how much it carries.
+"""A mesh of routers with traffic in RTL: its speed in simulation and what it carries.
 
-``python -m tb.noc.mesh_speed [width height flit_bits]`` builds it under Verilator and prints a table.
+``python -m tb.noc.mesh_speed [width height flit_bits]`` builds it under Verilator and measures.
 """
 
 import sys
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -55,7 +55,7 @@ class Traffic(wiring.Component):
         send = (credits != 0) & (start | (rest != 0))
 
         with m.If(self.load != 0):
-            m.d.sync += noise.eq(Mux(noise == 0, Cat(self.x, self.y, 0x2545, self.x),
+            m.d.sync += noise.eq(Mux(noise == 0, Cat(self.x, self.y, Const(0x2545, 16)),
                                      Cat(noise[31] ^ noise[21] ^ noise[1] ^ noise[0], noise)))
         m.d.comb += [
             header.eq(0),

@@ -17,6 +17,7 @@ def test_mesh(sim, case, stall):
     """Unicast, multicast, hot spots, stalled sinks and wrong packets on a mesh of routers."""
     width, height, vcs, depth, packets = case
     noc = NocParams(vcs=vcs, vc_depth=depth, labels=16)
-    simulate("mesh", build_mesh(noc, width, height), sim=sim, test_module="tb.noc.bench_mesh", hier_blocks=["router"],
+    simulate("mesh", build_mesh(noc, width, height), sim=sim, hier_blocks=["router"],
+             test_module="tb.noc.bench_mesh",
              env={"WIDTH": str(width), "HEIGHT": str(height), "VCS": str(vcs),
                   "DEPTH": str(depth), "PACKETS": str(packets), "STALL": stall})

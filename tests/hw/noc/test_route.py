@@ -30,6 +30,7 @@ def run(cases, mesh, *, connected=31):
     results = []
 
     async def process(ctx):
+        ctx.set(dut.valid, 1)
         ctx.set(dut.place.mesh_width, mesh.width)
         ctx.set(dut.place.mesh_height, mesh.height)
         ctx.set(dut.place.connected, connected)
