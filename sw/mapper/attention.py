@@ -1,16 +1,13 @@
 """Attention of a group of KV heads: one core, or several that share the group's tokens."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from hw.params.isa import BMode, Fn, MMode, Op, Track, Type
 from hw.params.packet import Flag
+from sw.mapper.draft import Draft
 from sw.mapper.program import Coordinate
 from sw.mapper.stage import StageBuilder
 from sw.quantise.model import QuantLayer
-
-if TYPE_CHECKING:
-    from sw.mapper.mapper import ModelMapper
 
 __all__ = ["AttentionGroup"]
 
@@ -24,50 +21,55 @@ class AttentionGroup:
 
     Member 0 is the home: with several members it combines the maxima, returns them and adds the
     partial contexts, all as int32, so that the result does not depend on the split.
+
+    Parameters
+    ----------
+    draft : Draft
+        The model under construction.
+    layer : int
+        Transformer block.
+    cores : sequence of tuple of int
+        The members.
+    n : int
+        Number of the group in the block.
     """
 
-    def __init__(self, mapper: "ModelMapper", layer: int, cores: Sequence[Coordinate], n: int,
-                 groups: int):
-        self.mapper = mapper
-        shape, machine = mapper.model.shape, mapper.machine
-        per_group = shape.n_kv_heads // groups
+    def __init__(self, draft: Draft, layer: int, cores: Sequence[Coordinate], n: int):
+        self.draft = draft
+        shape = draft.model.shape
+        per_group = shape.n_kv_heads // len(draft.plan.blocks[layer].kv)
         self.kv_heads = range(n * per_group, (n + 1) * per_group)
-        per_kv = shape.n_heads // shape.n_kv_heads
-        self.heads = range(self.kv_heads.start * per_kv, self.kv_heads.stop * per_kv)
-        self.stages: list[StageBuilder] = []
-        lanes, pad, split = machine.core.lanes, mapper.head_pad, len(cores) > 1
-        tokens = mapper.context
-        if split:
-            blocks = -(-mapper.context // machine.block_tokens)
-            tokens = -(-blocks // len(cores)) * machine.block_tokens
-        for k, core in enumerate(cores):
-            builder = mapper.cores[core]
-            suffix = f".{n}" + (f".{k}" if split else "")
-            stage = mapper.stage("kv", layer, core, suffix)
-            stage.area("q", len(self.heads) * pad, Type.I8)
-            stage.area("k", per_group * pad, Type.I8)
-            stage.area("v", per_group * pad, Type.I8)
-            for h in range(len(self.heads) if split else 1):
-                stage.area(f"score{h}", tokens, Type.I32)
-            stage.area("e", tokens, Type.I8)
-            stage.area("c", len(self.heads) * lanes, Type.I32)
-            stage.area("scale", lanes, Type.I32)
-            stage.area("out", len(self.heads) * pad, Type.I8)
-            if split:
-                context_words = stage.words(shape.head_dim, Type.I32) * len(self.heads)
-                stage.area("acc", context_words * lanes, Type.I32)
-                others = len(cores) - 1 if k == 0 else 0
-                stage.area("maxima", others * len(self.heads) * lanes, Type.I32)
-                stage.area("dens", others * len(self.heads) * lanes, Type.I32)
-                stage.area("accs", others * context_words * lanes, Type.I32)
-            stage.fit_slots()
-            self.stages.append(stage)
-            macros = builder.take_macros(builder.macros_left)
-            half = max(len(macros) // 2, 1)
-            blocks_k, blocks_v = builder.set_kv(
-                k_macros=macros[:half], v_macros=macros[half:], head_dim=shape.head_dim,
-                heads=per_group, members=len(cores), member=k)
-            mapper.kv_blocks = min(mapper.kv_blocks, blocks_k, blocks_v)
+        self.heads = range(self.kv_heads.start * shape.heads_per_kv,
+                           self.kv_heads.stop * shape.heads_per_kv)
+        names = [f".{n}.{k}" if len(cores) > 1 else f".{n}" for k in range(len(cores))]
+        self.stages = [draft.stage("kv", layer, core, name)
+                       for core, name in zip(cores, names, strict=True)]
+        for k, stage in enumerate(self.stages):
+            self._layout(stage, home=k == 0)
+
+    def _layout(self, stage: StageBuilder, *, home: bool) -> None:
+        pad, lanes, heads = self.draft.head_pad, self.draft.lanes, len(self.heads)
+        members = len(self.stages)
+        stage.area("q", heads * pad, Type.I8)
+        stage.area("k", len(self.kv_heads) * pad, Type.I8)
+        stage.area("v", len(self.kv_heads) * pad, Type.I8)
+        # Scores and e of whole blocks: the array reads past the last token.
+        block = self.draft.machine.block_tokens
+        tokens = -(-self.draft.context // (block * members)) * block
+        # With several members all maxima are exchanged at once: every head keeps its scores.
+        for h in range(heads if members > 1 else 1):
+            stage.area(f"score{h}", tokens, Type.I32)
+        stage.area("e", tokens, Type.I8)
+        stage.area("c", heads * lanes, Type.I32)
+        stage.area("scale", lanes, Type.I32)
+        stage.area("out", heads * pad, Type.I8)
+        if members > 1:
+            context = stage.words(self.draft.model.shape.head_dim, Type.I32) * heads * lanes
+            stage.area("acc", context, Type.I32)
+            if home:
+                stage.area("maxima", (members - 1) * heads * lanes, Type.I32)
+                stage.area("dens", (members - 1) * heads * lanes, Type.I32)
+                stage.area("accs", (members - 1) * context, Type.I32)
 
     def code(self, layer: QuantLayer, proj: Sequence[StageBuilder]) -> None:
         """Programs of all members."""
@@ -91,29 +93,27 @@ class AttentionGroup:
                 for n in range(len(self.heads)):
                     self._context(stage, layer, n, n, params[n])
                     stage.sfu(Fn.MAC, d=self._acc(stage, "acc", n), release=True,
-                              length=self.mapper.model.shape.head_dim)
+                              length=self.draft.model.shape.head_dim)
                 if k:
                     self._send_partial(k)
                     continue
                 self._add_partials()
                 for n in range(len(self.heads)):
                     self._normalise_code(stage, n, self._acc(stage, "acc", n))
-            stage.send(proj, operand=OPERAND_OUTPUT, src=stage.areas["out"],
-                       flits=stage.flits(len(self.heads) * self.mapper.head_pad, Type.I8),
-                       dst=stage.flit_offset(proj[0].areas["input"],
-                                             self.heads.start * self.mapper.head_pad, Type.I8))
+            stage.send(proj, operand=OPERAND_OUTPUT, src=stage.areas["out"], area="input",
+                       flits=stage.flits(len(self.heads) * self.draft.head_pad, Type.I8),
+                       element=self.heads.start * self.draft.head_pad)
 
     # Pieces
 
     def _head(self, stage: StageBuilder, area: str, n: int) -> int:
-        return stage.areas[area] + n * stage.words(self.mapper.head_pad, Type.I8)
+        return stage.areas[area] + n * stage.words(self.draft.head_pad, Type.I8)
 
     def _acc(self, stage: StageBuilder, area: str, n: int) -> int:
-        return stage.areas[area] + n * stage.words(self.mapper.model.shape.head_dim, Type.I32)
+        return stage.areas[area] + n * stage.words(self.draft.model.shape.head_dim, Type.I32)
 
     def _local(self, n: int) -> int:
-        shape = self.mapper.model.shape
-        return n // (shape.n_heads // shape.n_kv_heads)
+        return n // self.draft.model.shape.heads_per_kv
 
     def _score(self, stage: StageBuilder, n: int, area: int) -> None:
         stage.emit(Op.SCORE, src=self._head(stage, "q", n), head=self._local(n))
@@ -122,7 +122,7 @@ class AttentionGroup:
 
     def _context(self, stage: StageBuilder, layer: QuantLayer, n: int, area: int,
                  param: int) -> None:
-        """e and den of one head, then the sums over V, left in the drain registers."""
+        """Exponentials and their sum of one head, then the sums over V, left in the drain registers."""
         stage.sfu(Fn.EXP, a=stage.areas[f"score{area}"], d=stage.areas["e"], d_type=Type.I8,
                   tokens=True, c=stage.areas["c"] + n, m_mode=MMode.FIXED, param=param,
                   shift=layer.se)
@@ -132,18 +132,18 @@ class AttentionGroup:
         scale = stage.areas["scale"]
         stage.sfu(Fn.RECIP, c=stage.areas["c"] + n, d=scale)
         stage.sfu(Fn.MAC, a=acc, d=self._head(stage, "out", n), d_type=Type.I8,
-                  length=self.mapper.model.shape.head_dim, m_mode=MMode.SCALAR, c=scale,
+                  length=self.draft.model.shape.head_dim, m_mode=MMode.SCALAR, c=scale,
                   release=acc is None)
 
     def _exchange_maxima(self, k: int) -> None:
         """Everyone's maxima to the home, their maximum back to everyone."""
         home, stage = self.stages[0], self.stages[k]
         words = len(self.heads)
-        length = words * self.mapper.machine.core.lanes
+        length = words * self.draft.lanes
         flits = stage.flits(length, Type.I32)
         if k:
             stage.send([home], operand=OPERAND_MAXIMUM, src=stage.areas["c"], flits=flits,
-                       dst=stage.flit_offset(home.areas["maxima"] + (k - 1) * words))
+                       area="maxima", element=(k - 1) * length)
             stage.wait(OPERAND_MAXIMUM)
             return
         stage.wait(OPERAND_MAXIMUM)
@@ -151,21 +151,21 @@ class AttentionGroup:
             stage.sfu(Fn.MAX, a=stage.areas["c"], b=stage.areas["maxima"] + other * words,
                       d=stage.areas["c"], length=length)
         stage.send(self.stages[1:], operand=OPERAND_MAXIMUM, src=stage.areas["c"], flits=flits,
-                   dst=stage.flit_offset(self.stages[1].areas["c"]))
+                   area="c")
 
     def _send_partial(self, k: int) -> None:
         """Partial context and (m, den) words to the home."""
         home, stage = self.stages[0], self.stages[k]
-        lanes = self.mapper.machine.core.lanes
+        lanes = self.draft.lanes
         context = self._acc(stage, "acc", len(self.heads)) - stage.areas["acc"]
         for src, place, words in (("acc", "accs", context), ("c", "dens", len(self.heads))):
             stage.send([home], operand=OPERAND_PARTIAL, src=stage.areas[src],
                        flits=stage.flits(words * lanes, Type.I32),
-                       dst=stage.flit_offset(home.areas[place] + (k - 1) * words))
+                       area=place, element=(k - 1) * words * lanes)
 
     def _add_partials(self) -> None:
         """Adds the members' contexts and denominators; lane 1 of a C word is the denominator."""
-        home, lanes = self.stages[0], self.mapper.machine.core.lanes
+        home, lanes = self.stages[0], self.draft.lanes
         home.wait(OPERAND_PARTIAL)
         context = self._acc(home, "acc", len(self.heads)) - home.areas["acc"]
         for other in range(len(self.stages) - 1):

@@ -162,26 +162,37 @@ class CoreBuilder:
             macro, np.zeros((self.machine.cim.rows, self.machine.cim.outputs), np.int8))
         store[row:row + block.shape[1], :block.shape[0]] = block.T
 
-    def set_kv(self, *, k_macros: Sequence[int], v_macros: Sequence[int], head_dim: int,
-               heads: int, members: int, member: int) -> tuple[int, int]:
-        """Reserve macros for K and V; returns how many blocks of each they hold."""
+    def set_kv(self, macros: Sequence[int], *, head_dim: int, heads: int, members: int,
+               member: int) -> tuple[int, int]:
+        """Divide macros between K and V; blocks of all heads that fit, and of one sequence alone.
+
+        One sequence may have less than all: its V blocks of one head share a column slot.
+        """
         cim, kv = self.machine.cim, self.machine.kv
         self._limit("KV heads", heads, kv.heads)
-        if head_dim > cim.outputs or cim.outputs % head_dim:
-            raise MapperError(f"head_dim must divide cim.outputs ({cim.outputs}), not {head_dim}")
         if cim.rows < cim.outputs:
             raise MapperError(f"cim.rows must be at least cim.outputs ({cim.outputs}) to hold KV "
                               f"blocks, not {cim.rows}")
+        if len(macros) < 2:
+            raise MapperError(f"core {self.core}: KV must find 2 macros, not {len(macros)}")
+        k_macros, v_macros = macros[:len(macros) // 2], macros[len(macros) // 2:]
         k_groups = -(-head_dim // cim.active_rows)
         k_blocks = cim.groups // k_groups
         v_slots = cim.outputs // head_dim
+        self._limit("row groups of a macro", k_groups, cim.groups)
         self._kv = KV_CONFIG.pack({
             "k_macros": sum(1 << m for m in k_macros), "v_macros": sum(1 << m for m in v_macros),
             "k_groups": k_groups, "k_blocks": k_blocks, "v_slots": v_slots,
             "head_dim": head_dim, "heads": heads, "members_log2": members.bit_length() - 1,
             "member": member})
-        return (len(k_macros) * k_blocks,
-                len(v_macros) * (cim.rows // cim.outputs) * v_slots)
+        k_room = len(k_macros) * k_blocks
+        slot_room = len(v_macros) * (cim.rows // cim.outputs)
+        heads_per_slot = -(-heads // v_slots)
+        room = min(k_room, slot_room * v_slots) // heads
+        if not room:
+            raise MapperError(f"core {self.core}: {heads} KV heads must have at least one block "
+                              f"each, not {k_room} K and {slot_room * v_slots} V blocks in all")
+        return room, min(room, slot_room // heads_per_slot)
 
     # Tables
 
@@ -223,8 +234,8 @@ class CoreBuilder:
         return self._dests.index(entry)
 
     def stage(self, index: int, *, name: str, slots: int, words: int, code: Sequence[int],
-              senders: Sequence[tuple[Coordinate, int]]) -> None:
-        """Add a stage with its program and the (core, counter) of everyone who sends to it."""
+              owners: Sequence[tuple[Coordinate, int]]) -> None:
+        """Add a stage with its program and the (core, counter) of who reserves its slots."""
         core = self.machine.core
         self._limit("stages", index + 1, core.stages)
         if index in self._stages:
@@ -234,12 +245,12 @@ class CoreBuilder:
         self._limit("program words", len(self._program), core.program_words)
         credit_first = len(self._lists)
         self._lists.extend(CREDIT_ENTRY.pack({"x": x, "y": y, "counter": counter})
-                           for (x, y), counter in senders)
+                           for (x, y), counter in owners)
         self._limit("credit list entries", len(self._lists), core.credit_list_words)
         self._stages[index] = STAGE_ENTRY.pack({
             "slot_first": self._slots, "slot_count": slots, "base": self._words,
             "stride": words, "program": program, "credit_first": credit_first,
-            "credit_count": len(senders)})
+            "credit_count": len(owners)})
         self._slots += slots
         self._words += slots * words
         self._limit("token slots", self._slots, core.slots)

@@ -67,8 +67,8 @@ def _column_tiles(machine: Machine, outputs: int) -> int:
 def layout(machine: Machine, shape: Shape, placement: str) -> Layout:
     """Cores for a model, along a snake through the mesh.
 
-    ``plain``: a core for each of QKV, projection, up/gate and down, one for each KV head (or fewer if
-    the mesh is too small). ``split``: residual, norm statistics and the inputs of the down
+    ``plain``: a core for each of QKV, projection, up/gate and down, one for each KV head (or fewer
+    if the mesh is too small). ``split``: residual, norm statistics and the inputs of the down
     projection over two cores, every KV head over two cores, QKV over two cores.
 
     Raises
@@ -113,7 +113,7 @@ def layout(machine: Machine, shape: Shape, placement: str) -> Layout:
 
 
 def _kv_groups(machine: Machine, shape: Shape, lm: int) -> int:
-    """Most KV groups per block that the mesh has cores for; a power of two that divides the heads."""
+    """Most KV groups per block that the mesh has cores for; divides the KV heads."""
     spare = (machine.mesh.cores - lm) // shape.n_layers - 4
     groups = shape.n_kv_heads
     while groups > 1 and (groups > spare or shape.n_kv_heads % groups):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from hw.params.machine import Machine
 
-__all__ = ["CoreImage", "Coordinate", "EmbedTarget", "Program", "Role", "StageInfo", "Write"]
+__all__ = ["Coordinate", "CoreImage", "EmbedTarget", "Program", "Role", "StageInfo", "Write"]
 
 Coordinate = tuple[int, int]
 """(x, y) of a core, from 1."""
@@ -29,7 +29,7 @@ class StageInfo:
     name: str
     """For example ``l0.qkv``; slices and members carry a number: ``l0.kv.2``."""
     kind: str
-    """embed, qkv, kv, proj, up, down, lm, or the root of a split norm."""
+    """embed, qkv, kv, proj, up, down or lm."""
     layer: int
     """Transformer block, from 0; -1 for embed and lm."""
     core: Coordinate
@@ -109,4 +109,8 @@ class Program:
     roles: tuple[Role, ...]
     """Every core in use."""
     kv_blocks: int
-    """K blocks (and as many V blocks) of one head that the fullest core can hold."""
+    """Blocks of all sequences that a KV core can hold; one is K and V of every head in the core."""
+    kv_sequence_blocks: int
+    """The same for a sequence that is alone; fewer where its heads have to share column slots."""
+    kv_members: int
+    """KV cores that share a head: block j of a sequence lies in member j % kv_members."""

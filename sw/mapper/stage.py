@@ -10,25 +10,35 @@ from sw.mapper.core import CoreBuilder, MapperError, MatrixPlan
 from sw.mapper.labels import LabelAllocator
 from sw.mapper.program import Coordinate, StageInfo
 
-__all__ = ["EFFECTLESS", "Area", "Host", "StageBuilder"]
+__all__ = ["EFFECTLESS", "Area", "Operation", "StageBuilder"]
 
 EFFECTLESS = Flag.FREE | Flag.POISON
 """Tokens that compute nothing; their packets are sent all the same, so that every count holds."""
+
+Operation = Callable[[int, int, bool], None]
+"""Takes outputs ``start .. start + count`` of a segment, and whether they are the last."""
 
 
 class Area(int):
     """Word address of a vector within a slot."""
 
+    kind: Type
+    """Of its elements."""
 
-class Host:
-    """The host as a receiver: always room, no credits."""
-
-    def __init__(self, coordinate: Coordinate):
-        self.coordinate = coordinate
+    def __new__(cls, word: int, kind: Type) -> "Area":
+        """An area at ``word``."""
+        area = super().__new__(cls, word)
+        area.kind = kind
+        return area
 
 
 class StageBuilder:
     """Collects a stage's program; call ``finish`` once all flows of the model are known.
+
+    The slots of a stage are handed out by one owner: the stage (or the host) that reserves them,
+    by taking a credit, before any packet of the token can be on its way there. Others send to the
+    token's slot without credits. So tokens may overtake each other anywhere (those that compute
+    nothing do) and a packet still finds its slot.
 
     Parameters
     ----------
@@ -45,11 +55,9 @@ class StageBuilder:
                               slots=slots)
         self.areas: dict[str, Area] = {}
         self.packets = [0, 0, 0, 0]
-        self.senders: list[tuple[Coordinate, int]] = []
-        self._words = 0
-        self._code: list[int | Callable[[], int]] = []
-        self._counters: dict[StageBuilder, int] = {}
-        self._acquired: set[StageBuilder] = set()
+        self.owners: list[tuple[Coordinate, int]] = []
+        self.words_used = 0
+        self._code: list[Callable[[], int]] = []
         self._word_bytes = core.machine.core.word_bits // 8
         self._flit_bytes = core.machine.noc.flit_bits // 8
 
@@ -57,24 +65,14 @@ class StageBuilder:
 
     def area(self, name: str, elements: int, kind: Type) -> Area:
         """Room for a vector; returns its word address in the slot."""
-        self.areas[name] = Area(self._words)
-        self._words += -(-(elements << kind) // self._word_bytes)
+        self.areas[name] = Area(self.words_used, kind)
+        self.words_used += self.words(elements, kind)
         return self.areas[name]
 
-    def fit_slots(self) -> None:
-        """Cut the slots to what the core's buffer holds, if it is to hold nothing else.
-
-        Raises
-        ------
-        MapperError
-            If not even one slot fits.
-        """
-        core = self.core.machine.core
-        fitting = core.buffer_words // self._words
-        if not fitting:
-            raise MapperError(f"core {self.core.core}: one slot of stage {self.info.name} must be "
-                              f"at most {core.buffer_words} buffer words, not {self._words}")
-        self.info = replace(self.info, slots=min(self.info.slots, fitting, core.slots))
+    def cut_slots(self, slots: int) -> None:
+        """Change the number of slots, before anyone reserves them."""
+        assert not self.owners, "slots are reserved by their number"
+        self.info = replace(self.info, slots=slots)
 
     def words(self, elements: int, kind: Type) -> int:
         """Words of a vector."""
@@ -84,22 +82,37 @@ class StageBuilder:
         """Flits of a vector."""
         return -(-(elements << kind) // self._flit_bytes)
 
-    def flit_offset(self, word: int, element: int = 0, kind: Type = Type.I8) -> int:
-        """Flit address of an element of the vector at ``word``; it must begin a flit."""
-        offset = element << kind
-        assert offset % self._flit_bytes == 0, f"element {element} does not begin a flit"
+    def flit_offset(self, area: str, element: int = 0) -> int:
+        """Flit address of an element of an area; it must begin a flit."""
+        word = self.areas[area]
+        offset = element << word.kind
+        assert offset % self._flit_bytes == 0, f"element {element} of {area} does not begin a flit"
         return word * (self._word_bytes // self._flit_bytes) + offset // self._flit_bytes
 
     # Program
 
     def emit(self, op: Op, *, skip: int = EFFECTLESS, need: int = 0, **fields: int) -> None:
-        """Append an instruction that by default does nothing for effectless tokens."""
-        self._code.append(assemble(op, skip=skip, need=need, **fields))
+        """Append an instruction that by default does nothing for effectless tokens.
+
+        Raises
+        ------
+        MapperError
+            If a field is too large for its place in the instruction.
+        """
+        word = self._assemble(op, skip=skip, need=need, **fields)
+        self._code.append(lambda: word)
+
+    def _assemble(self, op: Op, **fields: int) -> int:
+        try:
+            return assemble(op, **fields)
+        except ValueError as error:
+            raise MapperError(f"core {self.core.core}: {op.name} of stage {self.info.name}: "
+                              f"{error}") from error
 
     def wait(self, operand: int) -> None:
         """Wait for every packet of an operand; the number is known when the model is complete."""
-        self._code.append(lambda: assemble(Op.WAIT, operand=operand,
-                                           packets=self.packets[operand]))
+        self._code.append(lambda: self._assemble(Op.WAIT, operand=operand,
+                                                 packets=self.packets[operand]))
 
     def sfu(self, fn: Fn, *, length: int = 0, skip: int = EFFECTLESS, need: int = 0,
             a: int | None = None, a_type: Type = Type.I32, b: int = 0, b_mode: BMode = BMode.NONE,
@@ -112,8 +125,7 @@ class StageBuilder:
                   d_addr=d, length=length, param=param, shift=shift, m_mode=m_mode,
                   wide=int(wide), track=track, release=int(release), tokens=int(tokens))
 
-    def matrix(self, plan: MatrixPlan, src: int,
-               segments: Sequence[tuple[int, int, Callable[[int, int, bool], None]]], *,
+    def matrix(self, plan: MatrixPlan, src: int, segments: Sequence[tuple[int, int, Operation]], *,
                skip: int = EFFECTLESS) -> None:
         """Multiply the vector at ``src`` and hand its outputs to the segments.
 
@@ -134,39 +146,45 @@ class StageBuilder:
 
     # Flows
 
-    def send(self, targets: "Sequence[StageBuilder] | Host", *, operand: int, src: int, flits: int,
-             dst: int, skip: int = 0, need: int = 0) -> None:
-        """Send ``flits`` from word ``src`` to flit ``dst`` of the token's slot at every target."""
-        fields = {"label": 0, "operand": operand, "vc": 0, "credits": 0}
-        acquire = False
-        if isinstance(targets, Host):
-            fields |= {"x": targets.coordinate[0], "y": targets.coordinate[1], "stage": 0}
-        else:
-            first = targets[0]
-            assert all(t.info.index == first.info.index for t in targets), "one stage number"
-            fields |= {"x": first.info.core[0], "y": first.info.core[1],
-                       "stage": first.info.index,
-                       "credits": sum(1 << self._counter(t) for t in targets)}
-            if len(targets) > 1:
-                fields["label"] = self.labels.label(self.info.core, [t.info.core for t in targets])
-            acquire = not self._acquired >= set(targets)
-            assert not acquire or not self._acquired & set(targets), "credits are taken at once"
-            self._acquired |= set(targets)
-            for target in targets:
-                target.packets[operand] += -(-flits // PAYLOAD_FLITS_MAX)
-        self._code.append(assemble(
-            Op.SEND, skip=skip, need=need, dest=self.core.dest(fields), src=src, flits=flits,
-            dst=dst, acquire=int(acquire)))
+    def send(self, targets: "Sequence[StageBuilder]", *, operand: int, src: int, flits: int,
+             area: str, element: int = 0,
+             reserve: "Sequence[StageBuilder] | None" = None) -> None:
+        """Send ``flits`` from word ``src`` to an area of the token's slot at every target.
 
-    def _counter(self, target: "StageBuilder") -> int:
-        if target not in self._counters:
-            self._counters[target] = self.core.credit_counter(target.info.slots)
-            target.senders.append((self.info.core, self._counters[target]))
-        return self._counters[target]
+        ``element`` is where in the area the vector begins; a multicast has one address for all, so
+        the area must lie at the same place in every target. With ``reserve``, waits until all
+        those stages have room for the token, and reserves it; this stage then is their owner.
+        """
+        first = targets[0]
+        places = {(t.info.index, t.flit_offset(area, element)) for t in targets}
+        assert len(places) == 1, f"{area} must have one place in all targets, not {places}"
+        for target in targets:
+            target.packets[operand] += -(-flits // PAYLOAD_FLITS_MAX)
+        counters = 0
+        for stage in reserve or ():
+            counter = self.core.credit_counter(stage.info.slots)
+            stage.owners.append((self.info.core, counter))
+            counters |= 1 << counter
+        label = 0
+        if len(targets) > 1:
+            label = self.labels.label(self.info.core, [t.info.core for t in targets])
+        dest = self.core.dest({
+            "x": first.info.core[0], "y": first.info.core[1], "label": label,
+            "stage": first.info.index, "operand": operand, "vc": 0, "credits": counters})
+        self.emit(Op.SEND, skip=0, dest=dest, src=src, flits=flits,
+                  dst=first.flit_offset(area, element), acquire=int(bool(counters)))
+
+    def report(self, host: Coordinate, *, operand: int, src: int, flits: int, dst: int,
+               skip: int = 0, need: int = 0) -> None:
+        """Send to the host, which always has room; ``dst`` is for the host to make sense of."""
+        dest = self.core.dest({"x": host[0], "y": host[1], "label": 0, "stage": 0,
+                               "operand": operand, "vc": 0, "credits": 0})
+        self.emit(Op.SEND, skip=skip, need=need, dest=dest, src=src, flits=flits, dst=dst)
 
     def finish(self) -> None:
         """Write the stage into its core."""
-        code = [word if isinstance(word, int) else word() for word in self._code]
+        assert len(self.owners) == 1, f"{self.info.name} must have one owner, not {self.owners}"
+        code = [word() for word in self._code]
         code.append(assemble(Op.END))
         self.core.stage(self.info.index, name=self.info.name, slots=self.info.slots,
-                        words=max(self._words, 1), code=code, senders=self.senders)
+                        words=max(self.words_used, 1), code=code, owners=self.owners)

@@ -10,8 +10,8 @@ __all__ = ["Link"]
 class Link(Protocol):
     """Transport of packets to and from the host's edge port.
 
-    Host code awaits nothing but these methods, so that it runs unchanged under asyncio, under cocotb
-    and on the golden model.
+    Host code awaits nothing but these methods, so that it runs unchanged under asyncio, under
+    cocotb and on the golden model.
     """
 
     async def send(self, packets: list[Packet]) -> None:
