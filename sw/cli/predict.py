@@ -11,8 +11,8 @@ from sw.cli.options import json_option, model_options, write_json
 from sw.mapper.layout import PLACEMENTS
 from sw.mapper.mapper import map_model
 from sw.models.source import open_model
+from sw.perf.errors import PerfError
 from sw.perf.pipeline import Prediction, stage_rows
-from sw.perf.walk import PerfError
 
 __all__ = ["predict"]
 

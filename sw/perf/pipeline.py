@@ -13,10 +13,10 @@ from typing import Any
 
 from hw.params.packet import Flag
 from sw.mapper.program import Program
+from sw.perf.errors import PerfError
 from sw.perf.events import token_events
 from sw.perf.image import Token, read_stages
 from sw.perf.stage_time import MachineTime, machine_time
-from sw.perf.walk import PerfError
 
 __all__ = ["Decode", "Prediction"]
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from hw.params.isa import Op
 from hw.params.machine import Machine, MeshParams
 from hw.params.noc import PAYLOAD_FLITS_MAX
-from sw.errors import OuroborosError
 from sw.mapper.program import Coordinate, EmbedTarget, Program
 from sw.perf.cycles import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES, latency
+from sw.perf.errors import PerfError
 from sw.perf.image import Route, Send, Stage, Token, packet_flits, unicast
 
-__all__ = ["PerfError", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits", "walk"]
+__all__ = ["StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits", "walk"]
 
 HOP_CYCLES = 2
 """Router and link register (``hw.noc.router``)."""
@@ -26,10 +26,6 @@ HOST_CYCLES = 2
 """From a flit on the link to the host's port to the host."""
 HOST_FIRST_CYCLES = 1
 """From a flit that the host offers to the link into the mesh."""
-
-
-class PerfError(OuroborosError):
-    """A program or option that the performance model cannot work with."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""Shapes of large language models, one TOML file each."""

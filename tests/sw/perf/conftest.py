@@ -1,0 +1,63 @@
+"""A program written by hand: the host, two cores, three stages."""
+
+import pytest
+
+from hw.params.isa import Fn, MMode, Op, Track, Type, assemble
+from hw.params.machine import load_machine
+from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, STAGE_ENTRY, Flag, Unit
+from sw.mapper.program import CoreImage, EmbedTarget, Program, StageInfo, Write
+
+TINY = load_machine("tiny")
+
+
+def stage_entry(**fields):
+    names = {field.name for field in STAGE_ENTRY.fields}
+    return STAGE_ENTRY.pack(dict.fromkeys(names, 0) | fields)
+
+
+def dest_entry(**fields):
+    names = {field.name for field in DEST_ENTRY.fields}
+    return DEST_ENTRY.pack(dict.fromkeys(names, 0) | fields)
+
+
+@pytest.fixture
+def by_hand():
+    """Embed at (1, 1) sends 16 bytes to a product at (3, 2), whose result goes to the host."""
+    host = TINY.host
+    first = CoreImage([
+        Write(Unit.PROGRAM, 0, (
+            assemble(Op.WAIT, operand=0, packets=1),
+            assemble(Op.SFU, fn=Fn.MAC, a_type=Type.I16, d_type=Type.I8, d_addr=4, length=16,
+                     m_mode=MMode.UNITY),
+            assemble(Op.SEND, dest=0, src=4, flits=1, dst=0, acquire=1),
+            assemble(Op.END))),
+        Write(Unit.STAGE, 0, (stage_entry(slot_count=2, credit_count=1),)),
+        Write(Unit.CREDIT_LIST, 0, (CREDIT_ENTRY.pack({"x": host[0], "y": host[1],
+                                                       "counter": 0}),)),
+        Write(Unit.DEST, 0, (dest_entry(x=3, y=2, stage=0, credits=1),)),
+        Write(Unit.CREDIT, 0, (4,)),
+    ])
+    second = CoreImage([
+        Write(Unit.PROGRAM, 0, (
+            assemble(Op.WAIT, operand=0, packets=1),
+            assemble(Op.FREE, need=Flag.FREE),
+            assemble(Op.LOAD, skip=Flag.QUIET, src=0, length=16, macros=0b0011),
+            assemble(Op.MVM, skip=Flag.QUIET, steps=2, macros=0b0011),
+            assemble(Op.SFU, skip=Flag.QUIET, fn=Fn.MAC, a_array=1, a_type=Type.I32,
+                     d_type=Type.I32, d_addr=4, length=32, m_mode=MMode.UNITY,
+                     track=Track.ARGMAX, c_addr=1, release=1),
+            assemble(Op.SEND, dest=0, src=1, flits=9, dst=0),
+            assemble(Op.END))),
+        Write(Unit.STAGE, 0, (stage_entry(slot_count=4, credit_count=1),)),
+        Write(Unit.CREDIT_LIST, 0, (CREDIT_ENTRY.pack({"x": 1, "y": 1, "counter": 0}),)),
+        Write(Unit.DEST, 0, (dest_entry(x=host[0], y=host[1]),)),
+    ])
+    return Program(
+        machine=TINY, placement="by hand", context=8, sequences=4, vocab_size=32, dim=16,
+        images={(1, 1): first, (3, 2): second},
+        embed=(EmbedTarget(core=(1, 1), stage=0, first=0, channels=16, rope_offset=-1, counter=0,
+                           slots=2),),
+        logit_slices=(), result_core=(3, 2),
+        stages=(StageInfo("embed", "embed", -1, (1, 1), 0, 2),
+                StageInfo("lm", "lm", -1, (3, 2), 0, 4)),
+        roles=(), kv_blocks=0, kv_sequence_blocks=0, kv_members=1)
