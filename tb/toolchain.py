@@ -12,6 +12,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from sw.errors import OuroborosError
+
 __all__ = ["SIMULATORS", "Tool", "ToolError", "find", "find_icarus", "find_verilator"]
 
 SIMULATORS = ("icarus", "verilator")
@@ -19,7 +21,7 @@ ICARUS_MIN = (11, 0)
 VERILATOR_MIN = (5, 36)
 
 
-class ToolError(RuntimeError):
+class ToolError(OuroborosError):
     """A program the simulations need is missing or too old."""
 
 
@@ -121,9 +123,10 @@ def _build_env(first: Path | None) -> dict[str, str]:
 
 def _version(path: str, option: str) -> str:
     run = subprocess.run([path, option], capture_output=True, text=True, check=False)
-    match = re.search(r"(?:version|Verilator) (\d+(?:\.\d+)*)", run.stdout + run.stderr)
+    says = (run.stdout + run.stderr).strip()
+    match = re.search(r"(?:version|Verilator) (\d+(?:\.\d+)*)", says)
     if match is None:
-        raise ToolError(f"{path} {option} must print a version, not {run.stderr.strip()!r}")
+        raise ToolError(f"{path} {option} must print a version, not {says!r}")
     return match[1]
 
 

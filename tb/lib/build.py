@@ -17,6 +17,7 @@ from pathlib import Path
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Icarus, Verilator
 
+from sw.errors import OuroborosError
 from tb.toolchain import SIMULATORS, Tool, find
 
 __all__ = ["SIMULATORS", "Build", "Results", "SimulationError", "build", "run", "simulate"]
@@ -31,7 +32,7 @@ VERILATE = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--noassert",
 COMPILE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
 
 
-class SimulationError(RuntimeError):
+class SimulationError(OuroborosError):
     """A build failed, or a simulation ran and did not pass."""
 
 
@@ -70,7 +71,7 @@ class Results:
 
 
 def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterable[str] = (),
-          waves: bool = False) -> Build:
+          waves: bool | None = None) -> Build:
     """Compile a design, unless the same one was compiled before.
 
     Parameters
@@ -82,9 +83,10 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     sim : str
         ``icarus`` or ``verilator``.
     hier_blocks : Iterable[str]
-        Modules which Verilator compiles once for all their instances. Icarus ignores them.
+        Modules which Verilator compiles once for all their instances. Icarus ignores them, and so
+        does a build with waveforms, which shall show what is inside them.
     waves : bool
-        Compile in the recording of waveforms.
+        Compile in the recording of waveforms. The variable WAVES of the environment, if set, wins.
 
     Raises
     ------
@@ -97,9 +99,12 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
         raise ValueError(f"top must be one of {', '.join(sources)}, not {top!r}")
     tool = find(sim)
     runner = _PortsOnlyVerilator(tool) if sim == "verilator" else _Icarus(tool)
-    blocks = tuple(sorted(hier_blocks)) if sim == "verilator" else ()
+    waves = bool(int(os.environ.get("WAVES") or bool(waves)))
+    blocks = tuple(sorted(hier_blocks))
     if missing := [block for block in blocks if block not in sources]:
         raise ValueError(f"hier_blocks must be modules of the design, not {missing[0]!r}")
+    if waves or sim != "verilator":
+        blocks = ()
     options = _options(blocks) if sim == "verilator" else []
     key = json.dumps([top, list(sources.items()), tool.version, blocks, waves, options,
                       COMPILE if sim == "verilator" else ()])
@@ -166,11 +171,12 @@ def simulate(top: str, sources: Mapping[str, str], *, sim: str, test_module: str
              env: Mapping[str, str] | None = None, seed: int | str | None = None,
              hier_blocks: Iterable[str] = (), waves: bool | None = None,
              test_filter: str | None = None) -> Results:
-    """Build a design and run ``test_module`` on it; without ``waves`` the environment's WAVES."""
-    if waves is None:
-        waves = os.environ.get("WAVES", "0") not in ("", "0")
+    """Build a design and run ``test_module`` on it."""
     built = build(top, sources, sim=sim, hier_blocks=hier_blocks, waves=waves)
-    return run(built, test_module=test_module, env=env, seed=seed, test_filter=test_filter)
+    results = run(built, test_module=test_module, env=env, seed=seed, test_filter=test_filter)
+    if results.waves is not None:
+        print(f"waves: {results.waves.relative_to(ROOT)}")
+    return results
 
 
 class _Icarus(Icarus):

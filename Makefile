@@ -1,0 +1,41 @@
+# K: part of test names. SEED: of cocotb's random numbers. Both on the command line.
+PYTHON  = .venv/bin/python
+PYTEST  = $(PYTHON) -m pytest -q
+SELECT  = $(if $(K),-k "$(K)")
+WORKERS = 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test demo test unit sim waves check bench clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## ?/\t/' | expand -t 12
+
+setup:  ## .venv with the project, and the Debian packages it needs
+	@python3 tb/setup.py
+
+setup-test:
+	@python3 tb/setup.py --extra test
+
+demo: setup  ## checkpoint to report, end to end
+	@$(PYTHON) -m sw.cli.main demo
+
+test: setup-test  ## unit and simulation tests
+	@$(PYTEST) -n $(WORKERS) -m "not slow" $(SELECT)
+
+unit: setup-test  ## tests without a simulator
+	@$(PYTEST) -n $(WORKERS) -m "not sim and not slow" $(SELECT)
+
+sim: setup-test  ## tests with a simulator [K=name] [SEED=n]
+	@$(PYTEST) -n $(WORKERS) -m "sim and not slow" $(SELECT)
+
+waves: setup-test  ## one test with waveforms, whose path it prints: K=name [SEED=n]
+	@WAVES=1 $(PYTEST) -s -m sim -k "$(or $(K),$(error type: make waves K=name))"
+
+check: setup-test  ## lint, types, import rules
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m mypy && $(PYTEST) tests/test_imports.py
+
+bench: setup  ## simulation speed of the small machine
+	@$(PYTHON) -m tb.lib.speed small
+
+clean:  ## remove builds and caches, keep .venv
+	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
