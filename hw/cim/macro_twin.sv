@@ -93,8 +93,11 @@ always @(posedge clk) begin
     if (left == 1) run <= 0;
     if (left == 1 && run) begin
       for (p = 0; p < PAIRS; p = p + 1) products[p] = 0;
+      // Unrolled, these loops would be megabytes of C++ at paper scale.
+      /* verilator unroll_disable */
       for (g = 0; g < GROUPS; g = g + 1) begin
         if (chosen[g]) begin
+          /* verilator unroll_disable */
           for (r = 0; r < ACTIVE_ROWS; r = r + 1) begin
             row = g * ACTIVE_ROWS + r;
             word = operands[row / WORD_BYTES + (bank ? WORDS : 0)];

@@ -22,6 +22,7 @@ class Bench:
     def __init__(self, dut):
         self.dut = dut
         self.machine = load_machine(os.environ["MACHINE"])
+        self.active_cycles = 0
 
     async def reset(self):
         dut = self.dut
@@ -37,6 +38,7 @@ class Bench:
         """All inputs change while the clock is low; those that need ``ready`` after ``take``."""
         dut = self.dut
         await FallingEdge(dut.clk)
+        self.active_cycles += int(dut.active.value)
         full = bool(dut.full.value)
         beat, take = traffic.drain(full)
         dut.beat.value, dut.take.value = beat, take
@@ -78,10 +80,12 @@ async def random_traffic(dut):
     while not traffic.done:
         await bench.cycle(traffic)
         assert not dut.differ.value, f"twin must equal macro, differs in cycle {dut.cycles.value}"
-    for _ in range(20):
+    cim = bench.machine.cim
+    for _ in range(cim.mvm_cycles + cim.fill_cycles):
         await bench.cycle(traffic)
     assert not dut.differ.value
     assert traffic.checked > 0
+    assert bench.active_cycles == traffic.active_cycles
     dut._log.info("%d results in %d cycles", traffic.checked, int(dut.cycles.value))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hw.params.machine import Machine
-from sw.golden.cim.macro import Drained, Macro
+from sw.golden.cim.macro import Drained, Macro, valid_groups
 
 __all__ = ["MacroTraffic"]
 
@@ -18,6 +18,8 @@ class MacroTraffic:
     In each cycle the bench calls ``drain`` with ``full``, drives the two values it gives, calls
     ``inputs`` with ``cmd.ready`` (which depends on ``take``), drives those, and calls ``check``
     with the sums shown.
+
+    ``checked`` counts the results seen, ``active_cycles`` the cycles that ``active`` must be high.
 
     Parameters
     ----------
@@ -35,6 +37,7 @@ class MacroTraffic:
         self.machine = machine
         self.golden = Macro(machine)
         self.checked = 0
+        self.active_cycles = 0
         self._left = commands
         self._stall = stall
         self._rng = rng
@@ -91,6 +94,9 @@ class MacroTraffic:
             values.update({f"cmd.{name}": value for name, value in self._pending.items()})
             if ready:
                 accepted, self._pending = self._pending, None
+                active = valid_groups(self.machine.cim, self.golden.valid[accepted["bank"]],
+                                      accepted["operand_group"], accepted["groups"])
+                self.active_cycles += 8 * len(active)
                 columns = _bits(accepted["columns"], self.machine.cim.outputs)
                 result = self.golden.command(**{**accepted, "columns": columns})
                 self._running_bank = accepted["bank"]

@@ -1,10 +1,24 @@
+import re
+from pathlib import Path
+
 import pytest
 
-from hw.params.machine import load_machine
+from hw.params.machine import CONFIGS, load_machine
 from tb.cim.macro_pair import pair_sources
 from tb.lib.build import SIMULATORS, simulate
 
 COMMANDS = {"tiny": 150, "small": 60}
+ODD = {
+    "one_group": "rows = 8, outputs = 4, active_rows = 8",
+    "one_row": "rows = 16, outputs = 4, active_rows = 1",
+    "one_group_a_word": "rows = 64, outputs = 8, active_rows = 16",
+}
+
+
+def run(sim: str, machine: str | Path, commands: int, stall: str) -> None:
+    simulate("macro_pair", pair_sources(load_machine(str(machine))), sim=sim,
+             test_module="tb.cim.bench_macro",
+             env={"MACHINE": str(machine), "COMMANDS": str(commands), "STALL": stall})
 
 
 @pytest.mark.sim
@@ -13,7 +27,14 @@ COMMANDS = {"tiny": 150, "small": 60}
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_macro_and_twin(sim, machine, stall):
     """Macro, behavioural twin and golden model agree on random commands, writes and stalls."""
-    commands = COMMANDS[machine] // (5 if sim == "icarus" else 1)
-    simulate("macro_pair", pair_sources(load_machine(machine)), sim=sim,
-             test_module="tb.cim.bench_macro",
-             env={"MACHINE": machine, "COMMANDS": str(commands), "STALL": stall})
+    run(sim, machine, COMMANDS[machine] // (5 if sim == "icarus" else 1), stall)
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("shape", ODD)
+def test_odd_sizes(shape, tmp_path):
+    """The same where a memory, a mask or a counter has one entry or no bits."""
+    config = (CONFIGS / "tiny.toml").read_text()
+    path = tmp_path / "odd.toml"
+    path.write_text(re.sub(r"(?m)^cim .*$", f"cim = {{ {ODD[shape]} }}", config))
+    run("icarus", path, 60, "0.3")

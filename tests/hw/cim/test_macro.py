@@ -267,6 +267,10 @@ def test_random_traffic_matches_golden(cim, stall):
             await macro.tick()
             assert macro.cycle < 5000
         assert traffic.checked > 5
+        macro.set({})
+        for _ in range(macro.params.mvm_cycles + macro.params.fill_cycles):
+            await macro.tick()
+        assert macro.active == traffic.active_cycles
 
     run(story, **cim)
 
