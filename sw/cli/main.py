@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hw.params.load import ConfigError
+from sw.cli.demo import demo
 from sw.cli.quantise import quantise
 from sw.cli.run import run
 from sw.errors import OuroborosError
@@ -75,6 +76,7 @@ def cli() -> None:
     """Ouroboros: an SRAM compute-in-memory accelerator of language models, and its tools."""
 
 
+cli.add_command(demo)
 cli.add_command(quantise)
 cli.add_command(run)
 

@@ -1,0 +1,1 @@
+"""The report of a run: pictures and tables on one self-contained page."""
