@@ -16,7 +16,9 @@ class LinkSender(wiring.Component):
     """Sends a stream of flits over a link; a flit on ``i`` in cycle t is on the link in t + 1.
 
     ``i`` is ready when there is a credit for the virtual channel of the flit on it, so a flit whose
-    channel is blocked holds those behind it, whatever their channel.
+    channel is blocked holds those behind it, whatever their channel. Therefore the flits of a
+    packet must follow each other on ``i``: packets that interleave there can stop the network, each
+    waiting for the other's channel in the middle of a packet that holds its own.
 
     Parameters
     ----------
@@ -116,7 +118,7 @@ class HostPort(wiring.Component):
     Members
     -------
     i : In(stream(flit_layout(noc)))
-        Flits into the mesh (``LinkSender``).
+        Flits into the mesh, packet by packet (``LinkSender`` says why).
     o : Out(stream(flit_layout(noc)))
         Flits from the mesh (``LinkReceiver``).
     link_out : Out(Link(noc))

@@ -11,8 +11,10 @@ from hw.noc.route import Place
 from hw.params.noc import NocParams
 from hw.params.packet import Port
 
-__all__ = ["Router", "config_signature"]
+__all__ = ["PACKETS_AHEAD_MAX", "Router", "config_signature"]
 
+PACKETS_AHEAD_MAX = 8
+"""Packets that may overtake a waiting one: one of each other input, twice (README, Fairness)."""
 DROPS_MAX = 63
 """Drops that can wait to be reported; more at once are lost from the count."""
 
@@ -32,9 +34,8 @@ class Router(wiring.Component):
     there, and copies do not wait for each other. Packets keep their virtual channel; those of
     one virtual channel never mix, those of different ones share a link flit by flit, in turn.
 
-    A flit that may move (its channel is its packet's, credits are there) waits for at most
-    ``(vcs - 1) * 5 + 4`` other grants of its input and output; a packet that may claim a free
-    channel does so at the latest after 4 other packets per virtual channel.
+    With two virtual channels nothing starves: a packet at the front of its input waits while at
+    most ``PACKETS_AHEAD_MAX`` others go before it on its output and virtual channel.
 
     Wrong packets (no head, length over 8, label past the table, entry 0, a destination that does
     not exist, a port that is not connected) are taken in and forgotten, as far as they are wrong.

@@ -1,9 +1,10 @@
 import random
+from itertools import pairwise
 
 import pytest
 from amaranth.sim import Simulator
 
-from hw.noc.router import Router
+from hw.noc.router import PACKETS_AHEAD_MAX, Router
 from hw.params.machine import MeshParams
 from hw.params.noc import NocParams
 from hw.params.packet import Port
@@ -79,8 +80,7 @@ def test_header_is_untouched_and_hops_counted():
     assert bench.drops == 0
 
 
-@pytest.mark.parametrize("length", [0, 1, 8])
-@pytest.mark.parametrize("vc", [0, 1])
+@pytest.mark.parametrize("length, vc", [(0, 1), (1, 0), (8, 0)])
 def test_latency_and_full_rate(length, vc):
     """Two cycles per hop, and a flit every cycle over packet boundaries."""
     bench = Bench()
@@ -140,14 +140,31 @@ def test_multicast_is_not_starved_by_unicast():
 
 
 def test_fair_share():
-    """Four inputs to one output: each packet waits for at most one of each other input."""
+    """Inputs that send to one output on one channel take turns."""
     bench = Bench()
     for port in (N, W, S, L):
-        for n in range(12):
+        for n in range(6):
             bench.sources[port].send(packet(0, [n], dst_x=5, dst_y=2, src_x=port))
     bench.run()
     order = [header_of(flits[0])["src_x"] for flits in bench.sinks[E].packets]
     assert all(sorted(order[n:n + 4]) == sorted(order[:4]) for n in range(0, len(order), 4))
+
+
+def test_starvation_bound():
+    """Five inputs, two channels, one output that stalls: nobody is overtaken too often."""
+    rng = random.Random(3)
+    bench = Bench(labels={1: 1 << E}, hold=lambda port, vc: rng.random() < 0.4)
+    for port in Port:
+        for n in range(24):
+            bench.sources[port].send(packet(n % 2, range(rng.choice([0, 0, 1, 8])), src_x=port,
+                                            dst_x=5, dst_y=2, label=rng.randrange(2)))
+    bench.run()
+    for vc in range(2):
+        order = [header_of(flits[0])["src_x"] for flits in bench.sinks[E].packets
+                 if flits[0].vc == vc]
+        for port in Port:
+            turns = [n for n, source in enumerate(order) if source == port]
+            assert max(b - a - 1 for a, b in pairwise(turns)) <= PACKETS_AHEAD_MAX
 
 
 def test_stalled_channel_blocks_no_other():
@@ -244,7 +261,7 @@ def test_random_traffic(noc, stall):
     bench = Bench(noc=noc, labels=labels, idle=lambda: rng.random() < stall,
                   hold=lambda port, vc: rng.random() < stall)
     expected = {}
-    for serial in range(120):
+    for serial in range(70):
         source, vc = rng.choice(list(Port)), rng.randrange(noc.vcs)
         label = rng.choice([0, 0, 0, *labels])
         x, y = rng.choice([(3, 1), (5, 1), (3, 4), (1, 1), (3, 2)])

@@ -1,0 +1,16 @@
+import pytest
+
+from hw.params.noc import NocParams
+from tb.lib.build import SIMULATORS, simulate
+from tb.noc.mesh_top import build_mesh
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("stall", ["0.0", "0.5"])
+@pytest.mark.parametrize("sim", SIMULATORS)
+def test_router(sim, stall):
+    """One router with a stream port on each side: all of the mesh bench's traffic."""
+    simulate("mesh", build_mesh(NocParams(labels=16), 1, 1), sim=sim,
+             test_module="tb.noc.bench_mesh",
+             env={"WIDTH": "1", "HEIGHT": "1", "VCS": "2", "DEPTH": "10", "PACKETS": "120",
+                  "STALL": stall})
