@@ -233,7 +233,7 @@ class ArrayUnit(wiring.Component):
                 loader.job.p.addr.eq(issue.base + load.src), loader.job.p.index.eq(load.offset),
                 loader.job.p.length.eq(load.length), loader.job.p.macros.eq(load.macros),
                 loader.job.p.bank.eq(load_bank), loader.job.p.clear.eq(~self.locked),
-                loader.job.p.masked.eq(0),
+                loader.job.p.masked.eq(0), loader.job.p.keep.eq(0),
             ]
         with m.If(load_valid):
             m.d.sync += [loading.eq(1), load_slot.eq(issue.slot), self.locked.eq(1),

@@ -117,41 +117,43 @@ class Executor(wiring.Component):
         blocks, asked, answered = (Signal(BLOCK_BITS, name=name)
                                    for name in ("blocks", "asked", "answered"))
         tokens_left, count = Signal(20), Signal(range(outputs + 1))
-        next_answer, asking = Signal(), Signal()
+        next_answer, asking, kv_op = Signal(), Signal(), Signal(KvOp)
+        head = Signal(query.head.shape())
         m.d.comb += [
-            query.sequence.eq(held.sequence),
-            # FREE has no field here, and needs none.
-            query.head.eq(fields(isa.SCORE).head),
-            query.block.eq(asked),
+            # FREE has no head field, and needs none.
+            head.eq(fields(isa.SCORE).head), kv_op.eq(KvOp.LOOKUP),
+            query.op.eq(kv_op), query.sequence.eq(held.sequence), query.head.eq(head),
+            query.block.eq(asked), query.token.eq(held.position[:exact_log2(outputs)]),
             count.eq(Mux(tokens_left > outputs, outputs, tokens_left)),
         ]
         with m.If(asking):
-            m.d.comb += [query.op.eq(KvOp.LOOKUP), self.query.valid.eq(asked != blocks)]
+            m.d.comb += self.query.valid.eq(asked != blocks)
             with m.If(self.query.valid & self.query.ready):
                 m.d.sync += asked.eq(asked + 1)
         with m.If(next_answer):
             m.d.comb += self.answer.ready.eq(1)
             m.d.sync += [answered.eq(answered + 1), tokens_left.eq(tokens_left - count)]
 
+        v_chunk, head_chunks = (Signal(range(outputs // lanes + 1), name=name)
+                                for name in ("v_chunk", "head_chunks"))
+        m.d.comb += head_chunks.eq(settings.head_dim >> exact_log2(lanes))
+
         # `primed`: q is in the bank (SCORE); the bank has been cleared (CONTEXT).
         used, primed = Signal(core.macros), Signal()
 
         # The result is handed to the drain stage beside whatever else is going on.
-        handed = Signal()
-        handing = Signal()
+        handed, handing = Signal(), Signal()
+        kind, holders = Signal(ResultKind), Signal(core.macros)
         with m.If(handing & ~handed):
             m.d.comb += self.result.valid.eq(1)
             with m.If(self.result.ready):
                 m.d.sync += handed.eq(1)
         m.d.comb += [
+            result.kind.eq(kind), result.macros.eq(holders),
             result.slot.eq(held.slot), result.bank.eq(bank),
             result.step.eq(fields(isa.MVM).step), result.steps.eq(fields(isa.MVM).steps),
-            result.empty.eq(blocks == 0),
+            result.beat.eq(v_chunk), result.beats.eq(head_chunks), result.empty.eq(blocks == 0),
         ]
-
-        head_chunks = Signal(range(outputs // lanes + 1))
-        m.d.comb += head_chunks.eq(settings.head_dim >> exact_log2(lanes))
-        v_chunk = Signal(range(outputs // lanes + 1))
 
         queue_layout = data.StructLayout({"macro": answer.v.macro.shape(),
                                           "block": answer.v.block.shape()})
@@ -162,15 +164,15 @@ class Executor(wiring.Component):
         with m.If(handing):
             m.d.sync += primed.eq(primed | self.loaded)
 
-        # Fields of append jobs and loads that only matter when these are valid.
-        first = fields(isa.APPEND)
+        append, append_fields = self.append.p, fields(isa.APPEND)
+        k_row, append_chunk = Signal(range(cim.rows)), Signal.like(v_chunk)
         m.d.comb += [
-            self.append.p.k_addr.eq(held.base + first.k),
-            self.append.p.v_addr.eq(held.base + first.v),
-            self.append.p.token.eq(held.position[:exact_log2(outputs)]),
-            self.append.p.chunks.eq(head_chunks),
-            self.append.p.k_macro.eq(answer.k.macro), self.append.p.v_macro.eq(answer.v.macro),
-            load.bank.eq(bank), load.keep.eq(answer.valid),
+            append.k_addr.eq(held.base + append_fields.k),
+            append.v_addr.eq(held.base + append_fields.v),
+            append.k_macro.eq(answer.k.macro), append.k_row.eq(k_row),
+            append.v_macro.eq(answer.v.macro), append.v_row.eq(Cat(append.token, answer.v.block)),
+            append.token.eq(query.token), append.v_chunk.eq(append_chunk),
+            append.chunks.eq(head_chunks),
         ]
 
         m.d.comb += [self.idle.eq(0), self.done.p.slot.eq(held.slot)]
@@ -206,8 +208,8 @@ class Executor(wiring.Component):
                         m.next = "Settle"
 
             with m.State("Multiply"):
-                m.d.comb += [handing.eq(1), result.kind.eq(ResultKind.STEPS),
-                             result.macros.eq(fields(isa.MVM).macros)]
+                m.d.comb += [handing.eq(1), kind.eq(ResultKind.STEPS),
+                             holders.eq(fields(isa.MVM).macros)]
                 with m.If((handed | self.result.ready) & sent):
                     m.next = "Idle"
 
@@ -227,7 +229,7 @@ class Executor(wiring.Component):
 
             with m.State("LoadScore"):
                 m.d.comb += [
-                    asking.eq(1), handing.eq(1), result.kind.eq(ResultKind.FRAMES),
+                    asking.eq(1), handing.eq(1), kind.eq(ResultKind.FRAMES), load.bank.eq(bank),
                     self.load.valid.eq(1), load.addr.eq(held.base + fields(isa.SCORE).src),
                     load.index.eq(0), load.length.eq(settings.head_dim),
                     load.macros.eq(settings.k_macros), load.clear.eq(1),
@@ -235,7 +237,7 @@ class Executor(wiring.Component):
                 with m.If(self.load.ready):
                     m.next = "Score"
             with m.State("Score"):
-                m.d.comb += [asking.eq(1), handing.eq(1), result.kind.eq(ResultKind.FRAMES)]
+                m.d.comb += [asking.eq(1), handing.eq(1), kind.eq(ResultKind.FRAMES)]
                 with m.If(self.answer.valid & (primed | self.loaded) & handed & sent
                           & self.frame.ready):
                     m.d.comb += [
@@ -266,8 +268,8 @@ class Executor(wiring.Component):
                     asking.eq(1),
                     load.addr.eq(held.base + fields(isa.CONTEXT).src + answered * block_words),
                     load.index.eq(answer.v.block * block_words), load.length.eq(count),
-                    load.macros.eq(1 << answer.v.macro), load.masked.eq(1),
-                    load.clear.eq(~primed),
+                    load.macros.eq(1 << answer.v.macro), load.bank.eq(bank),
+                    load.masked.eq(1), load.keep.eq(answer.valid), load.clear.eq(~primed),
                 ]
                 with m.If(self.answer.valid & queue.w_rdy):
                     m.d.comb += [self.load.valid.eq(answer.ok),
@@ -293,8 +295,7 @@ class Executor(wiring.Component):
                                  command.first.eq(0), command.last.eq(1)]
                     m.next = "Collect"
             with m.State("Collect"):
-                m.d.comb += [handing.eq(1), result.kind.eq(ResultKind.SUM), result.macros.eq(used),
-                             result.beat.eq(v_chunk), result.beats.eq(head_chunks)]
+                m.d.comb += [handing.eq(1), kind.eq(ResultKind.SUM), holders.eq(used)]
                 with m.If(handed & quiet):
                     m.d.sync += self.attention.eq(0)
                     m.next = "Idle"
@@ -307,33 +308,28 @@ class Executor(wiring.Component):
                 with m.If((index[:7] & member_mask) == (settings.member & member_mask)):
                     m.next = "Allocate"
             with m.State("Allocate"):
-                m.d.comb += [self.query.valid.eq(1), query.op.eq(KvOp.APPEND),
-                             query.head.eq(first.head), query.token.eq(self.append.p.token)]
+                m.d.comb += [self.query.valid.eq(1), kv_op.eq(KvOp.APPEND),
+                             head.eq(append_fields.head)]
                 with m.If(self.query.ready):
                     m.next = "Append"
             with m.State("Append"):
-                # The row writer is idle, so that job and answer go together.
                 m.d.comb += [
-                    self.append.valid.eq(self.answer.valid & answer.ok),
-                    self.append.p.k_row.eq(
-                        answer.k.block * settings.k_groups << exact_log2(cim.active_rows)),
-                    self.append.p.v_row.eq(
-                        Cat(self.append.p.token, answer.v.block)),
-                    self.append.p.v_chunk.eq(answer.v.slot * head_chunks),
-                    self.answer.ready.eq(1),
+                    self.answer.ready.eq(1), append_chunk.eq(answer.v.slot * head_chunks),
+                    k_row.eq(answer.k.block * settings.k_groups << exact_log2(cim.active_rows)),
                 ]
                 with m.If(self.answer.valid):
                     m.d.sync += poison.eq(~answer.ok)
                     m.d.comb += event_full.eq(answer.full)
                     m.next = "Finish"
                     with m.If(answer.ok):
+                        m.d.comb += self.append.valid.eq(1)
                         m.next = "Write"
             with m.State("Write"):
                 with m.If(self.appended):
                     m.next = "Finish"
 
             with m.State("Free"):
-                m.d.comb += [self.query.valid.eq(1), query.op.eq(KvOp.FREE)]
+                m.d.comb += [self.query.valid.eq(1), kv_op.eq(KvOp.FREE)]
                 with m.If(self.query.ready):
                     m.next = "Forget"
             with m.State("Forget"):

@@ -33,6 +33,7 @@ class Bench:
     async def reset(self):
         dut = self.dut
         self.drive(Drive())
+        dut.issue__payload.value = 0
         dut.config__valid.value = 0
         dut.rst.value = 1
         cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
