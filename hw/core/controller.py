@@ -34,6 +34,9 @@ class Controller(wiring.Component):
     unit, where it waits in a register until the unit takes it. After completion a slot is picked
     again from the next cycle on. A LOAD gives the array to its slot until that slot's MVM.
 
+    Tokens of a stage do not overtake each other at an instruction that both execute: a unit or a
+    credit that comes back between cycle 0 and cycle 1 is left to the slots that wait for it.
+
     Parameters
     ----------
     machine : Machine
@@ -97,7 +100,8 @@ class Controller(wiring.Component):
         connect(m, flipped(self.arrived), slots.arrived)
         connect(m, flipped(self.credit), counters.credit)
         connect(m, sender.o, flipped(self.credit_out))
-        m.d.comb += [there.eq(here) for there, here in zip(slots.stages, stages.stages, strict=True)]
+        m.d.comb += [there.eq(here)
+                     for there, here in zip(slots.stages, stages.stages, strict=True)]
         m.d.comb += [
             slots.credit_ready.eq(counters.ready), self.stage_busy.eq(slots.stage_busy),
             self.stage_waiting.eq(slots.stage_waiting), self.stage_blocked.eq(slots.stage_blocked)]
@@ -111,18 +115,25 @@ class Controller(wiring.Component):
         m.submodules.masks = masks = memory.Memory(shape=core.credits, depth=core.dests, init=[])
         self._write_table(m, program, Unit.PROGRAM, self.config.data)
         dest = struct(DEST_ENTRY)
-        self._write_table(m, masks, Unit.DEST, data.View(dest, self.config.data[:dest.size]).credits)
+        self._write_table(m, masks, Unit.DEST,
+                          data.View(dest, self.config.data[:dest.size]).credits)
         fetch, mask_read = program.read_port(), masks.read_port(domain="comb")
 
         # ``acting`` is cycle 1 of slot ``index``; in cycle 0 the oldest runnable slot is shown.
+        # ``seen`` is what cycle 0 saw: what came since may belong to an older slot.
         acting = Signal()
         index = Signal(slots.slot_bits)
+        seen = Signal(data.StructLayout({
+            "unit_free": 3, "array_open": core.slots, "credit_ready": core.credits}))
         m.d.comb += slots.index.eq(Mux(acting, index, slots.oldest))
         m.d.comb += fetch.en.eq(~acting & slots.any_runnable)
         m.d.comb += fetch.addr.eq(slots.slot.pc)
         with m.If(fetch.en):
             m.d.sync += index.eq(slots.oldest)
             m.d.sync += acting.eq(1)
+            m.d.sync += [
+                seen.unit_free.eq(slots.unit_free), seen.array_open.eq(slots.array_open),
+                seen.credit_ready.eq(counters.ready)]
 
         lock = Signal()
         lock_slot = Signal(slots.slot_bits)
@@ -133,12 +144,18 @@ class Controller(wiring.Component):
             with m.If(issue.ready):
                 m.d.sync += issue.valid.eq(0)
 
+        layout = struct(KV_CONFIG)
+        kv = Signal(data.StructLayout({"members_log2": 3, "member": 7}))
+        with m.If(self.config.valid & (self.config.unit == Unit.KV)):
+            entry = data.View(layout, self.config.data[:layout.size])
+            m.d.sync += [kv.members_log2.eq(entry.members_log2), kv.member.eq(entry.member)]
+
         word = Signal(isa.INSTRUCTION_BITS)
         m.d.comb += word.eq(fetch.data)
         m.d.comb += mask_read.addr.eq(data.View(struct(isa.SEND), word).dest)
         with m.If(acting):
             action = _Action(m, self, slots=slots, issues=issues, word=word, index=index,
-                             acting=acting)
+                             acting=acting, seen=seen, kv=kv)
             m.d.sync += acting.eq(0)
             m.d.comb += slots.update.valid.eq(1)
             with m.If(action.skipped):
@@ -176,24 +193,18 @@ class Controller(wiring.Component):
 class _Action:
     """What cycle 1 can do with the instruction ``word`` of the slot shown; see ``Controller``."""
 
-    def __init__(self, m, controller, *, slots, issues, word, index, acting):
+    def __init__(self, m, controller, *, slots, issues, word, index, acting, seen, kv):
         self.m, self.controller = m, controller
-        self.slots, self.issues, self.word, self.index, self.acting = (
-            slots, issues, word, index, acting)
+        self.slots, self.issues, self.word, self.index, self.acting, self.seen = (
+            slots, issues, word, index, acting, seen)
         bare = data.View(struct(isa.BARE), word)
         self.skipped = ((slots.slot.flags & bare.skip).any()
                         | ((slots.slot.flags & bare.need) != bare.need))
-        self.tokens = self._local_tokens()
+        self.tokens = self._local_tokens(kv.members_log2, kv.member)
 
-    def _local_tokens(self):
+    def _local_tokens(self, members_log2, member):
         """KV tokens up to the slot's position whose block belongs to this core."""
-        m, machine, config = self.m, self.controller.machine, self.controller.config
-        layout = struct(KV_CONFIG)
-        entry = data.View(layout, config.data[:layout.size])
-        members_log2, member = Signal(3), Signal(7)
-        with m.If(config.valid & (config.unit == Unit.KV)):
-            m.d.sync += members_log2.eq(entry.members_log2)
-            m.d.sync += member.eq(entry.member)
+        m, machine = self.m, self.controller.machine
         position = self.slots.slot.position
         shift = ceil_log2(machine.block_tokens)
         block, inside = position[shift:], position[:shift]
@@ -249,9 +260,9 @@ class _Action:
     def issue(self, unit):
         """Hands the instruction to its unit or parks the slot; the value tells which."""
         m, slot, issue = self.m, self.slots.slot, self.issues[unit]
-        free = self.slots.unit_free[unit]
+        free = self.seen.unit_free[unit]
         if unit == ARRAY:
-            free = free & self.slots.array_open.bit_select(self.index, 1)
+            free = free & self.seen.array_open.bit_select(self.index, 1)
         with m.If(free):
             m.d.sync += [
                 issue.valid.eq(1), issue.p.instruction.eq(self.word), issue.p.slot.eq(self.index),
@@ -268,7 +279,7 @@ class _Action:
         """As ``issue``, but first parks the slot until the credits it takes are there."""
         m = self.m
         acquire = data.View(struct(isa.SEND), self.word).acquire
-        with m.If(acquire & (mask & ~counters.ready).any()):
+        with m.If(acquire & (mask & ~self.seen.credit_ready).any()):
             m.d.comb += self.slots.update.state.eq(SlotState.CREDIT)
             m.d.comb += self.slots.update.credits.eq(mask)
         with m.Else():

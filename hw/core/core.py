@@ -106,9 +106,10 @@ class Core(wiring.Component):
 
         count = events.count
         m.d.comb += [
-            count.groups_active.eq(array.events.groups_active), count.row_writes.eq(array.events.row_writes),
-            count.byte_writes.eq(array.events.byte_writes), count.kv_operation.eq(array.events.kv_operation),
-            count.kv_full.eq(array.events.kv_full), count.sfu_elements.eq(sfu.elements),
+            getattr(count, name).eq(getattr(array.events, name))
+            for name in ("groups_active", "row_writes", "byte_writes", "kv_operation", "kv_full")]
+        m.d.comb += [
+            count.sfu_elements.eq(sfu.elements),
             count.flits_in.eq(ingress.flits), count.flits_out.eq(egress.flits),
             count.hops_data.eq(self.hops_data), count.hops_control.eq(self.hops_control),
             count.errors.eq(ingress.error + self.dropped),

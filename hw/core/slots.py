@@ -54,7 +54,8 @@ class Slots(wiring.Component):
     A lookup finds the slot that holds (stage, sequence, position) or gives the token a free slot of
     its stage, in state FETCH at the stage's first instruction; the answer comes in the next cycle.
     ``runnable`` marks slots that the dispatcher may go on with, ``oldest`` the index of the one
-    allocated first. The dispatcher reads a slot through ``index`` and changes it through ``update``.
+    allocated first. The dispatcher reads a slot through ``index`` and changes it through
+    ``update``.
 
     Parameters
     ----------
@@ -83,7 +84,8 @@ class Slots(wiring.Component):
         Registers of slot ``index``.
     update : In
         With ``valid``: slot ``index`` goes to ``state``; ``advance`` steps its program counter;
-        ``operand``, ``packets``, ``unit`` and ``credits`` say what it waits for; ``start`` stamps it.
+        ``operand``, ``packets``, ``unit`` and ``credits`` say what it waits for; ``start`` stamps
+        it with ``now``, once.
     stage_busy, stage_waiting, stage_blocked : Out(stages)
         See ``hw.params.counters``.
     """

@@ -122,7 +122,7 @@ class AttentionGroup:
 
     def _context(self, stage: StageBuilder, layer: QuantLayer, n: int, area: int,
                  param: int) -> None:
-        """Exponentials and their sum of one head, then the sums over V, left in the drain registers."""
+        """Exponentials of one head and their sum; the sums over V stay in the drain registers."""
         stage.sfu(Fn.EXP, a=stage.areas[f"score{area}"], d=stage.areas["e"], d_type=Type.I8,
                   tokens=True, c=stage.areas["c"] + n, m_mode=MMode.FIXED, param=param,
                   shift=layer.se)

@@ -91,9 +91,10 @@ class Draft:
     def _check_shape(self) -> None:
         """Refuse dimensions that no placement of this machine can take."""
         shape, cim, where = self.model.shape, self.machine.cim, f"on machine {self.machine.name!r}"
-        if cim.rows < self.word:
-            raise MapperError(f"cim.rows must be at least the {self.word} bytes of a buffer word, "
-                              f"not {cim.rows}")
+        for name, value in (("rows", cim.rows), ("outputs", cim.outputs)):
+            if value % self.word:
+                raise MapperError(f"cim.{name} must be a multiple of the {self.word} bytes of a "
+                                  f"buffer word, not {value}")
         if shape.head_dim > cim.outputs or cim.outputs % shape.head_dim:
             raise MapperError(f"head_dim must divide the {cim.outputs} outputs of a macro {where}, "
                               f"not {shape.head_dim}")
