@@ -6,8 +6,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hw.params.machine import load_machine
 from sw.cli.options import json_option, model_options, write_json
+from sw.cli.wafer import open_machine
 from sw.mapper.layout import PLACEMENTS
 from sw.mapper.mapper import map_model
 from sw.models.source import open_model
@@ -73,7 +73,7 @@ def predict(machine_name: str, checkpoint: Path, tokenizer: Path | None, placeme
     """
     counts = _numbers(sequences)
     model = open_model(checkpoint, tokenizer).quantised()
-    program = map_model(load_machine(machine_name), model, placement=placement)
+    program = map_model(open_machine(machine_name), model, placement=placement)
     prediction = Prediction(program, prompt_tokens=prompt_tokens, context=context, stream=stream)
     results = prediction.as_dict(counts)
 

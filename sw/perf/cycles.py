@@ -4,7 +4,7 @@ Built on ``hw.params.timing`` and ``hw.params.timing_sfu``, which the hardware's
 on the contracts stated by the send unit and the controller.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from hw.params.isa import Fn, Op
@@ -22,7 +22,7 @@ from hw.params.timing_sfu import reads_c, sfu_beats, sfu_cycles, sfu_occupancy
 from sw.perf.image import Instruction, Stage, Token, packet_flits
 
 __all__ = ["ACCEPT_CYCLES", "DISPATCH_CYCLES", "ISSUE_CYCLES", "Holds", "holds", "latency",
-           "loaded_groups", "send_cycles", "vector_length"]
+           "loaded_groups", "send_cycles", "serial", "vector_length"]
 
 DISPATCH_CYCLES = 2
 """Of the dispatcher for each instruction; one that runs in no unit takes its token no longer."""
@@ -93,6 +93,13 @@ def latency(machine: Machine, stage: Stage, instruction: Instruction, token: Tok
             return send_cycles(f["flits"])
         case _:
             raise ValueError(f"instruction must be one of a unit, not {instruction.op.name}")
+
+
+def serial(machine: Machine, stage: Stage, token: Token,
+           instructions: Sequence[Instruction]) -> int:
+    """Cycles in which a token executes ``instructions`` of a stage, waits left out."""
+    return sum(DISPATCH_CYCLES if not i.runs(token.flags) or i.op in (Op.WAIT, Op.END)
+               else ISSUE_CYCLES + latency(machine, stage, i, token) for i in instructions)
 
 
 def holds(machine: Machine, stage: Stage, token: Token) -> Holds:

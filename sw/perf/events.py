@@ -46,9 +46,9 @@ def token_events(program: Program, stages: Sequence[Stage],
             seen: set[object] = set()
             for route in send.delivery.routes:
                 travel(route, flits, "data", seen)
-        for sender in stage.credits:
+        for owner, _ in stage.owners:
             found[core]["flits_out"] += 1
-            travel(unicast(machine.mesh, core, sender), 1, "control", set())
+            travel(unicast(machine.mesh, core, owner), 1, "control", set())
     return dict(found)
 
 

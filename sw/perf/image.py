@@ -98,8 +98,8 @@ class Stage:
     """Its program, END included."""
     dests: Mapping[int, Delivery]
     """Destination-list entries that the program uses."""
-    credits: tuple[Coordinate, ...]
-    """Who is credited at END."""
+    owners: tuple[tuple[Coordinate, int], ...]
+    """Who is credited at END: core, or the host's port, and its counter for this stage."""
     kv: Mapping[str, int] | None
     """The core's ``KV_CONFIG``."""
 
@@ -138,13 +138,13 @@ def read_stages(program: Program) -> list[Stage]:
             code.append(Instruction(*disassemble(table[Unit.PROGRAM][at])))
             at += 1
         used = {i.fields["dest"] for i in code if i.op is Op.SEND}
-        senders = [CREDIT_ENTRY.unpack(table[Unit.CREDIT_LIST][entry["credit_first"] + n])
-                   for n in range(entry["credit_count"])]
+        owners = [CREDIT_ENTRY.unpack(table[Unit.CREDIT_LIST][entry["credit_first"] + n])
+                  for n in range(entry["credit_count"])]
         stages.append(Stage(
             info=info, code=tuple(code),
             dests={n: _delivery(program.machine.mesh, labels, info.core, table[Unit.DEST][n])
                    for n in used},
-            credits=tuple((sender["x"], sender["y"]) for sender in senders),
+            owners=tuple(((owner["x"], owner["y"]), owner["counter"]) for owner in owners),
             kv=KV_CONFIG.unpack(table[Unit.KV][0]) if Unit.KV in table else None))
     return stages
 

@@ -148,20 +148,21 @@ def machine_time(program: Program, stages: Sequence[Stage], token: Token) -> Mac
             for route in send.delivery.routes:
                 if route.target != machine.host:
                     incoming[route.target, send.delivery.stage] += flits
-                    # The credit that the receiver's END returns.
-                    incoming[own] += send.instruction.fields["acquire"]
-        outgoing[own] += len(stage.credits)
-        for sender in stage.credits:
-            for link in unicast(machine.mesh, stage.info.core, sender).links:
+        # The credits that END returns.
+        for taken in walked.reserved[own]:
+            outgoing[own] += 1
+            if taken.core != machine.host:
+                incoming[taken.core, taken.stage] += 1
+            for link in unicast(machine.mesh, stage.info.core, taken.core).links:
                 links[link] += 1
 
     cores: dict[Coordinate, list[StageTime]] = defaultdict(list)
     for stage in stages:
         own = (stage.info.core, stage.info.index)
         walked_stage = walks[own]
-        loop = max(walked_stage.end - taken + ACCEPT_CYCLES
-                   + credit_delay(machine.mesh, stage.info.core, sender)
-                   for sender, taken in walked.acquired[own].items())
+        loop = max(walked_stage.end - taken.cycle + ACCEPT_CYCLES
+                   + credit_delay(machine.mesh, stage.info.core, taken.core)
+                   for taken in walked.reserved[own])
         cores[stage.info.core].append(StageTime(
             stage=stage, holds=holds(machine, stage, token), flits_in=incoming[own],
             flits_out=outgoing[own], serial=walked_stage.serial, loop=loop))

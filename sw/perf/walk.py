@@ -11,7 +11,7 @@ from sw.perf.cycles import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES, latency
 from sw.perf.errors import PerfError
 from sw.perf.image import Route, Send, Stage, Token, packet_flits, unicast
 
-__all__ = ["StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits", "walk"]
+__all__ = ["Reserved", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits", "walk"]
 
 HOP_CYCLES = 2
 """Router and link register (``hw.noc.router``)."""
@@ -50,6 +50,18 @@ class StageWalk:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserved:
+    """A slot reserved for the token."""
+
+    core: Coordinate
+    """By the stage of this core, or the host at this port."""
+    stage: int
+    """Number of that stage; 0 for the host."""
+    cycle: int
+    """In which the SEND that takes the credit is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Walk:
     """One token's way through the machine."""
 
@@ -59,8 +71,8 @@ class Walk:
     """Those that took part, in the order of their ends."""
     result: int
     """Cycle in which the host has the result packet."""
-    acquired: dict[tuple[Coordinate, int], dict[Coordinate, int]]
-    """For every (core, stage): when each of its senders took a credit of it."""
+    reserved: dict[tuple[Coordinate, int], list[Reserved]]
+    """For every (core, stage): who took a credit for a slot of it, and when."""
 
 
 class _Running:
@@ -137,24 +149,30 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
     """
     machine = program.machine
     running = {(s.info.core, s.info.index): _Running(machine, s, token) for s in stages}
-    acquired: dict[tuple[Coordinate, int], dict[Coordinate, int]] = {key: {} for key in running}
+    reserved: dict[tuple[Coordinate, int], list[Reserved]] = {key: [] for key in running}
+    owned = {owner: key for key, run in running.items() for owner in run.stage.owners}
     result: int | None = None
     for core, stage, operand, allocated, counts in _injection(program, head_dim(stages)):
         running[core, stage].arrive(operand, allocated, counts)
-        acquired[core, stage][machine.host] = 0
+    for target in program.embed:
+        reserved[target.core, target.stage].append(Reserved(machine.host, 0, 0))
     todo = [run for run in running.values() if run.walk.allocated is not None]
     while todo:
         sender = todo.pop()
         for accepted, send in sender.run():
             flits, delivery = send.instruction.fields["flits"], send.delivery
+            info = sender.stage.info
+            if send.instruction.fields["acquire"]:
+                for counter in range(machine.core.credits):
+                    if delivery.counters >> counter & 1 and (info.core, counter) in owned:
+                        reserved[owned[info.core, counter]].append(
+                            Reserved(info.core, info.index, accepted))
             for route in delivery.routes:
                 times = packet_times(accepted + LEAVE_CYCLES, route, flits)
                 if route.target == machine.host:
                     result = max(result or 0, times[-1][1] + HOST_CYCLES)
                     continue
                 key = (route.target, delivery.stage)
-                if send.instruction.fields["acquire"]:
-                    acquired[key][sender.stage.info.core] = accepted
                 for header, tail in times:
                     running[key].arrive(delivery.operand, header + ARRIVE_CYCLES - 2,
                                         tail + ARRIVE_CYCLES)
@@ -163,7 +181,7 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
     if result is None or stuck:
         raise PerfError(f"every stage of the program must get all its operands, not {stuck}")
     return Walk(token, tuple(sorted((run.walk for run in running.values()),
-                                    key=lambda stage: stage.end)), result, acquired)
+                                    key=lambda stage: stage.end)), result, reserved)
 
 
 def _injection(program: Program, channels: int) -> list[tuple[Coordinate, int, int, int, int]]:

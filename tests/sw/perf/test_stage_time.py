@@ -10,7 +10,7 @@ from sw.perf.errors import PerfError
 from sw.perf.events import token_events
 from sw.perf.image import Token, multicast, packet_flits, read_stages
 from sw.perf.stage_time import machine_time
-from sw.perf.walk import walk
+from sw.perf.walk import Reserved, walk
 
 
 def test_way_of_a_token(by_hand):
@@ -22,7 +22,8 @@ def test_way_of_a_token(by_hand):
     # SFU picked in 12, accepted in 14: 4 beats + 6, done in 24. SEND picked in 25, accepted in 27:
     # header and one flit, done in 30. END picked in 31.
     assert embed.end == 32
-    assert found.acquired[(3, 2), 0] == {(1, 1): 27}
+    assert found.reserved == {((1, 1), 0): [Reserved((0, 1), 0, 0)],
+                              ((3, 2), 0): [Reserved((1, 1), 0, 27)]}
     # (1, 1) to (3, 2) is 4 routers: header on the last link in 27 + 2 + 8, tail in 38, count in 43.
     assert head.start == 44
     # FREE is passed over in 45, 46. LOAD picked in 47, accepted in 49, 1 word + 3, done in 53.

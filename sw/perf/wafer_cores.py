@@ -1,0 +1,175 @@
+"""How a model's cores are counted on a wafer: weights, spares, and what is left for KV."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from hw.params.machine import Machine
+from sw.perf.assumptions import Assumption, assumptions
+from sw.perf.block import attention, down, lm_head, norm_root, projection, qkv, up_gate
+from sw.perf.errors import PerfError
+from sw.perf.image import Token
+from sw.perf.substage import SubStage, Tiling, columns
+from sw.shapes.shape import ModelShape
+
+__all__ = ["WaferOptions", "WaferPlacement"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaferOptions:
+    """What a user may choose; the defaults are assumptions and say where they come from."""
+
+    context: int = 1024
+    """Tokens that the token in question attends to, itself included."""
+    overrides: dict[str, float] = field(default_factory=dict)
+    """Values of assumptions by name."""
+
+
+class WaferPlacement:
+    """The cores that a model takes.
+
+    Parameters
+    ----------
+    machine : Machine
+        Usually ``wafer``.
+    shape : ModelShape
+        The model.
+    options : WaferOptions
+        Context and assumptions.
+
+    Raises
+    ------
+    PerfError
+        If weights and one block of KV for each head do not fit, the context is longer than the KV
+        that fits, or an assumption is unknown.
+    """
+
+    def __init__(self, machine: Machine, shape: ModelShape, options: WaferOptions):
+        if options.context < 1:
+            raise PerfError(f"context must be at least 1, not {options.context}")
+        self.machine, self.shape, self.context = machine, shape, options.context
+        self.assumptions: dict[str, Assumption] = assumptions(options.overrides)
+        if shape.head_dim > machine.cim.outputs or machine.cim.outputs % shape.head_dim:
+            raise PerfError(f"head_dim must divide cim.outputs ({machine.cim.outputs}), "
+                            f"not {shape.head_dim}")
+        self.token = Token(options.context - 1)
+        self._place()
+        if not self.sequences:
+            raise PerfError(f"context must be at most {self.kv_tokens} tokens (all KV that fits "
+                            f"beside {shape.name} on machine {machine.name!r}), "
+                            f"not {options.context}")
+
+    def value(self, name: str) -> float:
+        """Value of an assumption."""
+        return self.assumptions[name].value
+
+    # Cores
+
+    @cached_property
+    def dead(self) -> int:
+        """Expected dead cores: Murphy's yield of one core times cores."""
+        defects = (self.value("core_area_mm2") / 100) * self.value("defect_density_per_cm2")
+        good = ((1 - math.exp(-defects)) / defects) ** 2 if defects else 1.0
+        return math.ceil(self.machine.mesh.cores * (1 - good))
+
+    @cached_property
+    def spare(self) -> int:
+        """Cores kept free for repairs."""
+        mesh = self.machine.mesh
+        dies = (mesh.width // mesh.die_width) * (mesh.height // mesh.die_height)
+        return int(self.value("spare_cores_per_die")) * dies
+
+    def _place(self) -> None:
+        """Tile matrices, then share out what is left to KV."""
+        machine, shape = self.machine, self.shape
+        self.slices = columns(machine, shape.dim, shape.dim).cores
+        up_cores = columns(machine, shape.dim, 2 * shape.hidden_dim).cores
+        qkv_cores = columns(machine, shape.dim, (shape.n_heads + 2 * shape.n_kv_heads)
+                            * shape.head_dim).cores
+        self.down, self.down_tiling = self._best_down(up_cores, qkv_cores)
+        lm = columns(machine, shape.dim, shape.vocab_size).cores
+        self.weight_cores = (qkv_cores + self.slices + up_cores + self.down.cores
+                             + 2) * shape.n_layers + lm + 1
+        self.embed_cores = self.down.cores + 1
+        left = (machine.mesh.cores - self.dead - self.spare - self.weight_cores
+                - self.embed_cores)
+        heads = shape.n_layers * shape.n_kv_heads
+        self.kv_heads = 1
+        while heads // self.kv_heads > left:
+            self.kv_heads *= 2
+            if self.kv_heads > machine.kv.heads or shape.n_kv_heads % self.kv_heads:
+                raise PerfError(
+                    f"model {shape.name!r} must leave {heads * 2 // self.kv_heads} cores for KV "
+                    f"on machine {machine.name!r} ({machine.kv.heads} heads a core at most), "
+                    f"not {left} of {machine.mesh.cores}")
+        groups = heads // self.kv_heads
+        self.kv_cores_left = left
+        self.members = 1 << (left // groups).bit_length() - 1
+        self.kv_cores = self.members * groups
+        self.home, self.member = attention(machine, shape, members=self.members,
+                                           kv_heads=self.kv_heads, context=self.context)
+        self.qkv = qkv(machine, shape, senders=self.down.cores, members=self.members)
+        self.proj = projection(
+            machine, shape, kv_cores=shape.n_kv_heads // self.kv_heads, before=self.down.cores,
+            after=self.down.cores, consumers=up_cores)
+        self.up = up_gate(machine, shape, senders=self.slices,
+                          row_slices=self.down_tiling.row_slices)
+        self.roots = (norm_root(machine, "norm 1", self.down.cores),
+                      norm_root(machine, "norm 2", self.slices))
+        self.head, self.head_root = lm_head(machine, shape, senders=self.down.cores)
+
+    def _best_down(self, up_cores: int, consumers: int) -> tuple[SubStage, Tiling]:
+        """The down projection on fewest cores that is no slower than a full MVM and its inputs."""
+        machine, shape = self.machine, self.shape
+        goal = self._busy(up_gate(machine, shape, senders=self.slices, row_slices=2))
+        choices = [down(machine, shape, rows=rows, before=self.slices, up_cores=up_cores,
+                        consumers=consumers)
+                   for rows in range(1, min(machine.core.macros,
+                                            -(-shape.hidden_dim // machine.cim.rows)) + 1)]
+        times = [(max(self._busy(stage), goal), stage.cores, n)
+                 for n, (stage, _) in enumerate(choices)]
+        return choices[min(times)[2]]
+
+    def _busy(self, stage: SubStage) -> int:
+        return max(self.units(stage).values())
+
+    def units(self, stage: SubStage) -> dict[str, int]:
+        """Cycles of a sub-stage's core per token, by resource."""
+        holds = stage.holds(self.machine, self.token)
+        return {"array": holds.array, "SFU": holds.sfu, "send": holds.send,
+                "flits in": stage.flits_in, "flits out": stage.flits_out,
+                "multicast": stage.copying, "dispatch": holds.dispatch}
+
+    @property
+    def head_blocks(self) -> int:
+        """KV blocks of one head, all its members together."""
+        cim, half = self.machine.cim, max(self.machine.core.macros // 2, 1)
+        k = half * (cim.groups // -(-self.shape.head_dim // cim.active_rows))
+        v = half * (cim.rows // cim.outputs) * (cim.outputs // self.shape.head_dim)
+        return self.members * min(k, v) // self.kv_heads
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens whose K and V fit."""
+        return self.head_blocks * self.machine.block_tokens
+
+    @property
+    def kv_tokens_by_bytes(self) -> int:
+        """The same if every byte that holds no weight held K or V.
+
+        No dead or spare cores then, and no tiles that do not fill their core.
+        """
+        cim, core = self.machine.cim, self.machine.core
+        sram = self.machine.mesh.cores * core.macros * cim.rows * cim.outputs
+        return (sram - self.shape.weight_bytes) // self.shape.kv_bytes_per_token
+
+    @property
+    def kv_tokens_of_cores_left(self) -> int:
+        """The same if the cores left over were shared out evenly, not in powers of two."""
+        return self.kv_tokens * self.kv_cores_left // self.kv_cores
+
+    @property
+    def sequences(self) -> int:
+        """Sequences at the context that can be alive."""
+        blocks = -(-self.context // self.machine.block_tokens)
+        return min(self.head_blocks // blocks, self.machine.kv.sequences)
