@@ -122,7 +122,9 @@ def _print(report: page.Report, verdict: str) -> None:
     if report.wafer is not None:
         click.echo(f"\n{report.wafer['title']}. {report.wafer['lead']}")
         for row in report.wafer["figures"]:
-            click.echo(f"  {row['name']}: {row['value']} {row['unit']}")
+            why = f" ({row['why']})" if row["why"] else ""
+            click.echo(f"  {row['name']}: {row['value']} {row['unit']}{why}")
+        click.echo(f"  stage times and assumptions: {report.wafer['command']}")
 
 
 def _summary(report: page.Report) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def _summary(report: page.Report) -> dict[str, Any]:
         "stage_cycles": [row.as_dict() for row in found],
         "kind_percent": [kind.as_dict() for kind in utilisation.kinds(found)],
         "events": utilisation.event_totals(served.result),
-        "wafer": report.wafer, "versions": report.versions}
+        "wafer": report.wafer and report.wafer["values"], "versions": report.versions}
 
 
 def _command(context: click.Context) -> str:

@@ -73,6 +73,8 @@ def test_clocked_run_is_compared_and_measured(run, tmp_path, monkeypatch):
                                  "flit_hops_control": 4 * summary["cores"]}
     assert "bit for bit" in result.stdout
     assert "slowest:" in result.stdout
+    assert "LLaMA-13B on the full wafer" in result.stdout
+    assert summary["wafer"]["model"] == "llama-13b"
     assert "Where the cycles went" in (tmp_path / "there/report.html").read_text()
 
 

@@ -28,3 +28,11 @@ def test_heat_is_relative_to_the_largest(program):
     assert picture.count('style="--share:25%"') == 1
     assert "core (1, 1): 2,000 flit hops" in picture
     assert "--share:0%" in mesh_map.heat_map(program, {(1, 1): 0}, "flit hops")
+
+
+def test_way_uses_a_gap_only_where_cores_are_no_neighbours():
+    # Cells are 122 x 66, gaps 18, the first cell's corner at (96, 36).
+    assert mesh_map._way([(1, 1), (2, 1), (2, 2), (1, 3), (1, 1)]) == (
+        "M157 69V69H297V153H297"   # straight to neighbours
+        "H227V237H157"             # down the gap between the columns
+        "H87V69H157")              # down the gap left of the column

@@ -73,10 +73,13 @@ def test_page_without_clock_leaves_the_pictures_of_time_out(report):
 
 def test_wafer_estimate_is_shown_with_its_assumptions(report):
     wafer = {"title": "A wafer", "lead": "Estimated.", "command": "ouroboros wafer",
-             "figures": [{"name": "speed", "value": "12", "unit": "tokens/s"}],
-             "assumptions": ["first assumption"]}
+             "figures": [{"name": "speed", "value": "12", "unit": "tokens/s", "why": "because"}],
+             "stages": [{"name": "attention", "cores": 3, "cycles": 4567, "binds": "mesh"}],
+             "assumptions": [{"name": "clock_ghz", "value": "1 GHz", "meaning": "One clock.",
+                              "source": "first source"}], "values": {}}
     text = page.render(dataclasses.replace(report, wafer=wafer))
-    for words in ("A wafer", "tokens/s", "first assumption", "ouroboros wafer"):
+    for words in ("A wafer", "tokens/s", "because", "4567", "clock_ghz", "first source",
+                  "ouroboros wafer"):
         assert words in text
 
 
