@@ -13,6 +13,9 @@ from hw.params.machine import Machine
 
 __all__ = ["Die"]
 
+STATIC = ("rst", "x", "y", "mesh_width", "mesh_height", "connected")
+"""Inputs of a tile that pass a register at its entry; see ``hw.lib.once``."""
+
 
 class Die(wiring.Component):
     """``mesh.width`` x ``mesh.height`` tiles and one host port at (0, ``mesh.host_y``).
@@ -52,7 +55,7 @@ class Die(wiring.Component):
         for y in range(1, mesh.height + 1):
             for x in range(1, mesh.width + 1):
                 tiles[x, y] = tile = library.instance(
-                    "tile", lambda: Tile(machine, library), params=machine)
+                    "tile", lambda: Tile(machine, library), params=machine, registered=STATIC)
                 m.submodules[f"tile_{x}_{y}"] = tile
         edges = {machine.host: (port.link_out, port.link_in)}
         mesh_links(m, tiles, edges)
