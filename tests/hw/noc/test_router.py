@@ -96,7 +96,7 @@ def test_latency_and_full_rate(length, vc):
 def test_multicast_copies():
     """Each port of the entry gets the packet; a port whose copy must wait holds no other."""
     held = {S: True}
-    bench = Bench(labels={5: 1 << N | 1 << S | 1 << L, 2: 1 << E},
+    bench = Bench(labels={5: 1 << N | 1 << S | 1 << L, 2: 1 << E, 13: 1 << E},
                   hold=lambda port, vc: held.get(port, False))
     first = [packet(0, range(8), label=5, spare=n) for n in range(2)]
     for flits in first:
@@ -153,7 +153,7 @@ def test_fair_share():
 def test_starvation_bound():
     """Five inputs, two channels, one output that stalls: nobody is overtaken too often."""
     rng = random.Random(3)
-    bench = Bench(labels={1: 1 << E}, hold=lambda port, vc: rng.random() < 0.4)
+    bench = Bench(labels={1: 1 << E}, hold=lambda port, vc: rng.random() < 0.8)
     for port in Port:
         for n in range(24):
             bench.sources[port].send(packet(n % 2, range(rng.choice([0, 0, 1, 8])), src_x=port,
