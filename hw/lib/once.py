@@ -241,7 +241,22 @@ def _convert(name: str, component: wiring.Component) -> str:
              for port, flow, value in flat_ports(component)}
     text = verilog.convert(component, name=name, ports=ports, emit_src=False,
                            strip_internal_attrs=True)
-    return re.sub(r"\A/\*.*?\*/\s*", "", text)
+    text = re.sub(r"\A/\*.*?\*/\s*", "", text)
+    return _UNKICKED.sub(_kick, text)
+
+
+_UNKICKED = re.compile(r"^  always @\*\n    ([^;]*;)$", re.MULTILINE)
+
+
+def _kick(match: re.Match[str]) -> str:
+    """A process of one assignment which reads a variable, as Yosys lets longer processes do.
+
+    Without one, an ``always @*`` whose right side is constant never runs, and the bits that it
+    assigns are whatever the simulator starts with.
+    """
+    variable = f"\\$auto$verilog_backend$kick${match.start()} "
+    return (f"  reg {variable} = 0;\n  always @* begin\n    if ({variable}) begin end\n"
+            f"    {match[1]}\n  end")
 
 
 def _clock_ports(name: str, text: str, component: wiring.Component) -> tuple[str, ...]:

@@ -132,6 +132,22 @@ def test_stand_in_has_the_signature():
     assert Library().instance("step", Step, params=1).signature == Step().signature
 
 
+def test_constant_part_of_a_signal():
+    """A process without inputs would never run: it is given one."""
+    class Half(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.d.comb += self.q.a.eq(5)
+            with m.If(self.a):
+                m.d.comb += self.q.b.eq(3)
+            return m
+
+    library = Library()
+    library.define("half", lambda: Half({"a": In(1), "q": Out(PAIR)}), params=None)
+    for process in library.text().split("always @*")[1:]:
+        assert re.match(r" begin\n +if \(\\\$auto\S+ \) begin end\n", process)
+
+
 def test_text_is_deterministic():
     assert quad().text() == quad().text()
 

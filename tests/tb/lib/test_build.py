@@ -3,7 +3,7 @@ import re
 
 import pytest
 from amaranth import Module
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.lib.once import Library
@@ -39,6 +39,17 @@ class Row(wiring.Component):
         for left, right in itertools.pairwise(parts):
             connect(m, left.o, right.i)
         connect(m, parts[-1].o, flipped(self.o))
+        return m
+
+
+class Half(wiring.Component):
+    """Amaranth emits the constant half as a process of its own, without inputs."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.q.low.eq(5)
+        with m.If(self.a):
+            m.d.comb += self.q.high.eq(3)
         return m
 
 
@@ -94,6 +105,15 @@ def test_nested_design(sim, registered):
 @pytest.mark.sim
 def test_flat_verilator():
     simulate("chain", chain(), sim="verilator", test_module=BENCH, env={"STAGES": "6"})
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("sim", SIMULATORS)
+def test_constant_half(sim):
+    layout = data.StructLayout({"low": 4, "high": 4})
+    library = Library()
+    library.define("half", lambda: Half({"a": In(1), "q": Out(layout)}), params=None)
+    simulate("half", library.sources(), sim=sim, test_module="tb.lib.bench_constant")
 
 
 @pytest.mark.sim
