@@ -1,0 +1,1 @@
+"""The checkpoint that ships with the project: files only, see README.md."""

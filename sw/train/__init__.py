@@ -1,0 +1,1 @@
+"""Training of the checkpoint that ships with the project: text, tokenizer, model."""
