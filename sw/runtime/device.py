@@ -112,7 +112,9 @@ class Device:
             for n in range(number):
                 packet = await self.link.recv()
                 header = packet.header
-                if header["kind"] != Kind.REPLY or header["address"] != first + n:
+                if (header["kind"] != Kind.REPLY
+                        or (header["src_x"], header["src_y"]) != core
+                        or (header["unit"], header["address"]) != (unit, first + n)):
                     raise DeviceError(f"core {core}: expected a reply for {unit.name} entry "
                                       f"{first + n}, not {dict(header)}")
                 values.append(packet.payload[0])

@@ -1,78 +1,25 @@
 """Serves requests on a machine: tokens of many sequences through one pipeline."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 from hw.params.packet import Flag, Kind
 from sw.errors import OuroborosError
-from sw.golden.core.ni import Packet, data_packets, pack_vector, unpack_vector
+from sw.golden.core.ni import Packet, data_packets, pack_vector
 from sw.mapper.program import EmbedTarget, Program
 from sw.quantise.model import QuantModel
 from sw.runtime.link import Link
+from sw.runtime.results import Result, Results
+from sw.runtime.sequence import Request, Sequence
 
 __all__ = ["Engine", "EngineError", "Request"]
-
-HOST_RESULT, HOST_LOGITS = range(2)
-"""Operand numbers of packets to the host."""
 
 
 class EngineError(OuroborosError):
     """A request that cannot be served, or a machine that misbehaves."""
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """One sequence: its prompt and what became of it."""
-
-    prompt: tuple[int, ...]
-    """Token ids, BOS included."""
-    limit: int
-    """Tokens to generate at most."""
-    logits: str = "last"
-    """Whose logits are streamed: ``none``, ``last`` (last prompt token and generated tokens) or
-    ``all`` (every token)."""
-    tokens: list[int] = field(default_factory=list)
-    """Generated ids, the stop token included."""
-    vectors: dict[int, npt.NDArray[np.int32]] = field(default_factory=dict)
-    """Logits by position, (vocab_size,)."""
-    finished: str | None = None
-    """Why it ended: ``stop``, ``length``, ``context``, ``kv_full`` or ``cancelled``."""
-    preemptions: int = 0
-    """How often its KV was given up and computed again."""
-    finish_cycles: dict[int, int] = field(default_factory=dict)
-    """Cycle in which the result of a position arrived."""
-    _cancelled: bool = False
-
-    def cancel(self) -> None:
-        """End the request as soon as its tokens under way are back."""
-        self._cancelled = True
-
-
-@dataclass(slots=True, eq=False)
-class _Sequence:
-    """A request that holds a sequence id and KV."""
-
-    request: Request
-    id: int
-    next: int = 0
-    """Next position to inject."""
-    done: int = 0
-    """Positions whose results have been taken."""
-    flying: int = 0
-    rewind: int | None = None
-    """Lowest poisoned position, once one is back."""
-    leaving: str | None = None
-    """Set when it is to be freed: the reason, or ``preempted``."""
-    freeing: bool = False
-
-    @property
-    def text(self) -> list[int]:
-        """Prompt and generated ids: what goes in, by position."""
-        return [*self.request.prompt, *self.request.tokens]
 
 
 class Engine:
@@ -81,7 +28,11 @@ class Engine:
     Tokens are injected as soon as the first stage has room: decode tokens of running sequences
     first, then prompt tokens of the oldest admitted sequence. A sequence is admitted only while the
     KV blocks of all, plus ``headroom_blocks``, fit. If a core was full all the same, the youngest
-    sequence gives up its KV and starts again later.
+    sequence gives up its KV and starts again later, not before another has ended.
+
+    A token that found a core full comes back poisoned. It is sent again, with those behind it, once
+    a sequence has been freed that might have made room; tokens of a sequence come back in any
+    order, as those that compute nothing overtake others.
 
     Parameters
     ----------
@@ -89,7 +40,7 @@ class Engine:
         Transport to a machine that is loaded with ``program``.
     model : QuantModel
         For embedding and RoPE rows, all that the host injects.
-    stop_ids : sequence of int
+    stop_ids : iterable of int
         Ids that end a sequence.
     window : int, optional
         Most tokens under way at once; 1 sends them one at a time.
@@ -97,12 +48,21 @@ class Engine:
         Blocks kept free for decode growth when a sequence is admitted.
     on_token : callable, optional
         Called with (request, id) for every generated token.
+
+    Raises
+    ------
+    EngineError
+        If ``window`` or ``headroom_blocks`` is out of range.
     """
 
     def __init__(self, link: Link, program: Program, model: QuantModel, *,
-                 stop_ids: Sequence[int] = (), window: int | None = None,
+                 stop_ids: Iterable[int] = (), window: int | None = None,
                  headroom_blocks: int = 1,
                  on_token: Callable[[Request, int], None] | None = None):
+        if window is not None and window < 1:
+            raise EngineError(f"window must be at least 1, not {window!r}")
+        if headroom_blocks < 0:
+            raise EngineError(f"headroom_blocks must be at least 0, not {headroom_blocks!r}")
         self.link, self.program, self.model = link, program, model
         self.machine = program.machine
         self.stop_ids = frozenset(stop_ids)
@@ -111,87 +71,119 @@ class Engine:
         self.on_token = on_token
         self.injected = 0
         self._waiting: deque[Request] = deque()
-        self._active: list[_Sequence] = []
+        self._active: list[Sequence] = []
         self._ids = deque(range(program.sequences))
-        self._credits = {target.counter: target.slots for target in program.embed}
-        self._flying = 0
-        self._parts: dict[tuple[int, int], dict[int, tuple[int, ...]]] = {}
-        self._results: dict[tuple[int, int], tuple[int, int]] = {}
+        self._room = {target.counter: target.slots for target in program.embed}
+        self._credits = dict(self._room)
+        self._freed = 0
+        # No admission between a preemption and the next end of a sequence: the room is not there.
+        self._crowded = False
+        self._results = Results(program)
 
-    def submit(self, prompt: Sequence[int], *, limit: int, logits: str = "last") -> Request:
+    def submit(self, prompt: Iterable[int], *, limit: int, logits: str = "last") -> Request:
         """Queue a request.
 
         Raises
         ------
         EngineError
-            If the prompt is empty, too long for the context, or has ids outside the vocabulary.
+            If the prompt is empty, too long for the context, or has ids outside the vocabulary, or
+            if ``limit`` or ``logits`` is out of range.
         """
+        prompt = tuple(prompt)
         if not prompt:
             raise EngineError("prompt must have at least one token")
         if len(prompt) > self.program.context:
-            raise EngineError(f"prompt must be at most {self.program.context} tokens (the context), "
-                              f"not {len(prompt)}")
+            raise EngineError(f"prompt must be at most {self.program.context} tokens (the "
+                              f"context), not {len(prompt)}")
         if bad := [t for t in prompt if not 0 <= t < self.program.vocab_size]:
-            raise EngineError(f"token id must be below {self.program.vocab_size}, not {bad[0]}")
+            raise EngineError(f"token id must be between 0 and {self.program.vocab_size - 1}, "
+                              f"not {bad[0]}")
         if logits not in ("none", "last", "all"):
             raise EngineError(f"logits must be none, last or all, not {logits!r}")
-        request = Request(prompt=tuple(prompt), limit=limit, logits=logits)
+        if limit < 0:
+            raise EngineError(f"limit must be at least 0, not {limit!r}")
+        request = Request(prompt=prompt, limit=limit, logits=logits)
         self._waiting.append(request)
         return request
 
     async def run(self) -> None:
-        """Serve until every submitted request has finished and its KV is free."""
-        while self._waiting or self._active:
+        """Serve until every submitted request has finished, its KV is free and nothing moves."""
+        while self._waiting or self._active or self._credits != self._room:
             await self.step()
 
     async def step(self) -> None:
-        """Inject what can go, then take one packet."""
+        """Inject what can go, then take one packet.
+
+        Raises
+        ------
+        EngineError
+            If the machine sends something that nobody asked for.
+        """
+        self._cancel()
         self._admit()
         while (token := self._next()) is not None:
             await self._inject(*token)
-            self._admit()
-        if self._flying:
+        if self._flying or self._credits != self._room:
             self._take(await self.link.recv())
+        elif self._active:
+            raise EngineError("nothing is under way and nothing can be injected")
+
+    @property
+    def _flying(self) -> int:
+        return sum(len(sequence.flying) for sequence in self._active)
 
     # Admission
 
+    def _cancel(self) -> None:
+        for request in [request for request in self._waiting if request.cancelled]:
+            self._waiting.remove(request)
+            request.finished = "cancelled"
+        for sequence in self._active:
+            if sequence.request.cancelled and sequence.leaving in (None, "preempted"):
+                sequence.leaving = "cancelled"
+
     def _blocks(self, tokens: int) -> int:
-        return -(-tokens // self.machine.block_tokens)
+        """KV blocks of a sequence in its fullest core."""
+        blocks = -(-tokens // self.machine.block_tokens)
+        return -(-blocks // self.program.kv_members)
 
     def _admit(self) -> None:
         while self._waiting and self._ids:
             request = self._waiting[0]
-            if request._cancelled:
-                request.finished = "cancelled"
+            length = len(request.prompt) + len(request.tokens)
+            if self._blocks(length) > self.program.kv_sequence_blocks:
+                # Not even alone: nobody has to make room for it in vain.
                 self._waiting.popleft()
+                request.finished = "kv_full"
                 continue
-            used = sum(self._blocks(max(len(s.text), 1)) for s in self._active)
-            need = self._blocks(len(request.prompt) + len(request.tokens) + 1)
-            if self._active and used + need + self.headroom_blocks > self.program.kv_blocks:
+            used = sum(self._blocks(s.length) for s in self._active)
+            need = self._blocks(length + 1)
+            if self._active and (
+                    self._crowded
+                    or used + need + self.headroom_blocks > self.program.kv_blocks):
                 return
             self._waiting.popleft()
-            self._active.append(_Sequence(request, self._ids.popleft()))
+            self._active.append(Sequence(request, self._ids.popleft()))
 
     # Injection
 
-    def _next(self) -> tuple[_Sequence, int, int] | None:
+    def _next(self) -> tuple[Sequence, int, int] | None:
         """Sequence, position and flags of the token to inject now, if any may."""
         if not all(self._credits.values()):
             return None
         if self.window is not None and self._flying >= self.window:
             return None
         for sequence in self._active:
-            if sequence.leaving and not sequence.flying and not sequence.freeing:
-                sequence.freeing = True
+            if sequence.leaving and not sequence.flying:
                 return sequence, sequence.next, Flag.FREE | Flag.QUIET
         ready = [s for s in self._active if not s.leaving and s.rewind is None
-                 and s.next < len(s.text)]
+                 and s.next < s.length]
         # Decode tokens first; min() keeps the order of admission among equals.
         chosen = min(ready, key=lambda s: s.next < len(s.request.prompt), default=None)
         if chosen is None:
             return None
         position, request = chosen.next, chosen.request
-        last = position == len(chosen.text) - 1
+        last = position == chosen.length - 1
         flags = 0 if last else int(Flag.QUIET)
         if request.logits == "all":
             flags = int(Flag.STREAM)
@@ -199,15 +191,13 @@ class Engine:
             flags = int(Flag.STREAM)
         return chosen, position, flags
 
-    async def _inject(self, sequence: _Sequence, position: int, flags: int) -> None:
-        text = sequence.text
-        row = self.model.embedding[text[position] if position < len(text) else 0]
+    async def _inject(self, sequence: Sequence, position: int, flags: int) -> None:
+        row = self.model.embedding[sequence.token(position)]
         packets: list[Packet] = []
         for target in self.program.embed:
             self._credits[target.counter] -= 1
             packets += self._token_packets(target, row, sequence.id, position, flags)
-        sequence.flying += 1
-        self._flying += 1
+        sequence.flying[position] = self._freed
         self.injected += 1
         sequence.next = position + 1
         await self.link.send(packets)
@@ -230,105 +220,92 @@ class Engine:
     def _take(self, packet: Packet) -> None:
         header = packet.header
         if header["kind"] == Kind.CREDIT:
-            self._credits[header["counter"]] += 1
-        elif header["kind"] == Kind.DATA and header["operand"] == HOST_LOGITS:
-            key = header["sequence"], header["position"]
-            self._parts.setdefault(key, {})[header["offset"]] = packet.payload
-            self._complete(key)
-        elif header["kind"] == Kind.DATA and header["operand"] == HOST_RESULT:
-            key = header["sequence"], header["position"]
-            _, best = unpack_vector(packet.payload, 32, 2, self.machine.noc.flit_bits)
-            self._results[key] = int(best), header["flags"]
-            self._complete(key)
-        else:
+            counter = header["counter"]
+            if self._credits.get(counter) == self._room.get(counter):
+                raise EngineError(f"expected no credit of counter {counter}, not {dict(header)}")
+            self._credits[counter] += 1
+            return
+        sequence = next((s for s in self._active if s.id == header["sequence"]), None)
+        if (header["kind"] != Kind.DATA or sequence is None
+                or header["position"] not in sequence.flying):
             raise EngineError(f"expected a credit or a result, not {dict(header)}")
+        try:
+            result = self._results.take(packet)
+        except ValueError as error:
+            raise EngineError(str(error)) from error
+        if result is not None:
+            self._finish(sequence, result)
 
-    def _complete(self, key: tuple[int, int]) -> None:
-        """Finish a token once its result and, if streamed, all its logits are here."""
-        if key not in self._results:
+    def _finish(self, sequence: Sequence, result: Result) -> None:
+        """A token is back."""
+        position = result.position
+        freed = sequence.flying.pop(position)
+        if result.flags & Flag.FREE:
+            self._free(sequence)
             return
-        best, flags = self._results[key]
-        streamed = flags & Flag.STREAM and not flags & (Flag.FREE | Flag.POISON)
-        vector = None
-        if streamed:
-            vector = self._vector(self._parts.get(key, {}))
-            if vector is None:
-                return
-            self._parts.pop(key)
-        del self._results[key]
-        sequence = next(s for s in self._active if s.id == key[0])
-        sequence.flying -= 1
-        self._flying -= 1
-        if flags & Flag.FREE:
-            self._freed(sequence)
-            return
-        if flags & Flag.POISON:
-            sequence.rewind = min(key[1], key[1] if sequence.rewind is None else sequence.rewind)
-        elif sequence.rewind is None and not sequence.leaving:
-            self._accept(sequence, key[1], best, vector)
+        if result.flags & Flag.POISON:
+            if sequence.rewind is None:
+                sequence.rewind, sequence.refused_at = position, freed
+            sequence.rewind = min(sequence.rewind, position)
+            sequence.refused_at = min(sequence.refused_at, freed)
+        elif ((sequence.rewind is None or position < sequence.rewind)
+              and not sequence.request.cancelled):
+            self._accept(sequence, result)
         self._settle(sequence)
 
-    def _vector(self, parts: dict[int, tuple[int, ...]]) -> npt.NDArray[np.int32] | None:
-        """All logits, or None while some are missing."""
-        flit_bits = self.machine.noc.flit_bits
-        per_flit = flit_bits // 32
-        vector = np.zeros(self.program.vocab_size, np.int32)
-        expected = sum(-(-count // per_flit) for _, _, count in self.program.logit_slices)
-        if sum(len(payload) for payload in parts.values()) < expected:
-            return None
-        for offset, payload in parts.items():
-            values = unpack_vector(payload, 32, len(payload) * per_flit, flit_bits)
-            start = offset * per_flit
-            vector[start:start + len(values)] = values[:len(vector) - start]
-        return vector
-
-    def _accept(self, sequence: _Sequence, position: int, best: int,
-                vector: npt.NDArray[np.int32] | None) -> None:
-        request = sequence.request
-        sequence.done = position + 1
-        if vector is not None:
-            request.vectors[position] = vector
+    def _accept(self, sequence: Sequence, result: Result) -> None:
+        request, position = sequence.request, result.position
+        if result.logits is not None:
+            request.vectors[position] = result.logits
         cycles = self.link.cycles
         if cycles is not None:
             request.finish_cycles[position] = cycles
-        if position == len(sequence.text) - 1 and len(request.tokens) < request.limit:
-            request.tokens.append(best)
+        if position < sequence.length - 1:
+            return
+        if len(request.tokens) < request.limit:
+            request.tokens.append(result.best)
             if self.on_token is not None:
-                self.on_token(request, best)
-        if position >= len(request.prompt) - 1:
-            if request.tokens and request.tokens[-1] in self.stop_ids:
-                sequence.leaving = "stop"
-            elif len(request.tokens) >= request.limit:
-                sequence.leaving = "length"
-            elif len(sequence.text) > self.program.context:
-                sequence.leaving = "context"
+                self.on_token(request, result.best)
+        # The end comes before a preemption that was decided meanwhile.
+        if request.tokens and request.tokens[-1] in self.stop_ids:
+            sequence.leaving = "stop"
+        elif len(request.tokens) >= request.limit:
+            sequence.leaving = "length"
+        elif sequence.length > self.program.context:
+            sequence.leaving = "context"
 
-    def _settle(self, sequence: _Sequence) -> None:
-        """Cancel, preempt or rewind once nothing of the sequence is under way."""
-        if sequence.request._cancelled and not sequence.leaving:
-            sequence.leaving = "cancelled"
+    # Full cores
+
+    def _settle(self, sequence: Sequence) -> None:
+        """Decide about a sequence with refused tokens once nothing of it is under way."""
         if sequence.rewind is None or sequence.leaving or sequence.flying:
             return
-        victim = self._active[-1]
-        if victim is sequence and len(self._active) == 1:
+        if self._blocks(sequence.rewind + 1) > self.program.kv_sequence_blocks:
             sequence.leaving = "kv_full"
-            return
-        if not any(s.leaving for s in self._active):
-            victim.leaving = "preempted"
-        if victim is not sequence:
-            # Sent again once the victim's blocks are free; see ``_freed``.
-            sequence.next = sequence.rewind
+        elif self._freed > sequence.refused_at:
+            self._resume(sequence)
+        elif not any(s.leaving for s in self._active):
+            victim = self._active[-1]
+            victim.leaving = "kv_full" if len(self._active) == 1 else "preempted"
 
-    def _freed(self, sequence: _Sequence) -> None:
+    @staticmethod
+    def _resume(sequence: Sequence) -> None:
+        """Send the refused tokens again."""
+        if sequence.rewind is not None:
+            sequence.next, sequence.rewind = sequence.rewind, None
+
+    def _free(self, sequence: Sequence) -> None:
         """The machine has freed the sequence's KV."""
         self._active.remove(sequence)
         self._ids.append(sequence.id)
+        self._freed += 1
         request = sequence.request
-        if sequence.leaving == "preempted":
+        self._crowded = sequence.leaving == "preempted"
+        if self._crowded:
             request.preemptions += 1
             self._waiting.appendleft(request)
         else:
             request.finished = sequence.leaving
         for other in self._active:
-            if other.rewind is not None and not other.flying:
-                other.next, other.rewind = other.rewind, None
+            if not other.flying and not other.leaving:
+                self._resume(other)

@@ -1,0 +1,110 @@
+"""A small model on a machine with room for four KV blocks of 16 tokens, and what it must say."""
+
+import asyncio
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hw.params.machine import load_machine
+from sw.golden.decoder import IntegerDecoder
+from sw.golden.machine import GoldenLink
+from sw.mapper.mapper import map_model
+from sw.quantise.quantise import quantise
+from sw.runtime.device import Device
+from sw.runtime.engine import Engine
+
+TINY = load_machine("tiny")
+TIGHT = replace(TINY, cim=replace(TINY.cim, rows=32), kv=replace(TINY.kv, blocks=8, heads=1))
+BLOCKS = 4
+
+
+MODELS = {}
+
+
+@pytest.fixture
+def model(make_checkpoint):
+    if not MODELS:
+        MODELS["small"] = quantise(make_checkpoint(
+            dim=32, hidden_dim=20, n_layers=1, n_heads=2, n_kv_heads=1, vocab_size=23, seq_len=80))
+    return MODELS["small"]
+
+
+@pytest.fixture
+def program(model):
+    made = map_model(TIGHT, model, context=80)
+    assert (made.kv_blocks, made.kv_sequence_blocks) == (BLOCKS, BLOCKS)
+    return made
+
+
+class Bench:
+    """An engine on the golden machine, and the decoder that knows better."""
+
+    def __init__(self, program, model, *, seed=None, **options):
+        self.program, self.model = program, model
+        self.link = GoldenLink(program.machine)
+        asyncio.run(self.link.send(Device(self.link, program).load_packets()))
+        # The machine is loaded in order; what follows is not.
+        self.link.golden.disorder = None if seed is None else random.Random(seed)
+        self.engine = Engine(self.link, program, model, **options)
+
+    def run(self):
+        """Serve all requests; nothing is left in the machine afterwards."""
+        asyncio.run(self.engine.run())
+        self.check_idle()
+
+    def steps(self, count):
+        """Serve for a while."""
+        async def some():
+            for _ in range(count):
+                await self.engine.step()
+        asyncio.run(some())
+
+    def check_idle(self):
+        """No slot, credit, KV block or sequence id is lost."""
+        golden = self.link.golden
+        golden.settle()
+        assert not golden.to_host
+        for core in golden.cores.values():
+            assert not core.slots
+            if core.kv is not None:
+                assert core.kv.used == 0
+        assert sorted(self.engine._ids) == [*range(self.program.sequences)]
+        assert self.engine._credits == self.engine._room
+        assert not self.engine._results._parts and not self.engine._results._bests
+
+    def check(self, request, count=None):
+        """The tokens and logits are those of an undisturbed decoder."""
+        decoder = IntegerDecoder(self.model)
+        count = len(request.tokens) if count is None else count
+        logits = decoder.prefill(0, request.prompt)
+        for n, token in enumerate(request.tokens):
+            assert token == logits[-1].argmax(), f"token {n}"
+            if decoder.length(0) < self.model.shape.seq_len:
+                logits = np.concatenate([logits, decoder.prefill(0, [token])])
+        assert len(request.tokens) == count
+        for position, vector in request.vectors.items():
+            assert np.array_equal(vector, logits[position]), f"position {position}"
+        if request.finished == "cancelled":
+            return
+        last = len(request.prompt) + count - 1     # the last token's own logits are not asked for
+        first = {"all": 0, "last": len(request.prompt) - 1, "none": last}[request.logits]
+        assert {*request.vectors} >= {*range(first, last)}
+
+
+@pytest.fixture
+def make_bench(program, model):
+    def make(**options):
+        return Bench(options.pop("program", program), model, **options)
+    return make
+
+
+def prompts(seed, lengths):
+    rng = random.Random(seed)
+    return [[rng.randrange(23) for _ in range(length)] for length in lengths]
+
+
+@pytest.fixture
+def make_prompts():
+    return prompts
