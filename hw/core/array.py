@@ -210,7 +210,7 @@ class ArrayUnit(wiring.Component):
             self.idle_load.eq(~loading & ~execute.attention
                               & ~busy_banks.bit_select(load_bank, 1)),
             self.idle_compute.eq(execute.idle),
-            execute.bank.eq(load_bank), execute.banks_free.eq(busy_banks == 0),
+            execute.bank.eq(load_bank),
             execute.op.p.eq(issue), execute.op.valid.eq(execute_valid),
             self.events.busy.eq(loading | ~execute.idle | drainer.waiting),
         ]

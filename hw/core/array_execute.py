@@ -27,18 +27,15 @@ class Executor(wiring.Component):
     """Runs MVM, APPEND, SCORE, CONTEXT and FREE, one at a time.
 
     MVM leaves as soon as all its macros have taken the command and its result waits at the drain
-    stage. The others begin when all macros are idle and no MVM waits for its drain stage
-    (``banks_free``); they leave when all macros are idle again. SCORE and CONTEXT ask the KV
-    manager ahead and keep at most one command waiting for a busy macro.
+    stage. The others begin when all macros are idle and leave when they are again. SCORE and
+    CONTEXT ask the KV manager ahead and keep at most one command waiting for a busy macro.
 
     Members
     -------
     op : In(stream(issue_layout(machine)))
         Instructions.
     bank : In(1)
-        Operand bank: of an MVM, the one that was loaded.
-    banks_free : In(1)
-        No MVM is under way.
+        Operand bank: for an MVM the one just loaded, for the others an idle one.
     settings : In(KV_CONFIG)
         Of the KV manager.
     query, answer : Out(stream), In(stream)
@@ -68,7 +65,6 @@ class Executor(wiring.Component):
         super().__init__({
             "op":         In(stream.Signature(issue_layout(machine))),
             "bank":       In(1),
-            "banks_free": In(1),
             "settings":   In(struct(KV_CONFIG)),
             "query":      Out(stream.Signature(kv_command_layout(machine))),
             "answer":     In(stream.Signature(kv_reply_layout(machine))),
@@ -214,7 +210,7 @@ class Executor(wiring.Component):
                     m.next = "Idle"
 
             with m.State("Settle"):
-                with m.If(quiet & self.banks_free):
+                with m.If(quiet):
                     with m.Switch(held.instruction[:4]):
                         with m.Case(Op.APPEND):
                             m.next = "FindMember"

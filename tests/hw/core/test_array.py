@@ -246,6 +246,7 @@ def test_more_blocks_than_macros_holes_and_release_in_the_middle():
     settings = replace(SETTINGS, k_macros=0b0001)
 
     async def story(bench, ctx):
+        await bench.weights(ctx)
         for position in (0, 5, 15, 16, 30, 48, 50):  # block 2 was never appended
             await bench.issue(ctx, Op.APPEND, {"v": 30}, **kv_token(position))
         token = kv_token(50)
