@@ -31,6 +31,8 @@ ISSUE_CYCLES = 3
 one after ``done``."""
 ACCEPT_CYCLES = 2
 """Of these, the ones before the unit takes it."""
+RELEASE_CYCLES = 2
+"""From ``release`` to ``done`` of the next result, if nothing has to be dropped."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,10 @@ class Holds:
     """The special-function unit."""
     send: int = 0
     """The send unit."""
+    gaps: tuple[int, ...] = ()
+    """Cycles of the SFU's idleness while results wait for their next instruction."""
+    free_ops: int = 0
+    """SFU instructions that use no result; each can fill one gap."""
 
     def __add__(self, other: "Holds") -> "Holds":
         return Holds(**{field.name: getattr(self, field.name) + getattr(other, field.name)
@@ -62,6 +68,15 @@ class Holds:
     def array(self) -> int:
         """The array unit: its slowest part."""
         return max(self.load, self.compute, self.drain, self.banks)
+
+    @property
+    def sfu_and_drain(self) -> int:
+        """The SFU with the idleness that results force on it.
+
+        One result at a time is read out; between its instructions, and before the next result, the
+        SFU has nothing but instructions of other tokens that use no result.
+        """
+        return self.sfu + sum(sorted(self.gaps, reverse=True)[self.free_ops:])
 
 
 def send_cycles(flits: int) -> int:
@@ -134,20 +149,29 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
                 total.send += cycles
             case Op.SFU:
                 length = vector_length(i, tokens)
-                total.sfu += sfu_occupancy(machine, f["fn"], length, m_mode=f["m_mode"],
-                                           track=f["track"])
-                if since_done is not None and f["release"]:
-                    scalar = f["fn"] in (Fn.RSQRT, Fn.RECIP)
-                    beats = 0 if scalar else sfu_beats(machine, length)
-                    total.drain += (since_done + ISSUE_CYCLES + beats + 1
-                                    + reads_c(f["fn"], f["m_mode"]) + 2
-                                    + (drop_cycles(machine) if f["tokens"] else 0))
+                occupancy = sfu_occupancy(machine, f["fn"], length, m_mode=f["m_mode"],
+                                          track=f["track"])
+                total.sfu += occupancy
+                if since_done is None:
+                    total.free_ops += 1
+                elif f["release"]:
+                    total.drain += since_done + ISSUE_CYCLES + _last_beats(machine, i, length)
+                    total.gaps += (ISSUE_CYCLES + _last_beats(machine, i, length) - occupancy,)
                     since_done = None
-                elif since_done is not None:
+                else:
                     since_done += ISSUE_CYCLES + cycles
+                    total.gaps += (ISSUE_CYCLES + cycles - occupancy,)
             case _:
                 pass
     return total
+
+
+def _last_beats(machine: Machine, sfu: Instruction, length: int) -> int:
+    """From the acceptance of an instruction with ``release`` to ``done`` of a result that waits."""
+    f = sfu.fields
+    beats = 0 if f["fn"] in (Fn.RSQRT, Fn.RECIP) else sfu_beats(machine, length)
+    dropped = drop_cycles(machine) if f["tokens"] else 0
+    return reads_c(f["fn"], f["m_mode"]) + beats + 1 + RELEASE_CYCLES + dropped
 
 
 def loaded_groups(machine: Machine, stage: Stage, mvm: Instruction) -> list[int]:

@@ -57,7 +57,8 @@ class CoreTime:
         """Cycles by resource."""
         total = sum((stage.holds for stage in self.stages), Holds())
         return {
-            "array": total.array, "sfu": total.sfu, "send": total.send,
+            "array": total.array, "sfu": total.sfu,
+            "sfu and drain": total.sfu_and_drain, "send": total.send,
             "flits in": sum(stage.flits_in for stage in self.stages),
             "flits out": sum(stage.flits_out for stage in self.stages),
             "dispatch": total.dispatch,

@@ -136,7 +136,7 @@ class WaferPlacement:
     def units(self, stage: SubStage) -> dict[str, int]:
         """Cycles of a sub-stage's core per token, by resource."""
         holds = stage.holds(self.machine, self.token)
-        return {"array": holds.array, "SFU": holds.sfu, "send": holds.send,
+        return {"array": holds.array, "SFU": holds.sfu_and_drain, "send": holds.send,
                 "flits in": stage.flits_in, "flits out": stage.flits_out,
                 "multicast": stage.copying, "dispatch": holds.dispatch}
 

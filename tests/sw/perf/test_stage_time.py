@@ -6,6 +6,7 @@ import pytest
 
 from hw.params.isa import Op
 from hw.params.packet import Flag, Port
+from sw.perf.cycles import Holds
 from sw.perf.errors import PerfError
 from sw.perf.events import token_events
 from sw.perf.image import Token, multicast, packet_flits, read_stages
@@ -45,13 +46,16 @@ def test_occupancies(by_hand):
     time = machine_time(by_hand, read_stages(by_hand), Token(0))
     embed, head = time.cores
     # One word of int16 is 2 beats at a time: 4 beats and one cycle to start.
-    assert embed.units == {"array": 0, "sfu": 5, "send": 3, "flits in": 3 + 1, "flits out": 2 + 1,
-                           "dispatch": 8, "slots": (32 + 2 + 7 + 2 + 1) // 2}
+    assert embed.units == {"array": 0, "sfu": 5, "sfu and drain": 5, "send": 3,
+                           "flits in": 3 + 1, "flits out": 2 + 1, "dispatch": 8,
+                           "slots": (32 + 2 + 7 + 2 + 1) // 2}
     # Loader: LOAD 4 + 3 and 2 to turn round; macros 16; drain: 3 + 8 + 1 + 2; a bank is held for
     # 7 + 22 + 2 cycles, and there are two. SFU: 8 beats, one to start, one for word C.
     holds = head.stages[0].holds
     assert (holds.load, holds.compute, holds.drain, holds.banks) == (9, 16, 14, 16)
     assert (holds.sfu, holds.send, holds.array) == (10, 12, 16)
+    # The SFU has nothing to do from the end of one result to the next: 14 cycles, not 10.
+    assert holds.sfu_and_drain == 14
     # The credit of 27 is back in the counter at 114 + 7 + 8, taken again in two cycles.
     assert head.stages[0].loop == 114 + 2 + 7 + 8 - 27
     assert (head.cycles, head.binds) == (26, "slots")
@@ -93,3 +97,10 @@ def test_multicast_copies_leave_in_the_order_of_ports():
     assert {target: route.copies_before for target, route in routes.items()} == {
         (1, 1): 1, (2, 2): 0, (2, 1): 1}
     assert routes[2, 2].links == (((1, 1), Port.EAST), ((2, 1), Port.SOUTH), ((2, 2), Port.LOCAL))
+
+
+def test_gaps_are_filled_by_instructions_without_results():
+    # Three gaps, one instruction that needs no result: it fills the longest.
+    assert Holds(sfu=50, gaps=(5, 9, 7), free_ops=1).sfu_and_drain == 50 + 5 + 7
+    both = Holds(sfu=50, gaps=(5, 9, 7), free_ops=1) + Holds(sfu=10, free_ops=4)
+    assert both.sfu_and_drain == 60

@@ -1,0 +1,50 @@
+import pytest
+
+from hw.params.machine import load_machine
+from hw.params.packet import Flag
+from sw.mapper.mapper import map_model
+from sw.perf.events import token_events
+from sw.perf.image import Token, read_stages
+from sw.perf.walk import walk
+from sw.quantise.quantise import quantise
+from sw.runtime.job import Job, RequestSpec
+from tb.run.backend import verilator
+
+EQUAL = ("array_group_cycles", "row_writes", "byte_writes", "kv_operations", "sfu_elements",
+         "flit_hops_data")
+"""Counters that reading the counters does not change."""
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("placement", ["plain", "split"])
+def test_predicted_cycles_and_events(placement, make_checkpoint):
+    """Tokens one at a time: every stage starts and ends in the cycle that the model says."""
+    machine = load_machine("tiny")
+    model = quantise(make_checkpoint(dim=32, n_heads=4, n_kv_heads=2, n_layers=1, hidden_dim=40))
+    program = map_model(machine, model, placement=placement)
+    job = Job(program=program, model=model, window=1,
+              requests=(RequestSpec(prompt=(1, 5, 9, 2), limit=3, logits="none"),))
+    result = verilator(job, lambda *_: None)
+
+    stages = read_stages(program)
+    tokens = [*(Token(n, Flag.QUIET if n < 3 else 0) for n in range(6)),
+              Token(6, Flag.FREE | Flag.QUIET)]
+    seen = {(core, entry.stage, entry.position): entry
+            for core, trace in result.traces.items() for entry in trace}
+    assert len(seen) == len(stages) * len(tokens)
+    for token in tokens:
+        found = walk(program, stages, token)
+        first = seen[program.embed[0].core, program.embed[0].stage, token.position].start
+        offset = first - next(w.start for w in found.stages
+                              if w.stage.info.core == program.embed[0].core
+                              and w.stage.info.index == program.embed[0].stage)
+        for w in found.stages:
+            entry = seen[w.stage.info.core, w.stage.info.index, token.position]
+            assert (w.stage.info.name, token.position, entry.start, entry.end) == (
+                w.stage.info.name, token.position, w.start + offset, w.end + offset)
+
+    for core, counters in result.counters.items():
+        want = [token_events(program, stages, token).get(core, {}) for token in tokens]
+        for name in EQUAL:
+            assert (core, name, counters.events[name]) == (
+                core, name, sum(events.get(name, 0) for events in want))

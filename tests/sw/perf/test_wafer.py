@@ -1,0 +1,147 @@
+"""The wafer model: cores, KV room and stage times against arithmetic by hand."""
+
+import json
+import math
+
+import pytest
+from click.testing import CliRunner
+
+from hw.params.machine import load_machine
+from sw.cli.wafer import wafer
+from sw.errors import OuroborosError
+from sw.perf.errors import PerfError
+from sw.perf.wafer import Wafer, WaferOptions
+from sw.shapes.shape import SHAPES, load_shape
+
+
+def model(name="llama-13b", *, context=1024, **overrides):
+    return Wafer(load_machine("wafer"), load_shape(name),
+                 WaferOptions(context=context, overrides=overrides))
+
+
+def test_cores_of_13b():
+    found = model()
+    # 5 row tiles, so 6 column tiles a core: 120 tiles of Q, K, V in 20 cores, 40 in 7, 216 in 36.
+    # Down: 3 row tiles x 10 column tiles a core, 5 x 4 of them. Two norm roots. LM head 250 tiles.
+    assert found.weight_cores == 40 * (20 + 7 + 36 + 20 + 2) + 42 + 1
+    assert found.dead == 42
+    assert found.spare == 4 * 63
+    left = 13923 - 42 - 252 - found.weight_cores - 21
+    assert found.kv_cores_left == left
+    assert (found.members, found.kv_heads) == (4, 1)
+    assert found.kv_cores == 4 * 40 * 40
+
+
+def test_kv_room_of_13b():
+    found = model()
+    # By bytes: (13,923 x 4 MiB - 12.85e9 of weights) / 409,600.
+    assert load_shape("llama-13b").kv_bytes_per_token == 409_600
+    weights = 40 * (4 * 5120 ** 2 + 3 * 5120 * 13824) + 32000 * 5120
+    assert found.kv_tokens_by_bytes == (13923 * 2 ** 22 - weights) // 409_600 == 111_195
+    # A KV core holds 16 macros x 8 blocks x 128 tokens of one head; four members do 65,536.
+    assert found.kv_tokens == 4 * 16 * 8 * 128
+    # Dead, spare and part-filled cores explain the first step, powers of two the second.
+    assert found.kv_tokens < found.kv_tokens_of_cores_left < found.kv_tokens_by_bytes
+    assert found.kv_tokens_of_cores_left == 65536 * found.kv_cores_left // 6400
+    assert found.sequences == 64
+
+
+def test_stage_times_of_13b():
+    times = {time.name.strip(): time for time in model().times}
+    qkv = times["QKV"].units
+    assert qkv["array"] == 32 * 8
+    # 20 slices of 256 bytes, 8 flits and a header each, the RoPE row; 24 credits come back.
+    assert qkv["flits in"] == 20 * 9 + 9 + 6 * 4
+    assert qkv["multicast"] == 2 * (20 * 9 + 9)
+    # Six vectors of 4 flits and a header; 21 credits are paid.
+    assert qkv["flits out"] == 6 * 5 + 21
+    # A K column is 128 bytes, one a cycle.
+    assert times["attention, home"].kv_writes == 3 + 128 + 2 + 8
+    # Score: 256 local tokens are 16 beats, 1 to start, 1 for word C; then 9 idle: 3 to the next
+    # instruction, 1 to the release, 5 to drop what is left in the tree.
+    assert times["score"].units["SFU"] == 16 + 1 + 1 + 9
+    assert times["mesh"].cycles == 624
+
+
+def test_totals_of_13b():
+    found = model()
+    assert found.interval_cycles == 624
+    assert found.slowest.name == "mesh"
+    assert found.latency_cycles == (
+        found.block_latency["norm 1"] + 40 * sum(found.block_latency.values())
+        + found.times[-3].serial + found.times[-2].serial + 2 * found.transit)
+    assert found.prefill_tokens_per_s == pytest.approx(1e9 / 624)
+    assert found.prefill_s == pytest.approx((found.latency_cycles + 1023 * 624) / 1e9)
+    # 64 sequences are fewer than the tokens that fill the pipeline, so room for KV binds.
+    assert found.tokens_to_fill == math.ceil(found.latency_cycles / 624) > 64
+    assert found.decode_tokens_per_s == pytest.approx(64e9 / found.latency_cycles)
+    assert found.decode_binds == "KV room"
+
+
+def test_without_links_routers_bind():
+    found = model(busiest_link_flits=0)
+    assert (found.slowest.name, found.slowest.binds) == ("projection", "multicast")
+
+
+def test_clock_scales_rates_only():
+    slow, fast = model(clock_ghz=0.5), model()
+    assert slow.latency_cycles == fast.latency_cycles
+    assert slow.decode_tokens_per_s == pytest.approx(fast.decode_tokens_per_s / 2)
+
+
+def test_longer_context_costs():
+    short, long = model(context=512), model(context=8192)
+    assert long.block_latency["attention"] > short.block_latency["attention"]
+    assert long.decode_tokens_per_s < short.decode_tokens_per_s
+    assert long.sequences == 65536 // 8192
+
+
+@pytest.mark.parametrize("path", sorted(SHAPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_shapes(path):
+    shape = load_shape(path.stem)
+    assert shape.name == path.stem
+    assert shape.source
+
+
+def test_every_assumption_has_a_source():
+    for assumption in model().assumptions.values():
+        assert assumption.source
+        assert assumption.unit
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: load_shape("gpt-9"), ("model must be one of ['llama-13b', 'llama-2-70b', 'llama-33b', "
+     "'llama-65b', 'llama-7b'] or a path to a .toml file, not 'gpt-9'")),
+    (lambda: model("llama-65b"), ("model 'llama-65b' must leave 2560 cores for KV on machine "
+     "'wafer' (2 heads a core at most), not -2160 of 13923")),
+    (lambda: model(context=70000), ("context must be at most 65536 tokens (all KV that fits beside "
+     "llama-13b on machine 'wafer'), not 70000")),
+    (lambda: model(context=0), "context must be at least 1, not 0"),
+    (lambda: model(clock_ghz=0), "clock_ghz must be positive, not 0"),
+    (lambda: model(greedy=2), ("assumption must be one of ['clock_ghz', 'core_area_mm2', "
+     "'defect_density_per_cm2', 'spare_cores_per_die', 'die_link_cycles', "
+     "'die_crossings_per_way', 'hops_per_block_side', 'busiest_link_flits'], not 'greedy'"))])
+def test_refused(call, message):
+    with pytest.raises(PerfError) as error:
+        call()
+    assert str(error.value) == message
+
+
+def test_command(tmp_path):
+    path = tmp_path / "wafer.json"
+    result = CliRunner().invoke(wafer, ["--context", "2048", "--clock-ghz", "0.8", "--set",
+                                        "die_link_cycles=40", "--json", str(path)])
+    assert result.exit_code == 0, result.output
+    found = json.loads(path.read_text())
+    values = {a["name"]: a["value"] for a in found["assumptions"]}
+    assert (values["clock_ghz"], values["die_link_cycles"]) == (0.8, 40)
+    assert all(a["source"] for a in found["assumptions"])
+    assert found["sequences"] == 32
+
+
+@pytest.mark.parametrize("arguments", [["--model", "gpt-9"], ["--machine", "huge"],
+                                       ["--set", "clock_ghz"]])
+def test_command_refuses_in_a_sentence(arguments):
+    result = CliRunner().invoke(wafer, arguments)
+    assert isinstance(result.exception, OuroborosError)
+    assert "\n" not in str(result.exception)
