@@ -86,7 +86,8 @@ class CoreBuilder:
         self._kv: int | None = None
         self.stage_names: list[str] = []
 
-    def _limit(self, what: str, need: int, have: int) -> None:
+    def limit(self, what: str, need: int, have: int) -> None:
+        """Refuse ``need`` above what the machine has."""
         if need > have:
             raise MapperError(f"core {self.core}: {what} must be at most {have} on machine "
                               f"{self.machine.name!r}, not {need}: too many by {need - have}")
@@ -95,7 +96,7 @@ class CoreBuilder:
 
     def take_macros(self, count: int) -> list[int]:
         """Reserve the next ``count`` macros."""
-        self._limit("macros", self._taken + count, self.machine.core.macros)
+        self.limit("macros", self._taken + count, self.machine.core.macros)
         taken = [*range(self._taken, self._taken + count)]
         self._taken += count
         return taken
@@ -121,8 +122,9 @@ class CoreBuilder:
         columns = -(-outputs // cim.outputs)
         least_rows = -(-inputs // cim.rows)
         if least_rows > len(macros):
-            raise MapperError(f"core {self.core}: a matrix of {inputs} inputs must find "
-                              f"{least_rows} macros, not {len(macros)}")
+            raise MapperError(f"core {self.core}: macros for a matrix of {inputs} inputs must be "
+                              f"at least {least_rows}, not {len(macros)}: too few by "
+                              f"{least_rows - len(macros)}")
         passes = -(-columns // (len(macros) // least_rows))
         per_pass = -(-columns // passes)
         tile = -(-inputs // (len(macros) // per_pass))
@@ -130,7 +132,7 @@ class CoreBuilder:
         rows = -(-inputs // tile)
         groups = -(-tile // cim.active_rows)
         base = max(self._macro_groups[m] for m in macros)
-        self._limit("row groups of a macro", base + passes * groups, cim.groups)
+        self.limit("row groups of a macro", base + passes * groups, cim.groups)
 
         plan = []
         for n in range(passes):
@@ -148,7 +150,7 @@ class CoreBuilder:
                     self._store(macro, first_group * cim.active_rows, block)
                     self._macro_groups[macro] = first_group + groups
                 self._steps.append(leaves)
-            self._limit("drain steps", len(self._steps), self.machine.core.step_words)
+            self.limit("drain steps", len(self._steps), self.machine.core.step_words)
             plan.append(MatrixPass(
                 loads=tuple((row * tile, min(tile, inputs - row * tile), mask)
                             for row, mask in enumerate(loads)),
@@ -169,17 +171,18 @@ class CoreBuilder:
         One sequence may have less than all: its V blocks of one head share a column slot.
         """
         cim, kv = self.machine.cim, self.machine.kv
-        self._limit("KV heads", heads, kv.heads)
+        self.limit("KV heads", heads, kv.heads)
         if cim.rows < cim.outputs:
             raise MapperError(f"cim.rows must be at least cim.outputs ({cim.outputs}) to hold KV "
                               f"blocks, not {cim.rows}")
         if len(macros) < 2:
-            raise MapperError(f"core {self.core}: KV must find 2 macros, not {len(macros)}")
+            raise MapperError(f"core {self.core}: macros for KV must be at least 2, "
+                              f"not {len(macros)}: too few by {2 - len(macros)}")
         k_macros, v_macros = macros[:len(macros) // 2], macros[len(macros) // 2:]
         k_groups = -(-head_dim // cim.active_rows)
         k_blocks = cim.groups // k_groups
         v_slots = cim.outputs // head_dim
-        self._limit("row groups of a macro", k_groups, cim.groups)
+        self.limit("row groups of a macro", k_groups, cim.groups)
         self._kv = KV_CONFIG.pack({
             "k_macros": sum(1 << m for m in k_macros), "v_macros": sum(1 << m for m in v_macros),
             "k_groups": k_groups, "k_blocks": k_blocks, "v_slots": v_slots,
@@ -204,7 +207,7 @@ class CoreBuilder:
         for n in range(0, len(padded), lanes):
             self._params.append(sum((v & 0xFFFF) << 16 * k
                                     for k, v in enumerate(padded[n:n + lanes])))
-        self._limit("parameter words", len(self._params), self.machine.core.param_words)
+        self.limit("parameter words", len(self._params), self.machine.core.param_words)
         return first
 
     def silu(self, table: Ints) -> None:
@@ -222,7 +225,7 @@ class CoreBuilder:
             raise MapperError(f"slots of a stage must fit {core.credit_bits} credit bits, "
                               f"not {count}")
         self._credits.append(count)
-        self._limit("credit counters", len(self._credits), core.credits)
+        self.limit("credit counters", len(self._credits), core.credits)
         return len(self._credits) - 1
 
     def dest(self, fields: Mapping[str, int]) -> int:
@@ -230,31 +233,31 @@ class CoreBuilder:
         entry = DEST_ENTRY.pack(fields)
         if entry not in self._dests:
             self._dests.append(entry)
-            self._limit("destinations", len(self._dests), self.machine.core.dests)
+            self.limit("destinations", len(self._dests), self.machine.core.dests)
         return self._dests.index(entry)
 
     def stage(self, index: int, *, name: str, slots: int, words: int, code: Sequence[int],
               owners: Sequence[tuple[Coordinate, int]]) -> None:
         """Add a stage with its program and the (core, counter) of who reserves its slots."""
         core = self.machine.core
-        self._limit("stages", index + 1, core.stages)
+        self.limit("stages", index + 1, core.stages)
         if index in self._stages:
             raise MapperError(f"core {self.core}: stage {index} must be used once, not by {name}")
         program = len(self._program)
         self._program.extend(code)
-        self._limit("program words", len(self._program), core.program_words)
+        self.limit("program words", len(self._program), core.program_words)
         credit_first = len(self._lists)
         self._lists.extend(CREDIT_ENTRY.pack({"x": x, "y": y, "counter": counter})
                            for (x, y), counter in owners)
-        self._limit("credit list entries", len(self._lists), core.credit_list_words)
+        self.limit("credit list entries", len(self._lists), core.credit_list_words)
         self._stages[index] = STAGE_ENTRY.pack({
             "slot_first": self._slots, "slot_count": slots, "base": self._words,
             "stride": words, "program": program, "credit_first": credit_first,
             "credit_count": len(owners)})
         self._slots += slots
         self._words += slots * words
-        self._limit("token slots", self._slots, core.slots)
-        self._limit(f"buffer words (stage {name})", self._words, core.buffer_words)
+        self.limit("token slots", self._slots, core.slots)
+        self.limit(f"buffer words (stage {name})", self._words, core.buffer_words)
         self.stage_names.append(name)
 
     def image(self) -> CoreImage:

@@ -180,7 +180,9 @@ class Draft:
         return built
 
     def fit_slots(self) -> None:
-        """Take slots from the stages of each core, the largest number first, until they fit.
+        """Cut the slots of stages to what credit counters hold and until those of a core fit.
+
+        A core takes from the stage with the largest number.
 
         Raises
         ------
@@ -188,18 +190,17 @@ class Draft:
             If not even one slot of every stage fits.
         """
         core = self.machine.core
-        for place in self.cores:
+        for stage in self.stages:
+            stage.cut_slots(min(stage.info.slots, (1 << core.credit_bits) - 1))
+        for place, builder in self.cores.items():
             stages = [s for s in self.stages if s.info.core == place]
+            names = " and ".join(s.info.name for s in stages)
+            builder.limit("token slots", len(stages), core.slots)
+            builder.limit(f"buffer words for one slot of {names}",
+                          sum(s.words_used for s in stages), core.buffer_words)
             while (sum(s.info.slots for s in stages) > core.slots
                    or sum(s.info.slots * s.words_used for s in stages) > core.buffer_words):
                 largest = max(stages, key=lambda s: s.info.slots)
-                if largest.info.slots == 1:
-                    names = " and ".join(s.info.name for s in stages)
-                    need = sum(s.words_used for s in stages)
-                    raise MapperError(
-                        f"core {place}: one slot of each of {names} must take at most "
-                        f"{core.buffer_words} buffer words and {core.slots} slots, not {need} and "
-                        f"{len(stages)}")
                 largest.cut_slots(largest.info.slots - 1)
 
     def share_macros(self, stage: StageBuilder) -> list[int]:

@@ -130,7 +130,11 @@ def test_cancel_while_running(make_bench, make_prompts, steps, seed):
 
 
 def test_cancel_from_on_token(make_bench, make_prompts):
-    bench = make_bench(on_token=lambda request, token: len(request.tokens) == 3 and request.cancel())
+    def cancel(request, token):
+        if len(request.tokens) == 3:
+            request.cancel()
+
+    bench = make_bench(on_token=cancel)
     requests = serve(bench, make_prompts(1, [3, 2]), [9, 2])
     assert [(r.finished, len(r.tokens)) for r in requests] == [("cancelled", 3), ("length", 2)]
 
@@ -159,7 +163,7 @@ def test_cancel_all(make_bench, make_prompts):
 
 @pytest.mark.parametrize("seed", [None, 0, 1])
 def test_preempted_requests_give_the_same_tokens(make_bench, make_prompts, seed):
-    """Four sequences of 31 tokens need eight blocks; there are four. All are served all the same."""
+    """Four sequences of 31 tokens need eight blocks; there are four. All are served."""
     bench = make_bench(seed=seed, headroom_blocks=0)
     requests = serve(bench, make_prompts(seed, [13, 14, 12, 15]), [18, 17, 19, 16])
     assert sum(request.preemptions for request in requests) > 0
@@ -178,6 +182,19 @@ def test_refused_prompt_tokens_are_sent_again(make_bench, make_prompts, seed):
     undisturbed = sum(len(r.prompt) + max(r.limit - 1, 0) + 1 for r in requests)
     assert bench.engine.injected > undisturbed + 4
     for request in requests:
+        assert request.finished == "length"
+        bench.check(request, request.limit)
+
+
+@pytest.mark.parametrize("limit", range(14, 31, 4))
+@pytest.mark.parametrize("first", [False, True])
+def test_one_ends_while_another_is_refused(make_bench, make_prompts, first, limit):
+    """What is refused just before or after room was made is sent again, not given up."""
+    bench = make_bench(seed=limit)
+    bench.engine.program = replace(bench.program, kv_blocks=100)
+    large, small = make_prompts(limit, [60, 3])
+    prompts, limits = ([large, small], [4, limit]) if first else ([small, large], [limit, 4])
+    for request in serve(bench, prompts, limits):
         assert request.finished == "length"
         bench.check(request, request.limit)
 

@@ -1,0 +1,53 @@
+"""Small models by name, and the golden machine's logits for them."""
+
+import asyncio
+import random
+
+import pytest
+
+from sw.golden.machine import GoldenLink
+from sw.mapper.mapper import map_model
+from sw.quantise.quantise import quantise
+from sw.runtime.device import Device
+from sw.runtime.engine import Engine
+
+# The base has hidden and vocabulary sizes that fill no macro, and two KV heads of eight.
+BASE = {"dim": 32, "hidden_dim": 44, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
+        "vocab_size": 59, "seq_len": 64}
+MODELS = {}
+
+
+@pytest.fixture
+def make_model(make_checkpoint):
+    """Factory of integer models; equal changes give the same object."""
+    def make(**changes):
+        key = tuple(sorted(changes.items()))
+        if key not in MODELS:
+            MODELS[key] = quantise(make_checkpoint(**(BASE | changes)))
+        return MODELS[key]
+    return make
+
+
+@pytest.fixture
+def serve():
+    """Run requests on a golden machine; returns requests and the machine."""
+    def run(program, model, prompts, *, limit=0, seed=None, **options):
+        link = GoldenLink(program.machine)
+
+        async def all_of_it():
+            await link.send(Device(link, program).load_packets())
+            link.golden.disorder = None if seed is None else random.Random(seed)
+            engine = Engine(link, program, model, **options)
+            requests = [engine.submit(prompt, limit=limit, logits="all") for prompt in prompts]
+            await engine.run()
+            return requests
+        return asyncio.run(all_of_it()), link.golden
+    return run
+
+
+@pytest.fixture
+def map_to(make_model):
+    """Place a model on a machine; keyword arguments change the model's shape."""
+    def run(machine, placement="plain", context=None, **changes):
+        return map_model(machine, make_model(**changes), placement=placement, context=context)
+    return run

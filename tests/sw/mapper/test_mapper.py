@@ -1,0 +1,188 @@
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hw.params.isa import Op, disassemble
+from hw.params.machine import load_machine
+from hw.params.packet import STAGE_ENTRY, Unit
+from sw.golden.decoder import IntegerDecoder
+from sw.mapper.layout import PLACEMENTS
+from sw.mapper.mapper import map_model
+
+TINY = load_machine("tiny")
+
+
+def machine(**changes):
+    """The tiny machine with other sizes; keys are part__field."""
+    made = TINY
+    for axis in ("width", "height"):
+        if f"mesh__{axis}" in changes:
+            size = changes.pop(f"mesh__{axis}")
+            made = replace(made, mesh=replace(made.mesh, **{axis: size, f"die_{axis}": size}))
+    for name, value in changes.items():
+        part, field = name.split("__")
+        made = replace(made, **{part: replace(getattr(made, part), **{field: value})})
+    return made
+
+
+def prompts(seed, lengths, vocab):
+    rng = random.Random(seed)
+    return [[rng.randrange(vocab) for _ in range(length)] for length in lengths]
+
+
+def check(program, model, serve, lengths, *, seed=None, limit=2):
+    """Logits of every position of every sequence are those of the decoder, bit for bit."""
+    requests, golden = serve(program, model, prompts(len(lengths), lengths, program.vocab_size),
+                             limit=limit, seed=seed)
+    decoder = IntegerDecoder(model)
+    for n, request in enumerate(requests):
+        text = [*request.prompt, *request.tokens][:max(len(request.prompt),
+                                                       len(request.prompt) + limit - 1)]
+        logits = decoder.prefill(n, text)
+        assert sorted(request.vectors) == [*range(len(text))]
+        for position, vector in request.vectors.items():
+            assert np.array_equal(vector, logits[position]), f"{n}, position {position}"
+        for k, token in enumerate(request.tokens):
+            assert token == logits[len(request.prompt) - 1 + k].argmax()
+    golden.settle()
+    for core in golden.cores.values():
+        assert not core.slots and (core.kv is None or core.kv.used == 0)
+
+
+# Blocks hold 16 tokens: 34 positions cross two borders, and come back to the first of two members.
+CASES = {
+    "base": {},
+    "hidden fills words": {"hidden_dim": 64},
+    "hidden odd": {"hidden_dim": 43},
+    "vocabulary of three cores": {"vocab_size": 131},
+    "head of one dimension per lane": {"n_heads": 8, "n_kv_heads": 2},
+    "one query head per KV head": {"n_heads": 4, "n_kv_heads": 4},
+    "widest heads": {"n_heads": 2, "n_kv_heads": 2},
+    "untied, large activations": {"tied": False, "gain": 3.0},
+}
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("name", CASES)
+def test_logits(make_model, serve, placement, name):
+    model = make_model(**CASES[name])
+    # Heads are padded to words: many heads take many columns.
+    sized = machine(cim__rows=128) if model.shape.n_heads + model.shape.n_kv_heads > 6 else TINY
+    program = map_model(sized, model, placement=placement)
+    check(program, model, serve, [34, 5] if name == "base" else [18, 2])
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("seed", range(3))
+def test_logits_in_any_order(make_model, serve, placement, seed):
+    """Six sequences on four ids, packets and tokens in every order that hardware may take.
+
+    Tokens that compute nothing overtake others everywhere; each must find its slot all the same.
+    """
+    model = make_model()
+    check(map_model(TINY, model, placement=placement), model, serve, [9, 18, 3, 1, 6, 12],
+          seed=seed, limit=2)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_two_layers(make_model, serve, placement):
+    large = machine(mesh__width=6)
+    model = make_model(n_layers=2)
+    check(map_model(large, model, placement=placement), model, serve, [18, 3], seed=1)
+
+
+WIDE = {"core__lanes": 8, "cim__outputs": 32, "cim__rows": 256}
+SIZES = {
+    "stacked passes": {"core__macros": 2, "cim__rows": 256},
+    "two flits a word": WIDE,
+    "wide flits": {**WIDE, "noc__flit_bits": 256},
+    "scarce row groups": {"cim__active_rows": 16},
+    "one active row": {"cim__active_rows": 1},
+    "many macros": {"core__macros": 16},
+    "one slot each": {"core__slots": 3},
+    "one credit bit to spare": {"core__credit_bits": 3},
+}
+
+
+@pytest.mark.parametrize(("placement", "name"), [
+    *((placement, name) for placement in PLACEMENTS for name in SIZES), ("plain", "small buffer")])
+def test_logits_on_other_machines(make_model, serve, placement, name):
+    """Matrices in several passes or row tiles, words of several flits, hardly any slots."""
+    model = make_model(dim=64, n_heads=4) if "lanes" in str(SIZES[name]) else make_model()
+    sized = machine(**SIZES.get(name, {"core__buffer_words": 64}))
+    program = map_model(sized, model, placement=placement, context=40)
+    if name == "one slot each":
+        assert min(stage.slots for stage in program.stages) == 1
+    check(program, model, serve, [34 if "flits" in name else 18, 3], seed=2)
+
+
+def test_heads_that_share_a_core(make_model, serve):
+    """A mesh without a core for each KV head: both in one, with half the blocks each."""
+    small = machine(mesh__width=3, mesh__height=2)
+    model = make_model()
+    program = map_model(small, model)
+    assert len([s for s in program.stages if s.kind == "kv"]) == 1
+    check(program, model, serve, [34, 5], seed=3)
+    assert (program.kv_blocks, program.kv_sequence_blocks) == (8, 8)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_every_stage_has_one_owner(make_model, placement):
+    """Whoever reserves a stage's slots is credited by it; its counter starts at their number."""
+    program = map_model(TINY, make_model(), placement=placement)
+    owners = {}
+    for core, image in program.images.items():
+        writes = {write.unit: write for write in image.writes}
+        entries = {write.address: STAGE_ENTRY.unpack(write.values[0]) for write in image.writes
+                   if write.unit == Unit.STAGE}
+        for index, entry in entries.items():
+            assert entry["credit_count"] == 1
+            credit = writes[Unit.CREDIT_LIST].values[entry["credit_first"]]
+            assert credit not in owners, "two stages credit one counter"
+            owners[credit] = core, index
+            slots = next(s.slots for s in program.stages
+                         if (s.core, s.index) == (core, index))
+            assert entry["slot_count"] == slots
+            x, y, counter = credit & 127, credit >> 7 & 127, credit >> 14
+            if (x, y) == TINY.host:
+                assert program.embed[counter].slots == slots
+            else:
+                sender = {w.unit: w for w in program.images[x, y].writes}
+                assert sender[Unit.CREDIT].values[counter] == slots
+
+
+def test_programs_end_and_credits_are_taken_once(make_model):
+    """No instruction after END belongs to a stage; every stage takes credits in one SEND at most
+    for each group of receivers."""
+    program = map_model(TINY, make_model(), placement="split")
+    for image in program.images.values():
+        for write in image.writes:
+            if write.unit == Unit.PROGRAM:
+                ops = [disassemble(word) for word in write.values]
+                assert ops[-1][0] == Op.END
+                assert all(fields["skip"] == 0 for op, fields in ops if op in (Op.WAIT, Op.END))
+
+
+@pytest.mark.parametrize(("changes", "shape", "context"), [
+    ({}, {}, 64),                                       # the model's, and the page table's
+    ({}, {"seq_len": 50}, 50),
+    ({"kv__blocks": 2}, {}, 32),
+    ({"kv__blocks": 32}, {"seq_len": 512}, 128),    # K: two macros of 8 blocks for two heads
+    ({"kv__blocks": 256, "core__macros": 16, "core__buffer_words": 1024}, {"seq_len": 999}, 256)])
+def test_default_context(make_model, changes, shape, context):
+    """The least of model, page table and KV macros, and never more than 256."""
+    small = machine(mesh__width=3, mesh__height=2, **changes)
+    assert map_model(small, make_model(**shape)).context == context
+
+
+def test_more_context_than_kv(make_model):
+    small = machine(kv__blocks=32)
+    program = map_model(small, make_model(seq_len=512), context=130)
+    assert program.context == 130 and program.kv_sequence_blocks * 16 < 130
+
+
+def test_equal_inputs_give_equal_programs(make_model):
+    first, second = (map_model(TINY, make_model(), placement="split") for _ in range(2))
+    assert first == second
