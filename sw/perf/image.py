@@ -58,8 +58,8 @@ class Route:
     """The receiver."""
     links: tuple[Link, ...]
     """Router outputs that it passes, the last one the receiver's."""
-    copies_before: int = 0
-    """Multicast: copies that routers on the way send before this one."""
+    branches: tuple[tuple[int, int], ...] = ()
+    """Multicast: copies that each router makes, and how many of them leave before this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +178,14 @@ def multicast(labels: Mapping[Coordinate, Mapping[int, int]], source: Coordinate
               label: int) -> list[Route]:
     """Routes of a label's tree; copies of one router leave in the order of the ports."""
     routes: list[Route] = []
-    open_: list[tuple[Coordinate, tuple[Link, ...], int]] = [(source, (), 0)]
+    open_: list[Route] = [Route(source, ())]
     while open_:
-        at, links, before = open_.pop()
-        ports = LABEL_ENTRY.unpack(labels[at][label])["ports"]
-        for rank, port in enumerate(port for port in Port if ports >> port & 1):
-            way = (*links, (at, port))
-            if port is Port.LOCAL:
-                routes.append(Route(at, way, before + rank))
-            else:
-                open_.append((neighbour(at, port), way, before + rank))
+        way = open_.pop()
+        at = way.target
+        mask = LABEL_ENTRY.unpack(labels[at][label])["ports"]
+        ports = [port for port in Port if mask >> port & 1]
+        for rank, port in enumerate(ports):
+            next_ = Route(at if port is Port.LOCAL else neighbour(at, port),
+                          (*way.links, (at, port)), (*way.branches, (len(ports), rank)))
+            (routes if port is Port.LOCAL else open_).append(next_)
     return routes

@@ -11,7 +11,8 @@ from sw.perf.cycles import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES, latency
 from sw.perf.errors import PerfError
 from sw.perf.image import Route, Send, Stage, Token, packet_flits, unicast
 
-__all__ = ["Reserved", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits", "walk"]
+__all__ = ["Reserved", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits",
+           "packet_times", "walk"]
 
 HOP_CYCLES = 2
 """Router and link register (``hw.noc.router``)."""
@@ -127,14 +128,20 @@ class _Running:
 def packet_times(first: int, route: Route, flits: int) -> list[tuple[int, int]]:
     """Cycles in which header and tail of each packet of a vector are on the receiver's last link.
 
-    ``first`` is the cycle in which the first header is on the link into the first router.
+    ``first`` is the cycle in which the first header is on the link into the first router. A router
+    sends the copies of a packet one after the other, and the next packet after them.
     """
-    times, at = [], first + HOP_CYCLES * len(route.links)
+    times: list[tuple[int, int]] = []
+    branches = route.branches or ((1, 0),) * len(route.links)
+    free = [0] * len(branches)
     while flits:
-        length = min(flits, PAYLOAD_FLITS_MAX)
-        copies = route.copies_before * (length + 1)
-        times.append((at + copies, at + copies + length))
-        at += length + 1
+        length, at = min(flits, PAYLOAD_FLITS_MAX), first
+        for router, (copies, before) in enumerate(branches):
+            begin = max(at, free[router])
+            free[router] = begin + copies * (length + 1)
+            at = begin + before * (length + 1) + HOP_CYCLES
+        times.append((at, at + length))
+        first += length + 1
         flits -= length
     return times
 

@@ -9,9 +9,9 @@ from hw.params.packet import Flag, Port
 from sw.perf.cycles import Holds
 from sw.perf.errors import PerfError
 from sw.perf.events import token_events
-from sw.perf.image import Token, multicast, packet_flits, read_stages
+from sw.perf.image import Route, Token, multicast, packet_flits, read_stages
 from sw.perf.stage_time import machine_time
-from sw.perf.walk import Reserved, walk
+from sw.perf.walk import Reserved, packet_times, walk
 
 
 def test_way_of_a_token(by_hand):
@@ -94,8 +94,8 @@ def test_multicast_copies_leave_in_the_order_of_ports():
     east, south, local = (1 << port for port in (Port.EAST, Port.SOUTH, Port.LOCAL))
     labels = {(1, 1): {3: east | local}, (2, 1): {3: south | local}, (2, 2): {3: local}}
     routes = {route.target: route for route in multicast(labels, (1, 1), 3)}
-    assert {target: route.copies_before for target, route in routes.items()} == {
-        (1, 1): 1, (2, 2): 0, (2, 1): 1}
+    assert {target: route.branches for target, route in routes.items()} == {
+        (1, 1): ((2, 1),), (2, 2): ((2, 0), (2, 0), (1, 0)), (2, 1): ((2, 0), (2, 1))}
     assert routes[2, 2].links == (((1, 1), Port.EAST), ((2, 1), Port.SOUTH), ((2, 2), Port.LOCAL))
 
 
@@ -104,3 +104,19 @@ def test_gaps_are_filled_by_instructions_without_results():
     assert Holds(sfu=50, gaps=(5, 9, 7), free_ops=1).sfu_and_drain == 50 + 5 + 7
     both = Holds(sfu=50, gaps=(5, 9, 7), free_ops=1) + Holds(sfu=10, free_ops=4)
     assert both.sfu_and_drain == 60
+
+
+def test_copies_delay_each_other_and_the_next_packet():
+    links = (((1, 1), Port.EAST), ((2, 1), Port.LOCAL))
+    # 9 flits are packets of 8 and 1. Alone they follow each other.
+    assert packet_times(10, Route((2, 1), links), 9) == [(14, 22), (23, 24)]
+    # The second of two copies at (1, 1) begins 9 cycles later; the second packet waits for it.
+    assert packet_times(10, Route((2, 1), links, ((2, 1), (1, 0))), 9) == [(23, 31), (34, 35)]
+    # At the second router likewise: header there in 12, its other copy takes 9.
+    assert packet_times(10, Route((2, 1), links, ((1, 0), (2, 1))), 9) == [(23, 31), (34, 35)]
+
+
+def test_link_binds(by_hand):
+    time = machine_time(by_hand, read_stages(by_hand), Token(0))
+    busy = replace(time, links={((1, 1), Port.EAST): 40})
+    assert (busy.interval, busy.binds) == (40, "link east of (1, 1)")
