@@ -2,14 +2,17 @@
 
 import asyncio
 import random
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hw.params.machine import load_machine
+from sw.golden.core.core import CoreError
 from sw.golden.decoder import IntegerDecoder
 from sw.golden.machine import GoldenLink
+from sw.mapper.head import HOST_LOGITS
 from sw.mapper.mapper import map_model
 from sw.quantise.quantise import quantise
 from sw.runtime.device import Device
@@ -61,6 +64,25 @@ class Bench:
                 await self.engine.step()
         asyncio.run(some())
 
+    def hold_logits(self, delay):
+        """Deliver every packet of logits after ``delay`` later packets, if there are so many."""
+        receive, held, count = self.link.recv, deque(), 0
+
+        async def recv():
+            nonlocal count
+            count += 1
+            while not held or held[0][0] > count:
+                try:
+                    packet = await receive()
+                except CoreError:
+                    break
+                if packet.header.get("operand") != HOST_LOGITS:
+                    return packet
+                held.append((count + delay, packet))
+            return held.popleft()[1]
+
+        self.link.recv = recv
+
     def check_idle(self):
         """No slot, credit, KV block or sequence id is lost."""
         golden = self.link.golden
@@ -96,7 +118,7 @@ class Bench:
 @pytest.fixture
 def make_bench(program, model):
     def make(**options):
-        return Bench(options.pop("program", program), model, **options)
+        return Bench(**{"program": program, "model": model, **options})
     return make
 
 

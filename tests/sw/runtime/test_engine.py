@@ -4,10 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from hw.params.machine import load_machine
 from hw.params.packet import Flag
 from sw.golden.core.ni import credit_packet, data_packets
 from sw.mapper.mapper import map_model
+from sw.quantise.quantise import quantise
 from sw.runtime.engine import EngineError
+
+TINY = load_machine("tiny")
+TIGHT = replace(TINY, cim=replace(TINY.cim, rows=32), kv=replace(TINY.kv, blocks=8, heads=1))
 
 
 def serve(bench, prompts, limits, logits="last"):
@@ -172,6 +177,23 @@ def test_preempted_requests_give_the_same_tokens(make_bench, make_prompts, seed)
         bench.check(request, request.limit)
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_first_come_first_served(make_bench, make_prompts, seed):
+    """The first is never preempted; those that wait, preempted or not, wait in their order."""
+    bench = make_bench(seed=seed, headroom_blocks=0)
+    requests = [bench.engine.submit(prompt, limit=18)
+                for prompt in make_prompts(seed, [13, 14, 12, 15, 3])]
+    number = {id(request): n for n, request in enumerate(requests)}
+    seen = set()
+    while not all(request.finished for request in requests):
+        bench.steps(1)
+        order = [number[id(request)] for request in bench.engine._waiting]
+        assert order == sorted(order)
+        seen.add(tuple(order))
+    bench.run()
+    assert requests[0].preemptions == 0 and len(seen) > 3
+
+
 @pytest.mark.parametrize("seed", [None, 0, 1])
 def test_refused_prompt_tokens_are_sent_again(make_bench, make_prompts, seed):
     """Prompts grow into blocks that are not there while many of their tokens are under way."""
@@ -215,6 +237,32 @@ def test_a_sequence_that_never_fits_ends_alone(make_bench, make_prompts, first, 
         else:
             assert request.finished == "length"
             bench.check(request, request.limit)
+
+
+def test_nobody_makes_room_for_a_sequence_that_never_fits(make_bench, make_prompts,
+                                                          make_checkpoint):
+    """V blocks of a sequence share a column slot: it may be full where another has room."""
+    narrow = quantise(make_checkpoint(dim=16, n_layers=1, n_heads=2, n_kv_heads=1, seq_len=80))
+    program = map_model(TIGHT, narrow, context=80)
+    assert (program.kv_blocks, program.kv_sequence_blocks) == (8, 4)
+    bench = make_bench(program=program, model=narrow)
+    requests = serve(bench, make_prompts(3, [60, 3]), [12, 20])
+    assert [r.finished for r in requests] == ["kv_full", "length"]
+    assert [r.preemptions for r in requests] == [0, 0]
+    for request, count in zip(requests, (5, 20), strict=True):
+        bench.check(request, count)
+
+
+@pytest.mark.parametrize("delay", [3, 20])
+def test_logits_that_come_late(make_bench, make_prompts, delay):
+    """A refused token may be back before the logits of tokens ahead of it."""
+    bench = make_bench(headroom_blocks=0)
+    bench.engine.program = replace(bench.program, kv_blocks=100)
+    bench.hold_logits(delay)
+    requests = serve(bench, make_prompts(1, [30, 40, 20]), [18, 8, 4], "all")
+    for request in requests:
+        assert request.finished == "length"
+        bench.check(request, request.limit)
 
 
 def test_a_prompt_that_never_fits_is_not_even_begun(make_bench, make_prompts):
