@@ -101,7 +101,7 @@ class GoldenCore:
                 self._write(header["unit"], header["address"] + n // per_entry, join_flits(
                     packet.payload[n:n + per_entry], self.machine.noc.flit_bits))
         else:
-            raise CoreError(f"core {self.place}: packet kind must not be {kind!r} here")
+            raise CoreError(f"core {self.place}: packet kind must not be {int(kind)} here")
 
     def _receive_data(self, header: Mapping[str, int], payload: Iterable[int]) -> None:
         slot = self._slot(header["stage"], header["sequence"], header["position"])
