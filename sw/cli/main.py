@@ -11,8 +11,12 @@ import click
 
 from hw.params.load import ConfigError
 from sw.cli.demo import demo
+from sw.cli.overlap import overlap
+from sw.cli.predict import predict
 from sw.cli.quantise import quantise
 from sw.cli.run import run
+from sw.cli.speed import speed
+from sw.cli.wafer import wafer
 from sw.errors import OuroborosError
 
 __all__ = ["Failure", "cli", "main"]
@@ -77,8 +81,12 @@ def cli() -> None:
 
 
 cli.add_command(demo)
+cli.add_command(overlap)
+cli.add_command(predict)
 cli.add_command(quantise)
 cli.add_command(run)
+cli.add_command(speed)
+cli.add_command(wafer)
 
 
 def main() -> None:

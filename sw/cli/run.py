@@ -19,7 +19,7 @@ TITLES = {"build": "Building the simulator", "load": "Loading the machine",
           "token": "Generating tokens"}
 
 
-class job_progress:  # noqa: N801 - a context manager, used like a function
+class job_progress:
     """Bars for the steps of a job, on stderr; nothing shows when piped."""
 
     def __init__(self) -> None:

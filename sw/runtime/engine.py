@@ -200,6 +200,9 @@ class Engine:
         sequence.flying[position] = self._freed
         self.injected += 1
         sequence.next = position + 1
+        cycles = self.link.cycles
+        if cycles is not None:
+            sequence.request.start_cycles.setdefault(position, cycles)
         await self.link.send(packets)
 
     def _token_packets(self, target: EmbedTarget, row: npt.NDArray[np.int16], sequence: int,

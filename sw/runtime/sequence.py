@@ -27,6 +27,8 @@ class Request:
     """Why it ended: ``stop``, ``length``, ``context``, ``kv_full`` or ``cancelled``."""
     preemptions: int = 0
     """How often its KV was given up and computed again."""
+    start_cycles: dict[int, int] = field(default_factory=dict)
+    """Cycle in which a position was first injected."""
     finish_cycles: dict[int, int] = field(default_factory=dict)
     """Cycle in which the result of a position arrived."""
     cancelled: bool = False
