@@ -1,0 +1,62 @@
+"""Whole machines in the simulators: a job's logits equal the golden decoder's bit for bit."""
+
+import numpy as np
+import pytest
+
+from hw.params.machine import load_machine
+from sw.cli.demo import CHECKPOINT, TOKENIZER
+from sw.mapper.mapper import map_model
+from sw.models.source import open_model
+from sw.quantise.quantise import quantise
+from sw.runtime.job import Job, RequestSpec
+from sw.runtime.service import backend, compare, serve
+
+TINY_SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
+              "vocab_size": 40, "seq_len": 64}
+
+
+@pytest.fixture
+def tiny_model(make_checkpoint):
+    return quantise(make_checkpoint(**TINY_SHAPE))
+
+
+def tiny_job(model, placement, **changes):
+    """Two sequences, one of which crosses the border of a KV block of 16 tokens."""
+    rng = np.random.default_rng(7)
+    prompts = [rng.integers(3, model.shape.vocab_size, n).tolist() for n in (17, 2)]
+    machine = load_machine("tiny")
+    return Job(program=map_model(machine, model, placement=placement), model=model,
+               requests=tuple(RequestSpec(prompt=tuple(prompt), limit=2, logits="all")
+                              for prompt in prompts), **changes)
+
+
+def check(job, result):
+    exact, vectors = compare(job.model, result.requests)
+    assert exact
+    # The last generated token is not fed back, so it has no logits of its own.
+    assert vectors == sum(len(spec.prompt) + spec.limit - 1 for spec in job.requests)
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("placement", ["plain", "split"])
+@pytest.mark.parametrize("sim", ["icarus", "verilator"])
+def test_one_block_of_a_tiny_model(sim, placement, tiny_model):
+    """Every logit of prefill and decode, and the hard placements."""
+    # Reading all counters takes longer than the run, too long for Icarus.
+    job = tiny_job(tiny_model, placement, observe=sim == "verilator")
+    result = backend(sim)(job, lambda *step: None)
+    check(job, result)
+    assert bool(result.counters) == job.observe
+    assert sum(core.events["errors"] for core in result.counters.values()) == 0
+
+
+@pytest.mark.sim
+def test_shipped_model_on_bit_serial_rtl():
+    """The whole language model of the demo, four prompts at once, under Verilator."""
+    source = open_model(CHECKPOINT, TOKENIZER)
+    prompts = ["Once upon a time", "One day", "The old king", "In the forest"]
+    served = serve(source, load_machine("small"), prompts, tokens=3, on="verilator",
+                   logits="all")
+    assert served.bit_exact
+    assert served.vectors_checked == sum(
+        len(request.prompt) + len(request.tokens) - 1 for request in served.result.requests)
