@@ -1,0 +1,202 @@
+from dataclasses import dataclass, replace
+
+import pytest
+
+from hw.params.cim import CimParams, tree_latency_cycles
+from hw.params.core import CoreParams
+from hw.params.counters import Counter, counter_count, stage_counter
+from hw.params.kv import KvParams
+from hw.params.load import ConfigError, build
+from hw.params.machine import CONFIGS, Machine, MeshParams, load_machine
+from hw.params.noc import NocParams
+
+SHIPPED = sorted(path.stem for path in CONFIGS.glob("*.toml"))
+MACHINE_KEYS = ["cim", "core", "kv", "mesh", "name", "noc"]
+CIM_KEYS = ["active_rows", "k_write_rows_per_cycle", "outputs", "rows"]
+TEXT = """
+name = "mine"
+cim  = { rows = 64, outputs = 16, active_rows = 8 }
+core = { macros = 4, lanes = 4 }
+noc  = { flit_bits = 128 }
+kv   = { sequences = 4, heads = 2, blocks = 4 }
+mesh = { width = 4, height = 3, die_width = 4, die_height = 3 }
+"""
+
+
+def test_shipped_machines():
+    assert SHIPPED == ["die", "small", "tiny", "wafer"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_machines_load(name):
+    machine = load_machine(name)
+    assert machine.name == name
+    assert machine.host == (0, machine.mesh.host_y)
+    assert machine.flits_per_word * machine.noc.flit_bits == machine.core.word_bits
+    # What the mapper and the array ask for.
+    assert machine.cim.outputs % (4 * machine.core.lanes) == 0
+    assert machine.cim.rows % (4 * machine.core.lanes) == 0
+
+
+def test_the_wafer_is_dies_of_the_die():
+    die, wafer = load_machine("die"), load_machine("wafer")
+    assert (wafer.mesh.die_width, wafer.mesh.die_height) == (die.mesh.width, die.mesh.height)
+    assert replace(wafer, name="die", mesh=die.mesh) == die
+    assert wafer.mesh.cores == 63 * die.mesh.cores == 13923
+
+
+def test_properties():
+    machine = load_machine("die")
+    assert (machine.core.word_bits, machine.flits_per_word, machine.block_tokens) == (512, 2, 128)
+    assert (machine.cim.groups, machine.cim.mvm_cycles) == (32, 256)
+    assert [machine.cim.command_cycles(n) for n in (0, 1, 32)] == [1, 8, 256]
+    assert [tree_latency_cycles(n) for n in (1, 2, 4, 5, 16, 32)] == [1, 1, 1, 2, 2, 3]
+
+
+def test_counters():
+    """Addresses do not meet; a core with s stages has ``counter_count(s)`` of them."""
+    simple = [counter for counter in Counter if counter is not Counter.STAGE0]
+    staged = [stage_counter(n, state) for n in range(4) for state in
+              ("busy", "waiting", "blocked")]
+    assert len({*simple, *staged}) == len(simple) + len(staged)
+    assert max(staged) == counter_count(4) - 1 and max(simple) < Counter.STAGE0
+
+
+# Files
+
+
+def write(tmp_path, old="", new=""):
+    assert old in TEXT
+    path = tmp_path / "mine.toml"
+    path.write_text(TEXT.replace(old, new) if old else TEXT + new)
+    return str(path)
+
+
+def test_a_file_by_its_path(tmp_path):
+    machine = load_machine(write(tmp_path))
+    assert machine == replace(load_machine("tiny"), name="mine", core=machine.core)
+    assert machine.core == CoreParams(macros=4, lanes=4)
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("", "x = 3", f"mine.toml: unknown key 'x'; known keys: {MACHINE_KEYS}"),
+    ("rows = 64", "rows = 64, x = 3", f"mine.toml.cim: unknown key 'x'; known keys: {CIM_KEYS}"),
+    ("rows = 64", "rows = 64.0", "mine.toml.cim.rows: expected int, not 64.0"),
+    ("rows = 64", "rows = true", "mine.toml.cim.rows: expected int, not True"),
+    ("rows = 64", "rows = '64'", "mine.toml.cim.rows: expected int, not '64'"),
+    ("rows = 64", "rows = 63", "mine.toml.cim: rows must be a power of two, not 63"),
+    ('name = "mine"', "name = 3", "mine.toml.name: expected str, not 3"),
+    ("lanes = 4", "lanes = 8, slots = 1",
+     "mine.toml.core: slots must be between 2 and 32, not 1"),
+    ("lanes = 4", "lanes = 32",
+     "mine.toml: cim.outputs (16) must be a multiple of core.lanes (32)")])
+def test_refused_files(tmp_path, old, new, message):
+    with pytest.raises(ConfigError) as error:
+        load_machine(write(tmp_path, old, new))
+    assert str(error.value) == message
+
+
+def test_a_missing_key(tmp_path):
+    with pytest.raises(ConfigError, match=r"^mine\.toml\.cim: .* missing .*'rows'$"):
+        load_machine(write(tmp_path, "rows = 64, ", ""))
+
+
+def test_a_part_that_is_no_table(tmp_path):
+    with pytest.raises(ConfigError) as error:
+        load_machine(write(tmp_path, "{ flit_bits = 128 }", "128"))
+    assert str(error.value) == "mine.toml.noc: expected a table, not 128"
+
+
+def test_unknown_machines():
+    with pytest.raises(ConfigError) as error:
+        load_machine("huge")
+    assert str(error.value) == ("machine must be one of ['die', 'small', 'tiny', 'wafer'] or a "
+                                "path to a .toml file, not 'huge'")
+
+
+def test_a_path_without_a_file(tmp_path):
+    with pytest.raises(ConfigError) as error:
+        load_machine(str(tmp_path / "no.toml"))
+    assert str(error.value) == f"{tmp_path / 'no.toml'}: cannot be read: No such file or directory"
+
+
+def test_a_file_that_is_not_toml(tmp_path):
+    with pytest.raises(ConfigError, match=r"^mine\.toml: not TOML: "):
+        load_machine(write(tmp_path, "", "= ="))
+
+
+def test_floats_may_be_written_as_integers():
+    @dataclass(frozen=True)
+    class Part:
+        """One number."""
+
+        size: float
+
+    assert build(Part, {"size": 3}, where="x").size == 3
+
+
+# Parameters
+
+CIM = {"rows": 64, "outputs": 16, "active_rows": 8}
+CORE = {"macros": 4, "lanes": 4}
+KV = {"sequences": 4, "heads": 2, "blocks": 4}
+MESH = {"width": 4, "height": 6, "die_width": 2, "die_height": 3}
+
+
+@pytest.mark.parametrize(("cls", "good", "change", "message"), [
+    (CimParams, CIM, {"rows": 0}, "rows must be a power of two, not 0"),
+    (CimParams, CIM, {"outputs": 24}, "outputs must be a power of two, not 24"),
+    (CimParams, CIM, {"outputs": 2}, "outputs must be at least 4, not 2"),
+    (CimParams, CIM, {"active_rows": 128}, "active_rows must be at most rows (64), not 128"),
+    (CimParams, CIM, {"k_write_rows_per_cycle": 16},
+     "k_write_rows_per_cycle must be at most active_rows (8), not 16"),
+    (CoreParams, CORE, {"macros": 3}, "macros must be a power of two, not 3"),
+    (CoreParams, CORE, {"macros": 64}, "macros must be between 1 and 32, not 64"),
+    (CoreParams, CORE, {"lanes": 2}, "lanes must be between 4 and 64, not 2"),
+    (CoreParams, CORE, {"stages": 17}, "stages must be between 1 and 16, not 17"),
+    (CoreParams, CORE, {"slots": 33}, "slots must be between 2 and 32, not 33"),
+    (CoreParams, CORE, {"credits": 0}, "credits must be between 1 and 32, not 0"),
+    (CoreParams, CORE, {"credit_bits": 1}, "credit_bits must be between 2 and 8, not 1"),
+    (CoreParams, CORE, {"credit_list_words": 65},
+     "credit_list_words must be between 1 and 64, not 65"),
+    (CoreParams, CORE, {"dests": 65}, "dests must be between 1 and 64, not 65"),
+    (CoreParams, CORE, {"buffer_words": 8}, "buffer_words must be between 16 and 4096, not 8"),
+    (CoreParams, CORE, {"program_words": 100}, "program_words must be a power of two, not 100"),
+    (CoreParams, CORE, {"param_words": 8192}, "param_words must be between 1 and 4096, not 8192"),
+    (CoreParams, CORE, {"step_words": 128}, "step_words must be between 1 and 64, not 128"),
+    (CoreParams, CORE, {"trace_words": 1}, "trace_words must be between 2 and 4096, not 1"),
+    (KvParams, KV, {"sequences": 3}, "sequences must be a power of two, not 3"),
+    (KvParams, KV, {"sequences": 2048}, "sequences must be between 1 and 1024, not 2048"),
+    (KvParams, KV, {"heads": 32}, "heads must be between 1 and 16, not 32"),
+    (KvParams, KV, {"blocks": 512}, "blocks must be between 1 and 256, not 512"),
+    (NocParams, {}, {"flit_bits": 64}, "flit_bits must be at least 128, not 64"),
+    (NocParams, {}, {"flit_bits": 192}, "flit_bits must be a multiple of 128, not 192"),
+    (NocParams, {}, {"vcs": 1}, "vcs must be between 2 and 8, not 1"),
+    (NocParams, {}, {"vc_depth": 8}, "vc_depth must be at least 9, not 8"),
+    (NocParams, {}, {"labels": 129}, "labels must be between 2 and 128, not 129"),
+    (MeshParams, MESH, {"width": 0}, "width must be between 1 and 126, not 0"),
+    (MeshParams, MESH, {"height": 127}, "height must be between 1 and 126, not 127"),
+    (MeshParams, MESH, {"host_y": 7}, "host_y must be between 1 and 6, not 7"),
+    (MeshParams, MESH, {"die_width": 3}, "die_width must divide width (4), not 3"),
+    (MeshParams, MESH, {"die_height": 0}, "die_height must divide height (6), not 0")])
+def test_refused_parameters(cls, good, change, message):
+    cls(**good)
+    with pytest.raises(ValueError) as error:
+        cls(**{**good, **change})
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"noc": NocParams(flit_bits=256)},
+     "core.lanes x 32 (128) must be a multiple of noc.flit_bits (256)"),
+    ({"cim": CimParams(rows=64, outputs=16, active_rows=32)},
+     "core.lanes x 32 (128) must be a multiple of 8 x cim.active_rows (256)"),
+    ({"core": CoreParams(macros=4, lanes=32)},
+     "cim.outputs (16) must be a multiple of core.lanes (32)")])
+def test_refused_machines(changes, message):
+    parts = {"name": "x", "cim": CimParams(**CIM), "core": CoreParams(**CORE), "noc": NocParams(),
+             "kv": KvParams(**KV), "mesh": MeshParams(**MESH)}
+    Machine(**parts)
+    with pytest.raises(ValueError) as error:
+        Machine(**{**parts, **changes})
+    assert str(error.value) == message
