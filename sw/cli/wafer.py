@@ -99,6 +99,16 @@ def _assumption_table(found: dict[str, Any]) -> Table:
     return table
 
 
+def _calibration_table(found: dict[str, Any]) -> Table:
+    table = Table(title="Measured on RTL; equal to the cycle formulas that the model counts with")
+    for title in ("name", "value", "source"):
+        table.add_column(title, overflow="fold")
+    for name, item in found["calibration"].items():
+        table.add_row(name, f"{item['value']:g} {item['unit']}",
+                      f"{item['source']} ({item['date']})")
+    return table
+
+
 @click.command()
 @click.option("--machine", "machine_name", default="wafer", show_default=True, metavar="NAME",
               help="Shipped machine or path of a TOML file.")
@@ -124,6 +134,7 @@ def wafer(machine_name: str, model_name: str, context: int, clock_ghz: float | N
                   WaferOptions(context=context, overrides=overrides))
     found = model.as_dict()
     console = Console()
-    for table in (_stage_table(model), _totals(found), _sweep(found), _assumption_table(found)):
+    for table in (_stage_table(model), _totals(found), _sweep(found), _assumption_table(found),
+                  _calibration_table(found)):
         console.print(table)
     write_json(json_path, found)

@@ -7,11 +7,12 @@ will place every core: distances, multicast trees, die borders. Lower bounds on 
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from sw.perf.block import attention_parts
+from sw.perf.calibration import read_calibration
 from sw.perf.cycles import ACCEPT_CYCLES
 from sw.perf.substage import SubStage
 from sw.perf.wafer_cores import WaferOptions, WaferPlacement
@@ -220,4 +221,7 @@ class Wafer(WaferPlacement):
             "decode_tokens_per_s_per_sequence": self.clock_hz / max(
                 self.latency_cycles, self.sequences * self.interval_cycles),
             "assumptions": [a.as_dict() for a in self.assumptions.values()],
+            "calibration": {f"{group}.{name}": asdict(constant)
+                            for group, found in read_calibration().items()
+                            for name, constant in found.items()},
         }
