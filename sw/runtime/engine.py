@@ -139,7 +139,7 @@ class Engine:
             self._waiting.remove(request)
             request.finished = "cancelled"
         for sequence in self._active:
-            if sequence.request.cancelled and sequence.leaving in (None, "preempted"):
+            if sequence.request.cancelled and sequence.leaving is None:
                 sequence.leaving = "cancelled"
 
     def _blocks(self, tokens: int) -> int:

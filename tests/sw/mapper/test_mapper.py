@@ -110,8 +110,9 @@ SIZES = {
     *((placement, name) for placement in PLACEMENTS for name in SIZES), ("plain", "small buffer")])
 def test_logits_on_other_machines(make_model, serve, placement, name):
     """Matrices in several passes or row tiles, words of several flits, hardly any slots."""
-    model = make_model(dim=64, n_heads=4) if "lanes" in str(SIZES[name]) else make_model()
-    sized = machine(**SIZES.get(name, {"core__buffer_words": 64}))
+    changes = SIZES.get(name, {"core__buffer_words": 64})
+    sized = machine(**changes)
+    model = make_model(dim=64, n_heads=4) if sized.core.lanes == 8 else make_model()
     program = map_model(sized, model, placement=placement, context=40)
     if name == "one slot each":
         assert min(stage.slots for stage in program.stages) == 1

@@ -12,7 +12,6 @@ from hw.params.machine import load_machine
 from sw.golden.core.core import CoreError
 from sw.golden.decoder import IntegerDecoder
 from sw.golden.machine import GoldenLink
-from sw.mapper.head import HOST_LOGITS
 from sw.mapper.mapper import map_model
 from sw.quantise.quantise import quantise
 from sw.runtime.device import Device
@@ -64,8 +63,8 @@ class Bench:
                 await self.engine.step()
         asyncio.run(some())
 
-    def hold_logits(self, delay):
-        """Deliver every packet of logits after ``delay`` later packets, if there are so many."""
+    def hold(self, delay, late):
+        """Deliver packets that are ``late`` after ``delay`` later ones, if there are so many."""
         receive, held, count = self.link.recv, deque(), 0
 
         async def recv():
@@ -76,7 +75,7 @@ class Bench:
                     packet = await receive()
                 except CoreError:
                     break
-                if packet.header.get("operand") != HOST_LOGITS:
+                if not late(packet.header):
                     return packet
                 held.append((count + delay, packet))
             return held.popleft()[1]

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from hw.params.machine import load_machine
-from hw.params.packet import Flag
+from hw.params.packet import Flag, Kind
 from sw.golden.core.ni import credit_packet, data_packets
+from sw.mapper.head import HOST_LOGITS
 from sw.mapper.mapper import map_model
 from sw.quantise.quantise import quantise
 from sw.runtime.engine import EngineError
@@ -258,10 +259,28 @@ def test_logits_that_come_late(make_bench, make_prompts, limit):
     """A refused token may be back before the logits of tokens ahead of it: they count."""
     bench = make_bench(headroom_blocks=0)
     bench.engine.program = replace(bench.program, kv_blocks=100)
-    bench.hold_logits(12)
+    bench.hold(12, lambda header: header.get("operand") == HOST_LOGITS)
     requests = serve(bench, make_prompts(1, [3, 60]), [limit, 4], "all")
     for request in requests:
         assert request.finished == "length"
+        bench.check(request, request.limit)
+
+
+@pytest.mark.parametrize("limit", [5, 6, 7, 8])
+def test_results_that_come_out_of_order(make_bench, make_prompts, limit):
+    bench = make_bench(headroom_blocks=0)
+    bench.engine.program = replace(bench.program, kv_blocks=100)
+    bench.hold(7, lambda header: header["kind"] == Kind.DATA and header["position"] % 3 == 0)
+    for request in serve(bench, make_prompts(1, [3, 60]), [limit, 4], "all"):
+        assert request.finished == "length"
+        bench.check(request, request.limit)
+
+
+def test_credits_that_come_last(make_bench, make_prompts):
+    """They are waited for, to the last one: the next user of the link finds it silent."""
+    bench = make_bench()
+    bench.hold(99, lambda header: header["kind"] == Kind.CREDIT)
+    for request in serve(bench, make_prompts(1, [5, 4]), [2, 3]):
         bench.check(request, request.limit)
 
 
