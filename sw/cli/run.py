@@ -79,14 +79,11 @@ def print_served(served: Served) -> None:
               help="Tokens under way at most; 1 sends them one at a time.")
 @click.option("--twin", is_flag=True,
               help="Simulate the macro's behavioural twin instead of its bit-serial RTL.")
-@click.option("--preload", is_flag=True,
-              help="Icarus: write memory images instead of loading over the mesh.")
 @json_option
 @click.pass_context
 def run(context_: click.Context, machine_name: str, checkpoint: Path, tokenizer: Path | None,
         prompts: tuple[str, ...], tokens: int, on: str, placement: str, context: int | None,
-        verify: str, window: int | None, twin: bool, preload: bool,
-        json_path: Path | None) -> None:
+        verify: str, window: int | None, twin: bool, json_path: Path | None) -> None:
     """Run prompts on a machine: golden model, or RTL under a simulator.
 
     Exit code 1 if a simulator's logits or tokens differ from the golden decoder's.
@@ -95,7 +92,7 @@ def run(context_: click.Context, machine_name: str, checkpoint: Path, tokenizer:
     with job_progress() as progress:
         served = serve(source, load_machine(machine_name), prompts, tokens=tokens, on=on,
                        placement=placement, context=context, logits=verify, window=window,
-                       twin=twin, preload=preload, progress=progress)
+                       twin=twin, progress=progress)
     print_served(served)
     write_json(json_path, served.summary())
     if served.bit_exact is False:

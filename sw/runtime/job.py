@@ -46,8 +46,6 @@ class Job:
     """Read counters and traces afterwards (only where there is a clock)."""
     twin: bool = False
     """Simulators: the behavioural twin of the macro instead of the bit-serial one."""
-    preload: bool = False
-    """Icarus: write the configuration into the simulated memories instead of over the mesh."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -78,16 +76,16 @@ Backend = Callable[[Job, Progress], JobResult]
 """Runs a job; registered under the entry-point group ``ouroboros.backends``."""
 
 
-async def execute(link: Link, job: Job, progress: Progress, *, load: bool = True) -> JobResult:
+async def execute(link: Link, job: Job, progress: Progress) -> JobResult:
     """Run a job over a link."""
     device = Device(link, job.program)
     started, start_cycles = time.perf_counter(), link.cycles
     progress("load", 0, 1)
-    if load:
-        if start_cycles is None:
-            await link.send(device.load_packets())
-        else:
-            await device.load()
+    if start_cycles is None:
+        # The golden machine has no counters to read, so no barrier either.
+        await link.send(device.load_packets())
+    else:
+        await device.load()
     if start_cycles is not None and job.observe:
         await device.clear()
     progress("load", 1, 1)

@@ -108,7 +108,7 @@ def compare(model: QuantModel, requests: Sequence[Request]) -> tuple[bool, int]:
 
 def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, tokens: int, on: str,
           placement: str = "plain", logits: str = "last", context: int | None = None,
-          window: int | None = None, twin: bool = False, preload: bool = False,
+          window: int | None = None, twin: bool = False,
           progress: Progress = lambda what, done, total: None) -> Served:
     """Quantise, map and run.
 
@@ -136,7 +136,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
             raise OuroborosError(f"prompt {prompt[:40]!r} must be at most {program.context} tokens "
                                  f"(the context), not {len(spec.prompt)}")
     result = run(Job(program=program, model=model, requests=specs, stop_ids=STOP_IDS,
-                     window=window, twin=twin, preload=preload), progress)
+                     window=window, twin=twin), progress)
     exact, vectors = compare(model, result.requests)
     return Served(
         program=program, model=model, result=result,

@@ -34,5 +34,5 @@ async def job(dut):
     link = SimLink(dut, task.program.machine)
     await ClockCycles(dut.clk, RESET_CYCLES)
     dut.rst.value = 0
-    result = await execute(link, task, progress, load=not task.preload)
+    result = await execute(link, task, progress)
     Path(os.environ["OUROBOROS_RESULT"]).write_bytes(pickle.dumps(result))
