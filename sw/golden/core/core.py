@@ -35,7 +35,12 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 STOPS = (Op.WAIT, Op.SEND, Op.END)
-"""Where ``GoldenCore.advance`` lets other slots go on; units are free in between."""
+"""Instructions that compute nothing; ``GoldenCore.advance`` goes from one to the next."""
+ARRAY = (Op.LOAD, Op.MVM, Op.APPEND, Op.SCORE, Op.CONTEXT, Op.FREE)
+SUMS = (Op.MVM, Op.SCORE, Op.CONTEXT)
+"""Instructions that leave sums in the drain registers."""
+PAUSE = 0.1
+"""Chance that ``GoldenCore.advance`` stops after an instruction that computes."""
 
 
 class CoreError(RuntimeError):
@@ -51,7 +56,8 @@ class _Slot:
     base: int
     pc: int
     flags: int = 0
-    busy: bool = False
+    busy: int | None = None
+    """Address of the instruction that a unit is at."""
     counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
 
 
@@ -82,6 +88,8 @@ class GoldenCore:
         self._kv_store: dict[tuple[int, int, int], tuple[Ints, Ints]] = {}
         self._operands = np.zeros((core.macros, cim.rows), np.int64)
         self._drain: tuple[Ints, Bools] = (np.zeros(0, np.int64), np.zeros(0, bool))
+        # Slots between their first LOAD and their MVM, and whose sums have not been released.
+        self._loading: int | None = None
         self._drain_owner: int | None = None
         self._decoded: dict[int, tuple[Op, dict[str, int]]] = {}
 
@@ -169,34 +177,52 @@ class GoldenCore:
         return moved
 
     def advance(self, rng: random.Random) -> bool:
-        """Go on with one token as far as its next WAIT, SEND or END; false if none can.
+        """Go on with one token, mostly as far as its next WAIT, SEND or END; false if none can.
 
         Any order that hardware may take. Of the tokens of a stage the oldest that can goes on; one
         that computes is ``busy`` until some later call, so that others may overtake it where they
-        have nothing to compute, and those that compute finish in order.
+        have nothing to compute, and those that compute do so in order.
         """
         ready: dict[int, _Slot] = {}
         busy: dict[int, _Slot] = {}
         for slot in self.slots.values():
-            if slot.busy:
+            if slot.busy is not None:
                 busy.setdefault(slot.stage, slot)
-            elif slot.stage not in ready and self._can(slot):
+            elif self._may(slot):
                 ready[slot.stage] = slot
         choices = [*busy.values(), *ready.values()]
         if not choices:
             return False
         slot = rng.choice(choices)
-        if slot.busy:
-            slot.busy = False
+        if slot.busy is not None:
+            slot.busy = None
             return True
-        while True:
-            op, _, skipped = self._fetch(slot)
+        while self._may(slot):
+            pc, (op, _, skipped) = slot.pc, self._fetch(slot)
             if op in STOPS and not skipped:
-                if not slot.busy:
+                if slot.busy is None:
                     self._step(slot)
-                return True
-            slot.busy |= not skipped
+                break
             self._step(slot)
+            if not skipped:
+                slot.busy = pc
+                if rng.random() < PAUSE:
+                    break
+        return True
+
+    def _may(self, slot: _Slot) -> bool:
+        """Whether a slot can go on and no older one of its stage stands before it."""
+        if not self._can(slot):
+            return False
+        _, _, skipped = self._fetch(slot)
+        for older in self.slots.values():
+            if older is slot:
+                return True
+            if older.stage == slot.stage and (
+                    self._can(older) if older.busy is None
+                    else not skipped and older.busy == slot.pc):
+                return False
+        raise AssertionError("a slot is one of the slots")
 
     def _can(self, slot: _Slot) -> bool:
         """Whether a step would get anywhere."""
@@ -205,6 +231,10 @@ class GoldenCore:
             return True
         if op == Op.WAIT:
             return slot.counts[fields["operand"]] >= fields["packets"]
+        if op in ARRAY and self._loading not in (None, slot.index):
+            return False
+        if op in SUMS and self._drain_owner is not None:
+            return False
         return op != Op.SEND or self._has_credits(fields)
 
     def _fetch(self, slot: _Slot) -> tuple[Op, dict[str, int], bool]:
@@ -222,10 +252,10 @@ class GoldenCore:
         if skipped:
             slot.pc += 1
             return True
-        if op == Op.WAIT and slot.counts[fields["operand"]] < fields["packets"]:
+        if not self._can(slot):
             return False
-        if op == Op.SEND and not self._send(slot, fields):
-            return False
+        if op == Op.SEND:
+            self._send(slot, fields)
         if op == Op.END:
             self._end(slot)
             return True
@@ -244,6 +274,8 @@ class GoldenCore:
         elif op == Op.SFU:
             self.sfu.run(fields, self.buffer, base=slot.base, tokens=self._tokens(slot.position),
                          drain=lambda count: self._take(slot, count))
+            if fields["release"]:
+                self._release(slot)
         slot.pc += 1
         return True
 
@@ -255,9 +287,7 @@ class GoldenCore:
             self.inject(credit_packet(self.machine, src=self.place,
                                       dst=(credit["x"], credit["y"]), counter=credit["counter"]))
 
-    def _send(self, slot: _Slot, fields: Mapping[str, int]) -> bool:
-        if not self._has_credits(fields):
-            return False
+    def _send(self, slot: _Slot, fields: Mapping[str, int]) -> None:
         entry = self._entry(Unit.DEST, fields["dest"], DEST_ENTRY)
         if fields["acquire"]:
             for n in self._bits(entry["credits"]):
@@ -269,7 +299,6 @@ class GoldenCore:
                                    sequence=slot.sequence, position=slot.position,
                                    flags=slot.flags):
             self.inject(packet)
-        return True
 
     def _has_credits(self, fields: Mapping[str, int]) -> bool:
         entry = self._entry(Unit.DEST, fields["dest"], DEST_ENTRY)
@@ -285,6 +314,7 @@ class GoldenCore:
     # Array
 
     def _load(self, slot: _Slot, fields: Mapping[str, int]) -> None:
+        self._loading = slot.index
         first = fields["offset"] * self.machine.core.word_bits // 8
         data = self._int8(slot, fields["src"], fields["length"])
         for macro in self._bits(fields["macros"]):
@@ -301,6 +331,7 @@ class GoldenCore:
         values = np.concatenate([sums[[*self._bits(mask)]].sum(axis=0) for mask in steps])
         self._fill(slot, values, np.ones(len(values), bool))
         self._operands[:] = 0
+        self._loading = None
 
     @staticmethod
     def _bits(mask: int) -> list[int]:
@@ -309,10 +340,17 @@ class GoldenCore:
     def _fill(self, slot: _Slot, values: Ints, valid: Bools) -> None:
         self._drain, self._drain_owner = (values, valid), slot.index
 
-    def _take(self, slot: _Slot, count: int) -> tuple[Ints, Bools]:
+    def _own(self, slot: _Slot) -> None:
         if self._drain_owner != slot.index:
             raise CoreError(f"core {self.place}: slot {slot.index} takes the sums of slot "
                             f"{self._drain_owner}")
+
+    def _release(self, slot: _Slot) -> None:
+        self._own(slot)
+        self._drain_owner = None
+
+    def _take(self, slot: _Slot, count: int) -> tuple[Ints, Bools]:
+        self._own(slot)
         values, valid = self._drain
         if len(values) < count:
             raise CoreError(f"core {self.place}: the drain stream has {len(values)} elements, "

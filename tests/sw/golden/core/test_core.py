@@ -194,8 +194,9 @@ def test_too_few_sums_are_an_error():
 ATTENTION = [assemble(Op.FREE, need=FREE),
              assemble(Op.APPEND, k=1, v=2, head=1, skip=FREE),
              assemble(Op.SCORE, src=0, head=1, skip=FREE),
-             take(d=16, tokens=1, track=2, c_addr=4, skip=FREE),
-             assemble(Op.CONTEXT, src=3, head=1, skip=FREE), take(d=12, count=8, skip=FREE)]
+             take(d=16, tokens=1, track=2, c_addr=4, skip=FREE, release=1),
+             assemble(Op.CONTEXT, src=3, head=1, skip=FREE),
+             take(d=12, count=8, skip=FREE, release=1)]
 
 
 @pytest.mark.parametrize(("members_log2", "member"), [(0, 0), (1, 0), (1, 1)])
@@ -288,7 +289,7 @@ def disordered(program, flags, seed):
 
 
 COMPUTE = [assemble(Op.LOAD, length=16, macros=1, skip=FREE),
-           assemble(Op.MVM, steps=1, macros=1, skip=FREE), take(d=4, skip=FREE),
+           assemble(Op.MVM, steps=1, macros=1, skip=FREE), take(d=4, skip=FREE, release=1),
            assemble(Op.SEND, dest=1, flits=1, dst=0), assemble(Op.SEND, dest=1, flits=1, dst=1)]
 
 
