@@ -1,6 +1,6 @@
 # K: part of test names. SEED: of cocotb's random numbers. Both on the command line.
 PYTHON  = .venv/bin/python
-PYTEST  = $(PYTHON) -m pytest -q
+PYTEST  = $(PYTHON) -m pytest -q --dist worksteal
 SELECT  = $(if $(K),-k "$(K)")
 WORKERS = 2
 
