@@ -250,7 +250,7 @@ class _Action:
         wait = data.View(struct(isa.WAIT), self.word)
         with m.If(self.slots.slot.counts[wait.operand] >= wait.packets):
             self.next()
-            m.d.comb += update.start.eq(1)
+            m.d.comb += update.met.eq(1)
             m.d.comb += update.now.eq(self.controller.now)
         with m.Else():
             m.d.comb += update.state.eq(SlotState.OPERAND)

@@ -9,6 +9,7 @@ from hw.core.bus import ADDRESS_BITS
 from hw.core.stage_table import stage_layout
 from hw.params.core import OPERANDS
 from hw.params.machine import Machine
+from hw.params.packet import Flag
 
 __all__ = ["SlotState", "Slots", "arrived_signature", "found_signature", "lookup_signature"]
 
@@ -84,8 +85,9 @@ class Slots(wiring.Component):
         Registers of slot ``index``.
     update : In
         With ``valid``: slot ``index`` goes to ``state``; ``advance`` steps its program counter;
-        ``operand``, ``packets``, ``unit`` and ``credits`` say what it waits for; ``start`` stamps
-        it with ``now``, once.
+        ``operand``, ``packets``, ``unit`` and ``credits`` say what it waits for; with ``met`` (a
+        WAIT is met) the token takes over the flags of its packets, and the first time the slot is
+        stamped with ``now``.
     stage_busy, stage_waiting, stage_blocked : Out(stages)
         See ``hw.params.counters``.
     """
@@ -101,6 +103,7 @@ class Slots(wiring.Component):
             "sequence": 16,
             "position": 20,
             "flags":    4,
+            "coming":   4,  # flags of packets, for the next WAIT to take over
             "base":     ADDRESS_BITS,
             "pc":       ceil_log2(core.program_words),
             "started":  1,
@@ -127,7 +130,7 @@ class Slots(wiring.Component):
             "index":   In(self.slot_bits),
             "slot":    Out(self.slot_layout),
             "update":  In(data.StructLayout({
-                "valid": 1, "state": SlotState, "advance": 1, "start": 1, "now": 32,
+                "valid": 1, "state": SlotState, "advance": 1, "met": 1, "now": 32,
                 "operand": ceil_log2(OPERANDS), "packets": 8, "unit": 2,
                 "credits": core.credits})),
             "stage_busy":    Out(stages),
@@ -191,7 +194,7 @@ class Slots(wiring.Component):
                     m.d.sync += [
                         slot.state.eq(SlotState.FETCH), slot.stage.eq(stage),
                         slot.sequence.eq(want.sequence), slot.position.eq(want.position),
-                        slot.flags.eq(0), slot.base.eq(base), slot.started.eq(0),
+                        slot.flags.eq(0), slot.coming.eq(0), slot.base.eq(base), slot.started.eq(0),
                         slot.counts.as_value().eq(0), older[n].eq(0)]
                     m.d.sync += [older[k][n].eq(1) for k in range(core.slots) if k != n]
                     m.d.sync += slot.pc.eq(entry.program)
@@ -226,15 +229,15 @@ class Slots(wiring.Component):
         for n, slot in enumerate(slots):
             with m.If(arrived.valid & (arrived.p.slot == n)):
                 m.d.sync += slot.counts[arrived.p.operand].eq(slot.counts[arrived.p.operand] + 1)
-                m.d.sync += slot.flags.eq(slot.flags | arrived.p.flags)
+                # Not yet the token's: between two instructions that belong together (SCORE and the
+                # SFU's that releases its sums) neither may be skipped for a flag that comes late.
+                m.d.sync += slot.coming.eq(slot.coming | arrived.p.flags)
             for done in self.finished:
                 with m.If(done.valid & (done.slot == n)):
                     m.d.sync += slot.state.eq(SlotState.FETCH)
                     m.d.sync += slot.pc.eq(slot.pc + 1)
                     with m.If(done.poison):
-                        # A completion and an arrival may meet: keep both flags.
-                        m.d.sync += slot.flags.eq(slot.flags | 2 | Mux(
-                            arrived.valid & (arrived.p.slot == n), arrived.p.flags, 0))
+                        m.d.sync += slot.flags.eq(slot.flags | Flag.POISON)
             with m.If(self.update.valid & (self.index == n)):
                 m.d.sync += slot.state.eq(self.update.state)
                 m.d.sync += slot.operand.eq(self.update.operand)
@@ -243,7 +246,9 @@ class Slots(wiring.Component):
                 m.d.sync += slot.credits.eq(self.update.credits)
                 with m.If(self.update.advance):
                     m.d.sync += slot.pc.eq(slot.pc + 1)
-                with m.If(self.update.start & ~slot.started):
+                with m.If(self.update.met):
+                    m.d.sync += slot.flags.eq(slot.flags | slot.coming)
+                with m.If(self.update.met & ~slot.started):
                     m.d.sync += slot.started.eq(1)
                     m.d.sync += slot.start.eq(self.update.now)
 

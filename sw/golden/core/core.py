@@ -56,6 +56,8 @@ class _Slot:
     base: int
     pc: int
     flags: int = 0
+    coming: int = 0
+    """Flags of packets, for the next WAIT to take over."""
     busy: int | None = None
     """Address of the instruction that a unit is at."""
     counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
@@ -117,7 +119,7 @@ class GoldenCore:
         start = (slot.base * self.machine.flits_per_word + header["offset"]) * size
         raw = b"".join(flit.to_bytes(size, "little") for flit in payload)
         self.buffer[start:start + len(raw)] = np.frombuffer(raw, np.uint8)
-        slot.flags |= header["flags"]
+        slot.coming |= header["flags"]
         slot.counts[header["operand"]] += 1
 
     def _slot(self, stage: int, sequence: int, position: int) -> _Slot:
@@ -254,6 +256,8 @@ class GoldenCore:
             return True
         if not self._can(slot):
             return False
+        if op == Op.WAIT:
+            slot.flags |= slot.coming
         if op == Op.SEND:
             self._send(slot, fields)
         if op == Op.END:

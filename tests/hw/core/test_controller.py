@@ -279,6 +279,19 @@ def test_skip_and_need(flags, executed):
     assert log.traces[0][1]["flags"] == flags
 
 
+def test_late_flags_wait_for_the_next_wait():
+    """A packet between SCORE and the SFU's that takes its sums away changes neither."""
+    program = [assemble(Op.WAIT, operand=0, packets=1), assemble(Op.SCORE, skip=Flag.POISON),
+               sfu(0, skip=Flag.POISON), assemble(Op.WAIT, operand=1, packets=1),
+               sfu(1, skip=Flag.POISON), sfu(2), END]
+    for late in range(3, 24, 2):
+        log = run(program, {0: [("token", 0, 1, 1)], 2: [("packet", 0, 0, 0)],
+                            late: [("packet", 0, 1, int(Flag.POISON))]}, latency=4)
+        done = [(issue.fields.get("a_addr"), issue.flags) for issue in log.issues]
+        assert done == ([(2, Flag.POISON)] if late == 3 else
+                        [(None, 0), (0, 0), (2, Flag.POISON)])
+
+
 def test_need_takes_all_its_flags():
     both = Flag.STREAM | Flag.QUIET
     program = [assemble(Op.WAIT, operand=0, packets=1), sfu(1, need=both), sfu(2), END]

@@ -45,7 +45,7 @@ async def lookup(ctx, dut, stage, sequence, position):
 
 async def update(ctx, dut, index, state, **fields):
     ctx.set(dut.index, index)
-    ctx.set(dut.update, {"valid": 1, "state": state, "advance": 0, "start": 0, "now": 0,
+    ctx.set(dut.update, {"valid": 1, "state": state, "advance": 0, "met": 0, "now": 0,
                          "operand": 0, "packets": 0, "unit": 0, "credits": 0, **fields})
     await ctx.tick()
     ctx.set(dut.update.valid, 0)
@@ -90,14 +90,18 @@ def test_a_new_token_starts_clean():
         ctx.set(dut.arrived.p, {"slot": 0, "operand": 3, "flags": 5})
         await ctx.tick()
         ctx.set(dut.arrived.valid, 0)
-        await update(ctx, dut, 0, SlotState.FREE, start=1, now=77)
+        await update(ctx, dut, 0, SlotState.FETCH, met=1, now=77)
+        assert ctx.get(dut.slot).flags == 5
+        ctx.set(dut.arrived.valid, 1)
+        await update(ctx, dut, 0, SlotState.FREE)
+        ctx.set(dut.arrived.valid, 0)
         await lookup(ctx, dut, 0, 1, 1)
         slot = ctx.get(dut.slot)
         assert (slot.flags, [*slot.counts], slot.pc, slot.started) == (0, [0, 0, 0, 0], 20, 0)
-        await update(ctx, dut, 0, SlotState.FETCH, start=1, now=88, advance=1)
-        await update(ctx, dut, 0, SlotState.FETCH, start=1, now=99)
+        await update(ctx, dut, 0, SlotState.FETCH, met=1, now=88, advance=1)
+        await update(ctx, dut, 0, SlotState.FETCH, met=1, now=99)
         slot = ctx.get(dut.slot)
-        assert (slot.start, slot.pc) == (88, 21)    # only the first WAIT counts
+        assert (slot.start, slot.pc, slot.flags) == (88, 21, 0)    # stamped by the first WAIT
 
     simulate(bench)
 
@@ -119,7 +123,7 @@ class Model:
             return None
         base = entry["base"] + (free[0] - entry["first"]) * entry["stride"]
         self.slots[free[0]] = {"name": (stage, sequence, position), "base": base, "flags": 0,
-                               "pc": entry["program"], "state": SlotState.FETCH,
+                               "coming": 0, "pc": entry["program"], "state": SlotState.FETCH,
                                "counts": [0, 0, 0, 0]}
         return free[0], base
 
@@ -181,9 +185,12 @@ def test_random_traffic(seed):
                 waits = {"operand": rng.randrange(4), "packets": rng.randrange(3),
                          "unit": rng.randrange(3), "credits": rng.randrange(8)}
                 advance = int(state == SlotState.FETCH)
-                ctx.set(dut.update, {"valid": 1, "state": state, "advance": advance, "start": 0,
+                met = advance and rng.random() < 0.5
+                ctx.set(dut.update, {"valid": 1, "state": state, "advance": advance, "met": met,
                                      "now": 0, **waits})
                 states.add(state)
+                if met:
+                    before["flags"] |= before["coming"]
             # Units that finish.
             done = rng.sample(running, min(len(running), rng.randrange(3)))
             units = rng.sample(range(3), len(done))
@@ -203,7 +210,7 @@ def test_random_traffic(seed):
                 ctx.set(dut.arrived.valid, 1)
                 ctx.set(dut.arrived.p, {"slot": slot, "operand": operand, "flags": flags})
                 model.slots[slot]["counts"][operand] += 1
-                model.slots[slot]["flags"] |= flags
+                model.slots[slot]["coming"] |= flags
             # A slot that is freed in this cycle is not given away before the next.
             asked = rng.random() < 0.6
             ctx.set(dut.lookup.valid, asked)
@@ -230,7 +237,8 @@ def test_random_traffic(seed):
     assert refused and len(picked) > 5 and len(states) == len(SlotState)
 
 
-def test_both_flags_of_a_poison_and_an_arrival_stay():
+def test_flags_of_packets_count_from_the_next_wait():
+    """Whatever a token is about to do, it goes on with until it waits; poison counts at once."""
     async def bench(ctx, dut):
         await lookup(ctx, dut, 0, 0, 0)
         await update(ctx, dut, 0, SlotState.RUN)
@@ -238,7 +246,16 @@ def test_both_flags_of_a_poison_and_an_arrival_stay():
         ctx.set(dut.arrived.valid, 1)
         ctx.set(dut.arrived.p, {"slot": 0, "operand": 1, "flags": 8})
         await ctx.tick()
+        ctx.set(dut.finished[0].valid, 0)
+        ctx.set(dut.arrived.p.flags, 4)     # comes in the very cycle of the WAIT
         slot = ctx.get(dut.slot)
-        assert (slot.flags, slot.counts[1], slot.pc) == (8 | POISON, 1, 21)
+        assert (slot.flags, slot.counts[1], slot.pc) == (POISON, 1, 21)
+        await update(ctx, dut, 0, SlotState.FETCH, met=1)
+        ctx.set(dut.arrived.valid, 0)
+        assert ctx.get(dut.slot).flags == 8 | POISON
+        await update(ctx, dut, 0, SlotState.FETCH)
+        assert ctx.get(dut.slot).flags == 8 | POISON
+        await update(ctx, dut, 0, SlotState.FETCH, met=1)
+        assert ctx.get(dut.slot).flags == 8 | 4 | POISON
 
     simulate(bench)
