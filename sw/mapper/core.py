@@ -112,7 +112,7 @@ class CoreBuilder:
         return self._taken
 
     def place_matrix(self, weights: Ints, macros: Sequence[int]) -> MatrixPlan:
-        """Tile ``weights`` (outputs, inputs) over reserved macros.
+        """Tile ``weights`` (outputs, inputs) over macros that hold nothing else.
 
         Column tiles go side by side; macros left over split the inputs into row tiles, so that the
         array needs fewer cycles; what does not fit side by side is stacked into further passes.
@@ -131,12 +131,11 @@ class CoreBuilder:
         tile = min(-(-tile // word_bytes) * word_bytes, cim.rows)
         rows = -(-inputs // tile)
         groups = -(-tile // cim.active_rows)
-        base = max(self._macro_groups[m] for m in macros)
-        self.limit("row groups of a macro", base + passes * groups, cim.groups)
+        self.limit("row groups of a macro", passes * groups, cim.groups)
 
         plan = []
         for n in range(passes):
-            first_group = base + n * groups
+            first_group = n * groups
             low, high = n * per_pass, min((n + 1) * per_pass, columns)
             step, loads = len(self._steps), [0] * rows
             for column in range(low, high):

@@ -60,10 +60,6 @@ def snake(machine: Machine) -> Iterator[Coordinate]:
             yield x, y
 
 
-def _column_tiles(machine: Machine, outputs: int) -> int:
-    return -(-outputs // machine.cim.outputs)
-
-
 def layout(machine: Machine, shape: Shape, placement: str) -> Layout:
     """Cores for a model, along a snake through the mesh.
 
@@ -79,7 +75,9 @@ def layout(machine: Machine, shape: Shape, placement: str) -> Layout:
     if placement not in PLACEMENTS:
         raise MapperError(f"placement must be one of {PLACEMENTS}, not {placement!r}")
     have = machine.mesh.cores
-    lm = -(-_column_tiles(machine, shape.vocab_size) // machine.core.macros)
+    # A core holds as many columns of the head as it has macros for all their inputs.
+    columns = max(machine.core.macros // -(-shape.dim // machine.cim.rows), 1)
+    lm = -(-shape.vocab_size // (machine.cim.outputs * columns))
     if placement == "split":
         for name, value in (("n_kv_heads", shape.n_kv_heads), ("dim", shape.dim)):
             if value % 2:

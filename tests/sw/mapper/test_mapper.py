@@ -6,8 +6,9 @@ import pytest
 
 from hw.params.isa import Op, disassemble
 from hw.params.machine import load_machine
-from hw.params.packet import STAGE_ENTRY, Unit
+from hw.params.packet import STAGE_ENTRY, Flag, Unit
 from sw.golden.decoder import IntegerDecoder
+from sw.mapper import mapper
 from sw.mapper.layout import PLACEMENTS
 from sw.mapper.mapper import map_model
 
@@ -95,14 +96,21 @@ def test_two_layers(make_model, serve, placement):
 
 WIDE = {"core__lanes": 8, "cim__outputs": 32, "cim__rows": 256}
 SIZES = {
-    "stacked passes": {"core__macros": 2, "cim__rows": 256},
     "two flits a word": WIDE,
     "wide flits": {**WIDE, "noc__flit_bits": 256},
+    "many passes": {"core__macros": 2, "cim__rows": 256, "core__buffer_words": 512},
+    "long vectors": {"core__macros": 8, "cim__rows": 256, "core__buffer_words": 1024},
     "scarce row groups": {"cim__active_rows": 16},
     "one active row": {"cim__active_rows": 1},
     "many macros": {"core__macros": 16},
     "one slot each": {"core__slots": 3},
     "one credit bit to spare": {"core__credit_bits": 3},
+}
+
+
+SHAPES = {
+    "two flits a word": {"dim": 64}, "wide flits": {"dim": 64}, "many passes": {"dim": 64},
+    "long vectors": {"dim": 96, "n_heads": 6},     # packets of more than eight flits
 }
 
 
@@ -112,11 +120,44 @@ def test_logits_on_other_machines(make_model, serve, placement, name):
     """Matrices in several passes or row tiles, words of several flits, hardly any slots."""
     changes = SIZES.get(name, {"core__buffer_words": 64})
     sized = machine(**changes)
-    model = make_model(dim=64, n_heads=4) if sized.core.lanes == 8 else make_model()
+    model = make_model(**SHAPES.get(name, {}))
     program = map_model(sized, model, placement=placement, context=40)
     if name == "one slot each":
         assert min(stage.slots for stage in program.stages) == 1
     check(program, model, serve, [34 if "flits" in name else 18, 3], seed=2)
+
+
+def test_head_in_passes(make_model, serve, monkeypatch):
+    """The best of a pass is compared with the best of those before it."""
+    full = mapper.layout
+    monkeypatch.setattr(mapper, "layout", lambda *given: replace(full(*given), lm=((1, 1),)))
+    model = make_model(vocab_size=120)
+    program = map_model(TINY, model)
+    assert len(program.logit_slices) == 1
+    check(program, model, serve, [9, 2], limit=6)
+
+
+def test_head_with_more_inputs_than_rows(make_model, serve):
+    """Two macros for every column: twice the cores."""
+    sized = machine(core__macros=32, core__buffer_words=512, core__param_words=256)
+    model = make_model(dim=128, n_heads=8, vocab_size=300)
+    program = map_model(sized, model)
+    assert [count for _, _, count in program.logit_slices] == [160, 140]
+    check(program, model, serve, [3], limit=1)
+
+
+def test_tokens_without_logits_skip_the_head(make_model):
+    program = map_model(TINY, make_model(vocab_size=131), placement="split")
+    for core, _, _ in program.logit_slices:
+        writes = {write.unit: write for write in program.images[core].writes
+                  if write.unit != Unit.STAGE}
+        stages = {write.address: STAGE_ENTRY.unpack(write.values[0])
+                  for write in program.images[core].writes if write.unit == Unit.STAGE}
+        code = [disassemble(word) for word in writes[Unit.PROGRAM].values]
+        code = code[stages[0]["program"]:]
+        for op, fields in code[:[op for op, _ in code].index(Op.END)]:
+            if op in (Op.LOAD, Op.MVM, Op.SFU):
+                assert fields["skip"] == Flag.FREE | Flag.POISON | Flag.QUIET
 
 
 def test_heads_that_share_a_core(make_model, serve):

@@ -97,7 +97,7 @@ def test_machines(map_to, changes, placement, message):
 def test_inputs_that_need_more_macros(map_to):
     with pytest.raises(MapperError) as error:
         map_to(machine(cim__rows=16, core__macros=2), dim=48, n_heads=6)
-    assert str(error.value) == ("core (3, 1): macros for a matrix of 48 inputs must be at least 3, "
+    assert str(error.value) == ("core (4, 2): macros for a matrix of 48 inputs must be at least 3, "
                                 "not 2: too few by 1")
 
 

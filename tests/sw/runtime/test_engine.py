@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 
 from hw.params.machine import load_machine
-from hw.params.packet import Flag, Kind
+from hw.params.packet import KV_CONFIG, Flag, Kind, Unit
 from sw.golden.core.ni import credit_packet, data_packets
 from sw.mapper.head import HOST_LOGITS
 from sw.mapper.mapper import map_model
+from sw.mapper.program import CoreImage, Write
 from sw.quantise.quantise import quantise
 from sw.runtime.engine import EngineError
 
+MODELS = {}
 TINY = load_machine("tiny")
 TIGHT = replace(TINY, cim=replace(TINY.cim, rows=32), kv=replace(TINY.kv, blocks=8, heads=1))
 
@@ -60,6 +62,23 @@ def test_streamed_logits(make_bench, make_prompts, logits):
     bench.check(request, 3)
     first = {"none": 99, "last": 4, "all": 0}[logits]
     assert sorted(request.vectors) == [*range(first, 7)]
+
+
+@pytest.mark.parametrize(("logits", "expected"), [
+    ("none", [Flag.QUIET] * 3 + [0] * 3), ("last", [Flag.QUIET] * 3 + [Flag.STREAM] * 3),
+    ("all", [Flag.STREAM] * 6)])
+def test_flags(make_bench, make_prompts, logits, expected):
+    """Logits are computed only where someone wants to know them."""
+    bench = make_bench()
+    send, flags = bench.link.send, {}
+
+    async def watch(packets):
+        flags.update({p.header["position"]: p.header["flags"] for p in packets})
+        await send(packets)
+
+    bench.link.send = watch
+    serve(bench, make_prompts(1, [4]), [3], logits)
+    assert [flags[n] for n in range(7)] == [*expected, Flag.FREE | Flag.QUIET]
 
 
 def test_stop_id(make_bench, make_prompts):
@@ -201,7 +220,17 @@ def test_refused_prompt_tokens_are_sent_again(make_bench, make_prompts, seed):
     bench = make_bench(seed=seed, headroom_blocks=0)
     # The estimate is switched off: everything is admitted at once.
     bench.engine.program = replace(bench.program, kv_blocks=100)
-    requests = serve(bench, make_prompts(seed, [30, 40, 20]), [18, 8, 4], "all")
+    requests = [bench.engine.submit(prompt, limit=limit, logits="all") for prompt, limit in
+                zip(make_prompts(seed, [30, 40, 20]), [18, 8, 4], strict=True)]
+    stopped = {}
+    while not all(request.finished for request in requests):
+        bench.steps(1)
+        # Nothing more of a sequence is sent once a refusal is known.
+        now = {s: s.next for s in bench.engine._active
+               if s.rewind is not None and not s.leaving}
+        assert all(now[s] == stopped[s] for s in now.keys() & stopped.keys())
+        stopped = now
+    bench.run()
     undisturbed = sum(len(r.prompt) + max(r.limit - 1, 0) + 1 for r in requests)
     assert bench.engine.injected > undisturbed + 4
     for request in requests:
@@ -296,6 +325,39 @@ def test_a_prompt_that_never_fits_is_not_even_begun(make_bench, make_prompts):
     requests = serve(bench, make_prompts(2, [65, 3]), [1, 1])
     assert [request.finished for request in requests] == ["kv_full", "length"]
     assert bench.engine.injected == 3 + 1    # the FREE of the second
+
+
+def cut_member(program, member):
+    """The program with one K block per macro in cores of ``member``."""
+    def cut(write):
+        fields = KV_CONFIG.unpack(write.values[0])
+        if fields["member"] == member:
+            fields["k_blocks"] = 1
+        return Write(write.unit, 0, (KV_CONFIG.pack(fields),))
+
+    return replace(program, images={
+        core: CoreImage([cut(write) if write.unit == Unit.KV else write
+                         for write in image.writes]) for core, image in program.images.items()})
+
+
+@pytest.mark.parametrize("member", [0, 1])
+@pytest.mark.parametrize("seed", range(4))
+def test_full_members(make_bench, make_prompts, make_checkpoint, seed, member):
+    """Two members share each head: one is full while the other computes; both must go on."""
+    if "split" not in MODELS:
+        MODELS["split"] = quantise(make_checkpoint(
+            dim=32, hidden_dim=40, n_layers=1, n_heads=2, n_kv_heads=2, vocab_size=29, seq_len=80))
+    model = MODELS["split"]
+    machine = replace(TINY, kv=replace(TINY.kv, blocks=8))
+    program = cut_member(map_model(machine, model, placement="split", context=80), member)
+    bench = make_bench(program=program, model=model, seed=seed, headroom_blocks=0)
+    bench.engine.program = replace(program, kv_blocks=100)
+    requests = serve(bench, make_prompts(seed, [20, 30, 20]), [12, 3, 12], "all")
+    undisturbed = sum(len(r.prompt) + max(r.limit - 1, 0) + 1 for r in requests)
+    assert bench.engine.injected > undisturbed
+    for request in requests:
+        assert request.finished == "length"
+        bench.check(request, request.limit)
 
 
 def test_exactly_full(make_bench, make_prompts):
