@@ -23,7 +23,9 @@ class DecodePoint:
     sequences: int
     """N."""
     cycles: int
-    """From the first decoded token's injection to the last result, prefill excluded."""
+    """Of the slowest sequence, from its first decoded token's injection to its last result.
+
+    Prompts are BOS alone, so that no other sequence's prefill falls into it."""
     predicted_cycles: int
     """Rounds of max(latency, N x slowest interval), each at its own context."""
     ratio: float
@@ -62,7 +64,7 @@ class Overlap:
 
 
 def measure(machine: Machine, model: QuantModel, run: Backend, tokens: Tokens, *,
-            placement: str = "plain", prompt_tokens: int = 64, decode_prompt: int = 8,
+            placement: str = "plain", prompt_tokens: int = 64, decode_prompt: int = 1,
             decode_tokens: int = 12, sequences: Sequence[int] = (1, 2, 4, 8), twin: bool = True,
             progress: Progress = lambda what, done, total: None) -> Overlap:
     """Run prefill both ways, then decode of several numbers of sequences.
@@ -89,12 +91,12 @@ def measure(machine: Machine, model: QuantModel, run: Backend, tokens: Tokens, *
     contexts = range(decode_prompt + 1, decode_prompt + decode_tokens)
     for count in sequences:
         requests = serve(count, decode_prompt, decode_tokens).requests
-        first = min(r.start_cycles[decode_prompt] for r in requests)
-        last = max(max(r.finish_cycles.values()) for r in requests)
+        cycles = max(max(r.finish_cycles.values()) - r.start_cycles[decode_prompt]
+                     for r in requests)
         predicted = sum(Prediction(program, prompt_tokens=1, context=context).decode(
             count).round_cycles for context in contexts)
-        one = points[0].cycles if points else last - first
-        points.append(DecodePoint(count, last - first, predicted, (last - first) / one))
+        one = points[0].cycles if points else cycles
+        points.append(DecodePoint(count, cycles, predicted, cycles / one))
     return Overlap(
         prompt_tokens=prompt_tokens, prefill_cycles=prefill(None), alone_cycles=prefill(1),
         predicted_cycles=Prediction(program, prompt_tokens=prompt_tokens,
