@@ -99,7 +99,7 @@ SIZES = {
     "two flits a word": WIDE,
     "wide flits": {**WIDE, "noc__flit_bits": 256},
     "many passes": {"core__macros": 2, "cim__rows": 256, "core__buffer_words": 512},
-    "long vectors": {"core__macros": 8, "cim__rows": 256, "core__buffer_words": 1024},
+    "long vectors": {"core__macros": 16, "cim__rows": 256, "core__buffer_words": 1024},
     "scarce row groups": {"cim__active_rows": 16},
     "one active row": {"cim__active_rows": 1},
     "many macros": {"core__macros": 16},
@@ -110,7 +110,7 @@ SIZES = {
 
 SHAPES = {
     "two flits a word": {"dim": 64}, "wide flits": {"dim": 64}, "many passes": {"dim": 64},
-    "long vectors": {"dim": 96, "n_heads": 6},     # packets of more than eight flits
+    "long vectors": {"dim": 160, "n_heads": 10},     # packets of more than eight flits
 }
 
 
