@@ -19,6 +19,7 @@ from hw.params.packet import (
     Kind,
     Unit,
 )
+from sw.golden.core.core_array import CoreArray, CoreError, bits
 from sw.golden.core.ni import (
     Packet,
     credit_packet,
@@ -27,24 +28,16 @@ from sw.golden.core.ni import (
     send_packets,
 )
 from sw.golden.core.sfu import SfuGolden
-from sw.golden.kv.manager import KvGolden, KvSettings
+from sw.golden.kv.manager import KvSettings
 
 __all__ = ["CoreError", "GoldenCore"]
 
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 STOPS = (Op.WAIT, Op.SEND, Op.END)
 """Instructions that compute nothing; ``GoldenCore.advance`` goes from one to the next."""
-ARRAY = (Op.LOAD, Op.MVM, Op.APPEND, Op.SCORE, Op.CONTEXT, Op.FREE)
-SUMS = (Op.MVM, Op.SCORE, Op.CONTEXT)
-"""Instructions that leave sums in the drain registers."""
 PAUSE = 0.1
 """Chance that ``GoldenCore.advance`` stops after an instruction that computes."""
-
-
-class CoreError(RuntimeError):
-    """A program asked a core for something that the hardware would not do."""
 
 
 @dataclass(slots=True)
@@ -78,21 +71,13 @@ class GoldenCore:
 
     def __init__(self, machine: Machine, place: tuple[int, int], send: Callable[[Packet], None]):
         self.machine, self.place, self.inject = machine, place, send
-        core, cim = machine.core, machine.cim
+        core = machine.core
         self.buffer = np.zeros(core.buffer_words * core.word_bits // 8, np.uint8)
-        self.weights = np.zeros((core.macros, cim.rows, cim.outputs), np.int8)
         self.tables: dict[int, dict[int, int]] = {}
         self.credits = [0] * core.credits
         self.slots: dict[int, _Slot] = {}
         self.sfu = SfuGolden(machine)
-        self.kv: KvGolden | None = None
-        self._kv_settings: KvSettings | None = None
-        self._kv_store: dict[tuple[int, int, int], tuple[Ints, Ints]] = {}
-        self._operands = np.zeros((core.macros, cim.rows), np.int64)
-        self._drain: tuple[Ints, Bools] = (np.zeros(0, np.int64), np.zeros(0, bool))
-        # Slots between their first LOAD and their MVM, and whose sums have not been released.
-        self._loading: int | None = None
-        self._drain_owner: int | None = None
+        self.array = CoreArray(machine, place)
         self._decoded: dict[int, tuple[Op, dict[str, int]]] = {}
 
     # Packets
@@ -147,7 +132,7 @@ class GoldenCore:
     def _write(self, unit: int, address: int, value: int) -> None:
         if unit >= Unit.WEIGHT:
             row = np.frombuffer(value.to_bytes(self.machine.cim.outputs, "little"), np.int8)
-            self.weights[unit - Unit.WEIGHT, address] = row
+            self.array.weights[unit - Unit.WEIGHT, address] = row
         elif unit == Unit.PARAM:
             raw = value.to_bytes(2 * self.machine.core.lanes, "little")
             self.sfu.params[address] = np.frombuffer(raw, "<u2")
@@ -156,10 +141,11 @@ class GoldenCore:
         elif unit == Unit.CREDIT:
             self.credits[address] = value
         elif unit == Unit.KV:
-            self._kv_settings = KvSettings(**{
+            self.array.configure(KvSettings(**{
                 name: v for name, v in KV_CONFIG.unpack(value).items()
-                if name in KvSettings.__slots__})
-            self.kv = KvGolden(self.machine, self._kv_settings)
+                if name in KvSettings.__slots__}))
+        elif unit == Unit.STEP:
+            self.array.steps[address] = value
         else:
             self.tables.setdefault(unit, {})[address] = value
             if unit == Unit.PROGRAM:
@@ -233,11 +219,9 @@ class GoldenCore:
             return True
         if op == Op.WAIT:
             return slot.counts[fields["operand"]] >= fields["packets"]
-        if op in ARRAY and self._loading not in (None, slot.index):
-            return False
-        if op in SUMS and self._drain_owner is not None:
-            return False
-        return op != Op.SEND or self._has_credits(fields)
+        if op == Op.SEND:
+            return self._has_credits(fields)
+        return self.array.can(slot.index, op)
 
     def _fetch(self, slot: _Slot) -> tuple[Op, dict[str, int], bool]:
         """Instruction of a slot and whether the token skips it."""
@@ -263,25 +247,38 @@ class GoldenCore:
         if op == Op.END:
             self._end(slot)
             return True
-        if op == Op.LOAD:
-            self._load(slot, fields)
-        elif op == Op.MVM:
-            self._multiply(slot, fields)
-        elif op == Op.APPEND:
-            self._append(slot, fields)
-        elif op == Op.SCORE:
-            self._score(slot, fields)
-        elif op == Op.CONTEXT:
-            self._context(slot, fields)
-        elif op == Op.FREE:
-            self._free(slot)
-        elif op == Op.SFU:
-            self.sfu.run(fields, self.buffer, base=slot.base, tokens=self._tokens(slot.position),
-                         drain=lambda count: self._take(slot, count))
+        if op == Op.SFU:
+            self.sfu.run(fields, self.buffer, base=slot.base,
+                         tokens=self.array.tokens(slot.position),
+                         drain=lambda count: self.array.take(slot.index, count))
             if fields["release"]:
-                self._release(slot)
+                self.array.release(slot.index)
+        else:
+            self._compute(slot, op, fields)
         slot.pc += 1
         return True
+
+    def _compute(self, slot: _Slot, op: Op, fields: Mapping[str, int]) -> None:
+        """An instruction of the array unit; others do nothing here."""
+        array, token = self.array, (slot.sequence, slot.position)
+        if op == Op.LOAD:
+            array.load(slot.index, fields, self._int8(slot, fields["src"], fields["length"]))
+        elif op == Op.MVM:
+            array.multiply(slot.index, fields)
+        elif op == Op.APPEND:
+            k, v = (self._int8(slot, fields[name], array.head_dim) for name in ("k", "v"))
+            if not array.append(*token, fields["head"], k, v):
+                slot.flags |= Flag.POISON
+        elif op == Op.SCORE:
+            q = self._int8(slot, fields["src"], array.head_dim)
+            array.score(slot.index, *token, fields["head"], q)
+        elif op == Op.CONTEXT:
+            size = self.machine.block_tokens
+            count = -(-array.tokens(slot.position) // size) * size
+            array.context(slot.index, *token, fields["head"],
+                          self._int8(slot, fields["src"], count))
+        elif op == Op.FREE:
+            array.free(slot.sequence)
 
     def _end(self, slot: _Slot) -> None:
         del self.slots[slot.index]
@@ -294,7 +291,7 @@ class GoldenCore:
     def _send(self, slot: _Slot, fields: Mapping[str, int]) -> None:
         entry = self._entry(Unit.DEST, fields["dest"], DEST_ENTRY)
         if fields["acquire"]:
-            for n in self._bits(entry["credits"]):
+            for n in bits(entry["credits"]):
                 self.credits[n] -= 1
         size = self.machine.noc.flit_bits // 8
         raw = self._bytes(slot, fields["src"], fields["flits"] * size).tobytes()
@@ -306,7 +303,7 @@ class GoldenCore:
 
     def _has_credits(self, fields: Mapping[str, int]) -> bool:
         entry = self._entry(Unit.DEST, fields["dest"], DEST_ENTRY)
-        return not fields["acquire"] or all(self.credits[n] for n in self._bits(entry["credits"]))
+        return not fields["acquire"] or all(self.credits[n] for n in bits(entry["credits"]))
 
     def _bytes(self, slot: _Slot, word: int, count: int) -> npt.NDArray[np.uint8]:
         start = (slot.base + word) * self.machine.core.word_bits // 8
@@ -314,123 +311,3 @@ class GoldenCore:
 
     def _int8(self, slot: _Slot, word: int, count: int) -> Ints:
         return self._bytes(slot, word, count).view(np.int8).astype(np.int64)
-
-    # Array
-
-    def _load(self, slot: _Slot, fields: Mapping[str, int]) -> None:
-        self._loading = slot.index
-        first = fields["offset"] * self.machine.core.word_bits // 8
-        data = self._int8(slot, fields["src"], fields["length"])
-        for macro in self._bits(fields["macros"]):
-            self._operands[macro, first:first + len(data)] = data
-
-    def _multiply(self, slot: _Slot, fields: Mapping[str, int]) -> None:
-        first = fields["first_group"] * self.machine.cim.active_rows
-        sums = np.zeros((self.machine.core.macros, self.machine.cim.outputs), np.int64)
-        for macro in self._bits(fields["macros"]):
-            weights = self.weights[macro, first:].astype(np.int64)
-            sums[macro] = self._operands[macro, :len(weights)] @ weights
-        steps = [self.tables[Unit.STEP][n]
-                 for n in range(fields["step"], fields["step"] + fields["steps"])]
-        values = np.concatenate([sums[[*self._bits(mask)]].sum(axis=0) for mask in steps])
-        self._fill(slot, values, np.ones(len(values), bool))
-        self._operands[:] = 0
-        self._loading = None
-
-    @staticmethod
-    def _bits(mask: int) -> list[int]:
-        return [n for n in range(mask.bit_length()) if mask >> n & 1]
-
-    def _fill(self, slot: _Slot, values: Ints, valid: Bools) -> None:
-        self._drain, self._drain_owner = (values, valid), slot.index
-
-    def _own(self, slot: _Slot) -> None:
-        if self._drain_owner != slot.index:
-            raise CoreError(f"core {self.place}: slot {slot.index} takes the sums of slot "
-                            f"{self._drain_owner}")
-
-    def _release(self, slot: _Slot) -> None:
-        self._own(slot)
-        self._drain_owner = None
-
-    def _take(self, slot: _Slot, count: int) -> tuple[Ints, Bools]:
-        self._own(slot)
-        values, valid = self._drain
-        if len(values) < count:
-            raise CoreError(f"core {self.place}: the drain stream has {len(values)} elements, "
-                            f"not {count}")
-        self._drain = values[count:], valid[count:]
-        return values[:count], valid[:count]
-
-    # Attention
-
-    def _settings(self) -> tuple[KvGolden, KvSettings]:
-        if self.kv is None or self._kv_settings is None:
-            raise CoreError(f"core {self.place}: KV was never configured")
-        return self.kv, self._kv_settings
-
-    def _tokens(self, position: int) -> int:
-        """Tokens up to ``position`` whose block belongs to this member."""
-        if self._kv_settings is None:
-            return 0
-        size = self.machine.block_tokens
-        members, member = 1 << self._kv_settings.members_log2, self._kv_settings.member
-        block, inside = divmod(position, size)
-        turn = block % members
-        tail = size if turn > member else inside + 1 if turn == member else 0
-        return block // members * size + tail
-
-    def _append(self, slot: _Slot, fields: Mapping[str, int]) -> None:
-        kv, settings = self._settings()
-        size, members = self.machine.block_tokens, 1 << settings.members_log2
-        block, token = divmod(slot.position, size)
-        if block % members != settings.member:
-            return
-        key = (slot.sequence, fields["head"], block // members)
-        reply = kv.append(*key, token)
-        if not reply.ok:
-            slot.flags |= Flag.POISON
-            return
-        k, v = self._kv_store.setdefault(key, (
-            np.zeros((settings.head_dim, size), np.int64),
-            np.zeros((size, settings.head_dim), np.int64)))
-        k[:, token] = self._int8(slot, fields["k"], settings.head_dim)
-        v[token] = self._int8(slot, fields["v"], settings.head_dim)
-
-    def _blocks(self, slot: _Slot, head: int) -> list[tuple[Ints, Ints, Bools]]:
-        """K, V and token mask of every local block up to the position."""
-        kv, _ = self._settings()
-        size, tokens = self.machine.block_tokens, self._tokens(slot.position)
-        found = []
-        for block in range(-(-tokens // size)):
-            key = (slot.sequence, head, block)
-            valid = kv.lookup(*key).valid
-            mask = np.array([valid >> n & 1 for n in range(size)], bool)
-            mask &= np.arange(size) < tokens - block * size
-            found.append((*self._kv_store[key], mask))
-        return found
-
-    def _score(self, slot: _Slot, fields: Mapping[str, int]) -> None:
-        _, settings = self._settings()
-        q = self._int8(slot, fields["src"], settings.head_dim)
-        blocks = self._blocks(slot, fields["head"])
-        empty = np.zeros(0, np.int64)
-        self._fill(
-            slot, np.concatenate([empty, *(np.where(mask, q @ k, 0) for k, _, mask in blocks)]),
-            np.concatenate([empty.astype(bool), *(mask for _, _, mask in blocks)]))
-
-    def _context(self, slot: _Slot, fields: Mapping[str, int]) -> None:
-        _, settings = self._settings()
-        size = self.machine.block_tokens
-        total = np.zeros(settings.head_dim, np.int64)
-        for n, (_, v, mask) in enumerate(self._blocks(slot, fields["head"])):
-            words = n * size * 8 // self.machine.core.word_bits
-            e = self._int8(slot, fields["src"] + words, size)
-            total += np.where(mask, e, 0) @ v
-        self._fill(slot, total, np.ones(len(total), bool))
-
-    def _free(self, slot: _Slot) -> None:
-        kv, _ = self._settings()
-        kv.free(slot.sequence)
-        self._kv_store = {key: value for key, value in self._kv_store.items()
-                          if key[0] != slot.sequence}

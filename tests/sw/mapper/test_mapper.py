@@ -49,7 +49,8 @@ def check(program, model, serve, lengths, *, seed=None, limit=2):
             assert token == logits[len(request.prompt) - 1 + k].argmax()
     golden.settle()
     for core in golden.cores.values():
-        assert not core.slots and (core.kv is None or core.kv.used == 0)
+        assert not core.slots and (
+            core.array.kv is None or core.array.kv.used == 0)
 
 
 # Blocks hold 16 tokens: 34 positions cross two borders, and come back to the first of two members.

@@ -89,8 +89,8 @@ class Bench:
         assert not golden.to_host
         for core in golden.cores.values():
             assert not core.slots
-            if core.kv is not None:
-                assert core.kv.used == 0
+            if core.array.kv is not None:
+                assert core.array.kv.used == 0
         assert sorted(self.engine._ids) == [*range(self.program.sequences)]
         assert self.engine._credits == self.engine._room
         assert not self.engine._results._parts and not self.engine._results._bests

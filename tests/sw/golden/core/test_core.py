@@ -178,7 +178,7 @@ def test_sums_belong_to_the_slot_that_made_them():
                    assemble(Op.MVM, steps=1, macros=1, skip=FREE), take()])
     bench.write(Unit.STEP, [1])
     bench.token([1], flags=0)
-    bench.core._drain_owner = 1
+    bench.core.array._owner = 1
     with pytest.raises(CoreError) as error:
         bench.token([1], sequence=1, flags=FREE)
     assert str(error.value) == "core (2, 1): slot 0 takes the sums of slot 1"
@@ -223,9 +223,9 @@ def test_attention(members_log2, member):
         if len(local) <= 16:     # word 4, the maximum, lies in e of the second block
             assert bench.words(0, 4, 1) == [max(scores, default=-2**31)]
             assert np.array_equal(bench.words(0, 12, 8), e[:len(local)] @ values[local])
-    assert bench.core.kv.used == (3 if not members_log2 else 2 - member)
+    assert bench.core.array.kv.used == (3 if not members_log2 else 2 - member)
     bench.token(flags=FREE)
-    assert bench.core.kv.used == 0
+    assert bench.core.array.kv.used == 0
 
 
 def test_tokens_behind_the_position_are_masked():
@@ -243,6 +243,19 @@ def test_tokens_behind_the_position_are_masked():
     assert bench.words(0, 4, 1) == [15] and bench.words(0, 12, 1) == [4]
 
 
+def test_a_block_may_be_missing():
+    """Behind a token that was refused a later one may have found room: nothing there is valid."""
+    bench = Bench(ATTENTION)
+    bench.kv()
+    bench.token([1], [7], [1], [0], position=3)
+    bench.token([1], [-5], [2], [1] * 16, position=33, run=False)
+    bench.core.buffer[(8 + 3) * 16:(8 + 6) * 16] = 1
+    bench.core.run()
+    scores = bench.words(0, 16, 34)
+    assert (scores[3], scores[33]) == (7, -5) and bench.words(0, 12, 1) == [1 + 2]
+    assert bench.core.array.kv.used == 2
+
+
 def test_a_full_core_poisons():
     """The token runs through, what it found is as it was; after a FREE there is room again."""
     bench = Bench([assemble(Op.FREE, need=FREE), assemble(Op.APPEND, k=1, v=2, skip=FREE),
@@ -257,7 +270,7 @@ def test_a_full_core_poisons():
 
     assert [flags(0, 0), flags(1, 0), flags(0, 15)] == [0, 0, 0]
     assert [flags(0, 16), flags(2, 0)] == [Flag.POISON, Flag.POISON]
-    assert bench.core.kv.used == 2
+    assert bench.core.array.kv.used == 2
     assert flags(1, 1, flags=FREE) == FREE and flags(2, 0) == 0
 
 
