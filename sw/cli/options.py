@@ -10,9 +10,16 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-__all__ = ["json_option", "model_options", "progress_bar", "write_json"]
+__all__ = ["json_option", "machine_option", "model_options", "progress_bar", "write_json"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def machine_option(default: str = "small") -> Callable[[Command], Command]:
+    """``--machine``: name or path for ``hw.params.machine.load_machine``."""
+    return click.option(
+        "--machine", "machine_name", default=default, show_default=True, metavar="NAME",
+        help="Shipped machine or path of a TOML file.")
 
 
 def model_options(command: Command) -> Command:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hw.params.machine import load_machine
-from sw.cli.options import json_option, model_options, write_json
+from sw.cli.options import json_option, machine_option, model_options, write_json
 from sw.cli.run import job_progress
 from sw.mapper.layout import PLACEMENTS
 from sw.models.source import open_model
@@ -18,8 +18,7 @@ __all__ = ["overlap"]
 
 
 @click.command()
-@click.option("--machine", "machine_name", default="small", show_default=True, metavar="NAME",
-              help="Shipped machine or path of a TOML file.")
+@machine_option()
 @model_options
 @click.option("--placement", default="plain", show_default=True, type=click.Choice(PLACEMENTS),
               help="How the model is laid over the cores.")

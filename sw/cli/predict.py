@@ -6,8 +6,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from sw.cli.options import json_option, model_options, write_json
-from sw.cli.wafer import open_machine
+from hw.params.machine import load_machine
+from sw.cli.options import json_option, machine_option, model_options, write_json
 from sw.mapper.layout import PLACEMENTS
 from sw.mapper.mapper import map_model
 from sw.models.source import open_model
@@ -50,8 +50,7 @@ def _table(prediction: Prediction) -> Table:
 
 
 @click.command()
-@click.option("--machine", "machine_name", default="small", show_default=True, metavar="NAME",
-              help="Shipped machine or path of a TOML file.")
+@machine_option()
 @model_options
 @click.option("--placement", default="plain", show_default=True, type=click.Choice(PLACEMENTS),
               help="How the model is laid over the cores.")
@@ -73,7 +72,7 @@ def predict(machine_name: str, checkpoint: Path, tokenizer: Path | None, placeme
     """
     counts = _numbers(sequences)
     model = open_model(checkpoint, tokenizer).quantised()
-    program = map_model(open_machine(machine_name), model, placement=placement)
+    program = map_model(load_machine(machine_name), model, placement=placement)
     prediction = Prediction(program, prompt_tokens=prompt_tokens, context=context, stream=stream)
     results = prediction.as_dict(counts)
 

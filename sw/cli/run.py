@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hw.params.machine import load_machine
-from sw.cli.options import json_option, model_options, write_json
+from sw.cli.options import json_option, machine_option, model_options, write_json
 from sw.mapper.layout import PLACEMENTS
 from sw.models.source import open_model
 from sw.runtime import job
@@ -60,8 +60,7 @@ def print_served(served: Served) -> None:
 
 
 @click.command()
-@click.option("--machine", "machine_name", default="small", show_default=True, metavar="NAME",
-              help="Shipped machine or path of a TOML file.")
+@machine_option()
 @model_options
 @click.option("--prompt", "prompts", multiple=True, required=True, metavar="TEXT",
               help="A prompt; may be repeated, all are served together.")

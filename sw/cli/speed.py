@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hw.params.machine import load_machine
-from sw.cli.options import json_option, model_options, write_json
+from sw.cli.options import json_option, machine_option, model_options, write_json
 from sw.cli.run import job_progress
 from sw.models.source import open_model
 from sw.runtime.service import serve
@@ -20,8 +20,7 @@ KEYS = ("bit_exact", "cycles", "cycles_per_s", "tokens_per_s", "generated_tokens
 
 
 @click.command()
-@click.option("--machine", "machine_name", default="small", show_default=True, metavar="NAME",
-              help="Shipped machine or path of a TOML file.")
+@machine_option()
 @model_options
 @click.option("--tokens", default=8, show_default=True, type=click.IntRange(min=1),
               help="Tokens that each of four sequences generates.")

@@ -6,9 +6,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hw.params.load import ConfigError
-from hw.params.machine import Machine, load_machine
-from sw.cli.options import json_option, write_json
+from hw.params.machine import load_machine
+from sw.cli.options import json_option, machine_option, write_json
 from sw.perf.errors import PerfError
 from sw.perf.wafer import Wafer, WaferOptions
 from sw.shapes.shape import load_shape
@@ -16,14 +15,6 @@ from sw.shapes.shape import load_shape
 __all__ = ["wafer"]
 
 SWEEP_GHZ = (0.3, 0.5, 1.0, 1.5)
-
-
-def open_machine(name: str) -> Machine:
-    """A machine by name or path; what is wrong with it, in a sentence."""
-    try:
-        return load_machine(name)
-    except ConfigError as error:
-        raise PerfError(str(error)) from error
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, float]:
@@ -110,8 +101,7 @@ def _calibration_table(found: dict[str, Any]) -> Table:
 
 
 @click.command()
-@click.option("--machine", "machine_name", default="wafer", show_default=True, metavar="NAME",
-              help="Shipped machine or path of a TOML file.")
+@machine_option("wafer")
 @click.option("--model", "model_name", default="llama-13b", show_default=True, metavar="NAME",
               help="Shipped shape or path of a TOML file.")
 @click.option("--context", default=1024, show_default=True, metavar="N",
@@ -130,7 +120,7 @@ def wafer(machine_name: str, model_name: str, context: int, clock_ghz: float | N
     overrides = parse_settings(settings)
     if clock_ghz is not None:
         overrides["clock_ghz"] = clock_ghz
-    model = Wafer(open_machine(machine_name), load_shape(model_name),
+    model = Wafer(load_machine(machine_name), load_shape(model_name),
                   WaferOptions(context=context, overrides=overrides))
     found = model.as_dict()
     console = Console()

@@ -3,27 +3,11 @@
 from collections.abc import Sequence
 
 from hw.params.machine import Machine
-from hw.params.packet import Port
+from sw.golden.noc.route import tree
 from sw.mapper.core import MapperError
 from sw.mapper.program import Coordinate
 
-__all__ = ["LabelAllocator", "tree"]
-
-
-def tree(source: Coordinate, targets: Sequence[Coordinate]) -> dict[Coordinate, int]:
-    """Port mask of every router on the XY tree from ``source`` to ``targets``."""
-    masks: dict[Coordinate, int] = {}
-    for target in targets:
-        x, y = source
-        while (x, y) != target:
-            if x != target[0]:
-                port, step = (Port.EAST, (1, 0)) if x < target[0] else (Port.WEST, (-1, 0))
-            else:
-                port, step = (Port.SOUTH, (0, 1)) if y < target[1] else (Port.NORTH, (0, -1))
-            masks[x, y] = masks.get((x, y), 0) | 1 << port
-            x, y = x + step[0], y + step[1]
-        masks[target] = masks.get(target, 0) | 1 << Port.LOCAL
-    return masks
+__all__ = ["LabelAllocator"]
 
 
 class LabelAllocator:
@@ -44,7 +28,7 @@ class LabelAllocator:
         """
         key = (source, tuple(sorted(targets)))
         if key not in self._groups:
-            masks = tree(source, targets)
+            masks = tree(source, targets, self.machine.mesh)
             for label in range(1, self.machine.noc.labels):
                 if not any(label in self.tables.get(core, {}) for core in masks):
                     break

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from hw.params.counters import Counter
 from sw.report import mesh_map, timeline, utilisation
 from sw.runtime.job import JobResult
-from sw.runtime.service import Served
+from sw.runtime.service import Served, expected_positions
 
 __all__ = ["Report", "expected_vectors", "render", "verdict"]
 
@@ -57,27 +57,23 @@ class Report:
     """Versions of the tools, by name."""
 
 
-def expected_vectors(result: JobResult, logits: str) -> int:
-    """Logit vectors that must have come.
-
-    From the last prompt token (``last``) or the first (``all``) to the last token that was fed in.
-    """
-    return sum(len(request.tokens) + (len(request.prompt) - 1 if logits == "all" else 0)
-               for request in result.requests if request.tokens)
+def expected_vectors(result: JobResult) -> int:
+    """Logit vectors that must have come."""
+    return sum(len(expected_positions(request)) for request in result.requests)
 
 
 def verdict(served: Served, logits: str) -> tuple[bool | None, str]:
     """Whether the run is bit exact and complete (None: nothing to compare), and it in words."""
     if served.bit_exact is None:
         return None, "The golden model itself ran: there is nothing to compare it with."
-    expected = expected_vectors(served.result, logits)
+    expected = expected_vectors(served.result)
     which = "every token: prompt and generated" if logits == "all" else \
         "last prompt token and every generated token"
     counts = f"{served.vectors_checked} of {expected} vectors of {served.program.vocab_size} int32"
+    if served.vectors_checked < expected:
+        return False, f"Logit vectors are MISSING ({which}; {counts})."
     if not served.bit_exact:
         return False, f"Logits or tokens DIFFER from the golden decoder's ({which}; {counts})."
-    if served.vectors_checked != expected:
-        return False, f"Logit vectors are MISSING ({which}; {counts})."
     return True, (f"Every logit vector ({which}; {counts}) and every generated token equals the "
                   f"golden decoder's, bit for bit.")
 

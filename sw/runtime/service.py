@@ -19,7 +19,7 @@ from sw.quantise.model import QuantModel
 from sw.runtime.engine import Request
 from sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec
 
-__all__ = ["BACKENDS", "Served", "backend", "compare", "serve"]
+__all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve"]
 
 BACKENDS = ("golden", "verilator", "icarus")
 STOP_IDS = (1, 2)
@@ -90,14 +90,36 @@ class Served:
         }
 
 
+def expected_positions(request: Request) -> range:
+    """Positions whose logits must have come for the tokens that were generated.
+
+    From the last prompt token (``last``) or the first (``all``) to the last token that was fed in;
+    the last generated token is not fed back, so it has none.
+    """
+    if request.logits == "none" or not request.tokens:
+        return range(0)
+    first = 0 if request.logits == "all" else len(request.prompt) - 1
+    return range(first, len(request.prompt) + len(request.tokens) - 1)
+
+
 def compare(model: QuantModel, requests: Sequence[Request]) -> tuple[bool, int]:
-    """Whether all tokens and logit vectors are the golden decoder's, and how many vectors."""
+    """Hold what a machine said against the golden decoder.
+
+    Returns
+    -------
+    bool, int
+        Whether every token and every streamed logit vector is the golden decoder's and no expected
+        vector is missing; how many vectors were compared.
+    """
     decoder = IntegerDecoder(model)
     equal, vectors = True, 0
     for n, request in enumerate(requests):
+        equal &= request.vectors.keys() >= set(expected_positions(request))
         text = [*request.prompt, *request.tokens]
-        positions = max([len(text) - 2, *request.vectors], default=0) + 1
-        golden = np.asarray(decoder.prefill(n, text[:positions]))
+        fed = max([len(text) - 2 if request.tokens else -1, *request.vectors]) + 1
+        if not fed:
+            continue
+        golden = np.asarray(decoder.prefill(n, text[:fed]))
         for position, vector in request.vectors.items():
             equal &= bool((golden[position] == vector).all())
             vectors += 1

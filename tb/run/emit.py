@@ -9,15 +9,14 @@ import click
 
 from hw.noc.link import flit_layout
 from hw.params.machine import load_machine
-from sw.cli.options import json_option, write_json
+from sw.cli.options import json_option, machine_option, write_json
 from tb.run.backend import emit_die
 
 __all__ = ["emit"]
 
 
 @click.command()
-@click.option("--machine", "machine_name", default="small", show_default=True, metavar="NAME",
-              help="Shipped machine or path of a TOML file.")
+@machine_option()
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Verilog file [default: build/NAME.v]; the manifest goes beside it as .json.")
 @click.option("--twin", is_flag=True, help="Behavioural twin in place of the bit-serial macro.")

@@ -9,7 +9,7 @@ from hw.params.packet import DEST_ENTRY, LABEL_ENTRY, STAGE_ENTRY, Flag, Kind, U
 from sw.golden.core.core import CoreError
 from sw.golden.core.ni import credit_packet, data_packets, write_packets
 from sw.golden.machine import GoldenLink, GoldenMachine
-from sw.mapper.labels import tree
+from sw.golden.noc.route import tree
 
 TINY = load_machine("tiny")
 HOST = TINY.host
@@ -28,7 +28,7 @@ def write(golden, core, unit, values, address=0):
 def relay(disorder=None):
     """Core A passes every token on to the targets; they tell the host."""
     golden = GoldenMachine(TINY)
-    for core, ports in tree(A, TARGETS).items():
+    for core, ports in tree(A, TARGETS, TINY.mesh).items():
         write(golden, core, Unit.LABEL, [zeros(LABEL_ENTRY, ports=ports)], address=5)
     for core in TARGETS:
         write(golden, core, Unit.PROGRAM, [assemble(Op.WAIT, packets=1),

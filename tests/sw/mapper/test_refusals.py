@@ -1,14 +1,12 @@
 """Models that do not fit: one sentence each, with the limit and by how much."""
 
-import random
 from dataclasses import replace
 
 import pytest
 
 from hw.params.machine import load_machine
-from hw.params.packet import Port
 from sw.mapper.core import CoreBuilder, MapperError
-from sw.mapper.labels import LabelAllocator, tree
+from sw.mapper.labels import LabelAllocator
 from sw.mapper.stage import StageBuilder
 
 TINY = load_machine("tiny")
@@ -171,29 +169,6 @@ def test_a_multicast_has_one_address():
 
 
 # Labels
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_trees(seed):
-    """The tree of masks brings one copy to every target, along XY routes, and nowhere else."""
-    rng = random.Random(seed)
-    places = [(x, y) for x in range(1, 5) for y in range(1, 4)]
-    source, *targets = rng.sample(places, rng.randrange(3, 7))
-    masks = tree(source, targets)
-    reached, links = [], set()
-    open_places = [source]
-    steps = {Port.NORTH: (0, -1), Port.EAST: (1, 0), Port.SOUTH: (0, 1), Port.WEST: (-1, 0)}
-    while open_places:
-        x, y = open_places.pop()
-        for port, (dx, dy) in steps.items():
-            if masks[x, y] >> port & 1:
-                assert (x, y, port) not in links
-                links.add((x, y, port))
-                open_places.append((x + dx, y + dy))
-        if masks[x, y] >> Port.LOCAL & 1:
-            reached.append((x, y))
-    assert sorted(reached) == sorted(targets)
-    assert {(x, y) for x, y, _ in links} | {*targets} >= {*masks}
 
 
 def test_labels_are_shared_by_trees_that_do_not_meet():

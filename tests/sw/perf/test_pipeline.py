@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from hw.params.machine import load_machine
 from hw.params.packet import Flag
+from sw.cli.main import cli
 from sw.cli.predict import predict
-from sw.errors import OuroborosError
 from sw.mapper.mapper import map_model
 from sw.models import llama2c
 from sw.perf.cycles import serial
@@ -99,7 +99,7 @@ def test_command(make_checkpoint, tmp_path, monkeypatch):
 def test_one_sentence(make_checkpoint, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     llama2c.write(tmp_path / "model.bin", make_checkpoint(dim=32))
-    result = CliRunner().invoke(predict, ["--machine", "tiny", "--checkpoint", "model.bin",
-                                          "--prompt-tokens", "4", *arguments])
-    assert isinstance(result.exception, OuroborosError)
-    assert str(result.exception).startswith(message)
+    result = CliRunner().invoke(cli, ["predict", "--machine", "tiny", "--checkpoint", "model.bin",
+                                      "--prompt-tokens", "4", *arguments])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {message}")

@@ -96,5 +96,7 @@ EQUAL = "and every generated token equals the golden decoder's, bit for bit."
     (None, 3, "last", None, "The golden model itself ran: there is nothing to compare it with."),
 ])
 def test_verdict(report, exact, checked, logits, expected, words):
+    for request in report.served.result.requests:
+        request.logits = logits
     served = dataclasses.replace(report.served, bit_exact=exact, vectors_checked=checked)
     assert page.verdict(served, logits) == (expected, words)
