@@ -8,9 +8,15 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-__all__ = ["json_option", "machine_option", "model_options", "progress_bar", "write_json"]
+__all__ = ["json_option", "machine_option", "model_options", "print_whole",
+           "progress_bar", "write_json"]
+
+WIDEST = 1000
+"""Columns that no table needs."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -37,6 +43,13 @@ def json_option(command: Command) -> Command:
     return click.option(
         "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
         help="Write the results as JSON.")(command)
+
+
+def print_whole(table: Table) -> None:
+    """Print a table at its full width: figures are never cut, also where output is piped."""
+    console = Console()
+    width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    Console(width=max(console.width, width)).print(table)
 
 
 def write_json(path: Path | None, results: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hw.params.machine import load_machine
-from sw.cli.options import json_option, machine_option, model_options, write_json
+from sw.cli.options import json_option, machine_option, model_options, print_whole, write_json
 from sw.mapper.layout import PLACEMENTS
 from sw.mapper.mapper import map_model
 from sw.models.source import open_model
@@ -76,8 +76,7 @@ def predict(machine_name: str, checkpoint: Path, tokenizer: Path | None, placeme
     prediction = Prediction(program, prompt_tokens=prompt_tokens, context=context, stream=stream)
     results = prediction.as_dict(counts)
 
-    console = Console()
-    console.print(_table(prediction), soft_wrap=True)
+    print_whole(_table(prediction))
     totals = Table("quantity", "cycles", "binds", title="Totals")
     totals.add_row("least interval between tokens", f"{results['interval_cycles']:,}",
                    results["interval_binds"])
@@ -88,5 +87,5 @@ def predict(machine_name: str, checkpoint: Path, tokenizer: Path | None, placeme
     for row in results["decode"]:
         totals.add_row(f"decode of {row['sequences']}, per token",
                        f"{row['cycles_per_token']:,.1f}", row["binds"])
-    console.print(totals)
+    Console().print(totals)
     write_json(json_path, results)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hw.params.machine import load_machine
-from sw.cli.options import json_option, machine_option, write_json
+from sw.cli.options import json_option, machine_option, print_whole, write_json
 from sw.perf.errors import PerfError
 from sw.perf.wafer import Wafer, WaferOptions
 from sw.shapes.shape import load_shape
@@ -124,7 +124,8 @@ def wafer(machine_name: str, model_name: str, context: int, clock_ghz: float | N
                   WaferOptions(context=context, overrides=overrides))
     found = model.as_dict()
     console = Console()
-    for table in (_stage_table(model), _totals(found), _sweep(found), _assumption_table(found),
+    print_whole(_stage_table(model))
+    for table in (_totals(found), _sweep(found), _assumption_table(found),
                   _calibration_table(found)):
         console.print(table)
     write_json(json_path, found)
