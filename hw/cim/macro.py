@@ -84,11 +84,14 @@ class Macro(wiring.Component):
         Frees the drain registers, from the next cycle.
     active : Out(1)
         High for 8 cycles for each row group computed: one event per group cycle.
+    busy : Out(1)
+        A command is under way. While it is low, and no input asks for anything, no register
+        changes: the clock may stand still (``hw.cim.macro_gated``).
     """
 
     def __init__(self, machine: Machine):
         self.machine = machine
-        super().__init__(macro_signature(machine))
+        super().__init__({**macro_signature(machine).members, "busy": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -107,6 +110,9 @@ class Macro(wiring.Component):
         m.d.comb += [
             hold.eq(commit.last & self.full & ~self.take),
             sequencer.hold.eq(hold),
+            self.busy.eq(sequencer.busy | self.active
+                         | Cat(stage.run | stage.add | stage.clear | stage.last
+                               for stage in (tree, serial, commit)).any()),
         ]
         m.d.sync += self.active.eq(step.run & ~hold)
         with m.If(~hold):

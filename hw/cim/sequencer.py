@@ -74,6 +74,8 @@ class Sequencer(wiring.Component):
         The array cannot take the step.
     step : Out(step_layout(machine))
         What to do in this cycle.
+    busy : Out(1)
+        A command has been accepted and its last step is not over.
     """
 
     def __init__(self, machine: Machine):
@@ -83,6 +85,7 @@ class Sequencer(wiring.Component):
             "cmd":     In(stream.Signature(command_layout(machine))),
             "hold":    In(1),
             "step":    Out(step_layout(machine)),
+            "busy":    Out(1),
         })
 
     def elaborate(self, platform):
@@ -92,7 +95,7 @@ class Sequencer(wiring.Component):
         cmd, step = self.cmd.p, self.step
         valid = self._valid_bits(m)
 
-        busy, first, last = Signal(), Signal(), Signal()
+        busy, first, last = self.busy, Signal(), Signal()
         columns = Signal(self.machine.cim.outputs)
         offset = Signal(range(groups))
         # Groups still to be done, the running one included, which is the lowest of them.

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.cim.macro import Macro
+from hw.cim.macro_gated import GatedMacro
 from hw.cim.tree import AdderTree
 from hw.core.array_drain import DrainControl, ResultKind, frame_layout
 from hw.core.array_execute import Executor
@@ -83,6 +84,8 @@ class ArrayUnit(wiring.Component):
         Results.
     events : Out(array_events_layout)
         For the counters.
+    active : Out(1)
+        An instruction, its results or a command of the KV manager is under way.
     """
 
     def __init__(self, machine: Machine, lib: Library | None = None):
@@ -106,6 +109,7 @@ class ArrayUnit(wiring.Component):
             "drain":        Out(drain_signature(machine)),
             "release":      In(1),
             "events":       Out(array_events_layout(machine)),
+            "active":       Out(1),
         })
 
     def elaborate(self, platform):
@@ -159,6 +163,8 @@ class ArrayUnit(wiring.Component):
             self.events.row_writes.eq(writer.row_write),
             self.events.byte_writes.eq(writer.byte_write),
             self.events.kv_full.eq(execute.full),
+            self.active.eq(self.events.busy | kv.active | frames.r_rdy | drainer.flush
+                           | tree.o.valid),
         ]
 
         return m
@@ -168,8 +174,8 @@ class ArrayUnit(wiring.Component):
         active = []
         lanes_valid = 0
         for n in range(self.machine.core.macros):
-            macro = (Macro(self.machine) if self.lib is None else
-                     self.lib.instance("macro", lambda: Macro(self.machine), params=self.machine))
+            macro = (Macro(self.machine) if self.lib is None else self.lib.instance(
+                "macro", lambda: GatedMacro(self.machine, self.lib), params=self.machine))
             m.submodules[f"macro_{n}"] = macro
             m.d.comb += [
                 macro.operand.en.eq(loader.en[n]), macro.operand.clear.eq(loader.clear),

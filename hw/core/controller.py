@@ -55,6 +55,8 @@ class Controller(wiring.Component):
         Cycle counter for the trace.
     stage_busy, stage_waiting, stage_blocked : Out(stages)
         Events for the stage counters.
+    active : Out(1)
+        A slot is occupied or credits are to be sent.
     """
 
     def __init__(self, machine: Machine):
@@ -78,6 +80,7 @@ class Controller(wiring.Component):
             "stage_busy":    Out(core.stages),
             "stage_waiting": Out(core.stages),
             "stage_blocked": Out(core.stages),
+            "active": Out(1),
         })
 
     def elaborate(self, platform):
@@ -99,7 +102,8 @@ class Controller(wiring.Component):
                      for there, here in zip(slots.stages, stages.stages, strict=True)]
         m.d.comb += [
             slots.credit_ready.eq(counters.ready), self.stage_busy.eq(slots.stage_busy),
-            self.stage_waiting.eq(slots.stage_waiting), self.stage_blocked.eq(slots.stage_blocked)]
+            self.stage_waiting.eq(slots.stage_waiting), self.stage_blocked.eq(slots.stage_blocked),
+            self.active.eq(slots.occupied | ~sender.i.ready)]
         for n, done in enumerate((self.done_array, self.done_sfu, self.done_send)):
             m.d.comb += [slots.finished[n].valid.eq(done.valid),
                          slots.finished[n].slot.eq(done.p.slot),

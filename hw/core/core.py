@@ -1,6 +1,6 @@
 """A core: network interface, controller, array, SFU and buffer."""
 
-from amaranth import Module
+from amaranth import DomainRenamer, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -13,6 +13,7 @@ from hw.core.events import Events
 from hw.core.ingress import Ingress
 from hw.core.send import SendUnit
 from hw.core.sfu import Sfu
+from hw.lib.gate import gated_domain
 from hw.lib.once import Library
 from hw.noc.link import Link
 from hw.params.counters import STAGE_STATES
@@ -20,16 +21,21 @@ from hw.params.machine import Machine
 
 __all__ = ["Core"]
 
+NAP_CYCLES = 31
+"""Cycles that the clock goes on after the last activity; more than any of its after-effects."""
+
 
 class Core(wiring.Component):
     """Runs stage programs on the tokens that its packets bring; see ``hw/README.md``.
+
+    Its clock stops while it has neither token nor packet (``NAP_CYCLES``), but for the counters'.
 
     Parameters
     ----------
     machine : Machine
         Sizes.
     library : Library
-        Where the macro is emitted.
+        Where the macro and clock gates are emitted.
 
     Members
     -------
@@ -62,14 +68,16 @@ class Core(wiring.Component):
         m = Module()
 
         machine = self.machine
-        m.submodules.ingress = ingress = Ingress(machine)
-        m.submodules.egress = egress = Egress(machine)
-        m.submodules.controller = controller = Controller(machine)
-        m.submodules.array = array = ArrayUnit(machine, self.library)
-        m.submodules.sfu = sfu = Sfu(machine)
-        m.submodules.send = send = SendUnit(machine)
-        m.submodules.buffer = buffer = Buffer(machine)
+        ingress, egress, controller = Ingress(machine), Egress(machine), Controller(machine)
+        array, sfu, send = ArrayUnit(machine, self.library), Sfu(machine), SendUnit(machine)
+        buffer = Buffer(machine)
+        for name, part in (("ingress", ingress), ("egress", egress), ("controller", controller),
+                           ("array", array), ("sfu", sfu), ("send", send), ("buffer", buffer)):
+            m.submodules[name] = DomainRenamer("awake")(part)
+        # Counts cycles, asleep or not.
         m.submodules.events = events = Events(machine)
+        self._sleep(m, ingress.active | egress.active | controller.active | array.active
+                    | sfu.busy)
 
         connect(m, flipped(self.link_in), ingress.link)
         connect(m, egress.link, flipped(self.link_out))
@@ -119,3 +127,17 @@ class Core(wiring.Component):
                      for state in STAGE_STATES]
 
         return m
+
+    def _sleep(self, m, active):
+        """Domain ``awake``, whose clock stops while the core has no token and no packet.
+
+        What may not stand still is what others would see again and again: pulses to the router
+        (credits, flits) and to the counters. All of them follow ``active`` within a few cycles.
+        """
+        nap = Signal(range(NAP_CYCLES + 1))
+        with m.If(active):
+            m.d.sync += nap.eq(NAP_CYCLES)
+        with m.Elif(nap != 0):
+            m.d.sync += nap.eq(nap - 1)
+        gated_domain(m, self.library, "awake",
+                     active | (nap != 0) | self.link_in.valid | self.link_out.credit.any())

@@ -166,6 +166,8 @@ class Egress(wiring.Component):
         A request is being answered.
     flits : Out(1)
         One flit was sent; one cycle each.
+    active : Out(1)
+        A flit, a credit or an entry of a reply is to be sent or on the link.
     x, y : In(7)
         The core's coordinates.
     """
@@ -180,6 +182,7 @@ class Egress(wiring.Component):
             "link":    Out(Link(machine.noc)),
             "busy":    Out(1),
             "flits":   Out(1),
+            "active":  Out(1),
             "x":       In(7),
             "y":       In(7),
         })
@@ -198,6 +201,8 @@ class Egress(wiring.Component):
             control.y.eq(self.y),
             self.busy.eq(control.busy),
             self.flits.eq(link.valid),
+            self.active.eq(packet.valid | self.credit.valid | control.flit.valid | control.busy
+                           | link.valid),
         ]
 
         # A packet that has begun on the last channel keeps the other side off it.

@@ -62,6 +62,8 @@ class Ingress(wiring.Component):
         Something was refused; one cycle each.
     flits : Out(1)
         One flit was consumed; one cycle each.
+    active : Out(1)
+        Flits or lookups are queued.
 
     Raises
     ------
@@ -84,6 +86,7 @@ class Ingress(wiring.Component):
             "busy":    In(1),
             "error":   Out(1),
             "flits":   Out(1),
+            "active":  Out(1),
         })
 
     def elaborate(self, platform):
@@ -113,6 +116,7 @@ class Ingress(wiring.Component):
             parser.i.p.place.ok.eq(head.asked & answer.ok),
             parser.busy.eq(self.busy),
             self.error.eq(parser.error),
+            self.active.eq((queue.level != 0) | questions.r_rdy | answers.r_rdy),
         ]
         for name in ("write", "arrived", "credit", "config", "request"):
             connect(m, getattr(parser, name), flipped(getattr(self, name)))

@@ -77,6 +77,8 @@ class Slots(wiring.Component):
         Counters that are not zero.
     finished : In, array of 3 of {valid, slot, poison}
         Completions of the units; the slot goes on with its next instruction.
+    occupied : Out(1)
+        Some slot holds a token.
     any_runnable, oldest
         See above.
     index : In
@@ -125,6 +127,7 @@ class Slots(wiring.Component):
             "credit_ready":  In(core.credits),
             "finished": In(data.StructLayout({
                 "valid": 1, "slot": self.slot_bits, "poison": 1})).array(3),
+            "occupied": Out(1),
             "any_runnable": Out(1),
             "oldest":  Out(self.slot_bits),
             "index":   In(self.slot_bits),
@@ -146,6 +149,7 @@ class Slots(wiring.Component):
         # older[i] bit j: slot i was allocated before slot j.
         older = [Signal(core.slots, name=f"older{s}") for s in range(core.slots)]
         occupied = Cat(slot.state != SlotState.FREE for slot in slots)
+        m.d.comb += self.occupied.eq(occupied.any())
 
         self._allocate(m, slots, older, occupied)
         self._pick(m, slots, older)

@@ -106,6 +106,8 @@ class KvManager(wiring.Component):
         Commands, and one reply for each in order.
     used : Out
         Number of blocks allocated.
+    active : Out(1)
+        A command or a wipe is under way; without ``cmd`` and ``config``, nothing changes else.
     """
 
     def __init__(self, machine: Machine):
@@ -122,6 +124,7 @@ class KvManager(wiring.Component):
             "cmd":      In(stream.Signature(kv_command_layout(machine))),
             "rsp":      Out(stream.Signature(kv_reply_layout(machine))),
             "used":     Out(range(self.pages + 1)),
+            "active":   Out(1),
         })
 
     def elaborate(self, platform):
@@ -223,7 +226,8 @@ class KvManager(wiring.Component):
             with m.If(last_head):
                 answer(ok=1)
 
-        with m.FSM(init="Accept"):
+        with m.FSM(init="Accept") as fsm:
+            m.d.comb += self.active.eq(~fsm.ongoing("Accept") | wipe | looking | self.rsp.valid)
             with m.State("Accept"):
                 m.d.comb += [
                     self.cmd.ready.eq(~wipe & Mux(cmd.op == KvOp.LOOKUP, advance,

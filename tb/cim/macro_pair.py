@@ -4,7 +4,8 @@ from amaranth import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.cim.macro import Macro, macro_signature
+from hw.cim.macro import macro_signature
+from hw.cim.macro_gated import GatedMacro
 from hw.cim.macro_twin import twin_verilog
 from hw.lib.once import Library, flat_ports
 from hw.params.machine import Machine
@@ -37,7 +38,7 @@ class MacroPair(wiring.Component):
         library, machine = self.library, self.machine
         library.add_source("macro_twin", twin_verilog(machine, "macro_twin"))
         m.submodules.macro = macro = library.instance(
-            "macro", lambda: Macro(machine), params=machine)
+            "macro", lambda: GatedMacro(machine, library), params=machine)
         m.submodules.twin = twin = library.instance(
             "macro_twin", macro_signature(machine).create, params=machine)
 

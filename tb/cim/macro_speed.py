@@ -15,7 +15,8 @@ from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.cim.macro import Macro, macro_signature
+from hw.cim.macro import macro_signature
+from hw.cim.macro_gated import GatedMacro
 from hw.cim.macro_twin import twin_verilog
 from hw.lib.once import Library
 from hw.params.machine import Machine, load_machine
@@ -67,8 +68,8 @@ class MacroSpeed(wiring.Component):
         if self.twin:
             self.library.add_source("dut", twin_verilog(machine, "dut"))
         m.submodules.dut = dut = self.library.instance(
-            "dut", macro_signature(machine).create if self.twin else lambda: Macro(machine),
-            params=machine)
+            "dut", macro_signature(machine).create if self.twin
+            else lambda: GatedMacro(machine, self.library), params=machine)
 
         row = Signal(range(cim.rows + 1))
         started = Signal()
