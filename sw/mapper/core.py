@@ -111,40 +111,46 @@ class CoreBuilder:
         """Macros that somebody has reserved."""
         return self._taken
 
-    def place_matrix(self, weights: Ints, macros: Sequence[int]) -> MatrixPlan:
+    def place_matrix(self, weights: Ints, macros: Sequence[int], *,
+                     cut: int | None = None) -> MatrixPlan:
         """Tile ``weights`` (outputs, inputs) over macros that hold nothing else.
 
         Column tiles go side by side; macros left over split the inputs into row tiles, so that the
         array needs fewer cycles; what does not fit side by side is stacked into further passes.
+        A pass begins at output ``cut`` if that takes no more of them: what ends there then needs
+        no SFU instruction for a rest in the next pass.
         """
         cim, word_bytes = self.machine.cim, self.machine.core.word_bits // 8
         outputs, inputs = weights.shape
-        columns = -(-outputs // cim.outputs)
         least_rows = -(-inputs // cim.rows)
         if least_rows > len(macros):
             raise MapperError(f"core {self.core}: macros for a matrix of {inputs} inputs must be "
                               f"at least {least_rows}, not {len(macros)}: too few by "
                               f"{least_rows - len(macros)}")
-        passes = -(-columns // (len(macros) // least_rows))
-        per_pass = -(-columns // passes)
+        side_by_side = len(macros) // least_rows
+        spans = self._passes(0, outputs, side_by_side)
+        if cut is not None:
+            parted = (*self._passes(0, cut, side_by_side),
+                      *self._passes(cut, outputs, side_by_side))
+            spans = parted if len(parted) == len(spans) else spans
+        per_pass = max(-(-(high - low) // cim.outputs) for low, high in spans)
         tile = -(-inputs // (len(macros) // per_pass))
         tile = min(-(-tile // word_bytes) * word_bytes, cim.rows)
         rows = -(-inputs // tile)
         groups = -(-tile // cim.active_rows)
-        self.limit("row groups of a macro", passes * groups, cim.groups)
+        self.limit("row groups of a macro", len(spans) * groups, cim.groups)
 
         plan = []
-        for n in range(passes):
+        for n, (low, high) in enumerate(spans):
             first_group = n * groups
-            low, high = n * per_pass, min((n + 1) * per_pass, columns)
             step, loads = len(self._steps), [0] * rows
-            for column in range(low, high):
+            for column, left in enumerate(range(low, high, cim.outputs)):
                 leaves = 0
                 for row in range(rows):
-                    macro = macros[(column - low) * rows + row]
+                    macro = macros[column * rows + row]
                     leaves |= 1 << macro
                     loads[row] |= 1 << macro
-                    block = weights[column * cim.outputs:(column + 1) * cim.outputs,
+                    block = weights[left:min(left + cim.outputs, high),
                                     row * tile:(row + 1) * tile]
                     self._store(macro, first_group * cim.active_rows, block)
                     self._macro_groups[macro] = first_group + groups
@@ -154,9 +160,14 @@ class CoreBuilder:
                 loads=tuple((row * tile, min(tile, inputs - row * tile), mask)
                             for row, mask in enumerate(loads)),
                 macros=int(np.bitwise_or.reduce(loads)), first_group=first_group,
-                step=step, steps=high - low,
-                low=low * cim.outputs, high=min(high * cim.outputs, outputs)))
+                step=step, steps=len(self._steps) - step, low=low, high=high))
         return MatrixPlan(tuple(plan), groups)
+
+    def _passes(self, low: int, high: int, side_by_side: int) -> tuple[tuple[int, int], ...]:
+        """Outputs of each pass over ``low .. high``, as even as whole column tiles allow."""
+        columns = -(-(high - low) // self.machine.cim.outputs)
+        span = -(-columns // -(-columns // side_by_side)) * self.machine.cim.outputs
+        return tuple((left, min(left + span, high)) for left in range(low, high, span))
 
     def _store(self, macro: int, row: int, block: Ints) -> None:
         store = self._weights.setdefault(

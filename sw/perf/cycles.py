@@ -55,10 +55,8 @@ class Holds:
     """The special-function unit."""
     send: int = 0
     """The send unit."""
-    gaps: tuple[int, ...] = ()
-    """Cycles of the SFU's idleness while results wait for their next instruction."""
-    free_ops: int = 0
-    """SFU instructions that use no result; each can fill one gap."""
+    gaps: int = 0
+    """Cycles of the SFU's idleness while a result waits for its next instruction."""
 
     def __add__(self, other: "Holds") -> "Holds":
         return Holds(**{field.name: getattr(self, field.name) + getattr(other, field.name)
@@ -73,10 +71,12 @@ class Holds:
     def sfu_and_drain(self) -> int:
         """The SFU with the idleness that results force on it.
 
-        One result at a time is read out; between its instructions, and before the next result, the
-        SFU has nothing but instructions of other tokens that use no result.
+        One result at a time is read out. Between its instructions, and before the next result, only
+        another token's instruction that uses no result could run; but one that is ready is taken
+        before the gap begins. An up/gate stage of 135 cycles with gaps of 13 has been measured to
+        take a token every 150.
         """
-        return self.sfu + sum(sorted(self.gaps, reverse=True)[self.free_ops:])
+        return self.sfu + self.gaps
 
 
 def send_cycles(flits: int) -> int:
@@ -153,14 +153,14 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
                                           track=f["track"])
                 total.sfu += occupancy
                 if since_done is None:
-                    total.free_ops += 1
-                elif f["release"]:
+                    continue
+                if f["release"]:
                     total.drain += since_done + ISSUE_CYCLES + _last_beats(machine, i, length)
-                    total.gaps += (ISSUE_CYCLES + _last_beats(machine, i, length) - occupancy,)
+                    total.gaps += ISSUE_CYCLES + _last_beats(machine, i, length) - occupancy
                     since_done = None
                 else:
                     since_done += ISSUE_CYCLES + cycles
-                    total.gaps += (ISSUE_CYCLES + cycles - occupancy,)
+                    total.gaps += ISSUE_CYCLES + cycles - occupancy
             case _:
                 pass
     return total

@@ -3,8 +3,8 @@
 A core's **stage time** is the largest occupancy of any of its units, summed over the stages that it
 hosts: consecutive tokens overlap unit by unit and never closer than that. A stage has few slots, so
 it also takes at least (time from a token's credit to that credit's return) / slots; and no link
-of the mesh carries more than one flit a cycle. These are lower bounds: how tokens get in each
-other's way (dispatch, order of slots) is not in them.
+of the mesh carries more than one flit a cycle. How tokens of several instructions on two units get
+in each other's way beyond that is not in it: ``ouroboros overlap`` measures what that costs.
 """
 
 from collections import defaultdict

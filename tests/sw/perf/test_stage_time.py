@@ -99,11 +99,8 @@ def test_multicast_copies_leave_in_the_order_of_ports():
     assert routes[2, 2].links == (((1, 1), Port.EAST), ((2, 1), Port.SOUTH), ((2, 2), Port.LOCAL))
 
 
-def test_gaps_are_filled_by_instructions_without_results():
-    # Three gaps, one instruction that needs no result: it fills the longest.
-    assert Holds(sfu=50, gaps=(5, 9, 7), free_ops=1).sfu_and_drain == 50 + 5 + 7
-    both = Holds(sfu=50, gaps=(5, 9, 7), free_ops=1) + Holds(sfu=10, free_ops=4)
-    assert both.sfu_and_drain == 60
+def test_gaps_of_all_results_count():
+    assert (Holds(sfu=50, gaps=21) + Holds(sfu=10)).sfu_and_drain == 81
 
 
 def test_copies_delay_each_other_and_the_next_packet():
