@@ -18,7 +18,7 @@ from sw.runtime.job import Job, JobResult, Progress
 from tb.lib.build import BUILD_ROOT, Build, SimulationError, build, run
 from tb.toolchain import ToolError
 
-__all__ = ["build_die", "emit_die", "icarus", "verilator"]
+__all__ = ["build_die", "emit_die", "icarus", "run_job", "verilator"]
 
 HW = Path(__file__).resolve().parents[2] / "hw"
 POLL_S = 0.2
@@ -80,6 +80,19 @@ def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
     built = build_die(job.program.machine, sim, twin=job.twin)
     build_s = time.perf_counter() - started
     progress("build", 1, 1)
+    result = run_job(built, job, progress)
+    result.build_s = build_s
+    return result
+
+
+def run_job(built: Build, job: Job, progress: Progress) -> JobResult:
+    """Run a job on a machine compiled by ``build_die``, or one with other modules in it.
+
+    Raises
+    ------
+    SimulationError
+        If the simulation does not end well.
+    """
     with tempfile.TemporaryDirectory(prefix="ouroboros-") as folder:
         files = {name: Path(folder) / name for name in ("job", "result", "progress")}
         files["job"].write_bytes(pickle.dumps(job))
@@ -94,7 +107,6 @@ def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
             ended.set()
             watcher.join()
         result: JobResult = pickle.loads(files["result"].read_bytes())
-    result.build_s = build_s
     return result
 
 

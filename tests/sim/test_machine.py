@@ -1,5 +1,7 @@
 """Whole machines in the simulators: a job's logits equal the golden decoder's bit for bit."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,8 @@ from sw.models.source import open_model
 from sw.quantise.quantise import quantise
 from sw.runtime.job import Job, RequestSpec
 from sw.runtime.service import backend, compare, serve
+from tb.lib.build import build
+from tb.run.backend import emit_die, run_job
 
 TINY_SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
               "vocab_size": 40, "seq_len": 64}
@@ -48,6 +52,22 @@ def test_one_block_of_a_tiny_model(sim, placement, tiny_model):
     check(job, result)
     assert bool(result.counters) == job.observe
     assert sum(core.events["errors"] for core in result.counters.values()) == 0
+
+
+@pytest.mark.sim
+def test_stopped_clocks_change_no_cycle(tiny_model):
+    """With clocks that never stop, load and run take the same cycles and all counters agree."""
+    job = tiny_job(tiny_model, "split", twin=True)
+    sources = emit_die(job.program.machine, twin=True)
+    always_on = re.sub(r"assign gated = .*;", "assign gated = clk;", sources["clock_gate"])
+    assert always_on != sources["clock_gate"]
+    gated, free = (
+        run_job(build("die", {**sources, "clock_gate": gate}, sim="verilator",
+                      hier_blocks=["tile"]), job, lambda *step: None)
+        for gate in (sources["clock_gate"], always_on))
+    assert (gated.load_cycles, gated.cycles) == (free.load_cycles, free.cycles)
+    assert gated.counters == free.counters
+    assert gated.traces == free.traces
 
 
 @pytest.mark.sim
