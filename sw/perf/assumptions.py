@@ -88,7 +88,7 @@ _DEFAULTS = (
                "not modelled: waiting of packets for each other below a full link",
                "A lower bound on time."),
     Assumption("units_overlap_perfectly", 1, "yes",
-               "bound; RTL of stories260K on machine small took 1.10 times the predicted prefill "
+               "RTL of stories260K on machine small took 1.09 times the predicted prefill "
                "(sw/perf/README.md)",
                "The interval is the largest occupancy of any unit."),
     Assumption("host_is_fast", 1, "yes",
