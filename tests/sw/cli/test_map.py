@@ -1,0 +1,51 @@
+"""``ouroboros map`` on a small instance."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sw.cli import main
+from sw.place.instance import read_instance
+from sw.place.placement import check, load
+
+RING = {"name": "ring", "tiles": 14, "W": 6, "H": 4, "die_w": 3, "die_h": 2, "lam": 3,
+        "defects": [8], "edges": [[n, (n + 1) % 14, 10] for n in range(14)]}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ring.json").write_text(json.dumps(RING))
+    return lambda *arguments: CliRunner().invoke(main.cli, ["map", *arguments])
+
+
+def test_a_placement_and_its_certificate(run):
+    result = run("--instance", "ring.json", "--moves", "20000", "--seed", "3", "--out", "p.json.gz",
+                 "--json", "r.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(Path("r.json").read_text())
+    placement = load("p.json.gz")
+    check(placement, read_instance("ring.json"))
+    assert (placement.cost, placement.lower_bound, placement.seed) == (found["cost"],
+                                                                       found["lower_bound"], 3)
+    assert found["lower_bound"] <= found["cost"] <= found["baselines"]["die_hilbert"]
+    for word in (f"{found['cost']:,}", "lower bound", "die hilbert", "half each way", "M/s"):
+        assert word in result.stdout
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"tiles": 24}, "tiles must be at most 23, the grid's live cores, not 24, 1 too many"),
+    ({"edges": None}, "ring.json: key 'edges' must be a list, not None"),
+])
+def test_bad_instances_are_one_sentence(run, tmp_path, changes, message):
+    (tmp_path / "ring.json").write_text(json.dumps(RING | changes))
+    result = run("--instance", "ring.json")
+    assert result.exit_code == 2
+    assert message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_no_such_file(run):
+    result = run("--instance", "none.json")
+    assert result.exit_code == 2 and "none.json" in result.stderr
