@@ -15,6 +15,7 @@ from sw.cli.map import map_command
 from sw.cli.overlap import overlap
 from sw.cli.predict import predict
 from sw.cli.quantise import quantise
+from sw.cli.repair import repair
 from sw.cli.run import run
 from sw.cli.speed import speed
 from sw.cli.wafer import wafer
@@ -86,6 +87,7 @@ cli.add_command(map_command)
 cli.add_command(overlap)
 cli.add_command(predict)
 cli.add_command(quantise)
+cli.add_command(repair)
 cli.add_command(run)
 cli.add_command(speed)
 cli.add_command(wafer)

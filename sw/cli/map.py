@@ -77,18 +77,21 @@ def print_result(result: Result) -> None:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 64),
               help="Threads of the search.")
+@click.option("--spares-per-die", default=0, show_default=True, type=click.IntRange(min=0),
+              help="Live cores of each die that stay free, for repairs.")
 @click.option("--out", "out_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the placement as JSON; gzipped if the name ends in .gz.")
 @json_option
 def map_command(instance_path: Path, seconds: float, moves: int | None, seed: int, threads: int,
-                out_path: Path | None, json_path: Path | None) -> None:
+                spares_per_die: int, out_path: Path | None, json_path: Path | None) -> None:
     """Place tiles on cores: least volume times hops, die borders counted as extra hops.
 
     Prints a proved lower bound and the gap to it, and what space-filling curves cost. Small
     instances are solved exactly. Ctrl-C ends the search and keeps the best so far.
     """
     instance = read_instance(instance_path)
-    options = Options(seconds=None if moves else seconds, moves=moves, seed=seed, threads=threads)
+    options = Options(seconds=None if moves else seconds, moves=moves, seed=seed, threads=threads,
+                      spares_per_die=spares_per_die)
     with place_progress() as progress:
         result = place(instance, options, progress)
     print_result(result)

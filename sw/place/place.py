@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sw.place import exact
@@ -10,9 +10,11 @@ from sw.place.anneal import anneal
 from sw.place.bound import lower_bound
 from sw.place.cost import cost as cost_of
 from sw.place.curves import Baselines, baselines
+from sw.place.errors import PlaceError
 from sw.place.instance import Instance
 from sw.place.links import LinkLoads, link_loads
 from sw.place.placement import Placement
+from sw.place.repair import spare_cores
 from sw.place.start import best_start
 
 __all__ = ["Options", "Result", "place"]
@@ -37,6 +39,9 @@ class Options:
     """Of the search."""
     prove_seconds: float = 30.0
     """Wall time at most for the exact search of instances small enough for it."""
+    spares_per_die: int = 0
+    """Live cores kept free on each die for repairs, spread over it. The bound and the curves know
+    nothing of them; no exact search then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -115,10 +120,14 @@ def place(instance: Instance, options: Options | None = None,
 
     say("start")
     curves = baselines(instance)
-    start = best_start(instance, curves)
+    whole = instance
+    if options.spares_per_die:
+        instance = _without_spares(instance, options.spares_per_die)
+    start = best_start(instance, baselines(instance))
     say("bound")
-    bound = lower_bound(instance).value
-    small = instance.tiles <= exact.TILES_MAX and instance.grid.cores <= exact.CORES_MAX
+    bound = lower_bound(whole).value
+    small = (instance is whole and instance.tiles <= exact.TILES_MAX
+             and instance.grid.cores <= exact.CORES_MAX)
     moves, seconds = options.moves, options.seconds if options.moves is None else None
     if small:
         limit = SMALL_MOVES_PER_TILE * instance.tiles
@@ -131,10 +140,22 @@ def place(instance: Instance, options: Options | None = None,
         proof = exact.solve(instance, core, seconds=options.prove_seconds)
         core, cost, bound = proof.core, proof.cost, max(bound, proof.lower_bound)
     placement = Placement(
-        instance_name=instance.name, instance_digest=instance.digest, grid=instance.grid,
-        core=core, cost=cost, lower_bound=bound, seed=options.seed)
+        instance_name=whole.name, instance_digest=whole.digest, grid=whole.grid, core=core,
+        cost=cost, lower_bound=bound, seed=options.seed)
     return Result(
         placement=placement, baselines=curves, start_cost=cost_of(instance, start),
         optimal=cost == bound, evaluated=found.evaluated, search_seconds=found.seconds,
         total_seconds=time.perf_counter() - began, interrupted=found.interrupted,
         loads=link_loads(instance, core))
+
+
+def _without_spares(instance: Instance, per_die: int) -> Instance:
+    """The instance on a grid on which the spares are dead."""
+    spares = spare_cores(instance.grid, per_die).tolist()
+    live = instance.grid.cores - len(instance.grid.defects)
+    if instance.tiles > live - len(spares):
+        raise PlaceError(f"{instance.name}: tiles must be at most {live - len(spares):,}, the live "
+                         f"cores less {per_die} spares per die, not {instance.tiles:,}: keep "
+                         "fewer spares or take a larger grid")
+    dead = tuple(sorted({*instance.grid.defects, *spares}))
+    return replace(instance, grid=replace(instance.grid, defects=dead))

@@ -10,6 +10,7 @@ from sw.place.errors import PlaceError
 from sw.place.instance import Instance, read_instance
 from sw.place.place import Options, place
 from sw.place.placement import check
+from sw.place.repair import spare_cores
 
 
 def test_certificate(make_instance):
@@ -72,3 +73,14 @@ def test_nothing_to_do(make_grid):
 def test_budgets_are_checked(make_instance):
     with pytest.raises(PlaceError, match=r"^budget must be above 0, not -1.0$"):
         place(make_instance(20), Options(seconds=-1.0))
+
+
+def test_spares_stay_free(make_instance):
+    instance = make_instance(25)
+    found = place(instance, Options(moves=5000, spares_per_die=2))
+    check(found.placement, instance)
+    assert not set(found.placement.core) & set(spare_cores(instance.grid, 2))
+    message = ("random30: tiles must be at most 27, the live cores less 2 spares per die, not 30: "
+               "keep fewer spares or take a larger grid")
+    with pytest.raises(PlaceError, match=f"^{message}$"):
+        place(make_instance(30), Options(moves=5000, spares_per_die=2))
