@@ -1,9 +1,13 @@
-"""Placements: which core does what."""
+"""Layouts: which core does what. A layout hands roles to cores 0, 1, ..; a placement says where
+those cores lie: along a snake, or anywhere else.
+"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from hw.params.machine import Machine
+from sw.golden.noc.route import is_core
 from sw.mapper.core import MapperError
 from sw.mapper.program import Coordinate
 from sw.models.checkpoint import Shape
@@ -41,15 +45,8 @@ class Layout:
     """First to last."""
     lm: tuple[Coordinate, ...]
     """Each makes its share of the logits."""
-
-    @property
-    def cores(self) -> list[Coordinate]:
-        """Every core in use, once."""
-        found: dict[Coordinate, None] = dict.fromkeys((*self.embed, *self.lm))
-        for block in self.blocks:
-            found |= dict.fromkeys((*block.qkv, *block.proj, *block.up, *block.down))
-            found |= dict.fromkeys(core for group in block.kv for core in group)
-        return [*found]
+    cores: tuple[Coordinate, ...]
+    """Every core in use, once: core n of the layout lies at ``cores[n]``."""
 
 
 def snake(machine: Machine) -> Iterator[Coordinate]:
@@ -60,17 +57,24 @@ def snake(machine: Machine) -> Iterator[Coordinate]:
             yield x, y
 
 
-def layout(machine: Machine, shape: Shape, placement: str) -> Layout:
-    """Cores for a model, along a snake through the mesh.
+def layout(machine: Machine, shape: Shape, placement: str,
+           cores: Sequence[Coordinate] | None = None) -> Layout:
+    """Cores for a model.
 
     ``plain``: a core for each of QKV, projection, up/gate and down, one for each KV head (or fewer
     if the mesh is too small). ``split``: residual, norm statistics and the inputs of the down
     projection over two cores, every KV head over two cores, QKV over two cores.
 
+    Parameters
+    ----------
+    cores : sequence of tuple of int, optional
+        Where cores 0, 1, .. of the layout lie; by default along a snake through the mesh.
+
     Raises
     ------
     MapperError
-        If the placement is unknown or the mesh has too few cores; says how many are missing.
+        If the placement is unknown, the mesh has too few cores (says how many are missing), or
+        ``cores`` are not as many as the layout takes, each another core of the mesh.
     """
     if placement not in PLACEMENTS:
         raise MapperError(f"placement must be one of {PLACEMENTS}, not {placement!r}")
@@ -92,22 +96,40 @@ def layout(machine: Machine, shape: Shape, placement: str) -> Layout:
     if need > have:
         raise MapperError(f"machine {machine.name!r} has {have} cores; placement {placement!r} of "
                           f"{shape.n_layers} layers takes {need}: {need - have} too few")
-    cores = snake(machine)
+    taken = tuple(islice(snake(machine), need)) if cores is None else tuple(cores)
+    _check_cores(machine, placement, taken, need)
+    free = iter(taken)
     blocks = []
-    # The LM head stands next to the host's port, which it shares with the embedding.
-    head = tuple(next(cores) for _ in range(lm))
+    # Along the snake, the LM head stands next to the host's port, which it shares with the
+    # embedding.
+    head = tuple(islice(free, lm))
     for _ in range(shape.n_layers):
         if placement == "split":
-            first = tuple(next(cores) for _ in range(2))
-            kv = tuple(tuple(next(cores) for _ in range(members)) for _ in range(groups))
-            last = tuple(next(cores) for _ in range(2))
+            first = tuple(islice(free, 2))
+            kv = tuple(tuple(islice(free, members)) for _ in range(groups))
+            last = tuple(islice(free, 2))
             blocks.append(BlockLayout(qkv=first, kv=kv, proj=first, up=last, down=last))
         else:
-            qkv = (next(cores),)
-            kv = tuple((next(cores),) for _ in range(groups))
-            blocks.append(BlockLayout(qkv=qkv, kv=kv, proj=(next(cores),), up=(next(cores),),
-                                      down=(next(cores),)))
-    return Layout(name=placement, embed=head[:slices], blocks=tuple(blocks), lm=head)
+            qkv = (next(free),)
+            kv = tuple((next(free),) for _ in range(groups))
+            blocks.append(BlockLayout(qkv=qkv, kv=kv, proj=(next(free),), up=(next(free),),
+                                      down=(next(free),)))
+    return Layout(name=placement, embed=head[:slices], blocks=tuple(blocks), lm=head, cores=taken)
+
+
+def _check_cores(machine: Machine, placement: str, cores: Sequence[Coordinate],
+                 need: int) -> None:
+    if len(cores) != need:
+        raise MapperError(f"cores for placement {placement!r} must be {need}, not {len(cores)}")
+    seen: set[Coordinate] = set()
+    for core in cores:
+        if not is_core(core, machine.mesh):
+            raise MapperError(f"cores must lie in the {machine.mesh.width} x "
+                              f"{machine.mesh.height} mesh of machine {machine.name!r}, "
+                              f"not at {core}")
+        if core in seen:
+            raise MapperError(f"cores must each be used once, not {core} twice")
+        seen.add(core)
 
 
 def _kv_groups(machine: Machine, shape: Shape, lm: int) -> int:

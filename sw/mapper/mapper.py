@@ -1,5 +1,7 @@
 """Places an integer model on a machine: layers to stages to cores to macros."""
 
+from collections.abc import Sequence
+
 from hw.params.isa import Type
 from hw.params.machine import Machine
 from hw.params.noc import PAYLOAD_FLITS_MAX
@@ -9,7 +11,7 @@ from sw.mapper.draft import Draft
 from sw.mapper.feed_forward import UpGroup
 from sw.mapper.head import HeadGroup
 from sw.mapper.layout import layout
-from sw.mapper.program import EmbedTarget, Program, Role
+from sw.mapper.program import Coordinate, EmbedTarget, Program, Role
 from sw.mapper.qkv import QkvGroup
 from sw.mapper.residual import OPERAND_MAIN, ResidualGroup
 from sw.quantise.model import QuantModel
@@ -18,13 +20,16 @@ __all__ = ["map_model"]
 
 
 def map_model(machine: Machine, model: QuantModel, *, placement: str = "plain",
-              context: int | None = None) -> Program:
+              cores: Sequence[Coordinate] | None = None, context: int | None = None) -> Program:
     """Place ``model`` on ``machine``.
 
     Parameters
     ----------
     placement : str
-        A name of ``sw.mapper.layout.PLACEMENTS``.
+        A name of ``sw.mapper.layout.PLACEMENTS``: which core of the layout does what.
+    cores : sequence of tuple of int, optional
+        Where the cores of the layout lie (``Program.roles`` has them in order); by default along a
+        snake. ``sw.tiling.placed`` reads them from a placement file.
     context : int, optional
         Positions per sequence; the default is what model, page table and KV macros allow, at most
         256. It may be more than the KV macros hold: a sequence that outgrows them ends there.
@@ -34,7 +39,7 @@ def map_model(machine: Machine, model: QuantModel, *, placement: str = "plain",
     MapperError
         If something does not fit; the message names the limit and says by how much.
     """
-    draft = Draft(machine, model, layout(machine, model.shape, placement), context)
+    draft = Draft(machine, model, layout(machine, model.shape, placement, cores), context)
     plan = draft.plan
 
     # Slot layouts first: programs need those of the stages they send to.
