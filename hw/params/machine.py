@@ -44,6 +44,11 @@ class MeshParams:
         """Cores of the whole mesh."""
         return self.width * self.height
 
+    @property
+    def coordinates(self) -> list[tuple[int, int]]:
+        """(x, y) of every core, row by row."""
+        return [(x, y) for y in range(1, self.height + 1) for x in range(1, self.width + 1)]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:

@@ -12,8 +12,10 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-__all__ = ["json_option", "machine_option", "model_options", "print_whole",
-           "progress_bar", "write_json"]
+from sw.errors import OuroborosError
+
+__all__ = ["defects_option", "json_option", "machine_option", "model_options",
+           "placement_option", "print_whole", "progress_bar", "write_json"]
 
 WIDEST = 1000
 """Columns that no table needs."""
@@ -36,6 +38,29 @@ def model_options(command: Command) -> Command:
     return click.option(
         "--checkpoint", type=click.Path(path_type=Path), required=True, metavar="PATH",
         help="llama2.c .bin, .safetensors file or Hugging Face folder.")(command)
+
+
+def placement_option(command: Command) -> Command:
+    """``--placement``: layout or file for ``sw.tiling.placed.place_model``."""
+    return click.option(
+        "--placement", default="plain", show_default=True, metavar="plain|split|FILE.json",
+        help="How the model is laid over the cores: along a snake, or as ouroboros map found.",
+    )(command)
+
+
+def defects_option(command: Command) -> Command:
+    """``--dead``: core ids, comma separated, given to the command as ``defects``."""
+    return click.option(
+        "--dead", "defects", default="", metavar="ID,ID,..", callback=_core_ids,
+        help="Dead cores, by id: x + width * y, both from 0.")(command)
+
+
+def _core_ids(context: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(part) for part in value.split(",") if part}))
+    except ValueError:
+        raise OuroborosError(f"dead cores must be whole numbers with commas between, "
+                             f"not {value!r}") from None
 
 
 def json_option(command: Command) -> Command:

@@ -7,9 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from hw.params.machine import load_machine
-from sw.cli.options import json_option, machine_option, model_options, write_json
+from sw.cli.options import (
+    json_option,
+    machine_option,
+    model_options,
+    placement_option,
+    write_json,
+)
 from sw.cli.run import job_progress
-from sw.mapper.layout import PLACEMENTS
 from sw.models.source import open_model
 from sw.perf.overlap import measure
 from sw.runtime.service import backend
@@ -20,8 +25,7 @@ __all__ = ["overlap"]
 @click.command()
 @machine_option()
 @model_options
-@click.option("--placement", default="plain", show_default=True, type=click.Choice(PLACEMENTS),
-              help="How the model is laid over the cores.")
+@placement_option
 @click.option("--on", default="verilator", show_default=True,
               type=click.Choice(["verilator", "icarus"]), help="Simulator.")
 @click.option("--prompt-tokens", default=64, show_default=True, help="Length of the prefill.")

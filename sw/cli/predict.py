@@ -7,12 +7,18 @@ from rich.console import Console
 from rich.table import Table
 
 from hw.params.machine import load_machine
-from sw.cli.options import json_option, machine_option, model_options, print_whole, write_json
-from sw.mapper.layout import PLACEMENTS
-from sw.mapper.mapper import map_model
+from sw.cli.options import (
+    json_option,
+    machine_option,
+    model_options,
+    placement_option,
+    print_whole,
+    write_json,
+)
 from sw.models.source import open_model
 from sw.perf.errors import PerfError
 from sw.perf.pipeline import Prediction, stage_rows
+from sw.tiling.placed import place_model
 
 __all__ = ["predict"]
 
@@ -52,8 +58,7 @@ def _table(prediction: Prediction) -> Table:
 @click.command()
 @machine_option()
 @model_options
-@click.option("--placement", default="plain", show_default=True, type=click.Choice(PLACEMENTS),
-              help="How the model is laid over the cores.")
+@placement_option
 @click.option("--prompt-tokens", default=64, show_default=True, metavar="N",
               help="Length of the prompt.")
 @click.option("--context", default=128, show_default=True, metavar="N",
@@ -72,7 +77,7 @@ def predict(machine_name: str, checkpoint: Path, tokenizer: Path | None, placeme
     """
     counts = _numbers(sequences)
     model = open_model(checkpoint, tokenizer).quantised()
-    program = map_model(load_machine(machine_name), model, placement=placement)
+    program = place_model(load_machine(machine_name), model, placement=placement)
     prediction = Prediction(program, prompt_tokens=prompt_tokens, context=context, stream=stream)
     results = prediction.as_dict(counts)
 

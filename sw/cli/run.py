@@ -7,8 +7,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hw.params.machine import load_machine
-from sw.cli.options import json_option, machine_option, model_options, write_json
-from sw.mapper.layout import PLACEMENTS
+from sw.cli.options import (
+    defects_option,
+    json_option,
+    machine_option,
+    model_options,
+    placement_option,
+    write_json,
+)
 from sw.models.source import open_model
 from sw.runtime import job
 from sw.runtime.service import BACKENDS, Served, serve
@@ -55,6 +61,9 @@ def print_served(served: Served) -> None:
         click.echo(f"{result.cycles} cycles (loading: {result.load_cycles}), "
                    f"{summary['cycles_per_s']:.0f} cycles/s, build {result.build_s:.1f} s, "
                    f"run {result.run_s:.1f} s")
+    if result.flit_hops is not None:
+        click.echo(f"{result.flit_hops} data flits sent from router to router, by the routers' "
+                   f"counters")
     click.echo(f"{summary['tokens_per_s']:.2f} generated tokens per second of wall time on "
                f"machine {served.program.machine.name!r}, placement {served.program.placement!r}")
 
@@ -68,8 +77,8 @@ def print_served(served: Served) -> None:
               help="Tokens to generate for each prompt at most.")
 @click.option("--on", default="golden", show_default=True, type=click.Choice(BACKENDS),
               help="What runs the program.")
-@click.option("--placement", default="plain", show_default=True, type=click.Choice(PLACEMENTS),
-              help="How the model is laid over the cores.")
+@placement_option
+@defects_option
 @click.option("--context", type=click.IntRange(min=1),
               help="Positions per sequence; default: what model and machine allow, at most 256.")
 @click.option("--verify", default="last", show_default=True, type=click.Choice(["last", "all"]),
@@ -81,8 +90,9 @@ def print_served(served: Served) -> None:
 @json_option
 @click.pass_context
 def run(context_: click.Context, machine_name: str, checkpoint: Path, tokenizer: Path | None,
-        prompts: tuple[str, ...], tokens: int, on: str, placement: str, context: int | None,
-        verify: str, window: int | None, twin: bool, json_path: Path | None) -> None:
+        prompts: tuple[str, ...], tokens: int, on: str, placement: str,
+        defects: tuple[int, ...], context: int | None, verify: str, window: int | None, twin: bool,
+        json_path: Path | None) -> None:
     """Run prompts on a machine: golden model, or RTL under a simulator.
 
     Exit code 1 if a simulator's logits or tokens differ from the golden decoder's.
@@ -91,7 +101,7 @@ def run(context_: click.Context, machine_name: str, checkpoint: Path, tokenizer:
     with job_progress() as progress:
         served = serve(source, load_machine(machine_name), prompts, tokens=tokens, on=on,
                        placement=placement, context=context, logits=verify, window=window,
-                       twin=twin, progress=progress)
+                       twin=twin, defects=defects, progress=progress)
     print_served(served)
     write_json(json_path, served.summary())
     if served.bit_exact is False:

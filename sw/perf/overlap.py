@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hw.params.machine import Machine
-from sw.mapper.mapper import map_model
 from sw.perf.pipeline import Prediction
 from sw.quantise.model import QuantModel
 from sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec
+from sw.tiling.placed import place_model
 
 __all__ = ["DecodePoint", "Overlap", "measure"]
 
@@ -74,7 +74,7 @@ def measure(machine: Machine, model: QuantModel, run: Backend, tokens: Tokens, *
     twin : bool
         Macro twin instead of bit-serial macro: the same cycles, simulated faster.
     """
-    program = map_model(machine, model, placement=placement)
+    program = place_model(machine, model, placement=placement)
 
     def serve(count: int, length: int, limit: int, window: int | None = None) -> JobResult:
         specs = tuple(RequestSpec(prompt=tuple(tokens(length)), limit=limit, logits="none")

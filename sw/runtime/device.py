@@ -1,5 +1,6 @@
 """A machine as the host sees it: loading a program, reading counters and traces."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hw.params.counters import STAGE_STATES, Counter, counter_count, stage_counter
@@ -81,19 +82,20 @@ class Device:
         await self.barrier()
         return len(packets)
 
-    async def barrier(self) -> None:
-        """Wait until every configured core has taken all its configuration."""
-        for core in self.program.images:
+    async def barrier(self, cores: Iterable[Coordinate] | None = None) -> None:
+        """Wait until every configured core (or ``cores``) has taken all its configuration."""
+        for core in self.program.images if cores is None else cores:
             await self.read(core, Unit.COUNTER, Counter.CYCLES, 1)
 
     async def clear(self) -> None:
-        """Clear counters and traces of all cores in use."""
+        """Clear counters and traces of all cores: idle ones pass other cores' packets on."""
         machine = self.program.machine
+        cores = machine.mesh.coordinates
         await self.link.send([
-            packet for core in self.program.images
+            packet for core in cores
             for packet in write_packets(machine, [0], src=machine.host, dst=core,
                                         unit=Unit.CONTROL)])
-        await self.barrier()
+        await self.barrier(cores)
 
     async def read(self, core: Coordinate, unit: Unit, address: int, count: int) -> list[int]:
         """Entries of a unit; only while no token is under way.
@@ -129,6 +131,16 @@ class Device:
                     if counter is not Counter.STAGE0},
             stages=[{state: values[stage_counter(n, state)] for state in STAGE_STATES}
                     for n in range(stages)])
+
+    async def flit_hops(self) -> int:
+        """Data flits that the routers of all cores have sent through their mesh ports.
+
+        Not control flits: the readout itself consists of them.
+        """
+        hops = 0
+        for core in self.program.machine.mesh.coordinates:
+            hops += sum(await self.read(core, Unit.COUNTER, Counter.FLIT_HOPS_DATA, 1))
+        return hops
 
     async def trace(self, core: Coordinate) -> list[TraceEntry]:
         """Trace of a core, oldest first: the last ``trace_words`` tokens that ended."""

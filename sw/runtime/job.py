@@ -70,6 +70,9 @@ class JobResult:
     """Event counters of the run, by core."""
     traces: dict[Coordinate, list[TraceEntry]] = field(default_factory=dict)
     """Tokens by stage, by core."""
+    flit_hops: int | None = None
+    """Data flits that routers sent through mesh ports during the run, idle cores' routers
+    included; credits are not in it. None without counters."""
 
 
 Backend = Callable[[Job, Progress], JobResult]
@@ -117,6 +120,7 @@ async def execute(link: Link, job: Job, progress: Progress) -> JobResult:
 
 
 async def _observe(device: Device, result: JobResult) -> None:
+    result.flit_hops = await device.flit_hops()
     for core in device.program.images:
         result.counters[core] = await device.counters(core)
         result.traces[core] = await device.trace(core)

@@ -11,13 +11,13 @@ import numpy as np
 from hw.params.machine import Machine
 from sw.errors import OuroborosError
 from sw.golden.decoder import IntegerDecoder
-from sw.mapper.mapper import map_model
 from sw.mapper.program import Program
 from sw.models.source import ModelSource
 from sw.models.tokenizer import Tokenizer
 from sw.quantise.model import QuantModel
 from sw.runtime.engine import Request
 from sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec
+from sw.tiling.placed import place_model
 
 __all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve"]
 
@@ -80,6 +80,7 @@ class Served:
             "vectors_checked": self.vectors_checked,
             "cycles": result.cycles,
             "load_cycles": result.load_cycles,
+            "flit_hops": result.flit_hops,
             "cycles_per_s": None if result.cycles is None else result.cycles / result.run_s,
             "generated_tokens": generated,
             "tokens_per_s": generated / result.run_s,
@@ -130,7 +131,7 @@ def compare(model: QuantModel, requests: Sequence[Request]) -> tuple[bool, int]:
 
 def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, tokens: int, on: str,
           placement: str = "plain", logits: str = "last", context: int | None = None,
-          window: int | None = None, twin: bool = False,
+          window: int | None = None, twin: bool = False, defects: Sequence[int] = (),
           progress: Progress = lambda what, done, total: None) -> Served:
     """Quantise, map and run.
 
@@ -138,8 +139,12 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     ----------
     on : str
         A name of ``BACKENDS``.
+    placement : str
+        A layout's name or a placement file; see ``sw.tiling.placed``.
     logits : str
         Which logit vectors are streamed and compared: ``last`` or ``all``.
+    defects : sequence of int
+        Ids of dead cores (``x + width * y`` from 0).
 
     Raises
     ------
@@ -150,7 +155,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     tokenizer = _tokenizer(source)
     run = backend(on)
     model = source.quantised()
-    program = map_model(machine, model, placement=placement, context=context)
+    program = place_model(machine, model, placement=placement, context=context, defects=defects)
     specs = tuple(RequestSpec(prompt=tuple(tokenizer.encode(prompt)), limit=tokens, logits=logits)
                   for prompt in prompts)
     for prompt, spec in zip(prompts, specs, strict=True):

@@ -51,8 +51,17 @@ def test_clear(program):
     link = FakeLink(program)
     asyncio.run(Device(link, program).clear())
     writes = [packet for packet in link.sent if packet.header["kind"] == Kind.WRITE]
-    assert {(p.header["dst_x"], p.header["dst_y"]) for p in writes} == {*program.images}
+    assert {(p.header["dst_x"], p.header["dst_y"]) for p in writes} == {
+        *program.machine.mesh.coordinates} > {*program.images}
     assert {p.header["unit"] for p in writes} == {Unit.CONTROL}
+
+
+def test_flit_hops_of_idle_cores_count(program):
+    mesh = program.machine.mesh
+    [idle, *_] = {*mesh.coordinates} - {*program.images}
+    table = {Counter.FLIT_HOPS_DATA: 7, Counter.FLIT_HOPS_CONTROL: 100}
+    tables = {((1, 1), Unit.COUNTER): table, (idle, Unit.COUNTER): table}
+    assert asyncio.run(Device(FakeLink(program, tables), program).flit_hops()) == 14
 
 
 def test_counters(program):

@@ -1,0 +1,99 @@
+"""Programs placed by a file: which layout, and where its cores lie on which machine."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hw.params.machine import Machine
+from sw.mapper.core import MapperError
+from sw.mapper.layout import PLACEMENTS
+from sw.mapper.mapper import map_model
+from sw.mapper.program import Coordinate, Program
+from sw.perf.image import Route, read_stages, unicast
+from sw.place.placement import check, load
+from sw.quantise.model import QuantModel
+from sw.tiling.grid import machine_grid, place_of
+from sw.tiling.program import program_traffic
+
+__all__ = ["check_routes", "place_model"]
+
+
+def place_model(machine: Machine, model: QuantModel, *, placement: str = "plain",
+                context: int | None = None, defects: Iterable[int] = ()) -> Program:
+    """Place ``model`` on ``machine`` as a layout's name or a placement file says.
+
+    Parameters
+    ----------
+    placement : str
+        A name of ``sw.mapper.layout.PLACEMENTS``, or the path of a file that ``ouroboros map``
+        wrote.
+    defects : iterable of int
+        Ids of dead cores; a placement file must have been made for exactly these.
+
+    Raises
+    ------
+    MapperError, PlaceError
+        If the model does not fit, or the file is corrupt or was made for another machine, another
+        defect map or another model.
+    """
+    grid = machine_grid(machine, defects)
+    if placement in PLACEMENTS:
+        program = map_model(machine, model, placement=placement, context=context)
+        _check_alive(program, grid.defects)
+        return program
+    if not placement.endswith((".json", ".json.gz")):
+        raise MapperError(f"placement must be one of {PLACEMENTS} or a path to a .json file, "
+                          f"not {placement!r}")
+    path = Path(placement)
+    found = load(path)
+    check(found, grid, where=str(path))
+    name = found.instance_name.partition(" ")[0]
+    if name not in PLACEMENTS:
+        raise MapperError(f"{path}: made for instance {found.instance_name!r}, which is no layout "
+                          f"of {PLACEMENTS}: write one by ouroboros map --checkpoint")
+    # The traffic is that of the layout wherever it lies; so hold the file to it before use.
+    wanted = program_traffic(map_model(machine, model, placement=name, context=context), grid)
+    check(found, wanted, where=str(path))
+    program = map_model(machine, model, placement=name, context=context,
+                        cores=[place_of(grid, core) for core in found.core])
+    check_routes(program, grid.defects)
+    return program
+
+
+def check_routes(program: Program, defects: Iterable[int]) -> None:
+    """Refuse a program whose packets would pass the router of a dead core.
+
+    Packets of tokens, credits, and the host's way to every core and back.
+
+    Raises
+    ------
+    MapperError
+        Names the first such way.
+    """
+    machine = program.machine
+    grid = machine_grid(machine, defects)
+    dead = {place_of(grid, core) for core in grid.defects}
+    if not dead:
+        return
+    ways: list[tuple[Coordinate, Route]] = []
+    for stage in read_stages(program):
+        core = stage.info.core
+        ways += [(core, route) for send in stage.sends(flags=0) for route in send.delivery.routes]
+        ways += [(core, unicast(machine.mesh, core, owner)) for owner, _ in stage.owners]
+    for core in program.images:
+        ways.append((machine.host, unicast(machine.mesh, machine.host, core)))
+        ways.append((core, unicast(machine.mesh, core, machine.host)))
+    for source, route in ways:
+        for at, _ in route.links:
+            if at in dead:
+                raise MapperError(f"way from {source} to {route.target} must pass no dead core, "
+                                  f"not {at}: place again with another seed")
+
+
+def _check_alive(program: Program, defects: tuple[int, ...]) -> None:
+    grid = machine_grid(program.machine, defects)
+    dead = {place_of(grid, core) for core in defects}
+    for role in program.roles:
+        if role.core in dead:
+            raise MapperError(f"placement {program.placement!r} must use no dead core, not "
+                              f"{role.core}: place by ouroboros map with the same dead cores")
+    check_routes(program, defects)
