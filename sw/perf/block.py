@@ -46,10 +46,13 @@ def qkv(machine: Machine, shape: ModelShape, *, senders: int, members: int) -> S
                   m_mode=MMode.UNITY, shift=20) for length in (q, kv)),
             *[ins(Op.SEND, flits=size.flits(head, Type.I8))] * vectors, ins(Op.END)]
     rope = size.flits(head, Type.I16)
+    if shape.positions != "rope":
+        code = [i for i in code if i.op is not Op.SFU or i.fields["fn"] != Fn.ROPE]
+        rope = 0
     return SubStage(
         "QKV", tiling.cores, (tuple(code),),
         (Inflow(senders, size.flits(divide(shape.dim, senders), Type.I8), True),
-         Inflow(1, rope, True)),
+         *([Inflow(1, rope, True)] if rope else [])),
         receivers=vectors * members,
         slot_words=size.words(shape.dim, Type.I8) + size.words(head, Type.I16)
         + size.words(q + kv, Type.I16) + size.words(outputs, Type.I8))
@@ -142,12 +145,12 @@ def projection(machine: Machine, shape: ModelShape, *, kv_cores: int, before: in
     ``before`` and ``after`` are the residual slices of the stages around it.
     """
     size = Sizes(machine)
-    tiling = columns(machine, shape.dim, shape.dim)
+    tiling = columns(machine, shape.q_width, shape.dim)
     channels = min(tiling.columns * machine.cim.outputs, shape.dim)
     own_before = divide(before, tiling.cores)
     own_after = divide(after, tiling.cores)
     parts = (
-        (ins(Op.WAIT), ins(Op.WAIT, operand=1), *size.matrix(tiling, shape.dim),
+        (ins(Op.WAIT), ins(Op.WAIT, operand=1), *size.matrix(tiling, shape.q_width),
          requantise(channels, Type.I16, b_mode=BMode.RESIDUAL16, track=Track.SUMSQ, release=True),
          ins(Op.SEND, flits=size.scalar)),
         (ins(Op.WAIT, operand=2), scale(channels),
@@ -156,10 +159,10 @@ def projection(machine: Machine, shape: ModelShape, *, kv_cores: int, before: in
     return SubStage(
         "projection", tiling.cores, parts,
         (Inflow(own_before, size.flits(divide(channels, own_before), Type.I16)),
-         Inflow(kv_cores, size.flits(divide(shape.dim, kv_cores), Type.I8), True),
+         Inflow(kv_cores, size.flits(divide(shape.q_width, kv_cores), Type.I8), True),
          Inflow(1, size.scalar, True)),
         receivers=consumers + own_after + 1,
-        slot_words=size.words(channels, Type.I16) + size.words(shape.dim, Type.I8)
+        slot_words=size.words(channels, Type.I16) + size.words(shape.q_width, Type.I8)
         + size.words(channels, Type.I8) + 3)
 
 
@@ -172,20 +175,20 @@ def norm_root(machine: Machine, name: str, slices: int) -> SubStage:
 
 
 def up_gate(machine: Machine, shape: ModelShape, *, senders: int, row_slices: int) -> SubStage:
-    """Gate, up and SiLU of some hidden channels."""
-    size = Sizes(machine)
-    tiling = columns(machine, shape.dim, 2 * shape.hidden_dim)
-    half = tiling.columns * machine.cim.outputs // 2
+    """Gate, up and SiLU of some hidden channels; without a gate, up and an activation table."""
+    size, matrices = Sizes(machine), 2 if shape.gated else 1
+    tiling = columns(machine, shape.dim, matrices * shape.hidden_dim)
+    half = tiling.columns * machine.cim.outputs // matrices
     flows = 1 if shape.hidden_dim // row_slices % half == 0 else min(2, row_slices)
-    code = (ins(Op.WAIT), *size.matrix(tiling, shape.dim), requantise(half, Type.I8),
-            requantise(half, Type.I8, release=True),
+    code = (ins(Op.WAIT), *size.matrix(tiling, shape.dim),
+            *[requantise(half, Type.I8)] * (matrices - 1), requantise(half, Type.I8, release=True),
             ins(Op.SFU, fn=Fn.SILU, a_type=Type.I8, length=half, m_mode=MMode.FIXED),
             *[ins(Op.SEND, flits=size.flits(divide(half, flows), Type.I8))] * flows, ins(Op.END))
     return SubStage(
         "up/gate", tiling.cores, (code,),
         (Inflow(senders, size.flits(divide(shape.dim, senders), Type.I8), True),),
         receivers=flows,
-        slot_words=size.words(shape.dim, Type.I8) + 3 * size.words(half, Type.I8))
+        slot_words=size.words(shape.dim, Type.I8) + (matrices + 1) * size.words(half, Type.I8))
 
 
 def down(machine: Machine, shape: ModelShape, *, rows: int, before: int, up_cores: int,

@@ -49,6 +49,9 @@ class WaferPlacement:
             raise PerfError(f"context must be at least 1, not {options.context}")
         self.machine, self.shape, self.context = machine, shape, options.context
         self.assumptions: dict[str, Assumption] = assumptions(options.overrides)
+        if shape.kind != "decoder":
+            raise PerfError(f"kind of model {shape.name!r} must be 'decoder' for the wafer model, "
+                            f"not {shape.kind!r}")
         if shape.head_dim > machine.cim.outputs or machine.cim.outputs % shape.head_dim:
             raise PerfError(f"head_dim must divide cim.outputs ({machine.cim.outputs}), "
                             f"not {shape.head_dim}")
@@ -82,8 +85,8 @@ class WaferPlacement:
     def _place(self) -> None:
         """Tile matrices, then share out what is left to KV."""
         machine, shape = self.machine, self.shape
-        self.slices = columns(machine, shape.dim, shape.dim).cores
-        up_cores = columns(machine, shape.dim, 2 * shape.hidden_dim).cores
+        self.slices = columns(machine, shape.q_width, shape.dim).cores
+        up_cores = columns(machine, shape.dim, (2 if shape.gated else 1) * shape.hidden_dim).cores
         qkv_cores = columns(machine, shape.dim, (shape.n_heads + 2 * shape.n_kv_heads)
                             * shape.head_dim).cores
         self.down, self.down_tiling = self._best_down(up_cores, qkv_cores)
