@@ -8,7 +8,7 @@ from sw.perf.image import Instruction
 from sw.perf.substage import Inflow, Sizes, SubStage, Tiling, columns, divide, ins
 from sw.shapes.shape import ModelShape
 
-__all__ = ["attention", "attention_parts", "down", "lm_head", "norm_root", "projection", "qkv",
+__all__ = ["attention", "attention_parts", "lm_head", "norm_root", "projection", "qkv", "reduced",
            "up_gate"]
 
 
@@ -191,21 +191,23 @@ def up_gate(machine: Machine, shape: ModelShape, *, senders: int, row_slices: in
         slot_words=size.words(shape.dim, Type.I8) + (matrices + 1) * size.words(half, Type.I8))
 
 
-def down(machine: Machine, shape: ModelShape, *, rows: int, before: int, up_cores: int,
-         consumers: int) -> tuple[SubStage, Tiling]:
-    """Down projection with ``rows`` row tiles in a core, residual and the next norm's local part.
+def reduced(machine: Machine, name: str, inputs: int, outputs: int, *, rows: int, before: int,
+            senders: int, consumers: int) -> tuple[SubStage, Tiling]:
+    """An input-tiled matrix that ends in the residual, ``rows`` row tiles of it in a core.
 
-    Cores of a column slice add their partial sums; each is home to its share of the channels.
+    Cores of a column slice add their partial sums; each is home to its share of the channels, for
+    which it keeps the residual and the next norm's local part. ``senders`` make the inputs,
+    ``before`` are the residual slices before, ``consumers`` take the normalised slices.
     """
     size, cim = Sizes(machine), machine.cim
-    inputs, outputs = divide(shape.hidden_dim, cim.rows), divide(shape.dim, cim.outputs)
-    each = min(machine.core.macros // rows, outputs)
-    tiling = Tiling(rows, each, divide(inputs, rows), divide(outputs, each))
+    column_tiles = divide(outputs, cim.outputs)
+    each = min(machine.core.macros // rows, column_tiles)
+    tiling = Tiling(rows, each, divide(divide(inputs, cim.rows), rows), divide(column_tiles, each))
     others = tiling.row_slices - 1
-    sums = min(each * cim.outputs, shape.dim)
+    sums = min(each * cim.outputs, outputs)
     channels = divide(sums, tiling.row_slices)
-    taken = min(rows * cim.rows, shape.hidden_dim)
-    senders = divide(up_cores, tiling.row_slices) + (tiling.row_slices > 1)
+    taken = min(rows * cim.rows, inputs)
+    senders = divide(senders, tiling.row_slices) + (tiling.row_slices > 1)
     own_before = max(1, divide(before, tiling.cores))
     first = [ins(Op.WAIT, operand=1), *size.matrix(tiling, taken)]
     if others:
@@ -225,7 +227,7 @@ def down(machine: Machine, shape: ModelShape, *, rows: int, before: int, up_core
          ins(Op.SEND, flits=size.flits(channels, Type.I8))),
         _hand_over(size, channels, 1))
     stage = SubStage(
-        "down", tiling.cores, parts,
+        name, tiling.cores, parts,
         (Inflow(own_before, size.flits(divide(channels, own_before), Type.I16)),
          Inflow(senders, size.flits(divide(taken, senders), Type.I8), tiling.column_slices > 1),
          Inflow(others, size.flits(channels, Type.I32)), Inflow(1, size.scalar, True)),

@@ -99,6 +99,13 @@ class SubStage:
         """Cycles of one part of the program."""
         return serial(machine, self.stage(), token, self.parts[part])
 
+    def units(self, machine: Machine, token: Token) -> dict[str, int]:
+        """Cycles of its core per token, by resource."""
+        found = self.holds(machine, token)
+        return {"array": found.array, "SFU": found.sfu_and_drain, "send": found.send,
+                "flits in": self.flits_in, "flits out": self.flits_out,
+                "multicast": self.copying, "dispatch": found.dispatch}
+
     @property
     def flits_in(self) -> int:
         """Per token, headers and returned credits included."""

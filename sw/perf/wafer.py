@@ -88,17 +88,21 @@ class Wafer(WaferPlacement):
         """Cycles of one token in one block, by sub-stage, ways to the next one included."""
         way, parts = self.transit, self._parts
         root1, root2 = (parts(root)[0] for root in self.roots)
-        a, b, _ = parts(self.proj)
-        first, second, third, _ = parts(self.down)
+        exchanges = [way if tiling.row_slices > 1 else 0
+                     for tiling in (self.proj_tiling, self.down_tiling)]
+        # Up to the sum of squares, then from the norm's scale on.
+        *sums, proj_norm, _ = parts(self.proj)
+        *down_sums, down_norm, _ = parts(self.down)
         if self.member is None:
             attending = parts(self.home)[0] + way
         else:
             home, member = parts(self.home), parts(self.member)
             attending = member[0] + home[1] + member[1] + home[3] + 4 * way
-        exchange = way if self.down_tiling.row_slices > 1 else 0
-        return {"QKV": parts(self.qkv)[0] + way, "attention": attending, "projection": a + way,
-                "norm 2": root2 + b + 2 * way, "up/gate": parts(self.up)[0] + way,
-                "down": first + exchange + second + way, "norm 1": root1 + third + 2 * way}
+        return {"QKV": parts(self.qkv)[0] + way, "attention": attending,
+                "projection": sum(sums) + exchanges[0] + way,
+                "norm 2": root2 + proj_norm + 2 * way, "up/gate": parts(self.up)[0] + way,
+                "down": sum(down_sums) + exchanges[1] + way,
+                "norm 1": root1 + down_norm + 2 * way}
 
     @cached_property
     def latency_cycles(self) -> int:

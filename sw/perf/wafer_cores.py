@@ -6,10 +6,11 @@ from functools import cached_property
 
 from hw.params.machine import Machine
 from sw.perf.assumptions import Assumption, assumptions
-from sw.perf.block import attention, down, lm_head, norm_root, projection, qkv, up_gate
+from sw.perf.block import attention, lm_head, norm_root, projection, qkv, reduced, up_gate
+from sw.perf.block_cores import block_cores, kv_sharing
 from sw.perf.errors import PerfError
 from sw.perf.image import Token
-from sw.perf.substage import SubStage, Tiling, columns
+from sw.perf.substage import SubStage, columns
 from sw.shapes.shape import ModelShape
 
 __all__ = ["WaferOptions", "WaferPlacement"]
@@ -85,63 +86,47 @@ class WaferPlacement:
     def _place(self) -> None:
         """Tile matrices, then share out what is left to KV."""
         machine, shape = self.machine, self.shape
-        self.slices = columns(machine, shape.q_width, shape.dim).cores
-        up_cores = columns(machine, shape.dim, (2 if shape.gated else 1) * shape.hidden_dim).cores
-        qkv_cores = columns(machine, shape.dim, (shape.n_heads + 2 * shape.n_kv_heads)
-                            * shape.head_dim).cores
-        self.down, self.down_tiling = self._best_down(up_cores, qkv_cores)
+        tiles = block_cores(machine, shape)
+        self.slices, self.down_tiling = tiles.projection.cores, tiles.down
         lm = columns(machine, shape.dim, shape.vocab_size).cores
-        self.weight_cores = (qkv_cores + self.slices + up_cores + self.down.cores
-                             + 2) * shape.n_layers + lm + 1
-        self.embed_cores = self.down.cores + 1
+        self.weight_cores = tiles.cores * shape.n_layers + lm + 1
+        self.embed_cores = tiles.down.cores + 1
         left = (machine.mesh.cores - self.dead - self.spare - self.weight_cores
                 - self.embed_cores)
-        heads = shape.n_layers * shape.n_kv_heads
-        self.kv_heads = 1
-        while heads // self.kv_heads > left:
-            self.kv_heads *= 2
-            if self.kv_heads > machine.kv.heads or shape.n_kv_heads % self.kv_heads:
-                raise PerfError(
-                    f"model {shape.name!r} must leave {heads * 2 // self.kv_heads} cores for KV "
-                    f"on machine {machine.name!r} ({machine.kv.heads} heads a core at most), "
-                    f"not {left} of {machine.mesh.cores}")
-        groups = heads // self.kv_heads
+        self.kv_heads, self.members = kv_sharing(machine, shape, left)
+        if not self.members:
+            least = shape.n_layers * shape.n_kv_heads // math.gcd(machine.kv.heads,
+                                                                  shape.n_kv_heads)
+            raise PerfError(
+                f"model {shape.name!r} must leave {least} cores for KV on machine "
+                f"{machine.name!r} ({machine.kv.heads} heads a core at most), "
+                f"not {left} of {machine.mesh.cores}")
         self.kv_cores_left = left
-        self.members = 1 << (left // groups).bit_length() - 1
-        self.kv_cores = self.members * groups
+        self.kv_cores = self.members * shape.n_layers * shape.n_kv_heads // self.kv_heads
         self.home, self.member = attention(machine, shape, members=self.members,
                                            kv_heads=self.kv_heads, context=self.context)
-        self.qkv = qkv(machine, shape, senders=self.down.cores, members=self.members)
-        self.proj = projection(
-            machine, shape, kv_cores=shape.n_kv_heads // self.kv_heads, before=self.down.cores,
-            after=self.down.cores, consumers=up_cores)
-        self.up = up_gate(machine, shape, senders=self.slices,
-                          row_slices=self.down_tiling.row_slices)
-        self.roots = (norm_root(machine, "norm 1", self.down.cores),
+        self.qkv = qkv(machine, shape, senders=tiles.down.cores, members=self.members)
+        kv_senders = shape.n_kv_heads // self.kv_heads
+        if tiles.projection.row_slices > 1:
+            self.proj, _ = reduced(
+                machine, "projection", shape.q_width, shape.dim, rows=tiles.projection.rows,
+                before=tiles.down.cores, senders=kv_senders, consumers=tiles.up.cores)
+        else:
+            self.proj = projection(
+                machine, shape, kv_cores=kv_senders, before=tiles.down.cores,
+                after=tiles.down.cores, consumers=tiles.up.cores)
+        self.proj_tiling = tiles.projection
+        self.up = up_gate(machine, shape, senders=self.slices, row_slices=tiles.down.row_slices)
+        self.down, _ = reduced(
+            machine, "down", shape.hidden_dim, shape.dim, rows=tiles.down.rows,
+            before=self.slices, senders=tiles.up.cores, consumers=tiles.qkv.cores)
+        self.roots = (norm_root(machine, "norm 1", tiles.down.cores),
                       norm_root(machine, "norm 2", self.slices))
-        self.head, self.head_root = lm_head(machine, shape, senders=self.down.cores)
-
-    def _best_down(self, up_cores: int, consumers: int) -> tuple[SubStage, Tiling]:
-        """The down projection on fewest cores that is no slower than a full MVM and its inputs."""
-        machine, shape = self.machine, self.shape
-        goal = self._busy(up_gate(machine, shape, senders=self.slices, row_slices=2))
-        choices = [down(machine, shape, rows=rows, before=self.slices, up_cores=up_cores,
-                        consumers=consumers)
-                   for rows in range(1, min(machine.core.macros,
-                                            -(-shape.hidden_dim // machine.cim.rows)) + 1)]
-        times = [(max(self._busy(stage), goal), stage.cores, n)
-                 for n, (stage, _) in enumerate(choices)]
-        return choices[min(times)[2]]
-
-    def _busy(self, stage: SubStage) -> int:
-        return max(self.units(stage).values())
+        self.head, self.head_root = lm_head(machine, shape, senders=tiles.down.cores)
 
     def units(self, stage: SubStage) -> dict[str, int]:
         """Cycles of a sub-stage's core per token, by resource."""
-        holds = stage.holds(self.machine, self.token)
-        return {"array": holds.array, "SFU": holds.sfu_and_drain, "send": holds.send,
-                "flits in": stage.flits_in, "flits out": stage.flits_out,
-                "multicast": stage.copying, "dispatch": holds.dispatch}
+        return stage.units(self.machine, self.token)
 
     @property
     def head_blocks(self) -> int:
