@@ -1,10 +1,10 @@
 """How the matrices of a transformer block lie over cores: counted once, for model and mapper.
 
 Q, K, V, up/gate and the head are output-tiled: every core has all inputs. So is the projection
-while its inputs reach a core within the cycles of an MVM. Otherwise the projection, and always down,
-are tiled by ``rows x columns`` macros a core: on fewest cores among the tilings that are not slower
-than an up/gate core (all its units: array, SFU, flits in and out). Where several cores share the
-inputs, int32 partial sums are exchanged.
+while its inputs reach a core within the cycles of an MVM. Otherwise the projection, and always
+down, are tiled by ``rows x columns`` macros a core: on fewest cores among the tilings that are not
+slower than an up/gate core (all its units: array, SFU, flits in and out). Where several cores share
+the inputs, int32 partial sums are exchanged.
 """
 
 from dataclasses import dataclass

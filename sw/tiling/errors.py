@@ -1,0 +1,9 @@
+"""What goes wrong in tiling, as one sentence."""
+
+from sw.errors import OuroborosError
+
+__all__ = ["TilingError"]
+
+
+class TilingError(OuroborosError):
+    """A model that does not fit a machine, or rules that cannot be followed."""
