@@ -18,6 +18,7 @@ from sw.cli.quantise import quantise
 from sw.cli.repair import repair
 from sw.cli.run import run
 from sw.cli.speed import speed
+from sw.cli.tile import tile
 from sw.cli.wafer import wafer
 from sw.errors import OuroborosError
 
@@ -90,6 +91,7 @@ cli.add_command(quantise)
 cli.add_command(repair)
 cli.add_command(run)
 cli.add_command(speed)
+cli.add_command(tile)
 cli.add_command(wafer)
 
 

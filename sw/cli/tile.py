@@ -1,0 +1,134 @@
+"""``ouroboros tile``: how a model is cut into tiles for a machine, and their traffic."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.table import Table
+
+from hw.params.machine import Machine, load_machine
+from sw.cli.options import defects_option, json_option, machine_option, print_whole, write_json
+from sw.place.instance import Instance, write_instance
+from sw.shapes.shape import load_shape
+from sw.tiling.cores import CoreCount, count_cores
+from sw.tiling.model import tile_model
+from sw.tiling.ports import PortLoad, port_loads
+from sw.tiling.rules import TilingRules
+
+__all__ = ["print_tiles", "rules_options", "tile", "tiles_as_dict"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def rules_options(command: Command) -> Command:
+    """Options that ``TilingRules`` is made of, by its names."""
+    for option in (
+            click.option("--generated-tokens", default=1, show_default=True, metavar="N",
+                         help="The same for generated tokens."),
+            click.option("--prompt-tokens", default=1, show_default=True, metavar="N",
+                         help="Share of prompt tokens in the traffic; counts for an "
+                              "encoder-decoder."),
+            click.option("--kv-to-all-members", is_flag=True,
+                         help="K and V go to all cores that share a head's tokens, not to the one "
+                              "that keeps them."),
+            click.option("--members", type=int, metavar="N",
+                         help="Cores that share the tokens of a KV head, a power of two; default: "
+                              "as many as fit."),
+            click.option("--spares-per-die", default=4, show_default=True, metavar="N",
+                         help="Cores of each die that hold nothing.")):
+        command = option(command)
+    return command
+
+
+def _tiling_table(count: CoreCount) -> Table:
+    found = count.as_dict()
+    table = Table(title=f"Tilings of {count.shape.name} on machine {count.machine.name!r}")
+    for title in ("matrix", "row x column tiles a core", "row x column slices", "cores"):
+        table.add_column(title, no_wrap=True, justify="left" if title == "matrix" else "right")
+    for name, t in found["tilings"].items():
+        table.add_row(name, f"{t['row_tiles']} x {t['column_tiles']}",
+                      f"{t['row_slices']} x {t['column_slices']}", str(t["cores"]))
+    return table
+
+
+def _count_table(count: CoreCount) -> Table:
+    found = count.as_dict()
+    cores = found["cores"]
+    table = Table("quantity", "cores", "", title="Cores")
+    table.add_row("one block's weights", f"{found['block_cores']:,}",
+                  f"crossbar minimum {found['block_minimum']:,}; two norm roots included")
+    table.add_row("weights", f"{cores['weights']:,}",
+                  f"crossbar minimum {found['crossbar_minimum']:,}, "
+                  f"{found['weight_fill']:.1%} of their bytes are weights")
+    table.add_row("embedding", f"{cores['embedding']:,}", "residual slices that the host fills")
+    table.add_row("KV", f"{cores['kv']:,}",
+                  f"{found['kv_members']} for each group of {found['kv_heads_per_core']} heads")
+    table.add_row("spare", f"{cores['spare']:,}", f"{count.rules.spares_per_die} a die")
+    table.add_row("unused", f"{cores['unused']:,}",
+                  f"of {cores['live']:,} live, {cores['all']:,} in all")
+    return table
+
+
+def _port_table(machine: Machine, loads: list[PortLoad]) -> Table:
+    table = Table(title=f"Flits per token of the busiest core of a kind; a full MVM takes "
+                        f"{machine.cim.mvm_cycles} cycles")
+    for title in ("kind", "cores", "in", "out"):
+        table.add_column(title, no_wrap=True, justify="left" if title == "kind" else "right")
+    for load in loads:
+        table.add_row(load.kind, f"{load.cores:,}", f"{load.flits_in:,.1f}",
+                      f"{load.flits_out:,.1f}")
+    return table
+
+
+def print_tiles(count: CoreCount, instance: Instance) -> None:
+    """Tilings, counts beside the crossbar minimum, port loads."""
+    machine = count.machine
+    loads = port_loads(instance.tile_names, instance.nets, machine.noc.flit_bits // 8)
+    for table in (_tiling_table(count), _count_table(count), _port_table(machine, loads)):
+        print_whole(table)
+    click.echo(f"{instance.tiles:,} tiles, {len(instance.edges):,} edges with "
+               f"{instance.volume / 1e6:.1f} MB per token; {len(instance.nets):,} multicasts "
+               f"inject {sum(net.volume_bytes for net in instance.nets) / 1e6:.1f} MB")
+
+
+def tiles_as_dict(count: CoreCount, instance: Instance) -> dict[str, Any]:
+    """The same, for a file."""
+    loads = port_loads(instance.tile_names, instance.nets, count.machine.noc.flit_bits // 8)
+    return {
+        "machine": count.machine.name, "model": count.shape.name,
+        "model_source": count.shape.source, **count.as_dict(),
+        "ports": [{"kind": load.kind, "cores": load.cores, "flits_in": load.flits_in,
+                   "flits_out": load.flits_out} for load in loads],
+        "tiles": instance.tiles, "edges": len(instance.edges), "nets": len(instance.nets),
+        "bytes_per_token": instance.volume,
+        "injected_bytes_per_token": sum(net.volume_bytes for net in instance.nets)}
+
+
+@click.command()
+@machine_option("wafer")
+@click.option("--model", "model_name", default="llama-13b", show_default=True, metavar="NAME",
+              help="Shipped shape or path of a TOML file.")
+@rules_options
+@defects_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write the instance for ouroboros map --instance, .json or .json.gz.")
+@json_option
+def tile(machine_name: str, model_name: str, spares_per_die: int, members: int | None,
+         kv_to_all_members: bool, prompt_tokens: int, generated_tokens: int,
+         defects: tuple[int, ...], out: Path | None, json_path: Path | None) -> None:
+    """Cut a model into tiles for the cores of a machine; count them and what they send.
+
+    Every matrix is tiled by the rules of sw/tiling/README.md. A model that does not fit is refused,
+    with the number of machines that it takes.
+    """
+    machine, shape = load_machine(machine_name), load_shape(model_name)
+    rules = TilingRules(
+        spares_per_die=spares_per_die, members=members, kv_to_all_members=kv_to_all_members,
+        prompt_tokens=prompt_tokens, generated_tokens=generated_tokens)
+    count = count_cores(machine, shape, rules, dead=len(defects))
+    instance = tile_model(machine, shape, rules, defects=defects)
+    print_tiles(count, instance)
+    if out is not None:
+        write_instance(instance, out)
+    write_json(json_path, tiles_as_dict(count, instance))
