@@ -3,16 +3,29 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sw.cli.options import json_option, write_json
+from hw.params.machine import Machine, load_machine
+from sw.cli.options import defects_option, json_option, machine_option, write_json
+from sw.cli.tile import print_tiles, rules_options, tiles_as_dict
+from sw.errors import OuroborosError
+from sw.mapper.layout import PLACEMENTS
+from sw.models.source import open_model
+from sw.perf.image import Token
 from sw.place.instance import read_instance
 from sw.place.place import Options, Result, place
 from sw.place.placement import save
+from sw.shapes.shape import ModelShape, load_shape
+from sw.tiling.cores import count_cores
+from sw.tiling.model import tile_model
+from sw.tiling.place import place_program
+from sw.tiling.program import flit_hops
+from sw.tiling.rules import TilingRules
 
 __all__ = ["map_command"]
 
@@ -67,34 +80,95 @@ def print_result(result: Result) -> None:
 
 
 @click.command("map")
-@click.option("--instance", "instance_path", required=True, metavar="FILE",
+@click.option("--instance", "instance_path", metavar="FILE",
               type=click.Path(path_type=Path, dir_okay=False),
               help="Tiles, traffic and grid as JSON, plain or gzipped.")
+@click.option("--model", "model_name", metavar="NAME",
+              help="Shipped shape or path of a TOML file: its tiles on a machine.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), metavar="PATH",
+              help="A checkpoint that runs on a machine: the cores of its program.")
+@machine_option("wafer")
+@rules_options
+@defects_option
+@click.option("--layout", default="plain", show_default=True, type=click.Choice(PLACEMENTS),
+              help="Roles of the cores of a checkpoint's program.")
 @click.option("--seconds", default=10.0, show_default=True, type=click.FloatRange(0, min_open=True),
-              help="Wall time of the search.")
+              help="Wall time of the search; not for a checkpoint, which takes a second or two.")
 @click.option("--moves", type=click.IntRange(min=1), metavar="N",
               help="Moves to evaluate instead: the same seed gives the same placement.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 64),
               help="Threads of the search.")
-@click.option("--spares-per-die", default=0, show_default=True, type=click.IntRange(min=0),
-              help="Live cores of each die that stay free, for repairs.")
+@click.option("--spares-per-die", type=click.IntRange(min=0), metavar="N",
+              help="Live cores of each die that stay free, for repairs; default: 4 for a model, "
+                   "else 0.")
 @click.option("--out", "out_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the placement as JSON; gzipped if the name ends in .gz.")
 @json_option
-def map_command(instance_path: Path, seconds: float, moves: int | None, seed: int, threads: int,
-                spares_per_die: int, out_path: Path | None, json_path: Path | None) -> None:
+def map_command(instance_path: Path | None, model_name: str | None, checkpoint: Path | None,
+                machine_name: str, layout: str, defects: tuple[int, ...], seconds: float,
+                moves: int | None, seed: int, threads: int, spares_per_die: int | None,
+                out_path: Path | None, json_path: Path | None, **rules: Any) -> None:
     """Place tiles on cores: least volume times hops, die borders counted as extra hops.
 
-    Prints a proved lower bound and the gap to it, and what space-filling curves cost. Small
-    instances are solved exactly. Ctrl-C ends the search and keeps the best so far.
+    Tiles are those of an --instance, of a --model on a --machine, or the cores of a --checkpoint's
+    program (whose placement ouroboros run takes). Prints a proved lower bound and the gap to it,
+    and what space-filling curves cost. Small instances are solved exactly. Ctrl-C ends the search
+    and keeps the best so far.
     """
-    instance = read_instance(instance_path)
+    if sum(given is not None for given in (instance_path, model_name, checkpoint)) != 1:
+        raise OuroborosError("give one of --instance, --model and --checkpoint")
+    if spares_per_die is None:
+        spares_per_die = TilingRules().spares_per_die if model_name is not None else 0
     options = Options(seconds=None if moves else seconds, moves=moves, seed=seed, threads=threads,
                       spares_per_die=spares_per_die)
+    results: dict[str, Any]
+    if instance_path is not None:
+        with place_progress() as progress:
+            result = place(read_instance(instance_path), options, progress)
+        print_result(result)
+        results = result.as_dict()
+    elif model_name is not None:
+        result, results = map_shape(load_machine(machine_name), load_shape(model_name),
+                                    TilingRules(spares_per_die=spares_per_die, **rules), defects,
+                                    options)
+    else:
+        assert checkpoint is not None, "one of the three is given"
+        result, results = map_checkpoint(load_machine(machine_name), checkpoint, layout, defects,
+                                         options)
+    if out_path is not None:
+        save(result.placement, out_path)
+    write_json(json_path, results)
+
+
+def map_shape(machine: Machine, shape: ModelShape, rules: TilingRules, defects: tuple[int, ...],
+              options: Options) -> tuple[Result, dict[str, Any]]:
+    """Tile a shape, place the tiles beside the spares of every die, print both."""
+    count = count_cores(machine, shape, rules, dead=len(defects))
+    instance = tile_model(machine, shape, rules, defects=defects)
+    print_tiles(count, instance)
     with place_progress() as progress:
         result = place(instance, options, progress)
     print_result(result)
-    if out_path is not None:
-        save(result.placement, out_path)
-    write_json(json_path, result.as_dict())
+    flits, goal = result.loads.busiest_flits(machine.noc.flit_bits // 8), machine.cim.mvm_cycles
+    click.echo(f"busiest link: {flits:,.0f} flits per token, headers and credits included; "
+               f"target {goal}, the cycles of an MVM: {'met' if flits <= goal else 'missed'}")
+    return result, {
+        **result.as_dict(), "busiest_link_flits": flits, "busiest_link_target_flits": goal,
+        "tiling": tiles_as_dict(count, instance)}
+
+
+def map_checkpoint(machine: Machine, checkpoint: Path, layout: str, defects: tuple[int, ...],
+                   options: Options) -> tuple[Result, dict[str, Any]]:
+    """Place the cores of a checkpoint's program; flit-hops beside those along the snake."""
+    model = open_model(checkpoint, None).quantised()
+    with place_progress() as progress:
+        result, plain, placed = place_program(
+            machine, model, layout, seed=options.seed, defects=defects, moves=options.moves,
+            progress=progress)
+    print_result(result)
+    before, after = flit_hops(plain, Token(0)), flit_hops(placed, Token(0))
+    click.echo(f"data flits from router to router per token: {after:,}, along the snake {before:,} "
+               f"({after / before - 1:+.1%}); multicast trees and the host's packets included")
+    return result, {**result.as_dict(), "layout": layout, "flit_hops_per_token": after,
+                    "flit_hops_per_token_snake": before}

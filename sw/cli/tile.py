@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def rules_options(command: Command) -> Command:
-    """Options that ``TilingRules`` is made of, by its names."""
+    """Options that ``TilingRules`` is made of, by its names, but for the spares."""
     for option in (
             click.option("--generated-tokens", default=1, show_default=True, metavar="N",
                          help="The same for generated tokens."),
@@ -34,9 +34,7 @@ def rules_options(command: Command) -> Command:
                               "that keeps them."),
             click.option("--members", type=int, metavar="N",
                          help="Cores that share the tokens of a KV head, a power of two; default: "
-                              "as many as fit."),
-            click.option("--spares-per-die", default=4, show_default=True, metavar="N",
-                         help="Cores of each die that hold nothing.")):
+                              "as many as fit.")):
         command = option(command)
     return command
 
@@ -110,6 +108,8 @@ def tiles_as_dict(count: CoreCount, instance: Instance) -> dict[str, Any]:
 @click.option("--model", "model_name", default="llama-13b", show_default=True, metavar="NAME",
               help="Shipped shape or path of a TOML file.")
 @rules_options
+@click.option("--spares-per-die", default=4, show_default=True, metavar="N",
+              help="Cores of each die that hold nothing.")
 @defects_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the instance for ouroboros map --instance, .json or .json.gz.")

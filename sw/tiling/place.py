@@ -1,0 +1,96 @@
+"""Programs through the placer."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from hw.params.machine import Machine
+from sw.mapper.mapper import map_model
+from sw.mapper.program import Program
+from sw.perf.image import Token
+from sw.place.anneal import Annealed, anneal
+from sw.place.bound import lower_bound
+from sw.place.cost import cost
+from sw.place.curves import baselines
+from sw.place.instance import Instance, Ints
+from sw.place.links import link_loads
+from sw.place.place import Result
+from sw.place.placement import Placement
+from sw.quantise.model import QuantModel
+from sw.tiling.grid import core_at, machine_grid, place_of
+from sw.tiling.program import flit_hops, host_tiles, program_traffic
+
+__all__ = ["place_program"]
+
+Progress = Callable[[str, float, int], None]
+SEARCHES = 8
+"""Short searches for a small program; its flit-hops decide."""
+MOVES_PER_TILE = 20_000
+"""Budget of each."""
+TOKEN = Token(0)
+"""Flit-hops do not depend on the position."""
+
+
+def place_program(machine: Machine, model: QuantModel, layout: str, *, seed: int = 0,
+                  defects: tuple[int, ...] = (), moves: int | None = None,
+                  progress: Progress | None = None) -> tuple[Result, Program, Program]:
+    """Place the cores of a small program so that routers send fewest flits.
+
+    Cores that talk to the host stay where the snake has them, beside its port, since the host is no
+    tile. Of several searches by volume times hops (that is: unicast), the one with fewest data
+    flit-hops, multicast trees and the host's packets included, is taken.
+
+    Parameters
+    ----------
+    moves : int, optional
+        Moves of each search; a given number and seed give the same placement.
+
+    Returns
+    -------
+    Result, Program, Program
+        Placement and certificate; the program along the snake; the program placed.
+    """
+    began = time.perf_counter()
+    grid = machine_grid(machine, defects)
+    plain = map_model(machine, model, placement=layout)
+    instance = program_traffic(plain, grid)
+    start = _start(plain, instance)
+    movable = np.ones(instance.tiles, np.bool_)
+    movable[host_tiles(plain)] = False
+    best: tuple[int, Annealed, Program] | None = None
+    searches: list[Annealed] = []
+    for n in range(SEARCHES):
+        found = anneal(instance, start, seed=seed * SEARCHES + n, threads=1, movable=movable,
+                       moves=moves or MOVES_PER_TILE * instance.tiles)
+        searches.append(found)
+        placed = map_model(machine, model, placement=layout,
+                           cores=[place_of(grid, core) for core in found.core])
+        hops = flit_hops(placed, TOKEN)
+        if progress is not None:
+            progress("search", (n + 1) / SEARCHES, found.cost)
+        if best is None or hops < best[0]:
+            best = hops, found, placed
+        if found.interrupted:
+            break
+    assert best is not None, "there is at least one search"
+    _, found, placed = best
+    bound = lower_bound(instance).value
+    placement = Placement(
+        instance_name=instance.name, instance_digest=instance.digest, grid=grid, core=found.core,
+        cost=found.cost, lower_bound=bound, seed=seed)
+    result = Result(
+        placement=placement, baselines=baselines(instance), start_cost=cost(instance, start),
+        optimal=found.cost == bound, evaluated=sum(search.evaluated for search in searches),
+        search_seconds=sum(search.seconds for search in searches),
+        total_seconds=time.perf_counter() - began, interrupted=searches[-1].interrupted,
+        loads=link_loads(instance, found.core))
+    return result, plain, placed
+
+
+def _start(plain: Program, instance: Instance) -> Ints:
+    """The snake's cores; where one is dead, the tile goes to the first live core left."""
+    wanted = [core_at(instance.grid, role.core) for role in plain.roles]
+    live = set(instance.grid.live.tolist())
+    free = iter(sorted(live - set(wanted)))
+    return np.array([core if core in live else next(free) for core in wanted], np.int64)

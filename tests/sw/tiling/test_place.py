@@ -1,0 +1,80 @@
+"""Programs and shapes through the placer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hw.params.machine import load_machine
+from sw.golden.decoder import IntegerDecoder
+from sw.mapper.mapper import map_model
+from sw.perf.image import Token
+from sw.place.cost import cost
+from sw.place.place import Options, place
+from sw.place.placement import check, save
+from sw.place.repair import spare_cores
+from sw.runtime.golden import run
+from sw.runtime.job import Job, RequestSpec
+from sw.shapes.shape import ModelShape
+from sw.tiling.grid import machine_grid
+from sw.tiling.model import tile_model
+from sw.tiling.place import place_program
+from sw.tiling.placed import place_model
+from sw.tiling.program import flit_hops, host_tiles, program_traffic
+from sw.tiling.rules import TilingRules
+
+
+MACHINE = replace(load_machine("tiny"), mesh=replace(
+    load_machine("tiny").mesh, width=20, height=20, die_width=10, die_height=10))
+SHAPE = ModelShape(name="x", source="here", dim=128, hidden_dim=160, n_layers=3, n_heads=8,
+                   n_kv_heads=4, vocab_size=100)
+
+
+def test_a_shape_placed_beside_its_spares():
+    instance = tile_model(MACHINE, SHAPE, TilingRules(members=2), defects=(5,))
+    found = place(instance, Options(moves=20_000, seconds=None, threads=1, spares_per_die=4))
+    check(found.placement, instance)
+    used = {*found.placement.core.tolist()}
+    spares = spare_cores(instance.grid, 4).tolist()
+    assert len(spares) == 16 and not used & {*spares, 5}
+    assert found.placement.cost <= found.baselines.die_hilbert
+    assert found.placement.lower_bound < found.placement.cost
+
+
+@pytest.mark.parametrize("layout", ["plain", "split"])
+def test_a_placed_program_needs_fewer_hops(layout, model, tmp_path):
+    """By the counters' prediction, which tests.sim holds to equality; logits do not change."""
+    machine = load_machine("small")
+    result, plain, placed = place_program(machine, model, layout, moves=20_000)
+    assert flit_hops(placed, Token(7)) < 0.9 * flit_hops(plain, Token(7))
+    instance = program_traffic(plain)
+    assert result.placement.cost == cost(instance, result.placement.core) < result.start_cost
+    pinned = [plain.roles[n].core for n in host_tiles(plain)]
+    assert [placed.roles[n].core for n in host_tiles(placed)] == pinned
+
+    save(result.placement, tmp_path / "p.json")
+    program = place_model(machine, model, placement=str(tmp_path / "p.json"))
+    assert flit_hops(program, Token(7)) == flit_hops(placed, Token(7))
+    requests = (RequestSpec(prompt=(1, 9, 3), limit=2, logits="all"),)
+    before, after = (run(Job(program=p, model=model, requests=requests), lambda *_: None)
+                     for p in (plain, program))
+    want = IntegerDecoder(model).prefill(0, [1, 9, 3, after.requests[0].tokens[0]])
+    for position in range(4):
+        assert np.array_equal(after.requests[0].vectors[position], want[position])
+        assert np.array_equal(before.requests[0].vectors[position], want[position])
+
+
+def test_the_same_seed_gives_the_same_program(model):
+    machine = load_machine("small")
+    first, second = (place_program(machine, model, "plain", moves=2_000, seed=3)[0]
+                     for _ in range(2))
+    assert first.placement.core.tolist() == second.placement.core.tolist()
+
+
+def test_dead_cores_are_left_out(model):
+    machine = load_machine("small")
+    dead = (4, 40)      # on the snake; and the far corner
+    result, plain, placed = place_program(machine, model, "plain", moves=2_000, defects=dead)
+    assert not {*result.placement.core.tolist()} & {*dead}
+    assert result.placement.grid == machine_grid(machine, dead)
+    assert map_model(machine, model).placement == placed.placement == plain.placement
