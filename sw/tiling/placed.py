@@ -45,7 +45,6 @@ def place_model(machine: Machine, model: QuantModel, *, placement: str = "plain"
                           f"not {placement!r}")
     path = Path(placement)
     found = load(path)
-    check(found, grid, where=str(path))
     name = found.instance_name.partition(" ")[0]
     if name not in PLACEMENTS:
         raise MapperError(f"{path}: made for instance {found.instance_name!r}, which is no layout "
