@@ -1,6 +1,7 @@
 """Programs placed by a file: which layout, and where its cores lie on which machine."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from hw.params.machine import Machine
@@ -55,7 +56,7 @@ def place_model(machine: Machine, model: QuantModel, *, placement: str = "plain"
     program = map_model(machine, model, placement=name, context=context,
                         cores=[place_of(grid, core) for core in found.core])
     check_routes(program, grid.defects)
-    return program
+    return replace(program, placement=f"{name} placed by {path.name}")
 
 
 def check_routes(program: Program, defects: Iterable[int]) -> None:

@@ -18,7 +18,8 @@ __all__ = ["flit_hops", "host_tiles", "instance_name", "program_traffic"]
 def instance_name(program: Program) -> str:
     """The layout's name, then what tells people which model and machine it is of."""
     blocks = len({stage.layer for stage in program.stages} - {-1})
-    return (f"{program.placement} layout on {program.machine.name}: dim {program.dim}, "
+    layout = program.placement.partition(" ")[0]
+    return (f"{layout} layout on {program.machine.name}: dim {program.dim}, "
             f"{blocks} blocks, vocabulary {program.vocab_size}")
 
 

@@ -89,7 +89,8 @@ def test_logits_of_any_placement(tiny, model, shuffle, tmp_path, layout, seed):
     placed = shuffle(program_traffic(map_model(tiny, model, placement=layout)), seed)
     save(placed, tmp_path / "p.json")
     program = place_model(tiny, model, placement=str(tmp_path / "p.json"))
-    assert program.placement == layout
+    assert program.placement == f"{layout} placed by p.json"
+    assert program_traffic(program).name == placed.instance_name
     assert [core_at(placed.grid, role.core) for role in program.roles] == placed.core.tolist()
     assert logits_are_exact(program, model)
 
