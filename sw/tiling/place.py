@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from hw.params.machine import Machine
+from sw.mapper.core import MapperError
 from sw.mapper.mapper import map_model
 from sw.mapper.program import Program
 from sw.perf.image import Token
@@ -19,6 +21,7 @@ from sw.place.place import Result
 from sw.place.placement import Placement
 from sw.quantise.model import QuantModel
 from sw.tiling.grid import core_at, machine_grid, place_of
+from sw.tiling.placed import check_routes, unreachable
 from sw.tiling.program import flit_hops, host_tiles, program_traffic
 
 __all__ = ["place_program"]
@@ -38,8 +41,9 @@ def place_program(machine: Machine, model: QuantModel, layout: str, *, seed: int
     """Place the cores of a small program so that routers send fewest flits.
 
     Cores that talk to the host stay where the snake has them, beside its port, since the host is no
-    tile. Of several searches by volume times hops (that is: unicast), the one with fewest data
-    flit-hops, multicast trees and the host's packets included, is taken.
+    tile. Cores that the host cannot reach past dead ones are not used. Of several searches by
+    volume times hops (that is: unicast), the one with fewest data flit-hops, multicast trees and
+    the host's packets included, is taken.
 
     Parameters
     ----------
@@ -50,37 +54,48 @@ def place_program(machine: Machine, model: QuantModel, layout: str, *, seed: int
     -------
     Result, Program, Program
         Placement and certificate; the program along the snake; the program placed.
+
+    Raises
+    ------
+    MapperError
+        If the model does not fit, or packets pass a dead core in every search's result.
     """
     began = time.perf_counter()
     grid = machine_grid(machine, defects)
     plain = map_model(machine, model, placement=layout)
     instance = program_traffic(plain, grid)
-    start = _start(plain, instance)
+    usable = replace(instance, grid=machine_grid(machine, unreachable(machine, defects)))
+    start = _start(plain, usable)
     movable = np.ones(instance.tiles, np.bool_)
     movable[host_tiles(plain)] = False
-    best: tuple[int, Annealed, Program] | None = None
     searches: list[Annealed] = []
+    good: list[tuple[int, int, Program]] = []
+    refused: list[MapperError] = []
     for n in range(SEARCHES):
-        found = anneal(instance, start, seed=seed * SEARCHES + n, threads=1, movable=movable,
+        found = anneal(usable, start, seed=seed * SEARCHES + n, threads=1, movable=movable,
                        moves=moves or MOVES_PER_TILE * instance.tiles)
         searches.append(found)
         placed = map_model(machine, model, placement=layout,
                            cores=[place_of(grid, core) for core in found.core])
-        hops = flit_hops(placed, TOKEN)
+        try:
+            check_routes(placed, grid.defects)
+            good.append((flit_hops(placed, TOKEN), n, placed))
+        except MapperError as error:
+            refused.append(error)
         if progress is not None:
             progress("search", (n + 1) / SEARCHES, found.cost)
-        if best is None or hops < best[0]:
-            best = hops, found, placed
         if found.interrupted:
             break
-    assert best is not None, "there is at least one search"
-    _, found, placed = best
-    bound = lower_bound(instance).value
+    if not good:
+        raise refused[-1]
+    _, chosen, placed = min(good, key=lambda each: each[:2])
+    found = searches[chosen]
+    bound = lower_bound(usable).value
     placement = Placement(
         instance_name=instance.name, instance_digest=instance.digest, grid=grid, core=found.core,
         cost=found.cost, lower_bound=bound, seed=seed)
     result = Result(
-        placement=placement, baselines=baselines(instance), start_cost=cost(instance, start),
+        placement=placement, baselines=baselines(usable), start_cost=cost(instance, start),
         optimal=found.cost == bound, evaluated=sum(search.evaluated for search in searches),
         search_seconds=sum(search.seconds for search in searches),
         total_seconds=time.perf_counter() - began, interrupted=searches[-1].interrupted,

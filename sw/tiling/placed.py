@@ -15,7 +15,7 @@ from sw.quantise.model import QuantModel
 from sw.tiling.grid import machine_grid, place_of
 from sw.tiling.program import program_traffic
 
-__all__ = ["check_routes", "place_model"]
+__all__ = ["check_routes", "place_model", "unreachable"]
 
 
 def place_model(machine: Machine, model: QuantModel, *, placement: str = "plain",
@@ -87,6 +87,23 @@ def check_routes(program: Program, defects: Iterable[int]) -> None:
             if at in dead:
                 raise MapperError(f"way from {source} to {route.target} must pass no dead core, "
                                   f"not {at}: place again with another seed")
+
+
+def unreachable(machine: Machine, defects: Iterable[int]) -> tuple[int, ...]:
+    """Ids of the cores that the host cannot load, or that cannot answer it: dead ones in between.
+
+    Routes are X first, then Y, both ways.
+    """
+    grid = machine_grid(machine, defects)
+    dead = {place_of(grid, core) for core in grid.defects}
+    found = []
+    for core in range(grid.cores):
+        place = place_of(grid, core)
+        ways = (unicast(machine.mesh, machine.host, place),
+                unicast(machine.mesh, place, machine.host))
+        if any(at in dead for way in ways for at, _ in way.links):
+            found.append(core)
+    return tuple(found)
 
 
 def _check_alive(program: Program, defects: tuple[int, ...]) -> None:

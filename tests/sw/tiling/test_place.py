@@ -7,9 +7,9 @@ import pytest
 
 from hw.params.machine import load_machine
 from sw.golden.decoder import IntegerDecoder
-from sw.mapper.mapper import map_model
 from sw.perf.image import Token
 from sw.place.cost import cost
+from sw.place.errors import PlaceError
 from sw.place.place import Options, place
 from sw.place.placement import check, save
 from sw.place.repair import spare_cores
@@ -19,7 +19,7 @@ from sw.shapes.shape import ModelShape
 from sw.tiling.grid import machine_grid
 from sw.tiling.model import tile_model
 from sw.tiling.place import place_program
-from sw.tiling.placed import place_model
+from sw.tiling.placed import place_model, unreachable
 from sw.tiling.program import flit_hops, host_tiles, program_traffic
 from sw.tiling.rules import TilingRules
 
@@ -82,10 +82,21 @@ def test_the_same_seed_gives_the_same_program(model):
     assert first.placement.core.tolist() == second.placement.core.tolist()
 
 
-def test_dead_cores_are_left_out(model):
+def test_dead_cores_are_left_out(model, tmp_path):
+    """Nor are those used that the host reaches only past a dead one; the file runs."""
     machine = load_machine("small")
-    dead = (4, 40)      # on the snake; and the far corner
-    result, plain, placed = place_program(machine, model, "plain", moves=2_000, defects=dead)
-    assert not {*result.placement.core.tolist()} & {*dead}
+    # (6, 3): behind it lie (6, 4..6) on the way there, (7, 3) on the way back.
+    dead = (5 + 7 * 2,)
+    assert unreachable(machine, dead) == (19, 20, 26, 33, 40)
+    result, _, placed = place_program(machine, model, "plain", moves=20_000, defects=dead)
+    assert not {*result.placement.core.tolist()} & {19, 20, 26, 33, 40}
     assert result.placement.grid == machine_grid(machine, dead)
-    assert map_model(machine, model).placement == placed.placement == plain.placement
+    save(result.placement, tmp_path / "p.json")
+    program = place_model(machine, model, placement=str(tmp_path / "p.json"), defects=dead)
+    assert [role.core for role in program.roles] == [role.core for role in placed.roles]
+
+
+def test_no_way_past_a_dead_core(model):
+    """With (2, 1) dead beside the host's port, only the first column is left."""
+    with pytest.raises(PlaceError, match="tiles must be at most 6"):
+        place_program(load_machine("small"), model, "plain", moves=500, defects=(1,))
