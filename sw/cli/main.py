@@ -21,6 +21,7 @@ from sw.cli.run import run
 from sw.cli.speed import speed
 from sw.cli.tile import tile
 from sw.cli.wafer import wafer
+from sw.cli.yields import yield_command
 from sw.errors import OuroborosError
 
 __all__ = ["Failure", "cli", "main"]
@@ -95,6 +96,7 @@ cli.add_command(run)
 cli.add_command(speed)
 cli.add_command(tile)
 cli.add_command(wafer)
+cli.add_command(yield_command)
 
 
 def main() -> None:

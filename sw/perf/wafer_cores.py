@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from hw.params.machine import Machine
+from sw.defects.process import Process
 from sw.perf.assumptions import Assumption, assumptions
 from sw.perf.block import attention, lm_head, norm_root, projection, qkv, reduced, up_gate
 from sw.perf.block_cores import block_cores, kv_sharing
@@ -71,10 +72,10 @@ class WaferPlacement:
 
     @cached_property
     def dead(self) -> int:
-        """Expected dead cores: Murphy's yield of one core times cores."""
-        defects = (self.value("core_area_mm2") / 100) * self.value("defect_density_per_cm2")
-        good = ((1 - math.exp(-defects)) / defects) ** 2 if defects else 1.0
-        return math.ceil(self.machine.mesh.cores * (1 - good))
+        """Expected dead cores, rounded up."""
+        process = Process(core_area_mm2=self.value("core_area_mm2"),
+                          density_per_cm2=self.value("defect_density_per_cm2"))
+        return math.ceil(process.expected_dead(self.machine.mesh.cores))
 
     @cached_property
     def spare(self) -> int:
