@@ -163,13 +163,13 @@ def _check_wafer(plan: Plan) -> None:
                              f"not {wafer.edge_exclusion.um / 1e3:g} mm")
     for axis, size, dies in (("x", array.width, plan.dies[0]), ("y", array.height, plan.dies[1])):
         if size > wafer.square.nm:
-            raise FloorplanError(f"{dies} dies of die.pitch_{axis} {plan.die_pitch[axis == 'y'] / 1e3:g} um "
+            raise FloorplanError(f"{dies} dies at die.pitch_{axis} "
                                  f"take {size / NM_PER_MM:.3f} mm, but wafer.square is "
                                  f"{wafer.square.um / 1e3:g} mm: lower the pitch, or take fewer "
                                  "dies")
         if size > 2 * plan.usable_radius:
-            raise FloorplanError(f"{dies} dies take {size / NM_PER_MM:.3f} mm, more than the usable "
-                                 f"{2 * plan.usable_radius / NM_PER_MM:g} mm of the wafer "
+            raise FloorplanError(f"{dies} dies take {size / NM_PER_MM:.3f} mm, more than the "
+                                 f"usable {2 * plan.usable_radius / NM_PER_MM:g} mm of the wafer "
                                  "(wafer.diameter, wafer.edge_exclusion)")
     columns, rows = plan.die_cores
     lost = set(plan.keep_out)

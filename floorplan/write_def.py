@@ -25,10 +25,11 @@ def write_die_def(plan: Plan, path: Path) -> None:
     Needs ``tech.lef`` and ``core.lef``.
     """
     columns, rows = plan.die_cores
-    places = [(core_name(x, y), plan.core_in_die(x, y)) for y in range(rows) for x in range(columns)]
+    places = [(core_name(x, y), plan.core_in_die(x, y)) for y in range(rows)
+              for x in range(columns)]
     with path.open("w", encoding="ascii") as file:
         file.write(_head("die", plan.die))
-        file.writelines(_components("core", places))
+        file.writelines(_components("CORE", places))
         pins = list(_pins(plan))
         file.writelines(chain([f"PINS {len(pins)} ;\n"], pins, ["END PINS\n"]))
         nets = list(_die_nets(plan))
@@ -46,7 +47,7 @@ def write_wafer_def(plan: Plan, path: Path, *, nets: bool = False) -> None:
               for x in range(across)]
     with path.open("w", encoding="ascii") as file:
         file.write(_head("wafer", plan.array))
-        file.writelines(_components("die", places))
+        file.writelines(_components("DIE", places))
         if nets:
             found = list(_wafer_nets(plan))
             file.writelines(chain([f"NETS {len(found)} ;\n"], found, ["END NETS\n"]))

@@ -1,4 +1,4 @@
-"""The wafer as GDSII: WAFER -> DIE (one array) -> CORE (one array) -> MACRO and pins; 1 nm units."""
+"""The wafer as GDSII in units of 1 nm: WAFER -> DIE (array) -> CORE (array) -> MACRO and pins."""
 
 import datetime
 from collections.abc import Iterable

@@ -30,8 +30,8 @@ def write_lef(plan: Plan, folder: Path) -> tuple[Path, Path, Path]:
     tech, core, die = (folder / f"{name}.lef" for name in ("tech", "core", "die"))
     tech.write_text(_tech(plan), encoding="ascii")
     for path, name, outline, pins in (
-            (core, "core", plan.core.outline, core_pins(plan)),
-            (die, "die", plan.die, die_pins(plan))):
+            (core, "CORE", plan.core.outline, core_pins(plan)),
+            (die, "DIE", plan.die, die_pins(plan))):
         with path.open("w", encoding="ascii") as file:
             file.write(HEAD)
             file.writelines(_macro(name, outline, pins))
@@ -85,7 +85,7 @@ def _tech(plan: Plan) -> str:
 
 
 def _macro(name: str, outline: Rect, pins: Iterator[tuple[str, Pin, str, Rect]]) -> Iterator[str]:
-    yield (f"MACRO {name}\n  CLASS BLOCK ;\n  ORIGIN 0 0 ;\n  FOREIGN {name.upper()} ;\n"
+    yield (f"MACRO {name}\n  CLASS BLOCK ;\n  ORIGIN 0 0 ;\n"
            f"  SIZE {_um(outline.width)} BY {_um(outline.height)} ;\n")
     for pin_name, pin, side, rect in pins:
         yield (f"  PIN {pin_name}\n    DIRECTION {'OUTPUT' if pin.output else 'INPUT'} ; "

@@ -12,7 +12,7 @@ ALLOWED = {
     "hw/params": set(),
     "hw":        {"amaranth"},
     "sw":        {"numpy", "hw.params"},
-    "floorplan": {"numpy", "hw.params"},
+    "floorplan": {"numpy", "hw.params", "sw"},
     "tb":        {"amaranth", "cocotb", "cocotb_tools", "numpy", "hw", "sw"},
 }
 OWN = {"hw", "sw", "tb", "floorplan", "tests"}
@@ -72,7 +72,9 @@ def test_no_postponed_annotations_in_hw():
     ("tb",        "from tests import conftest", ["tests.conftest"]),
     ("sw",        "import numpy as np\nfrom hw.params.machine import Machine\nimport json", []),
     ("sw",        "from hw import params", []),
-    ("floorplan", "import sw.mapper", ["sw.mapper"]),
+    ("floorplan", "import sw.place.instance", []),
+    ("floorplan", "from tb.run import emit", ["tb.run.emit"]),
+    ("sw",        "import floorplan.plan", ["floorplan.plan"]),
 ])
 def test_the_rule_itself(folder, text, wrong):
     assert refused(imports(text, "example"), folder) == wrong
