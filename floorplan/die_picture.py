@@ -171,8 +171,9 @@ def _core_legend(plan: Plan, picture: Picture, x: float, y: float) -> None:
     picture.text(x, y, "Densities to hold the macros against", "head")
     rules = plan.rules.core
     for rule in (rules.macro_density_max, rules.memory_density):
-        y += 20
-        picture.text(x, y, f"{rule.mb_per_mm2:g} Mb/mm²: {_short(rule.source, 60)}", "small")
+        for line in wrap(f"{rule.mb_per_mm2:g} Mb/mm²: {rule.source}", 68):
+            y += 18
+            picture.text(x, y, line, "small")
     y += 38
     picture.text(x, y, "H-tree, from the macros up", "head")
     leaf = core.tree[0].length if core.tree else 1
@@ -188,7 +189,7 @@ def _core_legend(plan: Plan, picture: Picture, x: float, y: float) -> None:
     picture.text(x + 22, y + 18, "numbers in the macros: leaves of the H-tree", "small")
 
 
-def _short(source: str, limit: int = 70) -> str:
+def _short(source: str, limit: int = 66) -> str:
     """A source cut at a word for a picture; the whole one is in ``rules.toml``."""
     if len(source) <= limit:
         return source

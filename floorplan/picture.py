@@ -15,14 +15,14 @@ text{font-family:'DejaVu Sans','Helvetica Neue',Arial,sans-serif;font-size:13px;
 .head{font-size:14px;font-weight:bold}.small{font-size:11.5px;fill:#4b5563}.tiny{font-size:10px}
 .paper{fill:#ffffff}.wafer{fill:#eef1f5;stroke:#7b8794;stroke-width:1.2}
 .usable{fill:none;stroke:#7b8794;stroke-width:1;stroke-dasharray:6 4}
-.square{fill:none;stroke:#1d2530;stroke-width:1;stroke-dasharray:2 3}
-.die{fill:none;stroke:#1d2530;stroke-width:0.9}.thin{fill:none;stroke:#1d2530;stroke-width:0.5}
+
+.die{fill:none;stroke:#1d2530;stroke-width:0.9}
 .scribe{fill:#d8dee6}.corridor{fill:#f2d9a6;stroke:#1d2530;stroke-width:0.5}
-.core{fill:#dbe6f4;stroke:#4b5563;stroke-width:0.6}.idle{fill:#c4ccd6}.placed{fill:#3f72b8}
+.core{fill:#dbe6f4;stroke:#4b5563;stroke-width:0.6}.idle{fill:#c4ccd6}
 .dead{fill:#c81e1e}.gone{fill:#111827}.spot{fill:none;stroke:#c81e1e;stroke-width:1}
 .mark{fill:none;stroke:#111827;stroke-width:1.6}.measure{stroke:#4b5563;stroke-width:1}
 .macro{fill:#cfe0f5;stroke:#33507a;stroke-width:1}.pin{fill:#8a4b08}
-.tree{stroke:#b42318;fill:none}.node{fill:#b42318}
+
 .b0{fill:#f4d58d;stroke:#1d2530}.b1{fill:#d7c6ee;stroke:#1d2530}.b2{fill:#f3b8a5;stroke:#1d2530}
 .b3{fill:#bfe3c7;stroke:#1d2530}.b4{fill:#e5e0d0;stroke:#1d2530}
 """
