@@ -49,6 +49,15 @@ def test_gds_of_the_wafer(gds, wafer):
                           for x in range(9) for y in range(7))
     assert cores == sorted((wafer.core_in_die(x, y).x, wafer.core_in_die(x, y).y)
                            for x in range(13) for y in range(17))
+    for side, dx, dy in (("W", -100_000, 0), ("S", 0, -100_000), ("E", 100_000, 0),
+                         ("N", 0, 100_005)):
+        # Through the corridor, to the die's border; 5 nm of rounding lie in the north.
+        at_border = [wafer.core_in_die(*place) for place in {
+            "W": [(0, n) for n in range(17)], "E": [(12, n) for n in range(17)],
+            "S": [(n, 16) for n in range(13)], "N": [(n, 0) for n in range(13)]}[side]]
+        assert places(layout, "DIE", f"LINK_{side}") == sorted((r.x + dx, r.y + dy)
+                                                               for r in at_border)
+    assert layout.cell("DIE").bbox() == kdb.Box(0, 0, 23_808_000, 30_634_000)
     assert places(layout, "CORE", "MACRO") == sorted((m.x, m.y) for m in wafer.core.macros)
     # One array each, not 63 or 221 references.
     assert sum(1 for _ in layout.cell("WAFER").each_inst()) == 1

@@ -23,6 +23,7 @@ def test_facing_pins():
     noc = load_machine("wafer").noc
     for side in SIDES:
         mine, other = side_pins(noc, side), side_pins(noc, OPPOSITE[side])
+        assert mine[0].name == f"{side}_{'o' if side in 'ne' else 'i'}_valid"
         assert [pin.slot for pin in mine] == list(range(2 * len(wires(noc))))
         for a, b in zip(mine, other, strict=True):
             assert a.slot == b.slot

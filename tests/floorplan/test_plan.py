@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from floorplan import core_plan
 from floorplan.check import check
 from floorplan.errors import FloorplanError
 from floorplan.geometry import Rect
+from floorplan.links import side_pins
 from floorplan.plan import plan_floor
 from hw.params.machine import MeshParams, load_machine
 from sw.htree.tree import HTree
@@ -88,6 +90,21 @@ def test_check_sees_what_is_wrong(small, monkeypatch):
     assert failed == {"parts outside their core"}
     wide = replace(small, core=replace(core, width=core.width + 5))
     assert "cores in a corridor" in {one.name for one in check(wide) if not one.passed}
+
+
+BROKEN_PINS = [
+    lambda pin: replace(pin, output=True),
+    lambda pin: replace(pin, name=pin.name.replace("valid", "head")) if pin.name[0] == "e" else pin,
+    lambda pin: replace(pin, name=pin.name.replace("_o_", "_i_")),
+    lambda pin: replace(pin, slot=pin.slot + (pin.name[0] == "e")),
+]
+
+
+@pytest.mark.parametrize("change", BROKEN_PINS)
+def test_check_sees_pins_that_do_not_match(change, small, monkeypatch):
+    monkeypatch.setattr(core_plan, "side_pins",
+                        lambda noc, side: tuple(map(change, side_pins(noc, side))))
+    assert [one.name for one in check(small) if not one.passed] == ["link pins that meet no pin"]
 
 
 @pytest.mark.parametrize(("macros", "grid"), [(1, (1, 1)), (2, (2, 1)), (4, (2, 2)), (8, (4, 2)),
