@@ -194,7 +194,8 @@ def _geometry_table(found: dict[str, Any]) -> Table:
                   f"pitch {pitch[0]:g} x {pitch[1]:g} mm, {found['cores_per_die']} cores")
     table.add_row("wafer", f"{array[0]:g} x {array[1]:g} mm",
                   f"{found['dies_across']} x {found['dies_along']} dies, {found['cores']:,} cores; "
-                  f"corners {found['corner_overhang_mm']:+.3f} mm past the edge")
+                  f"corners {abs(found['corner_overhang_mm']):.3f} mm "
+                  f"{'outside' if found['corner_overhang_mm'] > 0 else 'inside'} the wafer")
     lost = found["edge_cores_by_exclusion_mm"]
     table.add_row("cores lost at the edge", f"{found['edge_cores']}",
                   ", ".join(f"{count} at {mm} mm" for mm, count in lost.items()) + " of exclusion")

@@ -77,7 +77,8 @@ class _Sheet:
                   f"core {core.width / NM_PER_MM:.4f} x {core.height / NM_PER_MM:.4f} mm",
                   f"wafer {wafer.diameter.um / 1e3:g} mm; dashed: without "
                   f"{wafer.edge_exclusion.um / 1e3:g} mm at the edge",
-                  f"corners of the array reach {plan.corner_overhang_mm:+.2f} mm past the edge")
+                  f"corners of the array lie {abs(plan.corner_overhang_mm):.2f} mm "
+                  f"{'outside' if plan.corner_overhang_mm > 0 else 'inside'} the wafer")
         self.scale()
 
     def scale(self) -> None:
