@@ -11,7 +11,7 @@ from floorplan.defects import KINDS, DefectMap, make_map, nominal_process, read_
 from floorplan.die_picture import core_picture, die_picture
 from floorplan.errors import FloorplanError
 from floorplan.geometry import NM_PER_MM
-from floorplan.link_load import read_load, tree_load
+from floorplan.link_load import placement_load, read_load
 from floorplan.occupancy import Occupancy, occupancy
 from floorplan.plan import Plan, plan_floor
 from floorplan.rules import load_rules
@@ -46,7 +46,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--placement", "placement_path", type=FILE, metavar="FILE",
               help="Placement to show.")
 @click.option("--instance", "instance_path", type=FILE, metavar="FILE",
-              help="What was placed: gives layers, and link loads if it has nets.")
+              help="What was placed: gives layers and link loads.")
 @click.option("--load", "load_path", type=FILE, metavar="FILE",
               help="Link load to show instead: JSON, load (4, height, width) and unit.")
 @click.option("--nets", is_flag=True, help="Nets between dies in wafer.def (large).")
@@ -80,8 +80,6 @@ def floorplan(machine_name: str, out: Path, rules_path: Path | None, defects: st
     print_whole(_geometry_table(found))
     print_whole(_area_table(found))
     print_whole(_check_table(checks))
-    if placement and instance and not instance.nets and load_path is None:
-        click.echo(f"{instance_path}: has no nets, so no link load is drawn")
     click.echo(f"{out}: " + ", ".join(f"{name} {size / 1e6:.2f} MB"
                                       for name, size in found["files"].items()))
     write_json(json_path, found)
@@ -142,11 +140,12 @@ def _pictures(plan: Plan, dead: DefectMap, placed: Occupancy | None, placement: 
     if load_path:
         load, unit = read_load(load_path, mesh.height, mesh.width)
         found["load"] = load_picture(plan, load, unit, str(load_path.name), dead.random)
-    elif placement and instance and instance.nets:
-        flits = tree_load(placement.grid, placement.core, instance.nets) * 8 / (
-            plan.machine.noc.flit_bits)
-        found["load"] = load_picture(plan, flits, "flits/token", f"{instance.name}: multicast on "
-                                     "XY trees, no detours around dead cores", dead.random)
+    elif placement and instance:
+        bytes_, trees = placement_load(placement, instance)
+        lead = "multicasts on XY trees" if trees else "every edge as two unicasts, half each way"
+        found["load"] = load_picture(plan, bytes_ * 8 / plan.machine.noc.flit_bits, "flits/token",
+                                     f"{instance.name:.60}: {lead}; no detours around dead cores",
+                                     dead.random)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Bytes per token on every mesh link, if multicasts run along XY trees, faults or not."""
+"""Load of every mesh link by router port: of a placement, or from a file."""
 
 import json
 from pathlib import Path
@@ -9,64 +9,29 @@ import numpy.typing as npt
 
 from floorplan.errors import FloorplanError
 from hw.params.packet import Port
-from sw.place.instance import Grid, Ints, Net
+from sw.place.instance import Instance
+from sw.place.links import DIRECTIONS, link_loads
+from sw.place.placement import Placement
 
-__all__ = ["read_load", "tree_load"]
+__all__ = ["placement_load", "read_load"]
 
 
-def tree_load(grid: Grid, core: Ints, nets: tuple[Net, ...]) -> npt.NDArray[np.float64]:
-    """Load of every link.
-
-    A tree runs along the source's row as far as its sinks' columns, and from there up and down each
-    of these columns; every link of it carries the net's bytes once.
-
-    Parameters
-    ----------
-    grid : Grid
-        The mesh.
-    core : array
-        (tiles,) core of each tile.
-    nets : tuple of Net
-        Multicasts.
+def placement_load(placement: Placement,
+                   instance: Instance) -> tuple[npt.NDArray[np.float64], bool]:
+    """Load of a placement.
 
     Returns
     -------
     array
         (4, height, width) bytes per token: what leaves core (x, y) by NORTH, EAST, SOUTH, WEST.
+    bool
+        Whether it is on multicast trees; without nets, edges count as unicasts, half each way.
     """
-    sizes = np.array([len(net.sinks) for net in nets], np.int64)
-    which = np.repeat(np.arange(len(nets)), sizes)
-    sinks = core[np.array([sink for net in nets for sink in net.sinks], np.int64)]
-    sources = core[np.array([net.source for net in nets], np.int64)]
-    volume = np.array([net.volume_bytes for net in nets], np.float64)
-    source_x, source_y = sources % grid.width, sources // grid.width
-    x, y = sinks % grid.width, sinks // grid.width
+    grid, found = placement.grid, link_loads(instance, placement.core)
     load = np.zeros((4, grid.height, grid.width))
-    east, west = source_x.copy(), source_x.copy()
-    np.maximum.at(east, which, x)
-    np.minimum.at(west, which, x)
-    load[Port.EAST] = _runs(source_y, source_x, east, volume, grid.height, grid.width)
-    load[Port.WEST] = _runs(source_y, west, source_x, volume, grid.height, grid.width, after=1)
-    # One trunk for each net and column that has a sink of it.
-    trunks, of = np.unique(which * grid.width + x, return_inverse=True)
-    net, column = trunks // grid.width, trunks % grid.width
-    north, south = source_y[net], source_y[net]
-    np.maximum.at(south, of, y)
-    np.minimum.at(north, of, y)
-    start, bytes_ = source_y[net], volume[net]
-    load[Port.SOUTH] = _runs(column, start, south, bytes_, grid.width, grid.height).T
-    load[Port.NORTH] = _runs(column, north, start, bytes_, grid.width, grid.height, after=1).T
-    return load
-
-
-def _runs(line: Ints, first: Ints, last: Ints, volume: npt.NDArray[np.float64], lines: int,
-          length: int, *, after: int = 0) -> npt.NDArray[np.float64]:
-    """Sum of runs of links: on ``line``, cores ``first`` to ``last - 1``, ``after`` further on."""
-    steps = np.zeros((lines, length + 2))
-    np.add.at(steps, (line, first + after), volume)
-    np.add.at(steps, (line, last + after), -volume)
-    # Volumes are whole, so sums below 2**53 are exact and what should cancel does.
-    return np.cumsum(steps, 1)[:, :length]
+    for direction, values in zip(DIRECTIONS, found.bytes, strict=True):
+        load[Port[direction.upper()]] = values.reshape(grid.height, grid.width)
+    return load, found.known
 
 
 def read_load(path: Path, height: int, width: int) -> tuple[npt.NDArray[np.float64], str]:

@@ -6,28 +6,17 @@ import numpy as np
 import pytest
 
 from floorplan.errors import FloorplanError
-from floorplan.link_load import read_load, tree_load
+from floorplan.link_load import placement_load, read_load
 from hw.params.machine import MeshParams
 from hw.params.packet import Port
 from sw.golden.noc.route import tree
-from sw.place.instance import Grid, Net
-
-GRID = Grid(width=9, height=7, die_width=3, die_height=7, die_penalty_hops=3)
-
-
-def test_one_tree_by_hand():
-    # From (4, 3) to (6, 3), (6, 1) and (2, 5): east 2, north 2 in column 6; west 2, south 2.
-    core = np.array([4 + 9 * 3, 6 + 9 * 3, 6 + 9 * 1, 2 + 9 * 5])
-    load = tree_load(GRID, core, (Net(source=0, sinks=(1, 2, 3), volume_bytes=5),))
-    want = np.zeros((4, 7, 9))
-    want[Port.EAST, 3, [4, 5]] = 5
-    want[Port.WEST, 3, [4, 3]] = 5
-    want[Port.NORTH, [3, 2], 6] = 5
-    want[Port.SOUTH, [3, 4], 2] = 5
-    assert (load == want).all()
+from sw.place.cost import cost
+from sw.place.instance import Grid, Instance, Net
+from sw.place.placement import Placement
 
 
 def test_random_trees_against_the_routers_own():
+    grid = Grid(width=9, height=7, die_width=3, die_height=7, die_penalty_hops=3)
     rng = np.random.default_rng(1)
     core = rng.permutation(63)[:40]
     nets = tuple(Net(source=int(chosen[0]), sinks=tuple(map(int, chosen[1:])),
@@ -42,7 +31,12 @@ def test_random_trees_against_the_routers_own():
             for port in (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST):
                 if mask >> port & 1:
                     want[port, y - 1, x - 1] += net.volume_bytes
-    assert (tree_load(GRID, core, nets) == want).all()
+    instance = Instance(name="trees", grid=grid, tiles=40, edges=np.array([[0, 1, 1]]), nets=nets)
+    placement = Placement(instance_name="trees", instance_digest=instance.digest, grid=grid,
+                          core=core, cost=cost(instance, core))
+    load, trees = placement_load(placement, instance)
+    assert trees
+    assert (load == want).all()
 
 
 def test_file(tmp_path):
