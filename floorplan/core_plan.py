@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from floorplan.errors import FloorplanError
 from floorplan.geometry import NM_PER_MM, Rect, down, up
-from floorplan.links import SIDES, Pin, side_pins
+from floorplan.links import SIDES, Pin, side_pins, wires
 from floorplan.rules import CoreRules
 from hw.params.machine import Machine
+from hw.params.packet import Port
 
 __all__ = ["Block", "CorePlan", "TreeWire", "plan_core"]
 
@@ -149,12 +150,18 @@ def _areas(machine: Machine, rules: CoreRules) -> list[tuple[str, float, str]]:
     """Name, mm2 and source of the blocks of the strip; the router in the middle."""
     core = machine.core
     buffer, params = core.buffer_words * core.word_bits, core.param_words * core.lanes * PARAM_BITS
-    density, kib = rules.memory_density, 8 * 1024
+    density, kib, noc = rules.memory_density, 8 * 1024, machine.noc
+    # Every bit of a flit (all that goes forward but "valid") in every buffer of every port.
+    flit_bits = sum(wire.forward for wire in wires(noc)) - 1
+    buffer_bits = len(Port) * noc.vcs * noc.vc_depth * flit_bits
+    router = rules.router_bit.transistors * noc.flit_bits + (
+        rules.flip_flop.transistors * buffer_bits)
     return [
         (f"buffer {buffer // kib} KiB", density.area_mm2(buffer), density.source),
-        ("control", rules.control.mm2, rules.control.source),
-        ("router", rules.router_bit.mm2 * machine.noc.flit_bits, rules.router_bit.source),
-        (f"SFU, {core.lanes} lanes", rules.sfu_lane.mm2 * core.lanes, rules.sfu_lane.source),
+        ("control", rules.logic_mm2(rules.control.transistors), rules.control.source),
+        ("router", rules.logic_mm2(router), rules.router_bit.source),
+        (f"SFU, {core.lanes} lanes", rules.logic_mm2(rules.sfu_lane.transistors * core.lanes),
+         rules.sfu_lane.source),
         (f"parameters {params // kib} KiB", density.area_mm2(params), density.source)]
 
 

@@ -166,7 +166,10 @@ def _core_legend(plan: Plan, picture: Picture, x: float, y: float) -> None:
         y += 44
         picture.swatch(x, y, f"{'ABCDEFGH'[n]} {block.name}: {block.rect.mm2:.4f} mm² "
                              f"({block.rect.mm2 / whole:.1%})", style=f"b{n % 5}")
-        picture.text(x + 22, y + 18, _short(block.source), "small")
+        for line in wrap(block.source, 64, break_on_hyphens=False):
+            y += 17
+            picture.text(x + 22, y, line, "small")
+        y -= 17
     y += 52
     picture.text(x, y, "Densities to hold the macros against", "head")
     rules = plan.rules.core
@@ -187,10 +190,3 @@ def _core_legend(plan: Plan, picture: Picture, x: float, y: float) -> None:
     picture.swatch(x, y, f"pins of the mesh links: {len(list(core.pins('e')))} a side, pitch "
                          f"{rules.pin_pitch.um:g} um", style="pin")
     picture.text(x + 22, y + 18, "numbers in the macros: leaves of the H-tree", "small")
-
-
-def _short(source: str, limit: int = 66) -> str:
-    """A source cut at a word for a picture; the whole one is in ``rules.toml``."""
-    if len(source) <= limit:
-        return source
-    return source[:limit].rsplit(" ", 1)[0].rstrip(",;:") + " .."

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hw.params.load import load
 
-__all__ = ["RULES", "Area", "CoreRules", "Density", "DieRules", "Length", "Ratio", "Rules",
-           "WaferRules", "load_rules"]
+__all__ = ["RULES", "CoreRules", "Density", "DieRules", "Length", "LogicDensity", "Ratio", "Rules",
+           "Transistors", "WaferRules", "load_rules"]
 
 RULES = Path(__file__).parent / "rules.toml"
 
@@ -40,19 +40,6 @@ class Length:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Area:
-    """An area."""
-
-    mm2: float
-    """In square millimetres; above 0."""
-    source: str
-    """Publication, or reason."""
-
-    def __post_init__(self) -> None:
-        _positive(self.mm2, self.source)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Density:
     """Bits of memory in an area."""
 
@@ -67,6 +54,32 @@ class Density:
     def area_mm2(self, bits: int) -> float:
         """What that many bits take, in square millimetres."""
         return bits / 1e6 / self.mb_per_mm2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogicDensity:
+    """Transistors of logic in an area."""
+
+    m_per_mm2: float
+    """In millions per square millimetre of cells; above 0."""
+    source: str
+    """Publication, or reason."""
+
+    def __post_init__(self) -> None:
+        _positive(self.m_per_mm2, self.source)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transistors:
+    """A number of transistors."""
+
+    transistors: int
+    """Above 0."""
+    source: str
+    """Publication, or reason."""
+
+    def __post_init__(self) -> None:
+        _positive(self.transistors, self.source)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +129,7 @@ class DieRules:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CoreRules:
-    """Areas of the blocks of a core, and its pins. The macros get what the blocks leave."""
+    """Memories and logic of a core, and its pins. The macros get what the blocks leave."""
 
     memory_density: Density
     """Of buffer and parameter memory."""
@@ -124,12 +137,18 @@ class CoreRules:
     """The macros must not come out denser."""
     macro_density_min: Density
     """Nor sparser: then the die's pitch was made for another machine."""
-    sfu_lane: Area
+    logic_density: LogicDensity
+    """Of standard cells."""
+    logic_utilisation: Ratio
+    """Share of a block of logic that its cells fill; at most 1."""
+    flip_flop: Transistors
+    """Also per bit of the router's buffers."""
+    sfu_lane: Transistors
     """SFU, per lane."""
-    router_bit: Area
-    """Router, per bit of a flit."""
-    control: Area
-    """Everything else."""
+    router_bit: Transistors
+    """Router without its buffers, per bit of a flit."""
+    control: Transistors
+    """All logic that is not listed, per core."""
     macro_aspect_max: Ratio
     """Longer side of a macro over its shorter side, at most."""
     pin_pitch: Length
@@ -138,6 +157,15 @@ class CoreRules:
     """Of a pin, along the border."""
     pin_depth: Length
     """Of a pin, into the core."""
+
+    def __post_init__(self) -> None:
+        if self.logic_utilisation.ratio > 1:
+            raise ValueError(f"logic_utilisation must be at most 1, "
+                             f"not {self.logic_utilisation.ratio!r}")
+
+    def logic_mm2(self, transistors: int) -> float:
+        """Area of a block of logic in square millimetres."""
+        return transistors / 1e6 / self.logic_density.m_per_mm2 / self.logic_utilisation.ratio
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

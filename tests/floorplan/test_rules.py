@@ -14,7 +14,7 @@ def test_every_shipped_value_has_a_source_of_known_kind():
             source = getattr(table, name).source
             assert source.startswith(("P: ", "S: ", "E: ", "SEMI ", "assumption: ")), source
             seen += 1
-    assert seen == 20
+    assert seen == 23
 
 
 def test_units():
@@ -27,10 +27,12 @@ FILES = [
      "rules.toml.die.scribe: value must be at least 0, not -1"),
     ("scribe    = { um = 80", "scribe    = { um = 0.0005",
      "rules.toml.die.scribe: um must be a multiple of 0.001, not 0.0005"),
-    ("control        = { mm2 = 0.05", "control        = { mm2 = 0.0",
-     "rules.toml.core.control: value must be above 0, not 0.0"),
-    ("control        = { mm2 = 0.05", "control        = { um2 = 0.05",
-     "rules.toml.core.control: unknown key 'um2'; known keys: ['mm2', 'source']"),
+    ("control        = { transistors = 1300000", "control        = { transistors = 0",
+     "rules.toml.core.control: value must be above 0, not 0"),
+    ("control        = { transistors = 1300000", "control        = { mm2 = 0.05",
+     "rules.toml.core.control: unknown key 'mm2'; known keys: ['source', 'transistors']"),
+    ("logic_utilisation = { ratio = 0.6", "logic_utilisation = { ratio = 1.1",
+     "rules.toml.core: logic_utilisation must be at most 1, not 1.1"),
     ('S: arXiv 2603.02737, 215 x 215 mm', ' ',
      "rules.toml.wafer.square: source must say where the value comes from, not be empty"),
 ]
