@@ -117,11 +117,11 @@ def _defects(plan: Plan, choice: str | None, seed: int, region: str,
                          random=tuple(one for one in placement.grid.defects if one not in lost))
     if choice is None or choice in KINDS:
         found = make_map(plan, choice or "nominal", seed, region=region)
-    elif Path(choice).suffix:
+    elif Path(choice).suffix or Path(choice).exists():
         found = read_map(Path(choice), plan)
     else:
-        raise FloorplanError(f"--defects must be one of {list(KINDS)} or the path of a .json "
-                             f"file, not {choice!r}")
+        raise FloorplanError(f"--defects must be one of {list(KINDS)} or the path of a map, "
+                             f"not {choice!r}")
     if placement and placement.grid.defects not in (found.dead, found.random):
         differ = len(set(placement.grid.defects) ^ set(found.dead))
         raise FloorplanError(f"{path}: made for another defect map ({differ} cores differ): "

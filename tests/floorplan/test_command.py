@@ -88,7 +88,7 @@ ERRORS = [
     (("--placement", "none.json"), "none.json: No such file or directory"),
     (("--instance", "instance.json"), "instance.json: --instance must come with --placement"),
     (("--defects", "bad"), ("--defects must be one of ['nominal', 'stress', 'none'] or the path "
-                            "of a .json file, not 'bad'")),
+                            "of a map, not 'bad'")),
     (("--placement", "placement.json", "--defects", "none"),
      ("placement.json: made for another defect map (1 cores differ): place again, or leave "
       "--defects out to show the placement's own")),
