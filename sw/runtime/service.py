@@ -162,8 +162,9 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         if len(spec.prompt) > program.context:
             raise OuroborosError(f"prompt {prompt[:40]!r} must be at most {program.context} tokens "
                                  f"(the context), not {len(spec.prompt)}")
+    # Reading all counters takes longer than a short run, too long for Icarus.
     result = run(Job(program=program, model=model, requests=specs, stop_ids=STOP_IDS,
-                     window=window, twin=twin), progress)
+                     window=window, twin=twin, observe=on != "icarus"), progress)
     exact, vectors = compare(model, result.requests)
     return Served(
         program=program, model=model, result=result,
