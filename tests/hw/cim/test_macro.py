@@ -1,10 +1,10 @@
 import random
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from amaranth.hdl import Fragment
-from amaranth.sim import Simulator
 
 from hw.cim.macro import Macro
 from hw.lib.once import Library, flat_ports
@@ -12,6 +12,7 @@ from hw.params.cim import CimParams
 from hw.params.machine import load_machine
 from sw.golden.cim.macro import Macro as Golden
 from tb.cim.macro_traffic import MacroTraffic
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 
@@ -20,11 +21,9 @@ def machine(**cim):
     return replace(TINY, cim=CimParams(**{"rows": 32, "outputs": 8, "active_rows": 8, **cim}))
 
 
-def simulate(dut, testbench):
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(testbench)
-    sim.run()
+@cache
+def simulated(machine):
+    return PySim(Macro(machine))
 
 
 class Driver:
@@ -113,12 +112,12 @@ def packed(values):
 
 def run(story, **cim):
     params = machine(**cim)
-    dut = Macro(params)
+    sim = simulated(params)
 
     async def testbench(ctx):
-        await story(Driver(ctx, params.cim).bind(dut))
+        await story(Driver(ctx, params.cim).bind(sim.dut))
 
-    simulate(dut, testbench)
+    sim.run(testbench)
 
 
 def weights_of(seed, params):

@@ -1,29 +1,31 @@
 import random
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from amaranth.hdl import Fragment
-from amaranth.sim import Simulator
 
 from hw.cim.tree import AdderTree
 from hw.params.cim import tree_latency_cycles
 from hw.params.machine import load_machine
 from sw.golden.cim.tree import tree_sum
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 LANES = TINY.core.lanes
 EXTREMES = [-2**31, 2**31 - 1, -1, 0, 1]
 
 
+@cache
 def tree(macros):
-    return AdderTree(replace(TINY, core=replace(TINY.core, macros=macros)))
+    return PySim(AdderTree(replace(TINY, core=replace(TINY.core, macros=macros))))
 
 
-def run(dut, beats, stall, seed=3):
+def run(sim, beats, stall, seed=3):
     """Send beats of (leaves, mask, valid); (data, valid, accepted, seen) of each that came out."""
     rng = random.Random(seed)
-    seen, accepted = [], []
+    dut, seen, accepted = sim.dut, [], []
 
     async def testbench(ctx):
         queue, cycle, offered = list(beats), 0, False
@@ -47,10 +49,7 @@ def run(dut, beats, stall, seed=3):
             cycle += 1
             assert cycle < 1000
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(testbench)
-    sim.run()
+    sim.run(testbench)
     return seen
 
 
@@ -89,9 +88,9 @@ def test_random_beats_match_golden(macros, stall):
 
 @pytest.mark.parametrize(("macros", "latency"), [(1, 1), (2, 1), (4, 1), (8, 2), (32, 3)])
 def test_latency_and_full_rate(macros, latency):
-    dut = tree(macros)
-    assert dut.latency_cycles == tree_latency_cycles(macros) == latency
-    seen = run(dut, list(random_beats(macros, 10)), 0.0)
+    sim = tree(macros)
+    assert sim.dut.latency_cycles == tree_latency_cycles(macros) == latency
+    seen = run(sim, list(random_beats(macros, 10)), 0.0)
     assert [out - accepted for *_, accepted, out in seen] == [latency] * 10
     assert [accepted for _, _, accepted, _ in seen] == list(range(10))
 

@@ -3,11 +3,11 @@ import random
 import re
 import warnings
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from amaranth.hdl import UnusedElaboratable
-from amaranth.sim import Simulator
 
 from hw.core.array import ArrayUnit
 from hw.params import timing
@@ -16,11 +16,17 @@ from hw.params.machine import load_machine
 from hw.params.packet import KV_CONFIG, Unit
 from sw.golden.core.array import ArrayGolden, Issue, local_tokens
 from sw.golden.kv.manager import KvSettings
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 TINY = replace(TINY, cim=replace(TINY.cim, rows=32))
 SETTINGS = KvSettings(k_macros=0b0011, v_macros=0b1100, k_groups=1, k_blocks=4, v_slots=2,
                       head_dim=8, heads=2)
+
+
+@cache
+def simulated():
+    return PySim(ArrayUnit(TINY))
 
 
 class Bench:
@@ -29,7 +35,8 @@ class Bench:
     def __init__(self, settings=SETTINGS, *, seed=1):
         self.rng = np.random.default_rng(seed)
         self.golden = ArrayGolden(TINY, settings)
-        self.dut = ArrayUnit(TINY)
+        self.sim = simulated()
+        self.dut = self.sim.dut
         self.golden.buffer[:] = self.rng.integers(-128, 128, self.golden.buffer.shape)
 
     def run(self, story):
@@ -37,11 +44,7 @@ class Bench:
             await self.configure(ctx)
             await story(self, ctx)
 
-        sim = Simulator(self.dut)
-        sim.add_clock(1e-9)
-        sim.add_testbench(testbench)
-        sim.add_testbench(self._buffer, background=True)
-        sim.run()
+        self.sim.run(testbench, self._buffer)
 
     async def _buffer(self, ctx):
         read = self.dut.read

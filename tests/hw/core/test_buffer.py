@@ -1,11 +1,12 @@
 import random
 from dataclasses import replace
+from functools import cache
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.core.buffer import READERS, WRITERS, Buffer
 from hw.params.machine import load_machine
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 
@@ -16,11 +17,9 @@ def machine(lanes, flit_bits=128):
                    noc=replace(TINY.noc, flit_bits=flit_bits))
 
 
-def simulate(dut, bench):
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(bench)
-    sim.run()
+@cache
+def simulated(machine):
+    return PySim(Buffer(machine))
 
 
 @pytest.mark.parametrize("sized", [machine(4), machine(16), machine(16, 256), machine(32, 512)],
@@ -30,7 +29,8 @@ def test_random_accesses(sized):
     rng = random.Random(sized.core.lanes)
     parts, flit_bits = sized.flits_per_word, sized.noc.flit_bits
     words = [0] * sized.core.buffer_words
-    dut = Buffer(sized)
+    sim = simulated(sized)
+    dut = sim.dut
 
     async def bench(ctx):
         expected = dict.fromkeys(READERS)
@@ -62,12 +62,13 @@ def test_random_accesses(sized):
                     words[address % 32] = words[address % 32] & ~select | value & select
             await ctx.tick()
 
-    simulate(dut, bench)
+    sim.run(bench)
 
 
 def test_both_writers_share_a_word():
     sized = machine(16)
-    dut = Buffer(sized)
+    sim = simulated(sized)
+    dut = sim.dut
 
     async def bench(ctx):
         for name, mask, value in (("ingress", 0b0011, 0x1), ("sfu", 0b1100, 0x2)):
@@ -84,4 +85,4 @@ def test_both_writers_share_a_word():
         await ctx.tick()
         assert ctx.get(dut.send.data) == 1 | 1 << 128 | 2 << 256 | 2 << 384
 
-    simulate(dut, bench)
+    sim.run(bench)

@@ -1,14 +1,15 @@
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.core.controller import Controller
 from hw.params.isa import Fn, Op, assemble, disassemble
 from hw.params.machine import load_machine
 from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, KV_CONFIG, STAGE_ENTRY, Flag, Unit
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 MACHINE = replace(TINY, core=replace(TINY.core, stages=2, slots=4, credits=3, dests=4,
@@ -17,6 +18,11 @@ UNITS = ("array", "sfu", "send")
 CYCLES_PER_INSTRUCTION = 2
 UNIT_OF = {Op.SFU: "sfu", Op.SEND: "send", Op.LOAD: "array", Op.MVM: "array", Op.APPEND: "array",
            Op.SCORE: "array", Op.CONTEXT: "array", Op.FREE: "array"}
+
+
+@cache
+def simulated():
+    return PySim(Controller(MACHINE))
 
 
 def zeros(fmt, **fields):
@@ -60,7 +66,8 @@ def run(program, script, *, cycles=80, stages=None, credit_list=(), masks=(0,), 
     A unit takes an instruction if ``accepts`` it and is done ``latency`` cycles later; it takes one
     at a time.
     """
-    dut = Controller(MACHINE)
+    sim = simulated()
+    dut = sim.dut
     stages = stages or [{"slot_first": 0, "slot_count": 4, "base": 8, "stride": 16}]
     log = Log()
 
@@ -134,10 +141,7 @@ def run(program, script, *, cycles=80, stages=None, credit_list=(), masks=(0,), 
                     "stage", "sequence", "position", "flags", "start")}))
             await ctx.tick()
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(bench)
-    sim.run()
+    sim.run(bench)
     return log
 
 

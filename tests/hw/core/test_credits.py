@@ -1,22 +1,21 @@
 import random
 from dataclasses import replace
+from functools import cache
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.core.credits import CreditCounters, CreditSender
 from hw.params.machine import load_machine
 from hw.params.packet import CREDIT_ENTRY, Unit
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 MACHINE = replace(TINY, core=replace(TINY.core, credits=3, credit_bits=3, credit_list_words=8))
 
 
-def simulate(dut, bench):
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(bench)
-    sim.run()
+@cache
+def simulated(block):
+    return PySim(block(MACHINE))
 
 
 def configure(ctx, bus, unit, address, value):
@@ -26,7 +25,8 @@ def configure(ctx, bus, unit, address, value):
 
 def test_counters_count():
     """Returns, spends, both at once, and writes, against a plain count."""
-    dut = CreditCounters(MACHINE)
+    sim = simulated(CreditCounters)
+    dut = sim.dut
     rng = random.Random(1)
     counts = [0, 0, 0]
     seen = set()
@@ -55,12 +55,13 @@ def test_counters_count():
             await ctx.tick()
             assert ctx.get(dut.ready) == sum(1 << n for n in range(3) if counts[n])
 
-    simulate(dut, bench)
+    sim.run(bench)
     assert len(seen) == 4
 
 
 def test_a_return_and_a_spend_in_one_cycle_cancel():
-    dut = CreditCounters(MACHINE)
+    sim = simulated(CreditCounters)
+    dut = sim.dut
 
     async def bench(ctx):
         configure(ctx, dut.config, Unit.CREDIT, 2, 1)
@@ -76,13 +77,14 @@ def test_a_return_and_a_spend_in_one_cycle_cancel():
         await ctx.tick()
         assert ctx.get(dut.ready) == 0
 
-    simulate(dut, bench)
+    sim.run(bench)
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 def test_sender(stall):
     """Every entry of each part goes out once and in order; two cycles each."""
-    dut = CreditSender(MACHINE)
+    sim = simulated(CreditSender)
+    dut = sim.dut
     rng = random.Random(2)
     table = [{"x": rng.randrange(128), "y": rng.randrange(128), "counter": rng.randrange(32)}
              for _ in range(8)]
@@ -119,7 +121,7 @@ def test_sender(stall):
             now += 1
             assert now < 300
 
-    simulate(dut, bench)
+    sim.run(bench)
     assert got == expected
     if not stall:
         # Taken in the first cycle; then the parts before each took 1 + 2 per entry.

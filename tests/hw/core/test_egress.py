@@ -1,14 +1,15 @@
 import random
 from collections import deque
 from dataclasses import replace
+from functools import cache
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.core.egress import Egress
 from hw.params.machine import load_machine
 from hw.params.packet import Kind, Unit
 from sw.golden.core.ni import Flit, credit_packet, data_packets, packets_of, reply_packet
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 ME = (3, 2)
@@ -17,6 +18,11 @@ TOKEN = {"sequence": 3, "position": 70000, "stage": 2, "operand": 1}
 
 def machine(**noc):
     return replace(TINY, core=replace(TINY.core, lanes=8), noc=replace(TINY.noc, **noc))
+
+
+@cache
+def simulated(machine):
+    return PySim(Egress(machine))
 
 
 def value_of(unit, address):
@@ -38,7 +44,8 @@ def run(machine, *, data=(), credits=(), requests=(), stall=0.0, returns=1.0, se
     """
     rng = random.Random(seed)
     noc = machine.noc
-    dut = Egress(machine)
+    sim = simulated(machine)
+    dut = sim.dut
     log = []
     # Credits at the sender and in the router; a link register lies in between.
     held = [0] * noc.vcs
@@ -90,10 +97,7 @@ def run(machine, *, data=(), credits=(), requests=(), stall=0.0, returns=1.0, se
         if cycles is not None:
             assert [held[vc] for vc in mute] == [noc.vc_depth] * len(mute)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(bench)
-    sim.run()
+    sim.run(bench)
     return log
 
 

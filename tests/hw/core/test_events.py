@@ -1,12 +1,13 @@
 import random
+from functools import cache
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.core.events import Events
 from hw.params.counters import STAGE_STATES, Counter, counter_count, stage_counter
 from hw.params.machine import load_machine
 from hw.params.packet import TRACE_ENTRY, Unit
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 CORE = TINY.core
@@ -17,16 +18,19 @@ COUNTERS = {
 RING = CORE.trace_words
 
 
+@cache
+def simulated():
+    return PySim(Events(TINY))
+
+
 def simulate(bench):
-    dut = Events(TINY)
+    sim = simulated()
+    dut = sim.dut
 
     async def process(ctx):
         await bench(ctx, dut)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(process)
-    sim.run()
+    sim.run(process)
 
 
 async def read(ctx, dut, unit, address):

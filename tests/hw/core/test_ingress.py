@@ -1,10 +1,10 @@
 import random
 from collections import Counter, deque
 from dataclasses import replace
+from functools import cache
 from operator import add
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.core.entry_writer import entry_flits
 from hw.core.ingress import Ingress
@@ -27,6 +27,7 @@ from sw.golden.core.ni import (
     reply_packet,
     write_packets,
 )
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 ME, OTHER = (2, 1), (0, 1)
@@ -36,6 +37,11 @@ TOKEN = {"sequence": 3, "position": 70000, "stage": 2, "operand": 1}
 def machine(lanes=4, outputs=16, **noc):
     return replace(TINY, cim=replace(TINY.cim, outputs=outputs),
                    core=replace(TINY.core, lanes=lanes), noc=replace(TINY.noc, **noc))
+
+
+@cache
+def simulated(machine):
+    return PySim(Ingress(machine))
 
 
 def place_of(stage, sequence, position):
@@ -55,7 +61,8 @@ def run(machine, flits, *, stall=0.0, latency=(1, 1), seed=1, busy_cycles=0,
     flit consumed.
     """
     rng = random.Random(seed)
-    dut = Ingress(machine)
+    sim = simulated(machine)
+    dut = sim.dut
     golden = IngressModel(machine, place_of)
     seen = []
     cycles = []
@@ -112,10 +119,7 @@ def run(machine, flits, *, stall=0.0, latency=(1, 1), seed=1, busy_cycles=0,
                 == [machine.noc.vc_depth] * machine.noc.vcs)
         assert not answers
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(bench)
-    sim.run()
+    sim.run(bench)
     return [effect for effects in seen for effect in effects], cycles[-1]
 
 

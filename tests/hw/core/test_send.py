@@ -1,15 +1,16 @@
 import random
 from collections import deque
 from dataclasses import replace
+from functools import cache
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.core.send import SendUnit, send_cycles
 from hw.params.isa import Op, assemble
 from hw.params.machine import load_machine
 from hw.params.packet import DEST_ENTRY, Kind, Unit
 from sw.golden.core.ni import Flit, packets_of, send_packets
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 ME = (3, 2)
@@ -18,6 +19,11 @@ ME = (3, 2)
 def machine(lanes=4, flit_bits=128):
     return replace(TINY, cim=replace(TINY.cim, outputs=64), core=replace(TINY.core, lanes=lanes),
                    noc=replace(TINY.noc, flit_bits=flit_bits))
+
+
+@cache
+def simulated(machine):
+    return PySim(SendUnit(machine))
 
 
 def random_entry(rng, vcs=2):
@@ -37,7 +43,8 @@ def run(machine, table, issues, *, stall=0.0, seed=1):
     rng = random.Random(seed)
     words = [rng.getrandbits(machine.core.word_bits) for _ in range(machine.core.buffer_words)]
     parts, flit_bits = machine.flits_per_word, machine.noc.flit_bits
-    dut = SendUnit(machine)
+    sim = simulated(machine)
+    dut = sim.dut
     flits, cycles = [], []
     expected = []
     for issue in issues:
@@ -98,10 +105,7 @@ def run(machine, table, issues, *, stall=0.0, seed=1):
                 ctx.set(dut.read.data, words[address % len(words)])
             assert now < 100 + 60 * len(issues) + 8 * sum(i["flits"] for i in issues)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(bench)
-    sim.run()
+    sim.run(bench)
     assert [*packets_of(flits)] == expected
     return cycles
 

@@ -2,11 +2,11 @@
 
 import random
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
 from hw.core.sfu import Sfu
 from hw.params.isa import Fn
@@ -14,10 +14,16 @@ from hw.params.machine import load_machine
 from hw.params.packet import Unit
 from hw.params.timing_sfu import sfu_cycles, sfu_occupancy
 from tb.core.sfu_cases import SfuCases, corners, extremes
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 TINY = replace(TINY, core=replace(TINY.core, param_words=16))
 WIDE = replace(TINY, core=replace(TINY.core, lanes=16))
+
+
+@cache
+def simulated(machine):
+    return PySim(Sfu(machine))
 
 
 class Rig:
@@ -25,21 +31,18 @@ class Rig:
 
     def __init__(self, machine, buffer):
         self.machine, self.buffer = machine, buffer.copy()
-        self.dut = Sfu(machine)
+        self.sim = simulated(machine)
+        self.dut = self.sim.dut
         self.rng = random.Random(5)
 
     def run(self, cases, golden, *, stall=0.0, overlap=False):
         """Run cases and give what happened to each: start, done cycle, elements, ..."""
         records = []
-        sim = Simulator(self.dut)
-        sim.add_clock(1e-9)
-
         async def drive(ctx):
             await self._configure(ctx, golden, any(c.fields["fn"] == Fn.SILU for c in cases))
             await self._drive(ctx, cases, records, stall, overlap)
 
-        sim.add_testbench(drive)
-        sim.run()
+        self.sim.run(drive)
         return records
 
     async def _configure(self, ctx, golden, silu):

@@ -1,11 +1,12 @@
 import random
 from dataclasses import replace
+from functools import cache
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.core.slots import Slots, SlotState
 from hw.params.machine import load_machine
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 MACHINE = replace(TINY, core=replace(TINY.core, stages=3, slots=6, credits=3))
@@ -16,8 +17,14 @@ STAGES = [{"slots": 0b000011, "first": 0, "base": 10, "stride": 7, "program": 20
           {"slots": 0, "first": 0, "base": 0, "stride": 0, "program": 0}]
 
 
+@cache
+def simulated():
+    return PySim(Slots(MACHINE))
+
+
 def simulate(bench):
-    dut = Slots(MACHINE)
+    sim = simulated()
+    dut = sim.dut
 
     async def run(ctx):
         for stage, entry in zip(dut.stages, STAGES, strict=True):
@@ -25,10 +32,7 @@ def simulate(bench):
                 ctx.set(getattr(stage, name), value)
         await bench(ctx, dut)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(run)
-    sim.run()
+    sim.run(run)
 
 
 async def lookup(ctx, dut, stage, sequence, position):

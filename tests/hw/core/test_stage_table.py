@@ -1,10 +1,10 @@
 from dataclasses import replace
-
-from amaranth.sim import Simulator
+from functools import cache
 
 from hw.core.stage_table import StageTable
 from hw.params.machine import load_machine
 from hw.params.packet import STAGE_ENTRY, Unit
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 MACHINE = replace(TINY, core=replace(TINY.core, stages=3, slots=5))
@@ -19,9 +19,15 @@ def configure(ctx, bus, unit, address, value):
         ctx.set(getattr(bus, name), content)
 
 
+@cache
+def simulated():
+    return PySim(StageTable(MACHINE))
+
+
 def run(writes):
     """Writes (unit, address, data) and returns the stages."""
-    dut = StageTable(MACHINE)
+    sim = simulated()
+    dut = sim.dut
     found = []
 
     async def bench(ctx):
@@ -35,10 +41,7 @@ def run(writes):
             "slots", "first", "base", "stride", "program", "credit_first", "credit_count")}
             for stage in dut.stages)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(bench)
-    sim.run()
+    sim.run(bench)
     return found
 
 

@@ -1,7 +1,7 @@
 import random
+from functools import cache
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.kv.manager import KvManager, KvOp
 from hw.params.machine import load_machine
@@ -13,6 +13,7 @@ from hw.params.timing import (
     slot_search_cycles,
 )
 from sw.golden.kv.manager import KvGolden, KvReply, KvSettings, Place
+from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 # Two K macros of 4 blocks (head_dim 8: 1 group; cut to 4), two V macros of 4 row blocks, 2 slots.
@@ -20,11 +21,17 @@ SETTINGS = KvSettings(k_macros=0b0101, v_macros=0b1010, k_groups=1, k_blocks=4, 
                       head_dim=8, heads=2)
 
 
+@cache
+def simulated():
+    return PySim(KvManager(TINY))
+
+
 class Bench:
     """Commands one at a time, each reply compared with the golden model's."""
 
     def __init__(self, settings=SETTINGS, *, rng=None):
-        self.dut, self.golden = KvManager(TINY), KvGolden(TINY, settings)
+        self.sim, self.golden = simulated(), KvGolden(TINY, settings)
+        self.dut = self.sim.dut
         self.settings, self.rng = settings, rng
 
     def run(self, story):
@@ -32,10 +39,7 @@ class Bench:
             await self.configure(ctx)
             await story(self, ctx)
 
-        sim = Simulator(self.dut)
-        sim.add_clock(1e-9)
-        sim.add_testbench(testbench)
-        sim.run()
+        self.sim.run(testbench)
 
     async def configure(self, ctx):
         config = self.dut.config
