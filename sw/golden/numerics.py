@@ -80,6 +80,8 @@ def _signed(name: str, value: npt.ArrayLike, bits: int) -> Ints:
 def rnd(a: npt.ArrayLike, s: npt.ArrayLike) -> Ints:
     """``(a + 2**(s - 1)) >> s``: shift right, halves upwards; ``s = 0`` gives a. |a| < 2**62."""
     a = _signed("a", a, 63)
+    if type(s) is int and 0 <= s <= SHIFT_MAX:
+        return (a + (1 << s >> 1)) >> s
     s = _ints("shift", s, 0, SHIFT_MAX)
     half = np.where(s > 0, np.left_shift(np.int64(1), np.maximum(s - 1, 0)), 0)
     return np.right_shift(a + half, s)

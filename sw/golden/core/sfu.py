@@ -110,14 +110,15 @@ class _Step:
 
     def word(self, name: str) -> int:
         """Buffer word at an address field."""
-        return int(self.at(name, np.zeros(1, np.int64))[0])
+        return int(self.at(name, 1)[0])
 
-    def at(self, name: str, offsets: Ints) -> Ints:
-        """Buffer words at offsets from an address field."""
-        addresses = np.asarray((self.base + self.fields[name] + offsets) % ADDRESSES)
-        if len(addresses) and addresses.max() >= len(self.words):
-            raise SfuError(f"{name} must be below {len(self.words)} words, not {addresses.max()}")
-        return addresses
+    def at(self, name: str, count: int) -> Ints:
+        """Buffer words from an address field on."""
+        first = (self.base + self.fields[name]) % ADDRESSES
+        highest = min(first + count, ADDRESSES) - 1
+        if count and highest >= len(self.words):
+            raise SfuError(f"{name} must be below {len(self.words)} words, not {highest}")
+        return np.arange(first, first + count) % ADDRESSES
 
     def put(self, name: str, *values: int) -> None:
         """Write a word of int32 lanes, the rest 0."""
@@ -159,11 +160,10 @@ class _Step:
                     raise SfuError(f"drain must give {beats * self.lanes} elements, "
                                    f"not {x.shape}, {valid.shape}")
         else:
-            x = self.read("a_addr", self.a_type, np.arange(beats))
+            x = self.read("a_addr", self.a_type, beats)
         b = np.zeros_like(x)
         if b_type is not None:
-            b = self.read("b_addr", b_type,
-                          np.arange(beats) % (self.fields["b_wrap"] or LENGTH_MAX))
+            b = self.read("b_addr", b_type, beats, self.fields["b_wrap"] or LENGTH_MAX)
 
         y = self.compute(x, b, valid)
         live = np.arange(len(y)) < length
@@ -218,15 +218,16 @@ class _Step:
             return np.asarray(self.c[0] - x)
         return x + b if self.b_mode == BMode.ADD32 else x
 
-    def multiplier(self, count: int) -> Ints:
-        """M of every element."""
+    def multiplier(self, count: int) -> Ints | int:
+        """M of every element, or of all."""
         mode = self.fields["m_mode"]
         if mode == MMode.PARAM:
-            words = [self.param(beat) for beat in range(count // self.lanes)]
-            return np.concatenate(words) if words else np.zeros(0, np.int64)
-        scalar = {MMode.FIXED: int(self.param()[0]), MMode.SCALAR: int(self.c[0]) & 0xFFFF,
-                  MMode.UNITY: 1}[MMode(mode)]
-        return np.full(count, scalar, np.int64)
+            beats = np.arange(count // self.lanes)
+            words = self.params[(self.fields["param"] + beats) % len(self.params)]
+            return words.astype(np.int64).ravel()
+        if mode == MMode.FIXED:
+            return int(self.param()[0])
+        return int(self.c[0]) & 0xFFFF if mode == MMode.SCALAR else 1
 
     def shift(self) -> int:
         """S."""
@@ -247,31 +248,39 @@ class _Step:
         first = int(taking_part[y.argmax()]) if len(y) else 0
         return (top, (self.fields["b_wrap"] << 12 | self.fields["b_addr"]) + first)
 
-    def read(self, name: str, kind: Type, beats: Ints) -> Ints:
-        """Elements of the given beats of a packed vector."""
-        self.check_overwriting(name, kind, beats)
+    def read(self, name: str, kind: Type, beats: int, wrap: int = LENGTH_MAX) -> Ints:
+        """Elements of a packed vector, which starts again after ``wrap`` beats."""
         per_word = 4 // DTYPES[kind].itemsize
-        words = self.words[self.at(name, beats // per_word)]
-        parts = words.view(DTYPES[kind]).reshape(len(beats), per_word, self.lanes)
-        return np.asarray(parts[np.arange(len(beats)), beats % per_word].ravel(), np.int64)
+        distinct = min(beats, wrap)
+        self.check_overwriting(name, kind, beats, wrap)
+        words = self.words[self.at(name, -(-distinct // per_word))]
+        elements = words.view(DTYPES[kind]).ravel()[:distinct * self.lanes].astype(np.int64)
+        return elements if distinct == beats else np.resize(elements, beats * self.lanes)
 
     def write(self, y: Ints) -> None:
         """Pack the outputs, the rest of the last word 0."""
-        data = np.frombuffer(y.astype(DTYPES[self.d_type]).tobytes(), np.uint8)
-        width = 4 * self.lanes
-        rows = np.pad(data, (0, -len(data) % width)).reshape(-1, width)
-        self.words[self.at("d_addr", np.arange(len(rows)))] = rows
+        per_word = 4 * self.lanes // DTYPES[self.d_type].itemsize
+        rows = np.zeros((-(-len(y) // per_word), per_word), DTYPES[self.d_type])
+        rows.reshape(-1)[:len(y)] = y
+        self.words[self.at("d_addr", len(rows))] = rows.view(np.uint8)
 
-    def check_overwriting(self, name: str, kind: Type, beats: Ints) -> None:
+    def check_overwriting(self, name: str, kind: Type, beats: int, wrap: int) -> None:
         """Refuse a D vector that would change operand words not yet read.
 
-        ``beats`` tells which beat of the operand each beat of the instruction takes.
+        The operand starts again after ``wrap`` of its beats.
         """
+        if not beats:
+            return
         d_per_word, per_word = (4 // DTYPES[each].itemsize for each in (self.d_type, kind))
-        d_words = self.at("d_addr", np.arange(-(-len(beats) // d_per_word)))
+        d_words = self.at("d_addr", -(-beats // d_per_word))
+        words = self.at(name, -(-min(beats, wrap) // per_word))
+        if (words[0] <= words[-1] < d_words[0] <= d_words[-1]
+                or d_words[0] <= d_words[-1] < words[0] <= words[-1]):
+            return
         # By address: the last beat that may still read the word.
-        limit = np.full(len(self.words), len(beats))
-        limit[d_words] = np.minimum((np.arange(len(d_words)) + 1) * d_per_word, len(beats)) - 1
-        late = (np.arange(len(beats)) > limit[self.at(name, beats // per_word)])
-        if (late & (beats % per_word == 0)).any():
+        limit = np.full(len(self.words), beats)
+        limit[d_words] = np.minimum((np.arange(len(d_words)) + 1) * d_per_word, beats) - 1
+        taken = np.arange(beats) % wrap
+        late = np.arange(beats) > limit[words[taken // per_word]]
+        if (late & (taken % per_word == 0)).any():
             raise SfuError(f"{name} must be read before d_addr is written over it")
