@@ -78,7 +78,9 @@ class GoldenCore:
         self.slots: dict[int, _Slot] = {}
         self.sfu = SfuGolden(machine)
         self.array = CoreArray(machine, place)
-        self._decoded: dict[int, tuple[Op, dict[str, int]]] = {}
+        # Table entries taken apart, by unit and address, for as long as they are not written again.
+        self._program: dict[int, tuple[Op, dict[str, int]]] = {}
+        self._entries: dict[tuple[int, int], dict[str, int]] = {}
 
     # Packets
 
@@ -123,11 +125,15 @@ class GoldenCore:
                         f"{sequence}, position {position}: a sender broke its credits")
 
     def _entry(self, unit: Unit, address: int, fmt: Format) -> dict[str, int]:
-        try:
-            return fmt.unpack(self.tables[unit][address])
-        except KeyError:
-            raise CoreError(f"core {self.place}: {unit.name} entry {address} was never "
-                            "written") from None
+        entry = self._entries.get((unit, address))
+        if entry is None:
+            try:
+                entry = fmt.unpack(self.tables[unit][address])
+            except KeyError:
+                raise CoreError(f"core {self.place}: {unit.name} entry {address} was never "
+                                "written") from None
+            self._entries[unit, address] = entry
+        return entry
 
     def _write(self, unit: int, address: int, value: int) -> None:
         if unit >= Unit.WEIGHT:
@@ -148,8 +154,9 @@ class GoldenCore:
             self.array.steps[address] = value
         else:
             self.tables.setdefault(unit, {})[address] = value
+            self._entries.pop((unit, address), None)
             if unit == Unit.PROGRAM:
-                self._decoded.pop(address, None)
+                self._program.pop(address, None)
 
     # Programs
 
@@ -176,7 +183,7 @@ class GoldenCore:
         for slot in self.slots.values():
             if slot.busy is not None:
                 busy.setdefault(slot.stage, slot)
-            elif self._may(slot):
+            elif slot.stage not in ready and self._may(slot):
                 ready[slot.stage] = slot
         choices = [*busy.values(), *ready.values()]
         if not choices:
@@ -202,21 +209,22 @@ class GoldenCore:
         """Whether a slot can go on and no older one of its stage stands before it."""
         if not self._can(slot):
             return False
-        _, _, skipped = self._fetch(slot)
         for older in self.slots.values():
             if older is slot:
                 return True
             if older.stage == slot.stage and (
                     self._can(older) if older.busy is None
-                    else not skipped and older.busy == slot.pc):
+                    else older.busy == slot.pc and not self._fetch(slot)[2]):
                 return False
         raise AssertionError("a slot is one of the slots")
 
     def _can(self, slot: _Slot) -> bool:
         """Whether a step would get anywhere."""
         op, fields, skipped = self._fetch(slot)
-        if skipped:
-            return True
+        return skipped or self._takes(slot, op, fields)
+
+    def _takes(self, slot: _Slot, op: Op, fields: Mapping[str, int]) -> bool:
+        """Whether an instruction that is not skipped can be executed."""
         if op == Op.WAIT:
             return slot.counts[fields["operand"]] >= fields["packets"]
         if op == Op.SEND:
@@ -225,11 +233,11 @@ class GoldenCore:
 
     def _fetch(self, slot: _Slot) -> tuple[Op, dict[str, int], bool]:
         """Instruction of a slot and whether the token skips it."""
-        if slot.pc not in self._decoded:
-            self._decoded[slot.pc] = disassemble(self.tables[Unit.PROGRAM][slot.pc])
-        op, fields = self._decoded[slot.pc]
-        skipped = bool(slot.flags & fields["skip"]
-                       or slot.flags & fields["need"] != fields["need"])
+        if slot.pc not in self._program:
+            self._program[slot.pc] = disassemble(self.tables[Unit.PROGRAM][slot.pc])
+        op, fields = self._program[slot.pc]
+        need = fields["need"]
+        skipped = slot.flags & fields["skip"] != 0 or slot.flags & need != need
         return op, fields, skipped
 
     def _step(self, slot: _Slot) -> bool:
@@ -238,7 +246,7 @@ class GoldenCore:
         if skipped:
             slot.pc += 1
             return True
-        if not self._can(slot):
+        if not self._takes(slot, op, fields):
             return False
         if op == Op.WAIT:
             slot.flags |= slot.coming
