@@ -14,6 +14,7 @@ from sw.cli.demo import demo
 from sw.cli.htree import htree
 from sw.cli.map import map_command
 from sw.cli.htree import htree
+from sw.cli.map import map_command
 from sw.cli.overlap import overlap
 from sw.cli.predict import predict
 from sw.cli.quantise import quantise
@@ -90,6 +91,7 @@ cli.add_command(demo)
 cli.add_command(htree)
 cli.add_command(map_command)
 cli.add_command(htree)
+cli.add_command(map_command)
 cli.add_command(overlap)
 cli.add_command(predict)
 cli.add_command(quantise)
