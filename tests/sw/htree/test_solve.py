@@ -34,7 +34,7 @@ def shapes(leaves, columns=99):
     return [(r, c) for r in range(1, leaves + 1) for c in range(1, min(leaves // r, columns) + 1)]
 
 
-@pytest.mark.parametrize("level", [0, 3, 5])
+@pytest.mark.parametrize("level", [0, 3])
 def test_every_shape_of_32_leaves_holds_each_tile_once_at_its_cost(level):
     tree = HTree(requantise_from=level)
     for rows, columns in shapes(32):
@@ -118,7 +118,7 @@ def test_brute_force_over_trees_of_16_leaves(shape):
 def test_brute_force_over_trees_of_32_leaves():
     tree = HTree()
     assert solve(16, 2).cost == brute_trees(16, 2, 5, False, tree)
-    for rows in range(1, 33):
+    for rows in (1, 2, 3, 7, 13, 16, 21, 32):
         assert solve(rows, 1).cost == brute_trees(rows, 1, 5, True, tree)
 
 
