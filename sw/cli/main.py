@@ -13,8 +13,6 @@ from hw.params.load import ConfigError
 from sw.cli.demo import demo
 from sw.cli.htree import htree
 from sw.cli.map import map_command
-from sw.cli.htree import htree
-from sw.cli.map import map_command
 from sw.cli.overlap import overlap
 from sw.cli.predict import predict
 from sw.cli.quantise import quantise
@@ -88,8 +86,6 @@ def cli() -> None:
 
 
 cli.add_command(demo)
-cli.add_command(htree)
-cli.add_command(map_command)
 cli.add_command(htree)
 cli.add_command(map_command)
 cli.add_command(overlap)
