@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sw.place.compiled import compiled, inlined
 from sw.place.instance import Instance, Ints
 
-__all__ = ["DIRECTIONS", "LinkLoads", "Nets", "link_loads", "nets_of", "trace"]
+__all__ = ["DIRECTIONS", "LinkLoads", "Nets", "link_loads", "nets_of", "tree"]
 
 DIRECTIONS = ("east", "west", "south", "north")
 """Links of a core, in the order of ``LinkLoads.bytes``: to x + 1, x - 1, y + 1, y - 1."""
@@ -83,10 +83,8 @@ def nets_of(instance: Instance) -> Nets:
 def link_loads(instance: Instance, core: Ints) -> LinkLoads:
     """Loads of a placement; ``core`` is the core of each tile, ``(tiles,)``."""
     nets, grid = nets_of(instance), instance.grid
-    loads = np.zeros((4, grid.cores), np.int64)
-    for n in range(len(nets.source)):
-        trace(loads, grid.width, int(core[nets.source[n]]),
-              core[nets.sink[nets.start[n]:nets.start[n + 1]]], int(nets.half_bytes[n]))
+    loads = _loads(grid.width, grid.cores, core, nets.source, nets.start, nets.sink,
+                   nets.half_bytes).reshape(4, -1)
     lengths = _lengths(grid.u, grid.width), _lengths(grid.v.reshape(-1, grid.width).T.ravel(),
                                                      grid.height)
     east_west = lengths[0]
@@ -110,28 +108,30 @@ def _lengths(line: Ints, width: int) -> Ints:
 
 
 @inlined
-def _run(loads: Ints, forward: int, back: int, step: int, first: int, least: int, most: int,
-         load: int) -> None:
-    """A load on the links from ``first`` up to ``most`` and down to ``least`` on one line."""
-    for p in range(first, most, step):
-        loads[forward, p] += load
-    for p in range(first, least, -step):
-        loads[back, p] += load
+def _run(found: Ints, count: int, link: int, step: int, first: int, last: int) -> int:
+    """List the links from core ``first`` to core ``last`` on one line, in one direction."""
+    while first != last:
+        found[count] = link + first
+        first += step
+        count += 1
+    return count
 
 
 @compiled
-def trace(loads: Ints, width: int, source: int, sinks: Ints, load: int) -> None:
-    """Add a load to each link of the tree from a core to others. ``loads`` is ``(4, cores)``.
+def tree(width: int, cores: int, source: int, sinks: Ints, found: Ints) -> int:
+    """List the links of the tree from a core to others; a link is ``direction * cores + core``.
 
     The row of the source carries it as far as the outermost columns of sinks, each of those
-    columns as far as its outermost sinks.
+    columns as far as its outermost sinks. ``found`` must hold ``2 * cores``; the value is how many
+    are used.
     """
-    y = source // width
+    y, count = source // width, 0
     least = most = source
     for sink in sinks:
         branch = sink % width + width * y
         least, most = min(least, branch), max(most, branch)
-    _run(loads, EAST, WEST, 1, source, least, most, load)
+    count = _run(found, count, EAST * cores, 1, source, most)
+    count = _run(found, count, WEST * cores, -1, source, least)
     for n in range(sinks.size):
         branch = sinks[n] % width + width * y
         top = bottom = branch
@@ -142,4 +142,18 @@ def trace(loads: Ints, width: int, source: int, sinks: Ints, load: int) -> None:
                 mine = mine and other >= n
                 top, bottom = min(top, sinks[other]), max(bottom, sinks[other])
         if mine:
-            _run(loads, SOUTH, NORTH, width, branch, top, bottom, load)
+            count = _run(found, count, SOUTH * cores, width, branch, bottom)
+            count = _run(found, count, NORTH * cores, -width, branch, top)
+    return count
+
+
+@compiled
+def _loads(width: int, cores: int, core: Ints, source: Ints, start: Ints, sink: Ints,
+           half_bytes: Ints) -> Ints:
+    loads = np.zeros(4 * cores, np.int64)
+    found = np.empty(2 * cores, np.int64)
+    for n in range(source.size):
+        used = tree(width, cores, core[source[n]], core[sink[start[n]:start[n + 1]]], found)
+        for link in found[:used]:
+            loads[link] += half_bytes[n]
+    return loads
