@@ -48,7 +48,7 @@ class Schedule:
     """Last window."""
     phase_moves_per_tile: int = 55
     """Moves per tile and phase."""
-    reheats: float = 0.0
+    reheats: float = 0.3
     """Part of the budget that is spent on reheats after cooling."""
 
 

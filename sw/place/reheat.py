@@ -16,9 +16,9 @@ from sw.place.state import Owners, State, Step
 
 __all__ = ["reheat"]
 
-SIDES = 12, 26
+SIDES = 12, 20
 """Least and largest side of a box, cores."""
-MOVES_PER_TILE = 6000
+MOVES_PER_TILE = 4000
 STEPS = 30
 """Temperatures of one reheat."""
 HOT, COLD = 20.0, 0.5
@@ -53,8 +53,9 @@ def reheat(state: State, pool: ThreadPoolExecutor, budget: Budget,
 
 
 def _steps(moves: int) -> list[Step]:
-    fractions = np.linspace(0.0, 1.0, STEPS)
-    return [(max(1, moves // STEPS), HOT * (COLD / HOT) ** f,
+    steps = min(STEPS, moves)
+    fractions = np.linspace(0.0, 1.0, steps)
+    return [(moves // steps, HOT * (COLD / HOT) ** f,
              max(1, round(WINDOW * (WINDOW_END / WINDOW) ** f))) for f in fractions.tolist()]
 
 

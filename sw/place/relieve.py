@@ -24,7 +24,7 @@ __all__ = ["Relieved", "relieve"]
 LEVEL = 0.85
 """Of the busiest link: what is above it is worked on."""
 WINDOW = 6
-MOVES_PER_TILE = 100
+MOVES_PER_TILE = 15
 """Proposals for each tile that can help, and round."""
 ROUNDS_MAX, VAIN_MAX = 60, 3
 """Rounds, and rounds in a row that bring nothing, after which the best is returned."""
