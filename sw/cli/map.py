@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hw.params.machine import Machine, load_machine
-from sw.cli.options import defects_option, json_option, machine_option, write_json
+from sw.cli.options import dead_cores, defects_option, json_option, machine_option, write_json
 from sw.cli.tile import print_tiles, rules_options, tiles_as_dict
 from sw.errors import OuroborosError
 from sw.mapper.layout import PLACEMENTS
@@ -106,7 +106,7 @@ def print_result(result: Result) -> None:
               help="Write the placement as JSON; gzipped if the name ends in .gz.")
 @json_option
 def map_command(instance_path: Path | None, model_name: str | None, checkpoint: Path | None,
-                machine_name: str, layout: str, defects: tuple[int, ...], seconds: float,
+                machine_name: str, layout: str, dead: str, seconds: float,
                 moves: int | None, seed: int, threads: int, spares_per_die: int | None,
                 out_path: Path | None, json_path: Path | None, **rules: Any) -> None:
     """Place tiles on cores: least volume times hops, die borders counted as extra hops.
@@ -129,13 +129,15 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
         print_result(result)
         results = result.as_dict()
     elif model_name is not None:
-        result, results = map_shape(load_machine(machine_name), load_shape(model_name),
-                                    TilingRules(spares_per_die=spares_per_die, **rules), defects,
-                                    options)
+        machine = load_machine(machine_name)
+        result, results = map_shape(machine, load_shape(model_name),
+                                    TilingRules(spares_per_die=spares_per_die, **rules),
+                                    dead_cores(dead, machine.mesh), options)
     else:
         assert checkpoint is not None, "one of the three is given"
-        result, results = map_checkpoint(load_machine(machine_name), checkpoint, layout, defects,
-                                         options)
+        machine = load_machine(machine_name)
+        result, results = map_checkpoint(machine, checkpoint, layout,
+                                         dead_cores(dead, machine.mesh), options)
     if out_path is not None:
         save(result.placement, out_path)
     write_json(json_path, results)

@@ -12,9 +12,10 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from hw.params.machine import MeshParams
 from sw.errors import OuroborosError
 
-__all__ = ["defects_option", "json_option", "machine_option", "model_options",
+__all__ = ["dead_cores", "defects_option", "json_option", "machine_option", "model_options",
            "placement_option", "print_whole", "progress_bar", "write_json"]
 
 WIDEST = 1000
@@ -49,18 +50,52 @@ def placement_option(command: Command) -> Command:
 
 
 def defects_option(command: Command) -> Command:
-    """``--dead``: core ids, comma separated, given to the command as ``defects``."""
+    """``--dead``: text for ``dead_cores``, given to the command as ``dead``."""
     return click.option(
-        "--dead", "defects", default="", metavar="ID,ID,..", callback=_core_ids,
-        help="Dead cores, by id: x + width * y, both from 0.")(command)
+        "--dead", default="", metavar="ID,ID,..|FILE.json",
+        help="Dead cores: ids (x + width * y, both from 0), or a defect map of ouroboros "
+             "floorplan.")(command)
 
 
-def _core_ids(context: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
+def dead_cores(dead: str, mesh: MeshParams) -> tuple[int, ...]:
+    """Ascending ids of the dead cores that ``--dead`` names.
+
+    Raises
+    ------
+    OuroborosError
+        If they are no ids of the mesh, or the file is no defect map of such a mesh.
+    """
+    where = "dead cores"
+    if dead.endswith(".json"):
+        where = f"{dead}: key 'dead'"
+        ids = _read_map(dead, mesh)
+    else:
+        try:
+            ids = [int(part) for part in dead.split(",") if part]
+        except ValueError:
+            raise OuroborosError(f"dead cores must be whole numbers with commas between or a "
+                                 f".json file, not {dead!r}") from None
+    for core in ids:
+        if not 0 <= core < mesh.cores:
+            raise OuroborosError(f"{where} must be cores 0 to {mesh.cores - 1}, not {core}")
+    return tuple(sorted(set(ids)))
+
+
+def _read_map(path: str, mesh: MeshParams) -> list[int]:
     try:
-        return tuple(sorted({int(part) for part in value.split(",") if part}))
-    except ValueError:
-        raise OuroborosError(f"dead cores must be whole numbers with commas between, "
-                             f"not {value!r}") from None
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OuroborosError(f"{path}: must be the JSON file of a defect map ({error})") from None
+    if not isinstance(found, dict):
+        raise OuroborosError(f"{path}: must be one JSON object, not a {type(found).__name__}")
+    for name in ("width", "height"):
+        if found.get(name) != getattr(mesh, name):
+            raise OuroborosError(f"{path}: key {name!r} must be {getattr(mesh, name)}, not "
+                                 f"{found.get(name)!r}: made for another machine")
+    ids = found.get("dead")
+    if not isinstance(ids, list) or not all(type(core) is int for core in ids):
+        raise OuroborosError(f"{path}: key 'dead' must be a list of core ids")
+    return ids
 
 
 def json_option(command: Command) -> Command:

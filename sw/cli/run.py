@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hw.params.machine import load_machine
 from sw.cli.options import (
+    dead_cores,
     defects_option,
     json_option,
     machine_option,
@@ -91,17 +92,19 @@ def print_served(served: Served) -> None:
 @click.pass_context
 def run(context_: click.Context, machine_name: str, checkpoint: Path, tokenizer: Path | None,
         prompts: tuple[str, ...], tokens: int, on: str, placement: str,
-        defects: tuple[int, ...], context: int | None, verify: str, window: int | None, twin: bool,
+        dead: str, context: int | None, verify: str, window: int | None, twin: bool,
         json_path: Path | None) -> None:
     """Run prompts on a machine: golden model, or RTL under a simulator.
 
     Exit code 1 if a simulator's logits or tokens differ from the golden decoder's.
     """
     source = open_model(checkpoint, tokenizer)
+    machine = load_machine(machine_name)
     with job_progress() as progress:
-        served = serve(source, load_machine(machine_name), prompts, tokens=tokens, on=on,
+        served = serve(source, machine, prompts, tokens=tokens, on=on,
                        placement=placement, context=context, logits=verify, window=window,
-                       twin=twin, defects=defects, progress=progress)
+                       twin=twin, defects=dead_cores(dead, machine.mesh),
+                       progress=progress)
     print_served(served)
     write_json(json_path, served.summary())
     if served.bit_exact is False:

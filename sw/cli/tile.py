@@ -8,7 +8,14 @@ import click
 from rich.table import Table
 
 from hw.params.machine import Machine, load_machine
-from sw.cli.options import defects_option, json_option, machine_option, print_whole, write_json
+from sw.cli.options import (
+    dead_cores,
+    defects_option,
+    json_option,
+    machine_option,
+    print_whole,
+    write_json,
+)
 from sw.place.instance import Instance, write_instance
 from sw.shapes.shape import load_shape
 from sw.tiling.cores import CoreCount, count_cores
@@ -116,13 +123,14 @@ def tiles_as_dict(count: CoreCount, instance: Instance) -> dict[str, Any]:
 @json_option
 def tile(machine_name: str, model_name: str, spares_per_die: int, members: int | None,
          kv_to_all_members: bool, prompt_tokens: int, generated_tokens: int,
-         defects: tuple[int, ...], out: Path | None, json_path: Path | None) -> None:
+         dead: str, out: Path | None, json_path: Path | None) -> None:
     """Cut a model into tiles for the cores of a machine; count them and what they send.
 
     Every matrix is tiled by the rules of sw/tiling/README.md. A model that does not fit is refused,
     with the number of machines that it takes.
     """
     machine, shape = load_machine(machine_name), load_shape(model_name)
+    defects = dead_cores(dead, machine.mesh)
     rules = TilingRules(
         spares_per_die=spares_per_die, members=members, kv_to_all_members=kv_to_all_members,
         prompt_tokens=prompt_tokens, generated_tokens=generated_tokens)

@@ -1,8 +1,13 @@
 """What commands share."""
 
+import json
+
+import pytest
 from rich.table import Table
 
-from sw.cli.options import print_whole
+from hw.params.machine import load_machine
+from sw.cli.options import dead_cores, print_whole
+from sw.errors import OuroborosError
 
 
 def test_wide_tables_are_not_cut(capsys, monkeypatch):
@@ -15,3 +20,29 @@ def test_wide_tables_are_not_cut(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "…" not in printed
     assert all(f"{n}234567" in printed for n in range(8))
+
+
+def test_dead_cores(tmp_path):
+    mesh = load_machine("small").mesh
+    assert dead_cores("", mesh) == ()
+    assert dead_cores("9,3,9", mesh) == (3, 9)
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps({"width": 7, "height": 6, "dead": [40, 2]}))
+    assert dead_cores(str(path), mesh) == (2, 40)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("3,x", "dead cores must be whole numbers with commas between or a .json file, not '3,x'"),
+    ("42", "dead cores must be cores 0 to 41, not 42"),
+    ('{"width": 7, "height": 6, "dead": [-1]}', "key 'dead' must be cores 0 to 41, not -1"),
+    ('{"width": 7, "height": 6}', "key 'dead' must be a list of core ids"),
+    ('{"width": 117, "height": 6}', "key 'width' must be 7, not 117: made for another machine"),
+    ("[]", "must be one JSON object, not a list"),
+    ("{", "must be the JSON file of a defect map")])
+def test_bad_dead_cores(tmp_path, text, message):
+    if text[0] in "[{":
+        (tmp_path / "map.json").write_text(text)
+        text = str(tmp_path / "map.json")
+    with pytest.raises(OuroborosError) as error:
+        dead_cores(text, load_machine("small").mesh)
+    assert message in str(error.value)
