@@ -1,3 +1,5 @@
+from functools import cache
+
 import pytest
 from amaranth.hdl import Const
 from hypothesis import given
@@ -12,11 +14,15 @@ SHARED = {name: value for module in (packet, isa) for name, value in vars(module
           if isinstance(value, Format)}
 
 
+@cache
 def values_of(fmt):
     """Strategy of field values that fit."""
     return st.fixed_dictionaries({
         f.name: st.integers(-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.signed
         else st.integers(0, (1 << f.bits) - 1) for f in fmt.fields})
+
+
+layout_of = cache(struct)
 
 
 FIELDS = st.builds(Field, name=st.text("abcdefgh", min_size=1), bits=st.integers(1, 40),
@@ -45,7 +51,7 @@ def test_hardware_sees_the_same_fields(name, data):
     """The struct built from a format has its fields at the bits that ``pack`` puts them."""
     fmt = SHARED[name]
     values = data.draw(values_of(fmt))
-    layout = struct(fmt)
+    layout = layout_of(fmt)
     assert layout.size == fmt.bits
     view = layout.from_bits(fmt.pack(values))
     assert {f.name: int(getattr(view, f.name)) for f in fmt.fields} == values
