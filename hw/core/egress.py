@@ -43,7 +43,7 @@ class _Control(wiring.Component):
     """
 
     def __init__(self, machine: Machine):
-        self.vc = machine.noc.vcs - 1
+        self.vc = machine.noc.control_vc
         super().__init__({
             "credit":  In(stream.Signature(credit_layout())),
             "request": In(stream.Signature(request_layout(), always_ready=True)),
@@ -191,7 +191,7 @@ class Egress(wiring.Component):
         m = Module()
 
         noc = self.machine.noc
-        last = noc.vcs - 1
+        last = noc.control_vc
         packet, link = self.packet, self.link
         m.submodules.control = control = _Control(self.machine)
         for name in ("credit", "request", "events"):
@@ -207,7 +207,7 @@ class Egress(wiring.Component):
 
         # A packet that has begun on the last channel keeps the other side off it.
         data_open, control_open = Signal(), Signal()
-        has_credit = Array(Signal(name=f"has_credit{n}") for n in range(noc.vcs))
+        has_credit = Array(Signal(name=f"has_credit{n}") for n in range(noc.channels))
         data_may, control_may, turn = Signal(), Signal(), Signal()
         m.d.comb += [
             data_may.eq(packet.valid & has_credit[packet.p.vc]
@@ -232,7 +232,7 @@ class Egress(wiring.Component):
                 control_open.eq(~control.flit.p.tail),
             ]
 
-        for n in range(noc.vcs):
+        for n in range(noc.channels):
             credits = Signal(range(noc.vc_depth + 1), init=noc.vc_depth, name=f"credits{n}")
             spend = packet.ready & (packet.p.vc == n)
             if n == last:

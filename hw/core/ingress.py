@@ -95,7 +95,7 @@ class Ingress(wiring.Component):
         noc = self.machine.noc
         queued = data.StructLayout({"flit": flit_layout(noc), "asked": 1})
         found = self.found.p.shape()
-        depth = noc.vcs * noc.vc_depth
+        depth = noc.channels * noc.vc_depth
         m.submodules.queue = queue = SyncFIFOBuffered(width=queued.size, depth=depth)
         m.submodules.questions = questions = SyncFIFO(width=self.lookup.p.shape().size, depth=depth)
         m.submodules.answers = answers = SyncFIFO(width=found.size, depth=LOOKUPS)

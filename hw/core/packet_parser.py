@@ -109,7 +109,7 @@ class PacketParser(wiring.Component):
             "left":    range(PAYLOAD_FLITS_MAX + 1),    # payload flits still to come
             "arrived": self.arrived.p.shape(),
             "target":  ADDRESS_BITS + ceil_log2(self.machine.flits_per_word),   # in flits
-        }), name=f"vc{n}") for n in range(self.machine.noc.vcs))
+        }), name=f"vc{n}") for n in range(self.machine.noc.channels))
         now = states[flit.vc]
         writer_free = ~Cat((state.action == _Action.CONFIGURE) & (flit.vc != n)
                            for n, state in enumerate(states)).any()

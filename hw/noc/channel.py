@@ -39,7 +39,7 @@ class Request(wiring.Signature):
     def __init__(self, noc: NocParams):
         super().__init__({
             "p": Out(data.StructLayout({"ports": len(Port), "claim": 1, "head": 1, "tail": 1,
-                                        "vc": ceil_log2(noc.vcs)})),
+                                        "vc": ceil_log2(noc.channels)})),
             "data": Out(noc.flit_bits),
             "grant": In(1),
         })

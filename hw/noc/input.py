@@ -51,7 +51,7 @@ class Input(wiring.Component):
             "place": In(Place()),
             "label": Out(7),
             "entry": In(len(Port)),
-            "states": In(OutputState(noc)).array(len(Port), noc.vcs),
+            "states": In(OutputState(noc)).array(len(Port), noc.channels),
             "request": Out(Request(noc)),
             "dropped": Out(1),
         })
@@ -68,10 +68,10 @@ class Input(wiring.Component):
         m.d.comb += route.entry.eq(self.entry)
         m.d.comb += self.label.eq(header.label)
 
-        m.submodules.turn = turn = RoundRobin(self.noc.vcs)
+        m.submodules.turn = turn = RoundRobin(self.noc.channels)
         m.d.comb += turn.accept.eq(self.request.grant)
 
-        for vc in range(self.noc.vcs):
+        for vc in range(self.noc.channels):
             m.submodules[f"channel{vc}"] = channel = Channel(self.noc)
             rest = Signal(4, name=f"rest{vc}")   # payload flits still to come
             lost = Signal(name=f"lost{vc}")      # the drop of these flits is counted already

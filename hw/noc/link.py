@@ -13,7 +13,7 @@ def flit_layout(params: NocParams) -> data.StructLayout:
     """One flit; ``head`` marks the header, ``tail`` the last flit (both on a packet of one)."""
     return data.StructLayout({
         "data": params.flit_bits,
-        "vc":   ceil_log2(params.vcs),
+        "vc":   ceil_log2(params.channels),
         "head": 1,
         "tail": 1,
     })
@@ -31,5 +31,5 @@ class Link(wiring.Signature):
         super().__init__({
             "valid":  Out(1),
             "flit":   Out(flit_layout(params)),
-            "credit": In(params.vcs),
+            "credit": In(params.channels),
         })

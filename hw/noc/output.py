@@ -39,16 +39,16 @@ class Output(wiring.Component):
         self.noc = noc
         super().__init__({
             "requests": In(Request(noc)).array(len(Port)),
-            "states": Out(OutputState(noc)).array(noc.vcs),
+            "states": Out(OutputState(noc)).array(noc.channels),
             "link": Out(Link(noc)),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        credits = Signal(data.ArrayLayout(range(self.noc.vc_depth + 1), self.noc.vcs),
-                         init=[self.noc.vc_depth] * self.noc.vcs)
-        owned = Signal(self.noc.vcs)
+        credits = Signal(data.ArrayLayout(range(self.noc.vc_depth + 1), self.noc.channels),
+                         init=[self.noc.vc_depth] * self.noc.channels)
+        owned = Signal(self.noc.channels)
         flit = Signal(flit_layout(self.noc), reset_less=True)
         m.d.comb += self.link.flit.eq(flit)
         for vc, state in enumerate(self.states):
@@ -61,7 +61,7 @@ class Output(wiring.Component):
 
         won = Signal.like(self.requests[0].p)
         sent = Signal()
-        spent = Signal(self.noc.vcs)
+        spent = Signal(self.noc.channels)
         for n, request in enumerate(self.requests):
             m.d.comb += request.grant.eq(turn.grant[n])
             with m.If(turn.grant[n]):
@@ -72,14 +72,14 @@ class Output(wiring.Component):
             m.d.sync += flit.vc.eq(won.vc)
             m.d.sync += flit.head.eq(won.head)
             m.d.sync += flit.tail.eq(won.tail)
-            for vc in range(self.noc.vcs):
+            for vc in range(self.noc.channels):
                 with m.If(won.vc == vc):
                     m.d.comb += spent[vc].eq(sent)
                     m.d.sync += owned[vc].eq(won.claim | ~won.tail)
         m.d.sync += self.link.valid.eq(sent)
 
         with m.If((spent | self.link.credit) != 0):
-            for vc in range(self.noc.vcs):
+            for vc in range(self.noc.channels):
                 with m.If(spent[vc] & ~self.link.credit[vc]):
                     m.d.sync += credits[vc].eq(credits[vc] - 1)
                 with m.If(self.link.credit[vc] & ~spent[vc]):

@@ -42,7 +42,7 @@ class LinkSender(wiring.Component):
 
         depth = self.noc.vc_depth
         credits = Array(Signal(range(depth + 1), init=depth, name=f"credits{vc}")
-                        for vc in range(self.noc.vcs))
+                        for vc in range(self.noc.channels))
         m.d.comb += self.i.ready.eq(credits[self.i.p.vc] != 0)
 
         sent = self.i.valid & self.i.ready
@@ -50,7 +50,7 @@ class LinkSender(wiring.Component):
         with m.If(sent):
             m.d.sync += self.link.flit.eq(self.i.p)
 
-        for vc in range(self.noc.vcs):
+        for vc in range(self.noc.channels):
             spent = sent & (self.i.p.vc == vc)
             with m.If(spent & ~self.link.credit[vc]):
                 m.d.sync += credits[vc].eq(credits[vc] - 1)
@@ -88,12 +88,12 @@ class LinkReceiver(wiring.Component):
         m = Module()
 
         free = ~self.o.valid | self.o.ready
-        m.submodules.turn = turn = RoundRobin(self.noc.vcs)
+        m.submodules.turn = turn = RoundRobin(self.noc.channels)
         m.d.comb += turn.accept.eq(free)
         with m.If(free):
             m.d.sync += self.o.valid.eq(turn.grant.any())
 
-        for vc in range(self.noc.vcs):
+        for vc in range(self.noc.channels):
             m.submodules[f"queue{vc}"] = queue = Queue(flit_layout(self.noc), self.noc.vc_depth)
             # Never full: the sender has a credit for each flit.
             m.d.comb += queue.i.valid.eq(self.link.valid & (self.link.flit.vc == vc))

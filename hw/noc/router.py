@@ -108,7 +108,7 @@ class Router(wiring.Component):
         for i, entrance in enumerate(inputs):
             for o, exit_ in enumerate(outputs):
                 request = exit_.requests[i]
-                for vc in range(self.noc.vcs):
+                for vc in range(self.noc.channels):
                     m.d.comb += entrance.states[o][vc].owned.eq(exit_.states[vc].owned)
                     m.d.comb += entrance.states[o][vc].credits.eq(exit_.states[vc].credits)
                 m.d.comb += request.p.eq(entrance.request.p)

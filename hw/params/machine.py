@@ -8,7 +8,7 @@ from hw.params.cim import CimParams
 from hw.params.core import CoreParams
 from hw.params.kv import KvParams
 from hw.params.load import ConfigError, load
-from hw.params.noc import NocParams
+from hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 COORDINATE_MAX = 127
@@ -74,6 +74,9 @@ class Machine:
     """Extent of the mesh."""
 
     def __post_init__(self) -> None:
+        if self.noc.multicast_flits <= PAYLOAD_FLITS_MAX:
+            raise ValueError(f"noc.multicast_flits must be {PAYLOAD_FLITS_MAX + 1}, the length of "
+                             f"the packets that cores send, not {self.noc.multicast_flits!r}")
         if self.core.word_bits % self.noc.flit_bits:
             raise ValueError(f"core.lanes x 32 ({self.core.word_bits}) must be a multiple of "
                              f"noc.flit_bits ({self.noc.flit_bits})")

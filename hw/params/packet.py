@@ -37,6 +37,10 @@ class Flag(IntFlag):
     """The logits are sent to the host."""
 
 
+TABLE_ADDRESS = Format((Field("core", 8), Field("die", 6)))
+"""What ``way_x`` (low bits) and ``way_y`` hold on a channel of class 2: the destination's die, and
+its number among the routers of that die, as the host counts them in the routers' tables."""
+
 ROUTE = (
     Field("dst_x", 7), Field("dst_y", 7),
     Field("way_x", 7), Field("way_y", 7),
@@ -44,7 +48,15 @@ ROUTE = (
     Field("kind", 3), Field("vc", 3), Field("length", 4), Field("label", 7), Field("ordered", 1),
     Field("route_spare", 4),
 )
-"""First 64 bits: ``length`` counts payload flits, ``label`` 0 means unicast."""
+"""First 64 bits: ``length`` counts payload flits, ``label`` 0 means unicast.
+
+The route class of a packet is that of the channel it is on (``NocParams``). On class 0, and on the
+control channel, ``way_x``, ``way_y`` are a waypoint, or 0, 0 for none: the packet goes there first,
+and on from there on class 1. On class 2 they are a ``TABLE_ADDRESS``. ``vc`` is the channel on
+which the packet was injected; with ``ordered`` it stays there as long as its class allows, without,
+each router picks a channel of the class. Packets of one token are told apart by ``offset`` in
+``DATA_HEADER``, their chunk number in flits, so that they may arrive in any order.
+"""
 
 DATA_HEADER = Format((*ROUTE, Field("sequence", 16), Field("position", 20), Field("stage", 4),
                       Field("operand", 2), Field("offset", 14), Field("flags", 4),
@@ -73,6 +85,21 @@ class Port(IntEnum):
 
 LABEL_ENTRY = Format((Field("ports", 5),))
 """Entry of a router's label table: the set of output ports of a multicast packet."""
+
+
+class Turn(IntEnum):
+    """Entry of the tables for class 2: where a packet goes from here."""
+
+    NONE = 0
+    """Nowhere; it is dropped."""
+    NORTH = 1
+    """Port ``n`` is ``n + 1``."""
+    EAST = 2
+    SOUTH = 3
+    WEST = 4
+    LOCAL = 5
+    ARRIVED = 6
+    """Only in ``DIES``: this is the die; ``CORES`` tells, and the packet goes on as arrival."""
 
 
 class Unit(IntEnum):
@@ -104,6 +131,12 @@ class Unit(IntEnum):
     """Read only: event counters (``hw.params.counters``), 48 bits each."""
     TRACE = 12
     """Read only: token trace ring (``TRACE_ENTRY``)."""
+    ROUTER = 13
+    """Settings of the router: address 0, the mask of its dead ports (``LABEL_ENTRY``)."""
+    DIES = 14
+    """Router's table of dies for class 2: ``Turn`` by die."""
+    CORES = 15
+    """Router's table of cores of its own die for class 2: ``Turn`` by core."""
     WEIGHT = 16
     """Rows of macro 0: ``outputs`` int8, output 0 in the low byte; macro m at WEIGHT + m."""
 

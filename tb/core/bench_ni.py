@@ -50,8 +50,8 @@ class LinkSource:
     def __init__(self, dut, machine, idle, sent):
         self._dut, self._layout, self._idle, self._sent = (
             dut, flit_layout(machine.noc), idle, sent)
-        self.queues = [deque() for _ in range(machine.noc.vcs)]
-        self._credits = [machine.noc.vc_depth] * machine.noc.vcs
+        self.queues = [deque() for _ in range(machine.noc.channels)]
+        self._credits = [machine.noc.vc_depth] * machine.noc.channels
         dut.link_in__valid.value = 0
         cocotb.start_soon(self._run())
 
@@ -90,7 +90,7 @@ class LinkSink:
 
     async def _run(self):
         dut, layout = self._dut, flit_layout(self._noc)
-        owed = [0] * self._noc.vcs
+        owed = [0] * self._noc.channels
         while True:
             await ReadOnly()
             bits = int(dut.link_out__flit.value) if dut.link_out__valid.value == 1 else None

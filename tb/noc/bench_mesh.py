@@ -25,7 +25,8 @@ class Bench:
 
     def __init__(self, dut):
         width, height = int(os.environ["WIDTH"]), int(os.environ["HEIGHT"])
-        self.noc = NocParams(vcs=int(os.environ["VCS"]), vc_depth=int(os.environ["DEPTH"]),
+        self.noc = NocParams(vcs=int(os.environ["VCS"]), class1_vcs=0, class2_vcs=0,
+                             vc_depth=int(os.environ["DEPTH"]),
                              labels=LABELS)
         self.mesh = MeshParams(width=width, height=height, die_width=width, die_height=height)
         self.driver = MeshDriver(dut, self.noc, self.mesh)
@@ -39,7 +40,7 @@ class Bench:
         self.driver.ready = lambda place: random.random() >= share
 
     def packet(self, source, destination=(0, 0), *, vc=None, length=None, **header):
-        vc = random.randrange(self.noc.vcs) if vc is None else vc
+        vc = random.randrange(self.noc.channels) if vc is None else vc
         length = random.randrange(9) if length is None else length
         return packet(vc, [random.getrandbits(self.noc.flit_bits) for _ in range(length)],
                       src_x=source[0], src_y=source[1], dst_x=destination[0],
@@ -136,7 +137,7 @@ async def stalled_sink(dut):
     free = [source for source in others if source not in half]
     for _ in range(PACKETS // 2):
         bench.unicast(random.choice(free), random.choice(others),
-                      vc=random.randrange(1, bench.noc.vcs))
+                      vc=random.randrange(1, bench.noc.channels))
     limit = driver.cycle + 100 * PACKETS
     while driver.left > blocked:
         assert driver.cycle < limit, "a stalled sink blocks other channels"

@@ -17,8 +17,8 @@ class LinkSource:
 
     def __init__(self, link, noc: NocParams, *, idle: Callable[[], bool] = lambda: False):
         self.link = link
-        self.credits = [noc.vc_depth] * noc.vcs
-        self.queues: list[deque[Flit]] = [deque() for _ in range(noc.vcs)]
+        self.credits = [noc.vc_depth] * noc.channels
+        self.queues: list[deque[Flit]] = [deque() for _ in range(noc.channels)]
         self.idle = idle
         self.sent: list[int] = []  # cycle in which each flit was on the link
         self._turn = 0
@@ -67,7 +67,7 @@ class LinkSink:
         self.sink = Sink()
         self.flits: list[Flit] = []
         self.seen: list[int] = []  # cycle in which each flit was on the link
-        self._owed = [0] * noc.vcs
+        self._owed = [0] * noc.channels
         self._depth = noc.vc_depth
 
     @property

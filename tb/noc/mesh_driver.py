@@ -36,7 +36,7 @@ class MeshDriver:
         self.bits = flit_layout(noc).size
         # ``pick`` chooses the next packet's channel among those that have one.
         self.queues: list[list[deque[list[Flit]]]] = [
-            [deque() for _ in range(noc.vcs)] for _ in self.places]
+            [deque() for _ in range(noc.channels)] for _ in self.places]
         self.sinks = [Sink() for _ in self.places]
         self.expected: dict[tuple[Position, Position, int], deque[list[Flit]]] = {}
         self.left = 0

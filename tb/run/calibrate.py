@@ -22,11 +22,11 @@ ROUTERS = 4
 TOML = """name = "{name}"
 cim  = {{ rows = {rows}, outputs = {outputs}, active_rows = {active_rows} }}
 core = {{ macros = 1, lanes = {lanes}, buffer_words = 64, param_words = 16 }}
-noc  = {{ flit_bits = {flit_bits}, vcs = {vcs} }}
+noc  = {{ flit_bits = {flit_bits}, vcs = {vcs}, class1_vcs = 0, class2_vcs = 0 }}
 kv   = {{ sequences = 2, heads = 1, blocks = 1 }}
 mesh = {{ width = 1, height = 1, die_width = 1, die_height = 1 }}
 """
-BASE = {"rows": 64, "outputs": 16, "active_rows": 8, "lanes": 4, "flit_bits": 128, "vcs": 2}
+BASE = {"rows": 64, "outputs": 16, "active_rows": 8, "lanes": 4, "flit_bits": 128, "vcs": 1}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ BLOCKS = (
           (("cycles_per_beat", "cycles/beat"), ("read_c_cycles", "cycles/instruction"),
            ("write_c_cycles", "cycles/instruction"), ("fixed_cycles", "cycles/instruction"))),
     Block("router", lambda machine: RouterChain(machine.noc, ROUTERS),
-          {"128 bit, 2 vc": {}, "128 bit, 3 vc": {"vcs": 3},
+          {"128 bit, 2 vc": {}, "128 bit, 3 vc": {"vcs": 2},
            "512 bit, 2 vc": {"flit_bits": 512, "lanes": 16, "outputs": 64}},
           {"256 bit, 2 vc": {"flit_bits": 256, "lanes": 8, "outputs": 32}},
           (("cycles_per_hop", "cycles/router"), ("cycles_per_flit", "cycles/payload flit"))),

@@ -5,8 +5,8 @@ from tb.lib.build import SIMULATORS, simulate
 from tb.noc.mesh_top import build_mesh
 
 # width, height, vcs, depth, packets: the small one also under Icarus
-SMALL = (2, 2, 2, 9, 60)
-WIDE = (4, 3, 3, 10, 400)
+SMALL = (2, 2, 1, 9, 60)
+WIDE = (4, 3, 2, 10, 400)
 
 
 @pytest.mark.sim
@@ -16,7 +16,7 @@ WIDE = (4, 3, 3, 10, 400)
 def test_mesh(sim, case, stall):
     """Unicast, multicast, hot spots, stalled sinks and wrong packets on a mesh of routers."""
     width, height, vcs, depth, packets = case
-    noc = NocParams(vcs=vcs, vc_depth=depth, labels=16)
+    noc = NocParams(vcs=vcs, class1_vcs=0, class2_vcs=0, vc_depth=depth, labels=16)
     simulate("mesh", build_mesh(noc, width, height), sim=sim, hier_blocks=["router"],
              test_module="tb.noc.bench_mesh",
              env={"WIDTH": str(width), "HEIGHT": str(height), "VCS": str(vcs),

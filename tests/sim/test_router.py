@@ -10,7 +10,7 @@ from tb.noc.mesh_top import build_mesh
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_router(sim, stall):
     """One router with a stream port on each side: all of the mesh bench's traffic."""
-    simulate("mesh", build_mesh(NocParams(labels=16), 1, 1), sim=sim,
+    simulate("mesh", build_mesh(NocParams(class1_vcs=0, class2_vcs=0, labels=16), 1, 1), sim=sim,
              test_module="tb.noc.bench_mesh",
-             env={"WIDTH": "1", "HEIGHT": "1", "VCS": "2", "DEPTH": "10", "PACKETS": "120",
+             env={"WIDTH": "1", "HEIGHT": "1", "VCS": "1", "DEPTH": "10", "PACKETS": "120",
                   "STALL": stall})

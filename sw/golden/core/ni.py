@@ -158,7 +158,7 @@ def write_packets(machine: Machine, entries: Sequence[int], *, src: Place, dst: 
         payload = tuple(_digit(entry, n, per_entry, flit_bits)
                         for entry in part for n in range(per_entry))
         packets.append(Packet(
-            _fields(CONFIG_HEADER, kind=Kind.WRITE, src=src, dst=dst, vc=machine.noc.vcs - 1,
+            _fields(CONFIG_HEADER, kind=Kind.WRITE, src=src, dst=dst, vc=machine.noc.control_vc,
                     length=len(payload), unit=unit, address=address + start), payload))
     return packets
 
@@ -167,20 +167,21 @@ def read_packet(machine: Machine, *, src: Place, dst: Place, unit: int, address:
                 count: int = 1) -> Packet:
     """READ of ``count`` entries, to be answered to ``src``."""
     return Packet(_fields(CONFIG_HEADER, kind=Kind.READ, src=src, dst=dst,
-                          vc=machine.noc.vcs - 1, unit=unit, address=address, count=count))
+                          vc=machine.noc.control_vc, unit=unit, address=address, count=count))
 
 
 def reply_packet(machine: Machine, value: int, *, src: Place, dst: Place, unit: int,
                  address: int) -> Packet:
     """REPLY with the value of one entry."""
     return Packet(_fields(CONFIG_HEADER, kind=Kind.REPLY, src=src, dst=dst,
-                          vc=machine.noc.vcs - 1, length=1, unit=unit, address=address), (value,))
+                          vc=machine.noc.control_vc, length=1, unit=unit, address=address),
+                  (value,))
 
 
 def credit_packet(machine: Machine, *, src: Place, dst: Place, counter: int) -> Packet:
     """One token credit."""
     return Packet(_fields(CREDIT_HEADER, kind=Kind.CREDIT, src=src, dst=dst,
-                          vc=machine.noc.vcs - 1, counter=counter))
+                          vc=machine.noc.control_vc, counter=counter))
 
 
 class Write(NamedTuple):

@@ -66,7 +66,7 @@ def run(machine, flits, *, stall=0.0, latency=(1, 1), seed=1, busy_cycles=0,
     golden = IngressModel(machine, place_of)
     seen = []
     cycles = []
-    credits = [machine.noc.vc_depth] * machine.noc.vcs
+    credits = [machine.noc.vc_depth] * machine.noc.channels
     waiting, consumed, answers = deque(flits), deque(), deque()
     free_at = 0
 
@@ -74,10 +74,10 @@ def run(machine, flits, *, stall=0.0, latency=(1, 1), seed=1, busy_cycles=0,
         nonlocal free_at
         was_busy, now = False, 0
         # The sender counts a credit one cycle after it was on the link.
-        returned, later = [0] * machine.noc.vcs, [0] * machine.noc.vcs
+        returned, later = [0] * machine.noc.channels, [0] * machine.noc.channels
         while len(cycles) < len(flits):
             credits[:] = map(add, credits, returned)
-            returned, later = later, [0] * machine.noc.vcs
+            returned, later = later, [0] * machine.noc.channels
             ctx.set(dut.link.valid, 0)
             if waiting and credits[waiting[0].vc] and rng.random() >= stall:
                 flit = waiting.popleft()
@@ -116,7 +116,7 @@ def run(machine, flits, *, stall=0.0, latency=(1, 1), seed=1, busy_cycles=0,
             now += 1
             assert now < 100 + 40 * len(flits), "the ingress hangs"
         assert ([sum(home) for home in zip(credits, returned, later, strict=True)]
-                == [machine.noc.vc_depth] * machine.noc.vcs)
+                == [machine.noc.vc_depth] * machine.noc.channels)
         assert not answers
 
     sim.run(bench)
@@ -171,7 +171,7 @@ def mixed(packets, rng):
 
 
 def random_packets(machine, rng, count):
-    flit, last = (lambda: rng.getrandbits(machine.noc.flit_bits)), machine.noc.vcs - 1
+    flit, last = (lambda: rng.getrandbits(machine.noc.flit_bits)), machine.noc.control_vc
     packets = []
     while len(packets) < count:
         kind = rng.choice([Kind.DATA] * 4 + [Kind.CREDIT, Kind.WRITE, Kind.WRITE, Kind.READ])
@@ -281,7 +281,7 @@ def test_no_channel_waits_for_a_packet_that_never_ends():
 
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize("sizes", [
-    {}, {"lanes": 16, "outputs": 32}, {"lanes": 8, "vcs": 3, "vc_depth": 9},
+    {}, {"lanes": 16, "outputs": 32}, {"lanes": 8, "vcs": 2, "vc_depth": 9},
     {"lanes": 16, "outputs": 64, "flit_bits": 256}])
 def test_random_packets(sizes, stall):
     rng = random.Random(repr(sizes))

@@ -12,7 +12,7 @@ from sw.golden.noc.route import next_port
 from tb.noc.links import LinkSink, LinkSource
 from tb.noc.packets import header_of, packet
 
-NOC = NocParams(labels=8)
+NOC = NocParams(class1_vcs=0, class2_vcs=0, labels=8)
 MESH = MeshParams(width=5, height=4, die_width=5, die_height=4)
 N, E, S, W, L = Port
 ALL = 31
@@ -246,14 +246,15 @@ def test_all_drops_are_counted():
     """Five inputs that drop in the same cycle are reported one by one."""
     bench = Bench()
     for port in Port:
-        for vc in range(NOC.vcs):
+        for vc in range(NOC.channels):
             bench.sources[port].send(packet(vc, [], label=100))
     bench.run()
     assert bench.drops == 10
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.5])
-@pytest.mark.parametrize("noc", [NOC, NocParams(vcs=3, vc_depth=9, labels=8)])
+@pytest.mark.parametrize("noc", [NOC, NocParams(
+    vcs=2, class1_vcs=0, class2_vcs=0, vc_depth=9, labels=8)])
 def test_random_traffic(noc, stall):
     """Every copy arrives once, intact, in order per source, port and channel."""
     rng = random.Random(f"{noc} {stall}")
@@ -262,7 +263,7 @@ def test_random_traffic(noc, stall):
                   hold=lambda port, vc: rng.random() < stall)
     expected = {}
     for serial in range(70):
-        source, vc = rng.choice(list(Port)), rng.randrange(noc.vcs)
+        source, vc = rng.choice(list(Port)), rng.randrange(noc.channels)
         label = rng.choice([0, 0, 0, *labels])
         x, y = rng.choice([(3, 1), (5, 1), (3, 4), (1, 1), (3, 2)])
         flits = packet(vc, [rng.getrandbits(128) for _ in range(rng.randrange(9))],

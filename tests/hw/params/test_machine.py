@@ -17,7 +17,7 @@ TEXT = """
 name = "mine"
 cim  = { rows = 64, outputs = 16, active_rows = 8 }
 core = { macros = 4, lanes = 4 }
-noc  = { flit_bits = 128 }
+noc  = { flit_bits = 128, class1_vcs = 0, class2_vcs = 0 }
 kv   = { sequences = 4, heads = 2, blocks = 4 }
 mesh = { width = 4, height = 3, die_width = 4, die_height = 3 }
 """
@@ -51,6 +51,21 @@ def test_properties():
     assert (machine.cim.groups, machine.cim.mvm_cycles) == (32, 256)
     assert [machine.cim.command_cycles(n) for n in (0, 1, 32)] == [1, 8, 256]
     assert [tree_latency_cycles(n) for n in (1, 2, 4, 5, 16, 32)] == [1, 1, 1, 2, 2, 3]
+
+
+def test_channels_of_the_network():
+    noc = NocParams(vcs=3)
+    assert [list(noc.class_channels(n)) for n in (0, 1, 2)] == [[0, 1, 2], [3], [4, 5]]
+    assert (noc.transit_vc, noc.control_vc, noc.channels) == (4, 6, 7)
+    assert list(NocParams(class1_vcs=0, class2_vcs=0).class_channels(2)) == []
+
+
+@pytest.mark.parametrize("latency, cycles_per_flit, depth", [(20, 1, 44), (20, 2, 22), (1, 4, 2),
+                                                            (3, 3, 4)])
+def test_die_link_depth(latency, cycles_per_flit, depth):
+    """ceil((2 x latency + 4) x width ratio)."""
+    noc = NocParams(die_latency_cycles=latency, die_cycles_per_flit=cycles_per_flit)
+    assert noc.die_depth == depth
 
 
 def test_counters():
@@ -88,6 +103,8 @@ def test_a_file_by_its_path(tmp_path):
     ('name = "mine"', "name = 3", "mine.toml.name: expected str, not 3"),
     ("lanes = 4", "lanes = 8, slots = 1",
      "mine.toml.core: slots must be between 2 and 32, not 1"),
+    ("flit_bits = 128", "flit_bits = 128, multicast_flits = 8",
+     "mine.toml: noc.multicast_flits must be 9, the length of the packets that cores send, not 8"),
     ("lanes = 4", "lanes = 32",
      "mine.toml: cim.outputs (16) must be a multiple of core.lanes (32)")])
 def test_refused_files(tmp_path, old, new, message):
@@ -103,7 +120,7 @@ def test_a_missing_key(tmp_path):
 
 def test_a_part_that_is_no_table(tmp_path):
     with pytest.raises(ConfigError) as error:
-        load_machine(write(tmp_path, "{ flit_bits = 128 }", "128"))
+        load_machine(write(tmp_path, "{ flit_bits = 128, class1_vcs = 0, class2_vcs = 0 }", "128"))
     assert str(error.value) == "mine.toml.noc: expected a table, not 128"
 
 
@@ -171,8 +188,17 @@ MESH = {"width": 4, "height": 6, "die_width": 2, "die_height": 3}
     (KvParams, KV, {"blocks": 512}, "blocks must be between 1 and 256, not 512"),
     (NocParams, {}, {"flit_bits": 64}, "flit_bits must be at least 128, not 64"),
     (NocParams, {}, {"flit_bits": 192}, "flit_bits must be a multiple of 128, not 192"),
-    (NocParams, {}, {"vcs": 1}, "vcs must be between 2 and 8, not 1"),
+    (NocParams, {}, {"vcs": 0}, "vcs must be between 1 and 7, not 0"),
+    (NocParams, {}, {"vcs": 5}, "vcs + class1_vcs + class2_vcs must be at most 7, not 8"),
+    (NocParams, {}, {"class1_vcs": -1}, "class1_vcs must be between 0 and 4, not -1"),
+    (NocParams, {}, {"class2_vcs": 1}, "class2_vcs must be 0 or 2, not 1"),
     (NocParams, {}, {"vc_depth": 8}, "vc_depth must be at least 9, not 8"),
+    (NocParams, {"multicast_flits": 4}, {"vc_depth": 3}, "vc_depth must be at least 4, not 3"),
+    (NocParams, {}, {"multicast_flits": 10}, "multicast_flits must be between 1 and 9, not 10"),
+    (NocParams, {}, {"die_latency_cycles": 0},
+     "die_latency_cycles must be between 1 and 64, not 0"),
+    (NocParams, {}, {"die_cycles_per_flit": 17},
+     "die_cycles_per_flit must be between 1 and 16, not 17"),
     (NocParams, {}, {"labels": 129}, "labels must be between 2 and 128, not 129"),
     (MeshParams, MESH, {"width": 0}, "width must be between 1 and 126, not 0"),
     (MeshParams, MESH, {"height": 127}, "height must be between 1 and 126, not 127"),
