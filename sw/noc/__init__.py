@@ -1,0 +1,1 @@
+"""The network as the host sees it: traffic, models, routes around faults."""

@@ -1,0 +1,9 @@
+"""Errors of the network's host side."""
+
+from sw.errors import OuroborosError
+
+__all__ = ["NocError"]
+
+
+class NocError(OuroborosError):
+    """Options, faults, routes or tables that the network cannot have."""

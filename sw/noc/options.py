@@ -1,0 +1,168 @@
+"""One experiment of the traffic laboratory: what the RTL and the cycle model both run."""
+
+from dataclasses import dataclass, field
+
+from hw.params.noc import PAYLOAD_FLITS_MAX
+from sw.noc.errors import NocError
+
+__all__ = ["PATTERNS", "LabOptions", "TracePacket"]
+
+PATTERNS = ("uniform", "transpose", "bitcomp", "neighbor", "hotspot", "trace")
+FLITS_MAX = PAYLOAD_FLITS_MAX + 1
+"""Flits of the longest packet, header included."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TracePacket:
+    """One packet of a trace; a node makes at most one packet per cycle."""
+
+    cycle: int
+    """When it is made; the first cycle is 0."""
+    source: int
+    """Node id."""
+    destination: int
+    """Node id."""
+    flits: int
+    """Flits, header included; 1 to 9."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabOptions:
+    """A mesh, its traffic and how long to look at it.
+
+    A node has the id x + width * y, x and y from 0. Latency is from the cycle in which a packet is
+    made to the cycle in which its tail leaves at the sink; it includes the unbounded queue of the
+    source. Packets made in the ``measure_cycles`` after ``warmup_cycles`` are measured, and the run
+    goes on, under load, until all of them have left, at most ``drain_cycles`` longer. ``accepted``
+    counts the flits that leave in the measured cycles.
+
+    Raises
+    ------
+    NocError
+        If a value is out of the range stated beside it.
+    """
+
+    width: int = 8
+    """Nodes per row; 1 to 126."""
+    height: int = 8
+    """Rows; 1 to 126."""
+    traffic: str = "uniform"
+    """One of ``PATTERNS``; transpose needs width = height."""
+    vcs: int = 2
+    """Virtual channels of route class 0; 1 to 8."""
+    depth: int = 4
+    """Flits of a virtual channel's buffer; at least 1."""
+    packet_min: int = 4
+    """Flits of the shortest packet, header included; 1 to 9."""
+    packet_max: int = 4
+    """Flits of the longest; lengths are uniform between the two."""
+    rate: float = 0.2
+    """Offered flits per node and cycle; 0 to the mean packet length."""
+    ordered: bool = False
+    """Every packet keeps a fixed virtual channel, that of its flow (``traffic.flow_vc``)."""
+    seed: int = 1
+    """Of the traffic and the stalls; 0 to 2**32 - 1."""
+    warmup_cycles: int = 1000
+    """Cycles before those that count."""
+    measure_cycles: int = 4000
+    """Cycles that count; at least 1."""
+    drain_cycles: int = 20000
+    """Longest wait for measured packets; 0 ends the run with the measured cycles."""
+    die_width: int = 0
+    """Nodes per row of a die; divides ``width``; 0: no die border crosses x."""
+    die_height: int = 0
+    """Rows of a die; divides ``height``; 0: no die border crosses y."""
+    die_latency_cycles: int = 0
+    """What a crossing between dies adds to the one cycle of a link."""
+    die_flit_cycles: int = 1
+    """Cycles for which a flit occupies a crossing: 4 where it is a quarter as wide as a flit."""
+    stall: float = 0.0
+    """Probability that a sink takes nothing in a cycle; 0 to 0.95."""
+    hotspot: int = -1
+    """Destination of ``hotspot``; -1: the node at ((width - 1) // 2, (height - 1) // 2)."""
+    flit_bits: int = 256
+    """Width of a flit; no effect on cycles."""
+    trace: tuple[TracePacket, ...] = field(default=(), repr=False)
+    """Packets of ``trace``, by cycle."""
+
+    def __post_init__(self) -> None:
+        self._between("width", 1, 126)
+        self._between("height", 1, 126)
+        self._between("vcs", 1, 8)
+        self._between("depth", 1, 1024)
+        self._between("packet_min", 1, FLITS_MAX)
+        self._between("packet_max", self.packet_min, FLITS_MAX)
+        self._between("rate", 0, (self.packet_min + self.packet_max) / 2)
+        self._between("seed", 0, 2**32 - 1)
+        self._between("warmup_cycles", 0, 10**9)
+        self._between("measure_cycles", 1, 10**9)
+        self._between("drain_cycles", 0, 10**9)
+        self._between("die_latency_cycles", 0, 63)
+        self._between("die_flit_cycles", 1, 16)
+        self._between("stall", 0, 0.95)
+        self._between("hotspot", -1, self.nodes - 1)
+        if self.traffic not in PATTERNS:
+            raise NocError(f"traffic must be one of {', '.join(PATTERNS)}, not {self.traffic!r}")
+        if self.traffic == "transpose" and self.width != self.height:
+            raise NocError(f"transpose must have a square mesh, not {self.width} x {self.height}")
+        for axis in ("width", "height"):
+            die = getattr(self, f"die_{axis}")
+            if die < 0 or (die and getattr(self, axis) % die):
+                raise NocError(f"die_{axis} must divide {axis} ({getattr(self, axis)}) or be 0, "
+                               f"not {die!r}")
+        if self.traffic == "trace":
+            self._check_trace()
+
+    @property
+    def nodes(self) -> int:
+        """Routers, and so sources and sinks."""
+        return self.width * self.height
+
+    @property
+    def packet_flits(self) -> float:
+        """Mean length of a packet."""
+        return (self.packet_min + self.packet_max) / 2
+
+    @property
+    def die_depth(self) -> int:
+        """Flits of the buffer behind a crossing, for each virtual channel.
+
+        A credit is back 4 cycles after its flit was sent, and twice the crossing's latency later.
+        """
+        return max(self.depth, -(-(2 * self.die_latency_cycles + 4) // self.die_flit_cycles))
+
+    @property
+    def hotspot_node(self) -> int:
+        """Destination of ``hotspot``."""
+        if self.hotspot >= 0:
+            return self.hotspot
+        return (self.width - 1) // 2 + self.width * ((self.height - 1) // 2)
+
+    def _between(self, name: str, low: float, high: float) -> None:
+        value = getattr(self, name)
+        if not low <= value <= high:
+            raise NocError(f"{name} must be {low} to {high}, not {value!r}")
+
+    def _check_trace(self) -> None:
+        if not self.trace:
+            raise NocError("trace must have at least one packet, not none")
+        before = TracePacket(cycle=-1, source=0, destination=0, flits=1)
+        made: set[int] = set()
+        for n, packet in enumerate(self.trace):
+            if packet.cycle < before.cycle:
+                raise NocError(f"packet {n} of the trace must not be made before packet {n - 1} "
+                               f"(cycle {before.cycle}), not at {packet.cycle}")
+            if packet.cycle > before.cycle:
+                made = set()
+            for what in ("source", "destination"):
+                if not 0 <= getattr(packet, what) < self.nodes:
+                    raise NocError(f"{what} of packet {n} of the trace must be 0 to "
+                                   f"{self.nodes - 1}, not {getattr(packet, what)!r}")
+            if not 1 <= packet.flits <= FLITS_MAX:
+                raise NocError(f"flits of packet {n} of the trace must be 1 to {FLITS_MAX}, "
+                               f"not {packet.flits!r}")
+            if packet.source in made:
+                raise NocError(f"node {packet.source} must make one packet in cycle "
+                               f"{packet.cycle} of the trace, not two")
+            made.add(packet.source)
+            before = packet
