@@ -74,7 +74,7 @@ class LabOptions:
     """Rows of a die; divides ``height``; 0: no die border crosses y."""
     die_latency_cycles: int = 0
     """What a crossing between dies adds to the one cycle of a link."""
-    die_flit_cycles: int = 1
+    die_cycles_per_flit: int = 1
     """Cycles for which a flit occupies a crossing: 4 where it is a quarter as wide as a flit."""
     stall: float = 0.0
     """Probability that a sink takes nothing in a cycle; 0 to 0.95."""
@@ -98,7 +98,7 @@ class LabOptions:
         self._between("measure_cycles", 1, 10**9)
         self._between("drain_cycles", 0, 10**9)
         self._between("die_latency_cycles", 0, 63)
-        self._between("die_flit_cycles", 1, 16)
+        self._between("die_cycles_per_flit", 1, 16)
         self._between("stall", 0, 0.95)
         self._between("hotspot", -1, self.nodes - 1)
         if self.traffic not in PATTERNS:
@@ -129,7 +129,7 @@ class LabOptions:
 
         A credit is back 4 cycles after its flit was sent, and twice the crossing's latency later.
         """
-        return max(self.depth, -(-(2 * self.die_latency_cycles + 4) // self.die_flit_cycles))
+        return max(self.depth, -(-(2 * self.die_latency_cycles + 4) // self.die_cycles_per_flit))
 
     @property
     def hotspot_node(self) -> int:

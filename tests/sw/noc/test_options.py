@@ -38,5 +38,5 @@ def test_derived():
     assert (options.nodes, options.packet_flits, options.hotspot_node) == (16, 2.5, 5)
     assert LabOptions().hotspot_node == 27
     assert options.die_depth == 20
-    assert LabOptions(die_latency_cycles=8, die_flit_cycles=3).die_depth == 7
+    assert LabOptions(die_latency_cycles=8, die_cycles_per_flit=3).die_depth == 7
     assert LabOptions(depth=9, die_latency_cycles=1).die_depth == 9
