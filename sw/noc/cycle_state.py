@@ -1,0 +1,154 @@
+"""State of the cycle model: a few flat tables of int32, so that one compiled loop runs over them.
+
+A router has six inputs (``Port``, then its sink's buffer) and six outputs (``Port``, then its
+source): row ``6 * router + n`` of ``port``. Row ``port * vcs + vc`` of ``channel`` is a channel of
+a port. A flit is the row of its packet * 16 + its number in the packet. The constants below name
+the columns.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.params.packet import Port
+from sw.noc.options import LabOptions
+from sw.noc.traffic import destination_table, seed_state, threshold
+
+__all__ = ["PORTS", "SINK", "SOURCE", "State", "new_state", "with_packets"]
+
+PORTS, SINK, SOURCE = 6, 5, 5
+STEPS = {Port.NORTH: (0, -1), Port.EAST: (1, 0), Port.SOUTH: (0, 1), Port.WEST: (-1, 0)}
+
+# scalars: next cycle, unused rows of packet, measured packets made and left, packets that have
+# left in all and at a wrong sink, next packet of the trace
+CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
+# settings: vcs, flits of a ring, cycles of the event tables; first and last measured cycle, end;
+# of the generators: limit, shortest packet, lengths; ordered; limit of the stalls; nodes
+(VCS, ENTRIES, SLOTS, BEGIN, END, STOP, LIMIT, SHORTEST, LENGTHS, ORDERED, STALL,
+ NODES) = range(12)
+# node: coordinates, flits in its input channels; source: destination (-1: drawn), queue of packets
+# (-1: none), next flit of the packet being sent (-1: none), its channel, channel in turn; flit in
+# the sink's register (-1: none); measured flits out and in
+(X, Y, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, SINK_FLIT, ACCEPTED,
+ INJECTED) = range(12)
+# port, as input: mask of channels with flits, channel in turn, cycles from a grant until the credit
+# can be used, output port before it; as output: mask of channels without owner, of channels with
+# credits, input in turn, cycles from a grant to the next router's, cycles that a flit occupies the
+# link, cycle in which it is free, input port beyond it
+(OCCUPIED, TURN_IN, CREDIT_CYCLES, BEFORE, FREE, READY, TURN_OUT, FLIT_CYCLES, LINK_CYCLES,
+ LINK_FREE, BEYOND) = range(11)
+# channel, of an input port: ring of flits, channel and port that the front packet leaves by (-1:
+# not yet known); of an output port: credits
+HEAD, COUNT, OUT, WANT, CREDITS = range(5)
+# packet: next in its source's queue; cycles when made and sent; source, destination, flits, routers
+NEXT, MADE, SENT, SRC, DST, FLITS, HOPS = range(7)
+# done, of measured packets: cycles since made, since sent, routers
+LATENCY, NETWORK_LATENCY, ROUTERS = range(3)
+
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
+
+
+class State(NamedTuple):
+    """Everything the compiled loop reads and writes; columns as named above."""
+
+    scalars: I64
+    settings: I64
+    node: I32
+    port: I32
+    channel: I32
+    ring: I32
+    """Flits of each input channel."""
+    arrivals: I32
+    """By cycle modulo SLOTS: how many flits reach a buffer; and which, into which channel."""
+    arrival: I32
+    refunds: I32
+    """By cycle modulo SLOTS: how many credits reach an output; and of which channel."""
+    refund: I32
+    random: U64
+    random_sink: U64
+    """Generators of the sources, and of the sinks' stalls."""
+    trace: I32
+    """Cycle, source, destination, flits of each packet of a trace."""
+    packet: I32
+    unused: I32
+    """Rows of ``packet``, a stack."""
+    done: I32
+
+
+def new_state(options: LabOptions) -> State:
+    """State before the first cycle, without room for packets (``with_packets``)."""
+    nodes, vcs = options.nodes, options.vcs
+    ids = np.arange(nodes)
+    node = np.zeros((nodes, 12), np.int32)
+    node[:, X], node[:, Y] = ids % options.width, ids // options.width
+    node[:, DESTINATION] = destination_table(options)
+    node[:, [FIRST, LAST, SENDING, SINK_FLIT]] = -1
+
+    port = np.zeros((nodes * PORTS, 11), np.int32)
+    port[:, [FREE, READY]] = (1 << vcs) - 1
+    port[:, [FLIT_CYCLES, CREDIT_CYCLES]] = 2
+    port[:, LINK_CYCLES] = 1
+    port[:, [BEYOND, BEFORE]] = -1
+    depth = np.full(nodes * PORTS, options.depth, np.int32)
+    for side, (dx, dy) in STEPS.items():
+        u, v = node[:, X] + dx, node[:, Y] + dy
+        here = ids[(u >= 0) & (u < options.width) & (v >= 0) & (v < options.height)]
+        there = here + dx + options.width * dy
+        _join(port, here * PORTS + side, there * PORTS + (side + 2) % 4)
+        crossing = np.zeros(len(here), bool)
+        for axis, size in ((X, options.die_width), (Y, options.die_height)):
+            if size:
+                crossing |= node[here, axis] // size != node[there, axis] // size
+        exits = here[crossing] * PORTS + side
+        port[exits, LINK_CYCLES] = options.die_cycles_per_flit
+        port[exits, FLIT_CYCLES] += options.die_latency_cycles + options.die_cycles_per_flit - 1
+        port[port[exits, BEYOND], CREDIT_CYCLES] += options.die_latency_cycles
+        depth[exits] = options.die_depth
+    _join(port, ids * PORTS + Port.LOCAL, ids * PORTS + SINK)
+    _join(port, ids * PORTS + SOURCE, ids * PORTS + Port.LOCAL)
+
+    channel = np.zeros((nodes * PORTS * vcs, 5), np.int32)
+    channel[:, [OUT, WANT]] = -1
+    channel[:, CREDITS] = np.repeat(depth, vcs)
+    entries = 1 << int(depth.max() - 1).bit_length()
+    slots = 1 << int(port[:, [FLIT_CYCLES, CREDIT_CYCLES]].max()).bit_length()
+    end = options.warmup_cycles + options.measure_cycles
+    trace = [(p.cycle, p.source, p.destination, p.flits) for p in options.trace]
+    return State(
+        scalars=np.zeros(7, np.int64),
+        settings=np.array([
+            vcs, entries, slots, options.warmup_cycles, end, end + options.drain_cycles,
+            threshold(options.rate / options.packet_flits), options.packet_min,
+            options.packet_max - options.packet_min + 1, options.ordered,
+            threshold(options.stall), nodes], np.int64),
+        node=node, port=port, channel=channel,
+        ring=np.zeros((len(channel), entries), np.int32),
+        arrivals=np.zeros(slots, np.int32), arrival=np.zeros((slots, len(port), 2), np.int32),
+        refunds=np.zeros(slots, np.int32), refund=np.zeros((slots, len(port)), np.int32),
+        random=_generators(options.seed, nodes, False),
+        random_sink=_generators(options.seed, nodes, True),
+        trace=np.array(trace, np.int32).reshape(-1, 4), packet=np.zeros((0, 7), np.int32),
+        unused=np.zeros(0, np.int32), done=np.zeros((0, 3), np.int32))
+
+
+def with_packets(state: State, more: int) -> State:
+    """The same state with room for ``more`` packets, and for as many measured ones."""
+    size, unused = len(state.packet), int(state.scalars[UNUSED])
+    packet, stack, done = (
+        np.concatenate([table, np.zeros((more, *table.shape[1:]), np.int32)])
+        for table in (state.packet, state.unused, state.done))
+    stack[unused:unused + more] = np.arange(size + more - 1, size - 1, -1)
+    state.scalars[UNUSED] += more
+    return state._replace(packet=packet, unused=stack, done=done)
+
+
+def _join(port: I32, exits: I64, entrances: I64) -> None:
+    port[exits, BEYOND] = entrances
+    port[entrances, BEFORE] = exits
+
+
+def _generators(seed: int, nodes: int, sink: bool) -> U64:
+    return np.array([seed_state(seed, n, sink) for n in range(nodes)], np.uint64)

@@ -1,0 +1,152 @@
+"""The cycle model against times worked by hand; against BookSim2 where its table is at hand."""
+
+import csv
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sw.noc.cycle_loop import run as run_loop
+from sw.noc.cycle_model import run, simulate
+from sw.noc.cycle_state import (
+    COUNT,
+    CREDITS,
+    CYCLE,
+    FREE,
+    PORTS,
+    STOP,
+    UNUSED,
+    new_state,
+    with_packets,
+)
+from sw.noc.options import LabOptions, TracePacket
+from sw.noc.traffic import generate
+
+REFERENCE = Path(__file__).parents[4] / "shared/data/noc/booksim_reference.csv"
+
+
+def trace(packets, **other):
+    values = {"width": 4, "height": 4, "warmup_cycles": 0, "measure_cycles": 10_000}
+    return LabOptions(traffic="trace", trace=tuple(
+        TracePacket(cycle=c, source=s, destination=d, flits=n) for c, s, d, n in packets),
+        **values | other)
+
+
+def test_zero_load_latency_of_all_pairs():
+    pairs = list(itertools.product(range(16), repeat=2))
+    found = simulate(trace([(100 * n, s, d, 1 + n % 9) for n, (s, d) in enumerate(pairs)],
+                           measure_cycles=25_600))
+    hops = [abs(s % 4 - d % 4) + abs(s // 4 - d // 4) for s, d in pairs]
+    assert found.latency.tolist() == [5 + 2 * h + n % 9 for n, h in enumerate(hops)]
+    assert found.hops_routers.tolist() == [h + 1 for h in hops]
+    assert (found.measured, found.delivered, found.wrong) == (256, 256, 0)
+
+
+@pytest.mark.parametrize("depth, interval", [(1, 4), (2, 2), (3, 4 / 3), (4, 1), (8, 1)])
+def test_credit_loop_is_four_cycles(depth, interval):
+    found = simulate(trace([(0, 0, 3, 9)], vcs=1, depth=depth))
+    assert found.latency[0] == 5 + 2 * 3 + int(8 * interval)
+
+
+def test_single_flits_follow_each_other_at_full_rate():
+    found = simulate(trace([(n, 0, 3, 1) for n in range(50)]))
+    assert set(found.latency) == {5 + 2 * 3}
+
+
+def test_inputs_take_turns_at_an_output():
+    # Two streams meet at node 1 on the way to node 2: each gets half of the link.
+    found = simulate(trace([(n, s, 2, 1) for n in range(100) for s in (0, 1)], width=3, height=1,
+                           measure_cycles=150, drain_cycles=0))
+    assert found.accepted[2] == pytest.approx(150 - 7, abs=1)
+    assert abs(int(found.injected[0]) - int(found.injected[1])) <= 16
+
+
+def test_wormholes_of_two_channels_share_a_link():
+    # Both packets go from 0 and 4 to 3; with one channel one waits for the other's tail.
+    one, two = (simulate(trace([(0, 0, 3, 9), (0, 4, 7, 9), (4, 1, 3, 9)], width=4, height=2,
+                               vcs=vcs)).latency for vcs in (1, 2))
+    assert one.tolist() != two.tolist()
+    assert sorted(two)[0] == 5 + 6 + 8
+
+
+@pytest.mark.parametrize("latency, cycles_per_flit, flits, expected", [
+    (0, 1, 4, 5 + 2 * 3 + 3),
+    (10, 1, 4, 5 + 2 * 3 + 3 + 10),
+    (10, 1, 9, 5 + 2 * 3 + 8 + 10),
+    (10, 4, 4, 5 + 2 * 3 + 3 * 4 + 10 + 3),
+])
+def test_die_crossing(latency, cycles_per_flit, flits, expected):
+    options = trace([(0, 0, 3, flits)], height=1, die_width=2, die_latency_cycles=latency,
+                    die_cycles_per_flit=cycles_per_flit, vcs=1)
+    assert simulate(options).latency.tolist() == [expected]
+
+
+def test_die_depth_keeps_the_crossing_busy():
+    options = trace([(n, 0, 3, 1) for n in range(200)], height=1, die_width=2,
+                    die_latency_cycles=20, vcs=1)
+    assert set(simulate(options).latency) == {5 + 2 * 3 + 20}
+
+
+def test_sinks_that_stall():
+    packets = [(20 * n, s, 5, 1 + n % 4) for n in range(100) for s in (0, 3, 10)]
+    free, held = (simulate(trace(packets, stall=stall)) for stall in (0.0, 0.5))
+    assert held.delivered == free.delivered == 300
+    assert held.latency.mean() > free.latency.mean() + 3
+    # The stall path alone, with sinks that hardly ever stall, keeps the time of the other.
+    assert simulate(trace(packets[:1], stall=1e-7)).latency[0] == free.latency[0]
+
+
+def test_traffic_is_that_of_the_reference():
+    options = LabOptions(width=4, height=4, rate=0.3, packet_min=1, packet_max=5, seed=9,
+                         warmup_cycles=0, measure_cycles=500)
+    replay = LabOptions(width=4, height=4, traffic="trace", warmup_cycles=0, measure_cycles=500,
+                        trace=tuple(generate(options, 600)))
+    drawn, replayed = simulate(options), simulate(replay)
+    assert np.array_equal(drawn.latency, replayed.latency)
+    assert drawn.measured == replayed.measured > 500
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_credits_and_flits_are_kept(ordered):
+    """After a drained run every buffer is empty and every credit and channel is back."""
+    options = LabOptions(width=4, height=4, rate=0.9, packet_min=1, packet_max=9, vcs=3,
+                         traffic="trace", ordered=ordered, die_width=2, die_latency_cycles=3,
+                         trace=tuple(generate(LabOptions(width=4, height=4, rate=0.9,
+                                                         packet_min=1, packet_max=9), 300)))
+    state = new_state(options)
+    start = state.channel[:, CREDITS].copy()
+    state = with_packets(state, 20_000)
+    assert run_loop(state)
+    state.settings[STOP] = state.scalars[CYCLE] + 40
+    state.scalars[3] -= 1       # one measured packet too few, so that the loop goes on
+    run_loop(state)
+    assert state.scalars[UNUSED] == 20_000
+    assert not state.channel[:, COUNT].any()
+    assert np.array_equal(state.channel[:, CREDITS], start)
+    assert (state.port[:, FREE] == 7).all()
+    assert len(state.port) == 16 * PORTS
+
+
+def booksim(key, mode="latency"):
+    if not REFERENCE.is_file():
+        pytest.skip(f"BookSim2's table is not at {REFERENCE}")
+    with REFERENCE.open() as file:
+        return [row for row in csv.DictReader(file) if row["key"] == key and row["mode"] == mode]
+
+
+@pytest.mark.parametrize("key", ["k4_uniform_a_ps1_patched2", "k4_uniform_b_ps4_patched2",
+                                 "k8_uniform_c_ps4_patched2"])
+def test_booksim(key):
+    [overload] = booksim(key, "throughput")
+    k, flits = int(overload["k"]), int(overload["packet_size"])
+    options = {"width": k, "height": k, "vcs": int(overload["num_vcs"]), "packet_min": flits,
+               "packet_max": flits, "depth": int(overload["vc_buf_size"])}
+    accepted = np.mean([run(LabOptions(rate=1.0, seed=seed, warmup_cycles=1000, drain_cycles=0,
+                                       measure_cycles=2000, **options))["accepted"]
+                        for seed in (1, 2, 3)])
+    assert accepted == pytest.approx(float(overload["accepted"]), rel=0.03)
+    row = booksim(key)[1]
+    found = run(LabOptions(rate=float(row["injection_rate"]), measure_cycles=10_000, **options))
+    # BookSim2's T0 is 2 + 2 H + (L - 1), ours 5 + 2 H + (L - 1).
+    assert found["packet_latency"] - 3 == pytest.approx(float(row["packet_latency"]), rel=0.03)
