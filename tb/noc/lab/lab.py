@@ -1,0 +1,169 @@
+"""The traffic laboratory: experiments of ``sw.noc.options.LabOptions`` on the RTL of the routers."""
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw.params.noc import CHANNELS_MAX, NocParams
+from sw.noc.errors import NocError
+from sw.noc.options import LabOptions
+from sw.noc.traffic import destination_table, seed_state, threshold
+from tb.lib.build import Build, build, run as run_bench
+from tb.noc.lab.job import Job, Outcome
+from tb.noc.lab.node import (
+    BINS,
+    EVERY_NODE,
+    NODES_MAX,
+    TRACE_PACKETS_MAX,
+    Count,
+    Setting,
+    Table,
+)
+from tb.noc.lab.top import build_lab
+
+__all__ = ["FOREVER", "build_of", "job_of", "noc_of", "perform", "run", "settings_of"]
+
+FOREVER = (1 << 32) - 1
+"""A cycle that does not come."""
+DEPTH_MIN = 4
+"""Buffers of the RTL are at least this deep: less could not fill a link (``NocParams``)."""
+
+
+def noc_of(options: LabOptions) -> NocParams:
+    """Network of an experiment: class 0, and control.
+
+    Raises
+    ------
+    NocError
+        If the RTL cannot have such a mesh.
+    """
+    if options.nodes > NODES_MAX:
+        raise NocError(f"width x height must be at most {NODES_MAX} on RTL, not {options.nodes}")
+    if options.depth < DEPTH_MIN:
+        raise NocError(f"depth must be at least {DEPTH_MIN} on RTL, not {options.depth}")
+    if options.vcs > CHANNELS_MAX - 1:
+        raise NocError(f"vcs must be at most {CHANNELS_MAX - 1} on RTL, not {options.vcs}")
+    if options.flit_bits < 128 or options.flit_bits % 128:
+        raise NocError(f"flit_bits must be a multiple of 128 on RTL, not {options.flit_bits}")
+    return NocParams(flit_bits=options.flit_bits, vcs=options.vcs, class1_vcs=0, class2_vcs=0,
+                     vc_depth=options.depth, multicast_flits=min(9, options.depth), labels=16)
+
+
+def build_of(noc: NocParams, width: int, height: int, sim: str = "verilator") -> Build:
+    """The laboratory, compiled."""
+    return build("lab", build_lab(noc, width, height), sim=sim, hier_blocks=["lab_tile"])
+
+
+def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:
+    """Writes that make the sources produce the packets of ``sw.noc.traffic.generate``."""
+    writes: list[tuple[int, int, int, int]] = []
+
+    def write(node: int, setting: Setting, value: int) -> None:
+        writes.append((node, Table.SETTINGS, setting, value))
+
+    end = options.warmup_cycles + options.measure_cycles
+    lengths = options.packet_max - options.packet_min + 1
+    write(EVERY_NODE, Setting.SIZE, options.nodes << 8 | options.width)
+    write(EVERY_NODE, Setting.PACKET, threshold(options.rate / options.packet_flits))
+    write(EVERY_NODE, Setting.LENGTH, lengths << 4 | options.packet_min - 1)
+    write(EVERY_NODE, Setting.STALL, threshold(options.stall))
+    write(EVERY_NODE, Setting.WINDOW_START, options.warmup_cycles)
+    write(EVERY_NODE, Setting.WINDOW_END, end)
+    write(EVERY_NODE, Setting.STOP, FOREVER)
+    write(EVERY_NODE, Setting.ORDERED, 16 if options.ordered else 0)
+    for node, fixed in enumerate(destination_table(options)):
+        write(node, Setting.SOURCE_STATE, seed_state(options.seed, node))
+        write(node, Setting.SINK_STATE, seed_state(options.seed, node, sink=True))
+        write(node, Setting.DESTINATION, 1 << 8 if fixed < 0 else fixed)
+    for node in range(options.nodes):
+        writes.append((EVERY_NODE, Table.ROUTES, node, _route((1 << options.vcs) - 1)))
+    traces: dict[int, int] = {}
+    for packet in options.trace if options.traffic == "trace" else ():
+        at = traces.get(packet.source, 0)
+        if at == TRACE_PACKETS_MAX:
+            raise NocError(f"trace must have at most {TRACE_PACKETS_MAX} packets of one node on "
+                           f"RTL, not more from node {packet.source}")
+        writes.append((packet.source, Table.TRACES, at,
+                       packet.flits - 1 << 40 | packet.destination << 32 | packet.cycle))
+        traces[packet.source] = at + 1
+    if options.traffic == "trace":
+        write(EVERY_NODE, Setting.PACKET, 0)
+        write(EVERY_NODE, Setting.STOP, 0)
+        for node, count in traces.items():
+            write(node, Setting.TRACE_END, count)
+    return writes
+
+
+def _route(channels: int, way: int = 0) -> int:
+    return 1 << 22 | channels << 14 | way
+
+
+def job_of(options: LabOptions) -> Job:
+    """The job of an experiment."""
+    return Job(writes=settings_of(options),
+               run_cycles=options.warmup_cycles + options.measure_cycles,
+               drain_cycles=options.drain_cycles)
+
+
+def perform(built: Build, jobs: Sequence[Job], nodes: int) -> list[Outcome]:
+    """Run jobs, one after the other, in one simulation."""
+    text = json.dumps([job.to_dict() for job in jobs])
+    name = hashlib.sha256(text.encode()).hexdigest()[:12]
+    with tempfile.TemporaryDirectory(dir=built.directory) as folder:
+        todo, done = Path(folder, f"{name}-jobs.json"), Path(folder, f"{name}-outcomes.json")
+        todo.write_text(text)
+        run_bench(built, test_module="tb.noc.lab.bench", seed=1,
+                  env={"NODES": str(nodes), "JOBS": str(todo), "OUTCOMES": str(done)})
+        return [Outcome(**outcome) for outcome in json.loads(done.read_text())]
+
+
+def run(options: LabOptions) -> dict[str, Any]:
+    """Report of one experiment, with the keys of ``sw.noc.result`` and ``build_s``."""
+    started = time.perf_counter()
+    built = build_of(noc_of(options), options.width, options.height)
+    build_s = time.perf_counter() - started
+    outcome, = perform(built, [job_of(options)], options.nodes)
+    return report(options, outcome) | {"build_s": build_s}
+
+
+def report(options: LabOptions, outcome: Outcome) -> dict[str, Any]:
+    """An outcome with the keys of ``sw.noc.result``; percentiles from ``BINS`` up are None."""
+    done, window = outcome.total(Count.DONE), options.measure_cycles
+    accepted = [node[Count.ACCEPTED] / window for node in outcome.nodes]
+    size = str(options.packet_min)
+    if options.packet_max != options.packet_min:
+        size += f"-{options.packet_max}"
+
+    def mean(count: Count) -> float | None:
+        return outcome.total(count) / done if done else None
+
+    def quantile(percent: float) -> int | None:
+        if not done:
+            return None
+        cycles = int(np.searchsorted(np.cumsum(outcome.histogram), percent / 100 * done))
+        return cycles if cycles < BINS - 1 else None
+
+    return {
+        "k": options.width if options.width == options.height
+        else f"{options.width}x{options.height}",
+        "traffic": options.traffic, "num_vcs": options.vcs, "vc_buf_size": options.depth,
+        "packet_size": size, "injection_rate": options.rate,
+        "packet_latency": mean(Count.LATENCY), "network_latency": mean(Count.NETWORK),
+        "hops_routers": mean(Count.ROUTERS),
+        "p50": quantile(50), "p95": quantile(95), "p99": quantile(99),
+        "accepted": sum(accepted) / options.nodes, "accepted_min_node": min(accepted),
+        "accepted_max_node": max(accepted),
+        "injected": outcome.total(Count.INJECTED) / options.nodes / window,
+        "saturated": not outcome.finished, "packets_measured": outcome.total(Count.MEASURED),
+        "sim_cycles": outcome.cycles,
+        "cycles_per_s": outcome.cycles / outcome.seconds if outcome.seconds else None,
+        "latency_max": max(node[Count.LATENCY_MAX] for node in outcome.nodes) if done else None,
+        "delivered": outcome.total(Count.RECEIVED), "wrong": outcome.total(Count.ERRORS),
+        "on": "verilator",
+    }
