@@ -54,7 +54,6 @@ from sw.noc.cycle_state import (
     SENT,
     SHORTEST,
     SINK,
-    SINK_FLIT,
     SLOTS,
     SOURCE,
     SRC,
@@ -76,8 +75,8 @@ from sw.noc.cycle_state import (
 
 __all__ = ["EJECT_CYCLES", "run"]
 
-EJECT_CYCLES = 3
-"""From the grant of the local output to the sink's port, if the sink takes it."""
+EJECT_CYCLES = 1
+"""From the grant of the local output to the sink, which takes whatever it gave credits for."""
 LOCAL = 4
 LOWEST = np.array([0] + [(n & -n).bit_length() - 1 for n in range(1, 256)], np.int32)
 """Number of the lowest set bit."""
@@ -202,21 +201,17 @@ def _events(settings: I64, node: I32, port: I32, channel: I32, ring: I32, arriva
 
 @compiled
 def _sinks(s: State, cycle: int) -> None:
-    """Sinks that stall: a register behind a buffer whose channels take turns."""
+    """Sinks that stall give no credits then, else one for each channel that owes any."""
     limit = np.uint64(s.settings[STALL])
     for n in range(s.settings[NODES]):
         s.random_sink[n] = _step(s.random_sink[n])
-        flit = s.node[n, SINK_FLIT]
-        if flit >= 0 and s.random_sink[n] & np.uint64(0xFFFFFF) >= limit:
-            _left(s.scalars, s.settings, s.node, s.packet, s.unused, s.done, cycle, n, flit)
-            s.node[n, SINK_FLIT] = -1
+        if s.random_sink[n] & np.uint64(0xFFFFFF) < limit:
+            continue
         at = n * PORTS + SINK
-        if s.node[n, SINK_FLIT] < 0 and s.port[at, OCCUPIED]:
-            vc = _first(s.port[at, OCCUPIED], s.port[at, TURN_IN])
-            s.port[at, TURN_IN] = vc + 1
-            s.node[n, SINK_FLIT] = _take(
-                s.port, s.channel, s.ring, s.refunds, s.refund, s.settings[VCS],
-                s.settings[SLOTS], s.settings[ENTRIES], cycle, at, vc)
+        for vc in range(s.settings[VCS]):
+            if s.port[at, OCCUPIED] >> vc & 1:
+                _take(s.port, s.channel, s.ring, s.refunds, s.refund, s.settings[VCS],
+                      s.settings[SLOTS], s.settings[ENTRIES], cycle, at, vc)
 
 
 @compiled
@@ -360,12 +355,11 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
             if output != LOCAL or stalls:
                 _send(port, channel, arrivals, arrival, vcs, slots,
                       cycle, exit_, exit_vc, flit, tail)
+            elif tail:      # credits of a sink that never stalls do not run out
+                port[exit_, FREE] |= 1 << exit_vc
             else:
-                # A sink that never stalls takes every flit at once: its credits never run out.
-                if tail:
-                    port[exit_, FREE] |= 1 << exit_vc
-                else:
-                    port[exit_, FREE] &= ~(1 << exit_vc)
+                port[exit_, FREE] &= ~(1 << exit_vc)
+            if output == LOCAL:
                 _left(scalars, settings, node, packet, unused, done,
                       cycle + EJECT_CYCLES, router, flit)
 

@@ -28,10 +28,10 @@ CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
 (VCS, ENTRIES, SLOTS, BEGIN, END, STOP, LIMIT, SHORTEST, LENGTHS, ORDERED, STALL,
  NODES) = range(12)
 # node: coordinates, flits in its input channels; source: destination (-1: drawn), queue of packets
-# (-1: none), next flit of the packet being sent (-1: none), its channel, channel in turn; flit in
-# the sink's register (-1: none); measured flits out and in
-(X, Y, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, SINK_FLIT, ACCEPTED,
- INJECTED) = range(12)
+# (-1: none), next flit of the packet being sent (-1: none), its channel, channel in turn; measured
+# flits out and in
+(X, Y, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, ACCEPTED,
+ INJECTED) = range(11)
 # port, as input: mask of channels with flits, channel in turn, cycles from a grant until the credit
 # can be used, output port before it; as output: mask of channels without owner, of channels with
 # credits, input in turn, cycles from a grant to the next router's, cycles that a flit occupies the
@@ -82,10 +82,11 @@ def new_state(options: LabOptions) -> State:
     """State before the first cycle, without room for packets (``with_packets``)."""
     nodes, vcs = options.nodes, options.vcs
     ids = np.arange(nodes)
-    node = np.zeros((nodes, 12), np.int32)
+    node = np.zeros((nodes, 11), np.int32)
     node[:, X], node[:, Y] = ids % options.width, ids // options.width
     node[:, DESTINATION] = destination_table(options)
-    node[:, [FIRST, LAST, SENDING, SINK_FLIT]] = -1
+    node[:, [FIRST, LAST, SENDING]] = -1
+    node[:, TURN_SOURCE] = 1
 
     port = np.zeros((nodes * PORTS, 11), np.int32)
     port[:, [FREE, READY]] = (1 << vcs) - 1
@@ -109,6 +110,8 @@ def new_state(options: LabOptions) -> State:
         depth[exits] = options.die_depth
     _join(port, ids * PORTS + Port.LOCAL, ids * PORTS + SINK)
     _join(port, ids * PORTS + SOURCE, ids * PORTS + Port.LOCAL)
+    # A source uses a credit, and a sink gives it, a cycle sooner than a router.
+    port[ids * PORTS + Port.LOCAL, CREDIT_CYCLES] = port[ids * PORTS + Port.LOCAL, FLIT_CYCLES] = 1
 
     channel = np.zeros((nodes * PORTS * vcs, 5), np.int32)
     channel[:, [OUT, WANT]] = -1

@@ -38,7 +38,7 @@ def test_zero_load_latency_of_all_pairs():
     found = simulate(trace([(100 * n, s, d, 1 + n % 9) for n, (s, d) in enumerate(pairs)],
                            measure_cycles=25_600))
     hops = [abs(s % 4 - d % 4) + abs(s // 4 - d // 4) for s, d in pairs]
-    assert found.latency.tolist() == [5 + 2 * h + n % 9 for n, h in enumerate(hops)]
+    assert found.latency.tolist() == [3 + 2 * h + n % 9 for n, h in enumerate(hops)]
     assert found.hops_routers.tolist() == [h + 1 for h in hops]
     assert (found.measured, found.delivered, found.wrong) == (256, 256, 0)
 
@@ -46,19 +46,19 @@ def test_zero_load_latency_of_all_pairs():
 @pytest.mark.parametrize("depth, interval", [(1, 4), (2, 2), (3, 4 / 3), (4, 1), (8, 1)])
 def test_credit_loop_is_four_cycles(depth, interval):
     found = simulate(trace([(0, 0, 3, 9)], vcs=1, depth=depth))
-    assert found.latency[0] == 5 + 2 * 3 + int(8 * interval)
+    assert found.latency[0] == 3 + 2 * 3 + int(8 * interval)
 
 
 def test_single_flits_follow_each_other_at_full_rate():
     found = simulate(trace([(n, 0, 3, 1) for n in range(50)]))
-    assert set(found.latency) == {5 + 2 * 3}
+    assert set(found.latency) == {3 + 2 * 3}
 
 
 def test_inputs_take_turns_at_an_output():
     # Two streams meet at node 1 on the way to node 2: each gets half of the link.
     found = simulate(trace([(n, s, 2, 1) for n in range(100) for s in (0, 1)], width=3, height=1,
                            measure_cycles=150, drain_cycles=0))
-    assert found.accepted[2] == pytest.approx(150 - 7, abs=1)
+    assert found.accepted[2] == pytest.approx(150 - 5, abs=1)
     assert abs(int(found.injected[0]) - int(found.injected[1])) <= 16
 
 
@@ -67,14 +67,14 @@ def test_wormholes_of_two_channels_share_a_link():
     one, two = (simulate(trace([(0, 0, 3, 9), (0, 4, 7, 9), (4, 1, 3, 9)], width=4, height=2,
                                vcs=vcs)).latency for vcs in (1, 2))
     assert one.tolist() != two.tolist()
-    assert sorted(two)[0] == 5 + 6 + 8
+    assert sorted(two)[0] == 3 + 6 + 8
 
 
 @pytest.mark.parametrize("latency, cycles_per_flit, flits, expected", [
-    (0, 1, 4, 5 + 2 * 3 + 3),
-    (10, 1, 4, 5 + 2 * 3 + 3 + 10),
-    (10, 1, 9, 5 + 2 * 3 + 8 + 10),
-    (10, 4, 4, 5 + 2 * 3 + 3 * 4 + 10 + 3),
+    (0, 1, 4, 3 + 2 * 3 + 3),
+    (10, 1, 4, 3 + 2 * 3 + 3 + 10),
+    (10, 1, 9, 3 + 2 * 3 + 8 + 10),
+    (10, 4, 4, 3 + 2 * 3 + 3 * 4 + 10 + 3),
 ])
 def test_die_crossing(latency, cycles_per_flit, flits, expected):
     options = trace([(0, 0, 3, flits)], height=1, die_width=2, die_latency_cycles=latency,
@@ -85,16 +85,15 @@ def test_die_crossing(latency, cycles_per_flit, flits, expected):
 def test_die_depth_keeps_the_crossing_busy():
     options = trace([(n, 0, 3, 1) for n in range(200)], height=1, die_width=2,
                     die_latency_cycles=20, vcs=1)
-    assert set(simulate(options).latency) == {5 + 2 * 3 + 20}
+    assert set(simulate(options).latency) == {3 + 2 * 3 + 20}
 
 
 def test_sinks_that_stall():
-    packets = [(20 * n, s, 5, 1 + n % 4) for n in range(100) for s in (0, 3, 10)]
-    free, held = (simulate(trace(packets, stall=stall)) for stall in (0.0, 0.5))
+    packets = [(n, s, 5, 9) for n in range(0, 400, 4) for s in (0, 3, 10)]
+    free, rare, held = (simulate(trace(packets, stall=stall)) for stall in (0.0, 1e-7, 0.8))
     assert held.delivered == free.delivered == 300
-    assert held.latency.mean() > free.latency.mean() + 3
-    # The stall path alone, with sinks that hardly ever stall, keeps the time of the other.
-    assert simulate(trace(packets[:1], stall=1e-7)).latency[0] == free.latency[0]
+    assert np.array_equal(free.latency, rare.latency)       # both ways to sink take as long
+    assert held.latency.mean() > 2 * free.latency.mean()
 
 
 def test_traffic_is_that_of_the_reference():
@@ -148,5 +147,5 @@ def test_booksim(key):
     assert accepted == pytest.approx(float(overload["accepted"]), rel=0.03)
     row = booksim(key)[1]
     found = run(LabOptions(rate=float(row["injection_rate"]), measure_cycles=10_000, **options))
-    # BookSim2's T0 is 2 + 2 H + (L - 1), ours 5 + 2 H + (L - 1).
-    assert found["packet_latency"] - 3 == pytest.approx(float(row["packet_latency"]), rel=0.03)
+    # BookSim2's T0 is 2 + 2 H + (L - 1), ours 3 + 2 H + (L - 1).
+    assert found["packet_latency"] - 1 == pytest.approx(float(row["packet_latency"]), rel=0.03)
