@@ -1,18 +1,20 @@
 """A tile of the mesh: a core and its router."""
 
-from amaranth import Module
+from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.core.core import Core
 from hw.lib.once import Library
 from hw.noc.link import Link
-from hw.noc.router import Router
+from hw.noc.router import Router, RouterTable
 from hw.params.machine import Machine
 from hw.params.packet import Port, Unit
 
 __all__ = ["Tile"]
 
+ROUTER_UNITS = {Unit.LABEL: RouterTable.LABELS, Unit.ROUTER: RouterTable.DEAD,
+                Unit.DIES: RouterTable.DIES, Unit.CORES: RouterTable.CORES}
 MESH_PORTS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
 
 
@@ -57,15 +59,21 @@ class Tile(wiring.Component):
         for port in MESH_PORTS:
             connect(m, flipped(self.inputs[port]), router.inputs[port])
             connect(m, router.outputs[port], flipped(self.outputs[port]))
+        is_router, table = Signal(), Signal(2)
+        with m.Switch(core.config.unit):
+            for unit, kind in ROUTER_UNITS.items():
+                with m.Case(unit):
+                    m.d.comb += [is_router.eq(1), table.eq(kind)]
         connect(m, core.link_out, router.inputs[Port.LOCAL])
         connect(m, router.outputs[Port.LOCAL], core.link_in)
         m.d.comb += [
             router.x.eq(self.x), router.y.eq(self.y), core.x.eq(self.x), core.y.eq(self.y),
             router.mesh_width.eq(self.mesh_width), router.mesh_height.eq(self.mesh_height),
             router.connected.eq(self.connected),
-            router.config.valid.eq(core.config.valid & (core.config.unit == Unit.LABEL)),
+            router.config.valid.eq(core.config.valid & is_router),
+            router.config.table.eq(table),
             router.config.address.eq(core.config.address),
-            router.config.ports.eq(core.config.data),
+            router.config.data.eq(core.config.data),
             core.hops_data.eq(router.hops.data), core.hops_control.eq(router.hops.control),
             core.dropped.eq(router.dropped)]
 

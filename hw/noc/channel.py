@@ -1,9 +1,8 @@
-"""Buffer of one virtual channel of a router's input, and the packet at its front."""
+"""One virtual channel of a router's input: where its flits lie, and the packet at its front."""
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from hw.lib.arbiter import lowest
 from hw.params.noc import NocParams
@@ -12,70 +11,89 @@ from hw.params.packet import Port
 __all__ = ["Channel", "OutputState", "Request", "entry_layout"]
 
 
-def entry_layout() -> data.StructLayout:
-    """What the buffer keeps about a flit besides its data.
+def entry_layout(noc: NocParams) -> data.StructLayout:
+    """What a channel keeps about a flit besides its data; all but ``tail`` count only on a head.
 
-    ``ports`` and ``need`` count only on a head: the route, and how many credits must be left after
-    the head's own (the payload flits of a multicast packet, 0 for unicast).
+    ``ports`` is the route, ``allowed`` the channels that the packet may go on by. A ``multicast``
+    packet is copied to each of the ports and has ``need`` payload flits.
     """
-    return data.StructLayout({"tail": 1, "ports": len(Port), "need": 4})
+    return data.StructLayout({"tail": 1, "ports": len(Port), "allowed": noc.channels,
+                              "multicast": 1, "need": 4})
 
 
 class OutputState(wiring.Signature):
-    """What an output shows to the inputs about one virtual channel; ``Out`` at the output."""
+    """What an output shows to the inputs about its virtual channels; ``Out`` at the output.
+
+    ``credited`` channels have a credit, ``free`` ones belong to no packet, ``available`` ones both.
+    ``credits`` are all of them.
+    """
 
     def __init__(self, noc: NocParams):
-        super().__init__({"owned": Out(1),
-                          "credits": Out(range(noc.vc_depth + 1), init=noc.vc_depth)})
+        super().__init__({
+            "credited": Out(noc.channels),
+            "free": Out(noc.channels),
+            "available": Out(noc.channels),
+            "credits": Out(range(noc.vc_depth + 1), init=noc.vc_depth).array(noc.channels)})
 
 
 class Request(wiring.Signature):
     """Wish of an input for this cycle; ``Out`` at the input.
 
-    ``ports`` has the one port wanted, or is 0. With ``claim`` the port's virtual channel is wanted
-    for the packet, but no flit moves. ``grant`` answers in the same cycle.
+    ``ports`` has the one port wanted, or is 0; ``allowed`` the channels of that port from which the
+    output chooses. With ``claim`` the channel is wanted for the packet, but no flit moves.
+    ``taken`` answers in the same cycle: the channel that was chosen, or 0.
     """
 
     def __init__(self, noc: NocParams):
         super().__init__({
-            "p": Out(data.StructLayout({"ports": len(Port), "claim": 1, "head": 1, "tail": 1,
-                                        "vc": ceil_log2(noc.channels)})),
+            "p": Out(data.StructLayout({"ports": len(Port), "allowed": noc.channels, "claim": 1,
+                                        "head": 1, "tail": 1})),
             "data": Out(noc.flit_bits),
-            "grant": In(1),
+            "taken": In(noc.channels),
         })
 
 
 class Channel(wiring.Component):
-    """Holds the flits of one virtual channel and asks for output ports for the front packet.
+    """Keeps order of the flits of one virtual channel and asks for outputs for the front packet.
 
-    A packet goes to its ports one after the other, to whichever can take it: a copy starts only
-    when the port's channel is free and has the credits that the packet needs, and rewinds the
-    buffer at its end; the last copy frees the flits as it sends them. A packet that finds the
-    channel free but credits lacking claims it, so that packets that need one credit cannot starve
-    those that need many; meanwhile it may go to other ports. A packet without ports is discarded.
+    A unicast packet is sent flit by flit, each when there is a credit; its head also needs a
+    channel that belongs to nobody. A multicast packet goes to its ports one after the other, to
+    whichever can take it: a copy starts only when the port's channel, of the same number as this
+    one, is free and has the credits for the whole packet, and rewinds the buffer at its end; the
+    last copy frees the flits as it sends them. If the channel is free but credits are lacking, the
+    packet claims it, so that packets that need one credit cannot starve those that need many;
+    meanwhile it may go to other ports. Unicast packets claim too where their class has one channel
+    only; where it has more, a claim needs a credit, so that all may start under the same condition.
+    A packet without ports is discarded.
 
     Parameters
     ----------
     noc : NocParams
         The network.
+    number : int
+        Which channel this is.
 
     Members
     -------
-    i : In(valid, data, entry)
-        Well-formed packets only: at most 9 flits, tail on the last; never more than fit.
+    put : In(valid, entry)
+        Well-formed packets only, tail on the last flit; never more than fit. A multicast packet
+        has at most ``multicast_flits``.
+    end, front : Out
+        Places of the flit that is put and of the one at the front.
     states : In(OutputState(noc)).array(5)
-        This virtual channel at each output.
+        Channels of each output.
     request : Out(Request(noc))
-        What the front packet wants; ``vc`` is left at 0.
+        What the front packet wants; without ``data``.
     freed : Out(1)
         One flit's room became free.
     """
 
-    def __init__(self, noc: NocParams):
-        self.noc = noc
+    def __init__(self, noc: NocParams, number: int):
+        self.noc, self.number = noc, number
         super().__init__({
-            "i": In(wiring.Signature({"valid": Out(1), "data": Out(noc.flit_bits),
-                                      "entry": Out(entry_layout())})),
+            "put": In(wiring.Signature({"valid": Out(1), "entry": Out(entry_layout(noc))})),
+            "end": Out(range(noc.vc_depth)),
+            "front": Out(range(noc.vc_depth)),
             "states": In(OutputState(noc)).array(len(Port)),
             "request": Out(Request(noc)),
             "freed": Out(1),
@@ -84,8 +102,7 @@ class Channel(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        ports = len(Port)
-        depth = self.noc.vc_depth
+        depth, ports = self.noc.vc_depth, len(Port)
         # The top bit turns at every wrap: equal pointers mean empty, even for a depth of 10.
         pointer = data.StructLayout({"index": range(depth), "wrap": 1})
         end = Signal(pointer)
@@ -94,23 +111,21 @@ class Channel(wiring.Component):
             "read": pointer, "base": pointer,  # next flit, first flit of the packet
             "active": 1,                       # in the middle of a copy
             "port": ports,                     # of that copy
+            "channel": self.noc.channels,      # it has there
             "final": 1,                        # it is the packet's last
             "done": ports,                     # ports that have their copy
             "reserved": ports,                 # claimed, copy not started
         }))
 
-        m.submodules.flits = flits = memory.Memory(shape=self.noc.flit_bits, depth=depth, init=[])
-        m.submodules.entries = entries = memory.Memory(shape=entry_layout(), depth=depth, init=[])
-        put_flit, put_entry = flits.write_port(), entries.write_port()
-        get_flit, get_entry = flits.read_port(domain="comb"), entries.read_port(domain="comb")
+        m.submodules.entries = entries = memory.Memory(
+            shape=entry_layout(self.noc), depth=depth, init=[])
+        put, get = entries.write_port(), entries.read_port(domain="comb")
         m.d.comb += [
-            put_flit.en.eq(self.i.valid), put_flit.addr.eq(end.index),
-            put_flit.data.eq(self.i.data),
-            put_entry.en.eq(self.i.valid), put_entry.addr.eq(end.index),
-            put_entry.data.eq(self.i.entry),
-            get_flit.addr.eq(state.read.index), get_entry.addr.eq(state.read.index),
+            put.en.eq(self.put.valid), put.addr.eq(end.index), put.data.eq(self.put.entry),
+            get.addr.eq(state.read.index),
+            self.end.eq(end.index), self.front.eq(state.read.index),
         ]
-        front = get_entry.data
+        entry = get.data
 
         def after(target, source):
             """Make ``target`` the place after ``source``."""
@@ -118,56 +133,81 @@ class Channel(wiring.Component):
             return [target.index.eq(Mux(last, 0, source.index + 1)),
                     target.wrap.eq(source.wrap ^ last)]
 
-        with m.If(self.i.valid):
+        with m.If(self.put.valid):
             m.d.sync += after(end, end)
 
-        # What can be done for the front packet. Named signals under conditions cost a simulator
-        # nothing while the buffer is empty.
+        # Named signals under conditions cost a simulator nothing while the buffer is empty.
         some = Signal()
-        enough, owned, wanted = Signal(ports), Signal(ports), Signal(ports)
-        sendable, claimable, choice = Signal(ports), Signal(ports), Signal(ports)
-        ends_packet, discard = Signal(), Signal()
+        wanted, enough, sendable, claimable = (Signal(ports) for _ in range(4))
+        choice = Signal(ports)
+        final, discard = Signal(), Signal()
         following = Signal(pointer)
-        request = self.request.p
+        request, taken = self.request.p, self.request.taken
+        own = 1 << self.number
+        # Channels that are alone in their class.
+        alone = sum(1 << group[0] for group in map(self.noc.class_channels, range(2))
+                    if len(group) == 1) | 0b11 << self.noc.transit_vc | 1 << self.noc.control_vc
+        alone &= (1 << self.noc.channels) - 1
         m.d.comb += some.eq(state.read.as_value() != end.as_value())
         with m.If(some):
             m.d.comb += after(following, state.read)
+            m.d.comb += request.tail.eq(entry.tail)
             with m.If(state.active):
-                m.d.comb += enough.eq(Cat(out.credits != 0 for out in self.states))
-                m.d.comb += sendable.eq(state.port & enough)
-                m.d.comb += ends_packet.eq(state.final)
+                m.d.comb += choice.eq(state.port & Cat(
+                    (out.credited & state.channel).any() for out in self.states))
+                m.d.comb += request.allowed.eq(state.channel)
+                m.d.comb += final.eq(state.final)
+            with m.Elif(~entry.multicast):
+                m.d.comb += sendable.eq(entry.ports & Cat(
+                    (out.available & entry.allowed).any() for out in self.states))
+                m.d.comb += choice.eq(sendable)
+                with m.If((sendable == 0) & (entry.allowed & alone).any()):
+                    with m.If(state.reserved != 0):
+                        m.d.comb += choice.eq(state.reserved & Cat(
+                            (out.credited & entry.allowed).any() for out in self.states))
+                    with m.Else():
+                        m.d.comb += claimable.eq(entry.ports & Cat(
+                            (out.free & entry.allowed).any() for out in self.states))
+                        m.d.comb += choice.eq(claimable)
+                        m.d.comb += request.claim.eq(claimable != 0)
+                m.d.comb += request.allowed.eq(entry.allowed)
+                m.d.comb += request.head.eq(1)
+                m.d.comb += final.eq(1)
+                m.d.comb += discard.eq(entry.ports == 0)
             with m.Else():
-                m.d.comb += enough.eq(Cat(out.credits > front.need for out in self.states))
-                m.d.comb += owned.eq(Cat(out.owned for out in self.states))
-                m.d.comb += wanted.eq(front.ports & ~state.done)
-                m.d.comb += sendable.eq(wanted & enough & (state.reserved | ~owned))
-                m.d.comb += claimable.eq(wanted & ~enough & ~owned)
-                m.d.comb += ends_packet.eq((wanted & ~choice) == 0)
-                m.d.comb += discard.eq(front.ports == 0)
-            with m.If(sendable != 0):
-                m.d.comb += choice.eq(lowest(sendable))
-            with m.Else():
-                m.d.comb += choice.eq(lowest(claimable))
-                m.d.comb += request.claim.eq(1)
+                m.d.comb += wanted.eq(entry.ports & ~state.done)
+                m.d.comb += enough.eq(Cat(
+                    out.credits[self.number] > entry.need for out in self.states))
+                free = Cat(out.free[self.number] for out in self.states)
+                waiting = free if alone & own else Cat(
+                    out.available[self.number] for out in self.states)
+                m.d.comb += sendable.eq(wanted & enough & (state.reserved | free))
+                m.d.comb += claimable.eq(wanted & ~enough & waiting)
+                with m.If(sendable != 0):
+                    m.d.comb += choice.eq(lowest(sendable))
+                with m.Else():
+                    m.d.comb += choice.eq(lowest(claimable))
+                    m.d.comb += request.claim.eq(1)
+                m.d.comb += request.allowed.eq(own)
+                m.d.comb += request.head.eq(1)
+                m.d.comb += final.eq((wanted & ~choice) == 0)
             m.d.comb += request.ports.eq(choice)
-            m.d.comb += request.head.eq(~state.active)
-            m.d.comb += request.tail.eq(front.tail)
-        m.d.comb += self.request.data.eq(get_flit.data)
 
-        with m.If(self.request.grant):
+        with m.If(taken != 0):
             with m.If(request.claim):
                 m.d.sync += state.reserved.eq(state.reserved | choice)
             with m.Else():
-                m.d.comb += self.freed.eq(ends_packet)
+                m.d.comb += self.freed.eq(final)
                 m.d.sync += state.read.eq(following)
-                m.d.sync += state.active.eq(~front.tail)
+                m.d.sync += state.active.eq(~entry.tail)
                 m.d.sync += state.port.eq(choice)
-                m.d.sync += state.final.eq(ends_packet)
-                with m.If(ends_packet):
+                m.d.sync += state.channel.eq(taken)
+                m.d.sync += state.final.eq(final)
+                with m.If(final):
                     m.d.sync += state.base.eq(following)
                     m.d.sync += state.done.eq(0)
                     m.d.sync += state.reserved.eq(0)
-                with m.Elif(front.tail):
+                with m.Elif(entry.tail):
                     m.d.sync += state.read.eq(state.base)
                     m.d.sync += state.done.eq(state.done | choice)
                     m.d.sync += state.reserved.eq(state.reserved & ~choice)

@@ -1,13 +1,13 @@
 """Input of a router: checks and routes what arrives, buffers it, asks for outputs."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.lib.arbiter import RoundRobin
 from hw.noc.channel import Channel, OutputState, Request
 from hw.noc.link import Link
-from hw.noc.route import Place, Route, route_layout
+from hw.noc.route import Place, Route, TableRead, route_layout
 from hw.params.noc import NocParams
 from hw.params.packet import Port
 
@@ -15,7 +15,7 @@ __all__ = ["Input"]
 
 
 class Input(wiring.Component):
-    """Receiving end of a link with one ``Channel`` per virtual channel.
+    """Receiving end of a link: one memory for its flits, one ``Channel`` per virtual channel.
 
     Everything in the buffers is well formed: a packet starts with a head and ends at its tail or
     at its header's length, whichever comes first; flits that belong to no packet, or to one that
@@ -32,11 +32,9 @@ class Input(wiring.Component):
         The link.
     place : In(Place())
         Where the router is.
-    label : Out(7)
-        Label of the flit on the link, for the label table.
-    entry : In(5)
-        The table's entry ``label``, in the same cycle.
-    states : In(OutputState(noc)).array(5, vcs)
+    table : Out(TableRead())
+        Looks up the flit on the link, in the same cycle.
+    states : In(OutputState(noc)).array(5)
         Virtual channels of each output.
     request : Out(Request(noc))
         At most one per cycle; virtual channels take turns.
@@ -49,9 +47,8 @@ class Input(wiring.Component):
         super().__init__({
             "link": In(Link(noc)),
             "place": In(Place()),
-            "label": Out(7),
-            "entry": In(len(Port)),
-            "states": In(OutputState(noc)).array(len(Port), noc.channels),
+            "table": Out(TableRead()),
+            "states": In(OutputState(noc)).array(len(Port)),
             "request": Out(Request(noc)),
             "dropped": Out(1),
         })
@@ -59,33 +56,43 @@ class Input(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
+        channels, depth = self.noc.channels, self.noc.vc_depth
         flit = self.link.flit
         header = route_layout()(flit.data[:64])
         m.submodules.route = route = Route(self.noc)
         connect(m, flipped(self.place), route.place)
+        connect(m, route.table, flipped(self.table))
         m.d.comb += route.valid.eq(self.link.valid & flit.head)
         m.d.comb += route.header.eq(header)
-        m.d.comb += route.entry.eq(self.entry)
-        m.d.comb += self.label.eq(header.label)
+        m.d.comb += route.vc.eq(flit.vc)
 
-        m.submodules.turn = turn = RoundRobin(self.noc.channels)
-        m.d.comb += turn.accept.eq(self.request.grant)
+        m.submodules.flits = flits = memory.Memory(
+            shape=self.noc.flit_bits, depth=channels * depth, init=[])
+        put, get = flits.write_port(), flits.read_port(domain="comb")
+        m.d.comb += put.en.eq(self.link.valid)
+        m.d.comb += put.data.eq(flit.data)
+        m.d.comb += self.request.data.eq(get.data)
 
-        for vc in range(self.noc.channels):
-            m.submodules[f"channel{vc}"] = channel = Channel(self.noc)
+        m.submodules.turn = turn = RoundRobin(channels)
+        m.d.comb += turn.accept.eq(self.request.taken != 0)
+
+        for vc in range(channels):
+            m.submodules[f"channel{vc}"] = channel = Channel(self.noc, vc)
             rest = Signal(4, name=f"rest{vc}")   # payload flits still to come
             lost = Signal(name=f"lost{vc}")      # the drop of these flits is counted already
-            entry = channel.i.entry
-            m.d.comb += channel.i.data.eq(flit.data)
+            entry = channel.put.entry
             with m.If(self.link.valid & (flit.vc == vc)):
-                m.d.comb += channel.i.valid.eq(1)
+                m.d.comb += channel.put.valid.eq(1)
+                m.d.comb += put.addr.eq(vc * depth + channel.end)
                 with m.If(rest != 0):
                     m.d.comb += entry.tail.eq(flit.tail | (rest == 1))
                     m.d.sync += rest.eq(Mux(flit.tail, 0, rest - 1))
                 with m.Elif(flit.head & (route.ports != 0)):
                     m.d.comb += entry.tail.eq(flit.tail | (header.length == 0))
                     m.d.comb += entry.ports.eq(route.ports)
-                    m.d.comb += entry.need.eq(Mux(header.label != 0, header.length, 0))
+                    m.d.comb += entry.allowed.eq(route.allowed)
+                    m.d.comb += entry.multicast.eq(header.label != 0)
+                    m.d.comb += entry.need.eq(header.length)
                     m.d.comb += self.dropped.eq(~route.good)
                     m.d.sync += rest.eq(Mux(flit.tail, 0, header.length))
                     m.d.sync += lost.eq(0)
@@ -94,14 +101,13 @@ class Input(wiring.Component):
                     m.d.comb += self.dropped.eq(flit.head | ~lost)
                     m.d.sync += lost.eq(~flit.tail)
 
-            for port in range(len(Port)):
-                connect(m, flipped(self.states[port][vc]), channel.states[port])
+            for state, own in zip(self.states, channel.states, strict=True):
+                connect(m, flipped(state), own)
             m.d.comb += turn.requests[vc].eq(channel.request.p.ports != 0)
-            m.d.comb += channel.request.grant.eq(turn.grant[vc] & self.request.grant)
             m.d.sync += self.link.credit[vc].eq(channel.freed)
             with m.If(turn.grant[vc]):
                 m.d.comb += self.request.p.eq(channel.request.p)
-                m.d.comb += self.request.p.vc.eq(vc)
-                m.d.comb += self.request.data.eq(channel.request.data)
+                m.d.comb += channel.request.taken.eq(self.request.taken)
+                m.d.comb += get.addr.eq(vc * depth + channel.front)
 
         return m

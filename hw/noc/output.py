@@ -1,10 +1,11 @@
 """Output of a router: shares a link among the inputs, counts credits, owns virtual channels."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
-from hw.lib.arbiter import RoundRobin
+from hw.lib.arbiter import RoundRobin, lowest
 from hw.noc.channel import OutputState, Request
 from hw.noc.link import Link, flit_layout
 from hw.params.noc import NocParams
@@ -17,8 +18,9 @@ class Output(wiring.Component):
     """Sending end of a link.
 
     Each cycle one of the inputs that ask gets the link, in turn. A virtual channel belongs to one
-    packet from its head, or claim, to its tail. Whether a request may be made at all (channel free
-    or own, credits) is for the inputs to check by ``states``.
+    packet from its head, or claim, to its tail. A head that may go on by several channels gets one
+    whose buffer beyond is empty, if there is one. Whether a request may be made at all is for the
+    inputs to check by ``state``.
 
     Parameters
     ----------
@@ -29,8 +31,8 @@ class Output(wiring.Component):
     -------
     requests : In(Request(noc)).array(5)
         Requests of the inputs; ``ports`` only matters as zero or not.
-    states : Out(OutputState(noc)).array(vcs)
-        Owner bit and credits of each virtual channel.
+    state : Out(OutputState(noc))
+        The virtual channels.
     link : Out(Link(noc))
         The link; ``valid`` and ``flit`` are registers.
     """
@@ -39,21 +41,25 @@ class Output(wiring.Component):
         self.noc = noc
         super().__init__({
             "requests": In(Request(noc)).array(len(Port)),
-            "states": Out(OutputState(noc)).array(noc.channels),
+            "state": Out(OutputState(noc)),
             "link": Out(Link(noc)),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        credits = Signal(data.ArrayLayout(range(self.noc.vc_depth + 1), self.noc.channels),
-                         init=[self.noc.vc_depth] * self.noc.channels)
-        owned = Signal(self.noc.channels)
+        channels, depth = self.noc.channels, self.noc.vc_depth
+        credits = Signal(data.ArrayLayout(range(depth + 1), channels), init=[depth] * channels)
+        # Kept beside the counts, so that a simulator compares only what changes.
+        credited, full = Signal(channels, init=-1), Signal(channels, init=-1)
+        owned = Signal(channels)
         flit = Signal(flit_layout(self.noc), reset_less=True)
         m.d.comb += self.link.flit.eq(flit)
-        for vc, state in enumerate(self.states):
-            m.d.comb += state.credits.eq(credits[vc])
-            m.d.comb += state.owned.eq(owned[vc])
+        m.d.comb += self.state.credited.eq(credited)
+        m.d.comb += self.state.free.eq(~owned)
+        m.d.comb += self.state.available.eq(credited & ~owned)
+        for vc in range(channels):
+            m.d.comb += self.state.credits[vc].eq(credits[vc])
 
         m.submodules.turn = turn = RoundRobin(len(Port))
         m.d.comb += turn.requests.eq(Cat(request.p.ports != 0 for request in self.requests))
@@ -61,28 +67,42 @@ class Output(wiring.Component):
 
         won = Signal.like(self.requests[0].p)
         sent = Signal()
-        spent = Signal(self.noc.channels)
-        for n, request in enumerate(self.requests):
-            m.d.comb += request.grant.eq(turn.grant[n])
-            with m.If(turn.grant[n]):
-                m.d.comb += won.eq(request.p)
-                m.d.sync += flit.data.eq(request.data)
+        free, empty, chosen, spent = (Signal(channels) for _ in range(4))
         with m.If(turn.grant != 0):
+            for n, request in enumerate(self.requests):
+                with m.If(turn.grant[n]):
+                    m.d.comb += won.eq(request.p)
+                    m.d.comb += request.taken.eq(chosen)
+                    m.d.sync += flit.data.eq(request.data)
+            with m.If(won.head & (won.allowed & (won.allowed - 1) != 0)):
+                m.d.comb += free.eq(won.allowed & credited & ~owned)
+                m.d.comb += empty.eq(free & full)
+                m.d.comb += chosen.eq(lowest(Mux(empty != 0, empty, free)))
+            with m.Else():
+                m.d.comb += chosen.eq(won.allowed)
             m.d.comb += sent.eq(~won.claim)
-            m.d.sync += flit.vc.eq(won.vc)
+            m.d.comb += spent.eq(Mux(won.claim, 0, chosen))
+            m.d.sync += flit.vc.eq(_number(chosen))
             m.d.sync += flit.head.eq(won.head)
             m.d.sync += flit.tail.eq(won.tail)
-            for vc in range(self.noc.channels):
-                with m.If(won.vc == vc):
-                    m.d.comb += spent[vc].eq(sent)
-                    m.d.sync += owned[vc].eq(won.claim | ~won.tail)
+            m.d.sync += owned.eq(Mux(won.claim | ~won.tail, owned | chosen, owned & ~chosen))
         m.d.sync += self.link.valid.eq(sent)
 
         with m.If((spent | self.link.credit) != 0):
-            for vc in range(self.noc.channels):
+            for vc in range(channels):
                 with m.If(spent[vc] & ~self.link.credit[vc]):
                     m.d.sync += credits[vc].eq(credits[vc] - 1)
+                    m.d.sync += credited[vc].eq(credits[vc] != 1)
+                    m.d.sync += full[vc].eq(0)
                 with m.If(self.link.credit[vc] & ~spent[vc]):
                     m.d.sync += credits[vc].eq(credits[vc] + 1)
+                    m.d.sync += credited[vc].eq(1)
+                    m.d.sync += full[vc].eq(credits[vc] == depth - 1)
 
         return m
+
+
+def _number(one_hot):
+    """Position of the one bit that is set."""
+    return Cat(Cat(one_hot[n] for n in range(len(one_hot)) if n >> bit & 1).any()
+               for bit in range(ceil_log2(len(one_hot))))

@@ -1,17 +1,19 @@
-"""Router of the mesh: five ports, virtual channels, XY unicast and label-switched multicast."""
+"""Router of the mesh: five ports, virtual channels, three route classes, multicast by labels."""
 
-from amaranth import Cat, Module, Signal
+from enum import IntEnum
+
+from amaranth import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.noc.input import Input
 from hw.noc.link import Link
 from hw.noc.output import Output
-from hw.noc.route import Place
-from hw.params.noc import NocParams
+from hw.noc.route import Place, route_layout
+from hw.params.noc import DIE_CORES_MAX, DIES_MAX, NocParams
 from hw.params.packet import Port
 
-__all__ = ["PACKETS_AHEAD_MAX", "Router", "config_signature"]
+__all__ = ["PACKETS_AHEAD_MAX", "Router", "RouterTable", "config_signature"]
 
 PACKETS_AHEAD_MAX = 8
 """Packets that may overtake a waiting one: one of each other input, twice (README, Fairness)."""
@@ -19,9 +21,23 @@ DROPS_MAX = 63
 """Drops that can wait to be reported; more at once are lost from the count."""
 
 
+class RouterTable(IntEnum):
+    """What a router can be told."""
+
+    LABELS = 0
+    """Ports of a multicast label; entry 0 is never used."""
+    DEAD = 1
+    """Address 0: ports that are not to be used; none after a reset."""
+    DIES = 2
+    """``Turn`` by die."""
+    CORES = 3
+    """``Turn`` by core of the router's own die."""
+
+
 def config_signature() -> wiring.Signature:
-    """Write port of the label table, seen from the writer."""
-    return wiring.Signature({"valid": Out(1), "address": Out(7), "ports": Out(len(Port))})
+    """Write port of a router's tables, seen from the writer; ``table`` is a ``RouterTable``."""
+    return wiring.Signature({"valid": Out(1), "table": Out(2), "address": Out(8),
+                             "data": Out(len(Port))})
 
 
 class Router(wiring.Component):
@@ -31,14 +47,16 @@ class Router(wiring.Component):
     link carries a flit every cycle. Unicast packets are wormholes: one credit per flit, the
     output's virtual channel theirs from head to tail. A multicast packet (label > 0) is copied to
     the ports of its label's entry; a copy starts only when the credits for the whole packet are
-    there, and copies do not wait for each other. Packets keep their virtual channel; those of
-    one virtual channel never mix, those of different ones share a link flit by flit, in turn.
+    there, and copies do not wait for each other. ``Route`` says which channels a packet may use.
+    Packets of one virtual channel never mix, those of different ones share a link flit by flit,
+    in turn.
 
     With two virtual channels nothing starves: a packet at the front of its input waits while at
     most ``PACKETS_AHEAD_MAX`` others go before it on its output and virtual channel.
 
-    Wrong packets (no head, length over 8, label past the table, entry 0, a destination that does
-    not exist, a port that is not connected) are taken in and forgotten, as far as they are wrong.
+    Wrong packets (no head, length over 8, label past the table, empty entry, a destination that
+    does not exist, a port that is dead or not connected) are taken in and forgotten, as far as
+    they are wrong.
 
     Parameters
     ----------
@@ -56,11 +74,13 @@ class Router(wiring.Component):
     outputs : Out(Link(noc)).array(5)
         Sending ends, by ``Port``.
     config : In(config_signature())
-        Writes a label's ports; entry 0 is never used.
+        Writes the tables.
     hops : Out(data: range(5), control: range(5))
-        Flits on the four mesh outputs in this cycle: virtual channel 0, and the others.
+        Flits on the four mesh outputs in this cycle: data channels, and the control channel.
     dropped : Out(1)
         High for one cycle for each packet that did not reach all its ports.
+    drop_header : Out(route_layout())
+        First 64 bits of the latest such packet; of stray flits, whatever stood there.
     """
 
     def __init__(self, noc: NocParams):
@@ -73,23 +93,20 @@ class Router(wiring.Component):
             "config": In(config_signature()),
             "hops": Out(wiring.Signature({"data": Out(range(5)), "control": Out(range(5))})),
             "dropped": Out(1),
+            "drop_header": Out(route_layout()),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        place = Place().create()
-        for name in place.signature.members:
+        config, place = self.config, Place().create()
+        dead = Signal(len(Port))
+        with m.If(config.valid & (config.table == RouterTable.DEAD)):
+            m.d.sync += dead.eq(config.data)
+        for name in ("x", "y", "mesh_width", "mesh_height"):
             m.d.comb += getattr(place, name).eq(getattr(self, name))
-
-        m.submodules.labels = labels = memory.Memory(
-            shape=len(Port), depth=self.noc.labels, init=[])
-        write = labels.write_port()
-        m.d.comb += [
-            write.en.eq(self.config.valid & (self.config.address < self.noc.labels)),
-            write.addr.eq(self.config.address),
-            write.data.eq(self.config.ports),
-        ]
+        m.d.comb += place.connected.eq(self.connected & ~dead)
+        tables = self._tables(m)
 
         inputs, outputs = [], []
         for port in Port:
@@ -97,34 +114,42 @@ class Router(wiring.Component):
             m.submodules[f"output_{port.name.lower()}"] = exit_ = Output(self.noc)
             connect(m, flipped(self.inputs[port]), entrance.link)
             connect(m, exit_.link, flipped(self.outputs[port]))
-            read = labels.read_port(domain="comb")
-            m.d.comb += read.addr.eq(entrance.label)
-            m.d.comb += entrance.entry.eq(read.data)
+            for table, address, value in tables:
+                read = table.read_port(domain="comb")
+                m.d.comb += read.addr.eq(getattr(entrance.table, address))
+                m.d.comb += getattr(entrance.table, value).eq(read.data)
             for name in place.signature.members:
                 m.d.comb += getattr(entrance.place, name).eq(getattr(place, name))
             inputs.append(entrance)
             outputs.append(exit_)
 
         for i, entrance in enumerate(inputs):
+            taken = 0
             for o, exit_ in enumerate(outputs):
                 request = exit_.requests[i]
+                for name in ("credited", "free", "available"):
+                    m.d.comb += getattr(entrance.states[o], name).eq(getattr(exit_.state, name))
                 for vc in range(self.noc.channels):
-                    m.d.comb += entrance.states[o][vc].owned.eq(exit_.states[vc].owned)
-                    m.d.comb += entrance.states[o][vc].credits.eq(exit_.states[vc].credits)
+                    m.d.comb += entrance.states[o].credits[vc].eq(exit_.state.credits[vc])
                 m.d.comb += request.p.eq(entrance.request.p)
                 m.d.comb += request.p.ports.eq(entrance.request.p.ports & 1 << o)
                 m.d.comb += request.data.eq(entrance.request.data)
-            m.d.comb += entrance.request.grant.eq(
-                Cat(exit_.requests[i].grant for exit_ in outputs).any())
+                taken |= request.taken
+            m.d.comb += entrance.request.taken.eq(taken)
 
         mesh = [self.outputs[port] for port in Port if port is not Port.LOCAL]
-        m.d.comb += self.hops.data.eq(sum(link.valid & (link.flit.vc == 0) for link in mesh))
-        m.d.comb += self.hops.control.eq(sum(link.valid & (link.flit.vc != 0) for link in mesh))
+        control = self.noc.control_vc
+        m.d.comb += self.hops.data.eq(sum(link.valid & (link.flit.vc != control) for link in mesh))
+        m.d.comb += self.hops.control.eq(
+            sum(link.valid & (link.flit.vc == control) for link in mesh))
 
         # Five inputs can drop at once; the core counts one per cycle.
         drops = Signal(range(DROPS_MAX + 1))
         news = sum(entrance.dropped for entrance in inputs)
         m.d.comb += self.dropped.eq(drops != 0)
+        for entrance in inputs:
+            with m.If(entrance.dropped):
+                m.d.sync += self.drop_header.eq(entrance.link.flit.data[:64])
         with m.If((drops != 0) | (news != 0)):
             after = drops - self.dropped + news
             with m.If(after > DROPS_MAX):
@@ -133,3 +158,23 @@ class Router(wiring.Component):
                 m.d.sync += drops.eq(after)
 
         return m
+
+    def _tables(self, m):
+        """Memories, each with the names of its address and value in ``TableRead``."""
+        config, tables = self.config, []
+        for table, depth, bits, names in (
+                (RouterTable.LABELS, self.noc.labels, len(Port), ("label", "ports")),
+                (RouterTable.DIES, DIES_MAX, 3, ("die", "die_turn")),
+                (RouterTable.CORES, DIE_CORES_MAX, 3, ("core", "core_turn"))):
+            if table is RouterTable.LABELS or self.noc.class2_vcs:
+                memory_ = m.submodules[table.name.lower()] = memory.Memory(
+                    shape=bits, depth=depth, init=[])
+                write = memory_.write_port()
+                m.d.comb += [
+                    write.en.eq(config.valid & (config.table == table)
+                                & (config.address < depth)),
+                    write.addr.eq(config.address),
+                    write.data.eq(config.data),
+                ]
+                tables.append((memory_, *names))
+        return tables

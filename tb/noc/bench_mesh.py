@@ -44,7 +44,7 @@ class Bench:
         length = random.randrange(9) if length is None else length
         return packet(vc, [random.getrandbits(self.noc.flit_bits) for _ in range(length)],
                       src_x=source[0], src_y=source[1], dst_x=destination[0],
-                      dst_y=destination[1], spare=next(self.serial), **header)
+                      dst_y=destination[1], spare=next(self.serial), ordered=1, **header)
 
     def unicast(self, source, destination, **fields):
         self.driver.send(self.packet(source, destination, **fields))

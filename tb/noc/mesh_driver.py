@@ -57,7 +57,7 @@ class MeshDriver:
     async def reset(self) -> None:
         dut = self.dut
         for name in ("i_valid", "i_payload", "o_ready", "config__valid", "config_at",
-                     "config__address", "config__ports"):
+                     "config__table", "config__address", "config__data"):
             getattr(dut, name).value = 0
         dut.rst.value = 1
         cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
@@ -74,7 +74,7 @@ class MeshDriver:
             dut.config_at.value = self.number[place]
             for label, ports in table.items():
                 dut.config__address.value = label
-                dut.config__ports.value = ports
+                dut.config__data.value = ports
                 await RisingEdge(dut.clk)
         dut.config__valid.value = 0
 

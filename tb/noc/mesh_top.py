@@ -84,7 +84,8 @@ class MeshTop(wiring.Component):
                 router.connected.eq(connected_ports((x, y), ports)),
                 router.config.valid.eq(self.config.valid & (self.config_at == n)),
                 router.config.address.eq(self.config.address),
-                router.config.ports.eq(self.config.ports),
+                router.config.table.eq(self.config.table),
+                router.config.data.eq(self.config.data),
             ]
         mesh_links(m, routers, {place: (ports[place].link_out, ports[place].link_in)
                                 for place in self.places[len(self.cores):]})

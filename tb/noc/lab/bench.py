@@ -15,7 +15,7 @@ from tb.noc.lab.node import BINS, EVERY_NODE, HISTOGRAM, Count, Setting, Table
 
 PERIOD_NS = 10
 LOOK_CYCLES = 100
-SETTLE_CYCLES = 4
+SETTLE_CYCLES = 6
 
 
 class Lab:

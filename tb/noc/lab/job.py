@@ -38,7 +38,7 @@ class Outcome:
     finished: bool
     """What was waited for came true."""
     latched: list[list[int]] = field(default_factory=list)
-    """Header (low 64 bits) of the last packet that each router dropped, where one has: node, header."""
+    """Node and first 64 header bits of the latest drop of each router that has dropped any."""
 
     def total(self, count: int) -> int:
         """Sum of a counter over all nodes."""

@@ -1,4 +1,4 @@
-"""The traffic laboratory: experiments of ``sw.noc.options.LabOptions`` on the RTL of the routers."""
+"""The traffic laboratory: experiments of ``sw.noc.options`` on the RTL of the routers."""
 
 import hashlib
 import json
@@ -14,7 +14,8 @@ from hw.params.noc import CHANNELS_MAX, NocParams
 from sw.noc.errors import NocError
 from sw.noc.options import LabOptions
 from sw.noc.traffic import destination_table, seed_state, threshold
-from tb.lib.build import Build, build, run as run_bench
+from tb.lib.build import Build, build
+from tb.lib.build import run as run_bench
 from tb.noc.lab.job import Job, Outcome
 from tb.noc.lab.node import (
     BINS,
@@ -57,7 +58,7 @@ def noc_of(options: LabOptions) -> NocParams:
 
 def build_of(noc: NocParams, width: int, height: int, sim: str = "verilator") -> Build:
     """The laboratory, compiled."""
-    return build("lab", build_lab(noc, width, height), sim=sim, hier_blocks=["lab_tile"])
+    return build("lab", build_lab(noc, width, height), sim=sim, hier_blocks=["lab_row"])
 
 
 def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:
@@ -81,8 +82,8 @@ def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:
         write(node, Setting.SOURCE_STATE, seed_state(options.seed, node))
         write(node, Setting.SINK_STATE, seed_state(options.seed, node, sink=True))
         write(node, Setting.DESTINATION, 1 << 8 if fixed < 0 else fixed)
-    for node in range(options.nodes):
-        writes.append((EVERY_NODE, Table.ROUTES, node, _route((1 << options.vcs) - 1)))
+    everything = _route((1 << options.vcs) - 1)
+    writes += [(EVERY_NODE, Table.ROUTES, node, everything) for node in range(options.nodes)]
     traces: dict[int, int] = {}
     for packet in options.trace if options.traffic == "trace" else ():
         at = traces.get(packet.source, 0)

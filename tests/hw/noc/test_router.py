@@ -42,7 +42,7 @@ class Bench:
             for label, ports in self.labels.items():
                 ctx.set(self.dut.config.valid, 1)
                 ctx.set(self.dut.config.address, label)
-                ctx.set(self.dut.config.ports, ports)
+                ctx.set(self.dut.config.data, ports)
                 await ctx.tick()
             ctx.set(self.dut.config.valid, 0)
             quiet = 0
@@ -70,8 +70,8 @@ def test_header_is_untouched_and_hops_counted():
     """One packet to each port; every bit of it arrives; only mesh ports count as hops."""
     bench = Bench()
     way = {N: (3, 1), E: (5, 4), S: (3, 5), W: (0, 4), L: (3, 2)}
-    sent = {p: packet(1, [7, p], dst_x=x, dst_y=y, src_x=3, ordered=1, way_x=99, way_y=98,
-                      kind=4, route_spare=9, spare=12345) for p, (x, y) in way.items()}
+    sent = {p: packet(1, [7, p], dst_x=x, dst_y=y, src_x=3, ordered=1, kind=4, route_spare=9,
+                      spare=12345) for p, (x, y) in way.items()}
     for flits in sent.values():
         bench.sources[L].send(flits)
     bench.run()
@@ -267,7 +267,8 @@ def test_random_traffic(noc, stall):
         label = rng.choice([0, 0, 0, *labels])
         x, y = rng.choice([(3, 1), (5, 1), (3, 4), (1, 1), (3, 2)])
         flits = packet(vc, [rng.getrandbits(128) for _ in range(rng.randrange(9))],
-                       dst_x=x, dst_y=y, label=label, src_x=source, spare=serial)
+                       dst_x=x, dst_y=y, label=label, src_x=source, spare=serial,
+                       ordered=1)
         bench.sources[source].send(flits)
         ports = labels[label] if label else 1 << next_port((3, 2), (x, y), MESH)
         for port in Port:
