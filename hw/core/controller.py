@@ -47,7 +47,7 @@ class Controller(wiring.Component):
         Instructions.
     done_array, done_sfu, done_send : In(done_signature)
         Completions.
-    credit_out : Out(stream of {x, y, counter})
+    credit_out : Out(stream of CREDIT_ENTRY)
         Credits to be sent to other cores.
     trace : Out(stream(trace_layout(), always_ready))
         Tokens that ended.

@@ -18,6 +18,7 @@ from hw.lib.once import Library
 from hw.noc.link import Link
 from hw.params.counters import STAGE_STATES
 from hw.params.machine import Machine
+from hw.params.packet import ROUTE_BITS
 
 __all__ = ["Core"]
 
@@ -47,8 +48,8 @@ class Core(wiring.Component):
         Coordinates, static.
     config : Out(ConfigBus)
         Configuration writes, for the router's label table.
-    hops_data, hops_control, dropped : In
-        Events of the router, for the counters.
+    hops_data, hops_control, dropped, drop_header : In
+        Events of the router, for the counters and to be read.
     """
 
     def __init__(self, machine: Machine, library: Library):
@@ -62,6 +63,7 @@ class Core(wiring.Component):
             "hops_data":    In(range(5)),
             "hops_control": In(range(5)),
             "dropped":      In(1),
+            "drop_header":  In(ROUTE_BITS),
         })
 
     def elaborate(self, platform):
@@ -122,7 +124,8 @@ class Core(wiring.Component):
             count.hops_data.eq(self.hops_data), count.hops_control.eq(self.hops_control),
             count.errors.eq(ingress.error + self.dropped),
             count.array_busy.eq(array.events.busy), count.sfu_busy.eq(sfu.busy),
-            count.send_busy.eq(send.issue.valid)]
+            count.send_busy.eq(send.issue.valid),
+            events.drop_header.eq(self.drop_header)]
         m.d.comb += [getattr(count, f"stage_{state}").eq(getattr(controller, f"stage_{state}"))
                      for state in STAGE_STATES]
 

@@ -3,6 +3,7 @@
 from amaranth import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from hw.core.events import EventRead
 from hw.lib.struct import struct
@@ -14,13 +15,14 @@ __all__ = ["Egress", "credit_layout", "request_layout"]
 
 
 def credit_layout() -> data.StructLayout:
-    """A token credit for counter ``counter`` of core (x, y)."""
+    """A token credit for counter ``counter`` of core (x, y), and the way there."""
     return struct(CREDIT_ENTRY)
 
 
 def request_layout() -> data.StructLayout:
-    """A READ of ``count`` entries from ``address``, sent by (x, y)."""
-    return data.StructLayout({"unit": 6, "address": 24, "count": 8, "x": 7, "y": 7})
+    """A READ of ``count`` entries from ``address``, sent by (x, y), and the way back."""
+    return data.StructLayout({"unit": 6, "address": 24, "count": 8, "x": 7, "y": 7,
+                              "way_x": 7, "way_y": 7, "table": 1})
 
 
 class _Control(wiring.Component):
@@ -36,21 +38,22 @@ class _Control(wiring.Component):
         Where the values come from.
     busy : Out(1)
         A request has entries to come.
-    flit : Out(stream({data, head, tail}))
+    flit : Out(stream({data, head, tail, vc}))
         Flits, at most two in three cycles for a READ, one in each cycle for credits.
     x, y : In(7)
         The core's coordinates.
     """
 
     def __init__(self, machine: Machine):
-        self.vc = machine.noc.control_vc
+        self.noc = machine.noc
         super().__init__({
             "credit":  In(stream.Signature(credit_layout())),
             "request": In(stream.Signature(request_layout(), always_ready=True)),
             "events":  Out(EventRead()),
             "busy":    Out(1),
             "flit":    Out(stream.Signature(
-                data.StructLayout({"data": HEADER_BITS, "head": 1, "tail": 1}))),
+                data.StructLayout({"data": HEADER_BITS, "head": 1, "tail": 1,
+                                   "vc": ceil_log2(machine.noc.channels)}))),
             "x":       In(7),
             "y":       In(7),
         })
@@ -114,6 +117,8 @@ class _Control(wiring.Component):
         ]
 
     def _header(self, m, header, kind, to):
+        vc = Mux(to.table, self.noc.transit_vc, self.noc.control_vc) if self.noc.class2_vcs \
+            else self.noc.control_vc
         m.d.comb += [
             header.eq(0),   # bits that nothing drives would be X in the Verilog
             header.dst_x.eq(to.x),
@@ -121,7 +126,9 @@ class _Control(wiring.Component):
             header.src_x.eq(self.x),
             header.src_y.eq(self.y),
             header.kind.eq(kind),
-            header.vc.eq(self.vc),
+            header.vc.eq(vc),
+            header.way_x.eq(to.way_x),
+            header.way_y.eq(to.way_y),
             header.ordered.eq(1),
         ]
         m.d.sync += [
@@ -129,15 +136,17 @@ class _Control(wiring.Component):
             self.flit.p.data.eq(header),
             self.flit.p.head.eq(1),
             self.flit.p.tail.eq(kind == Kind.CREDIT),
+            self.flit.p.vc.eq(vc),
         ]
 
 
 class Egress(wiring.Component):
     """Merges data packets, credits and replies into the link to the router.
 
-    Data packets go out on the virtual channel of their flits, CREDIT and REPLY packets on the last
-    one. Packets of one channel never mix; those of different channels may, flit by flit. A flit
-    leaves only with a credit of its channel, so a data packet that waits for credits on channel 0
+    Data packets go out on the virtual channel of their flits, CREDIT and REPLY packets on the
+    control channel, or on class 2 if that is their way. Packets of one channel never mix; those of
+    different channels may, flit by flit. A flit
+    leaves only with a credit of its channel, so a data packet that waits for credits on a channel
     holds up neither credits nor replies. When both sides can send they take turns. One flit leaves
     in each cycle in which there is one that may; it is on the link one cycle after ``packet`` took
     it.
@@ -191,7 +200,6 @@ class Egress(wiring.Component):
         m = Module()
 
         noc = self.machine.noc
-        last = noc.control_vc
         packet, link = self.packet, self.link
         m.submodules.control = control = _Control(self.machine)
         for name in ("credit", "request", "events"):
@@ -205,38 +213,40 @@ class Egress(wiring.Component):
                            | link.valid),
         ]
 
-        # A packet that has begun on the last channel keeps the other side off it.
-        data_open, control_open = Signal(), Signal()
+        # A packet that has begun on a channel keeps the other side off it.
+        open_packet = data.StructLayout({"some": 1, "vc": ceil_log2(noc.channels)})
+        data_open, control_open = Signal(open_packet), Signal(open_packet)
+        sent = control.flit.p
         has_credit = Array(Signal(name=f"has_credit{n}") for n in range(noc.channels))
         data_may, control_may, turn = Signal(), Signal(), Signal()
         m.d.comb += [
             data_may.eq(packet.valid & has_credit[packet.p.vc]
-                        & ~((packet.p.vc == last) & control_open)),
-            control_may.eq(control.flit.valid & has_credit[last] & ~data_open),
+                        & ~(control_open.some & (control_open.vc == packet.p.vc))),
+            control_may.eq(control.flit.valid & has_credit[sent.vc]
+                           & ~(data_open.some & (data_open.vc == sent.vc))),
             control.flit.ready.eq(control_may & ~(data_may & turn)),
             packet.ready.eq(data_may & ~control.flit.ready),
         ]
 
         m.d.sync += link.valid.eq(data_may | control_may)
         with m.If(packet.ready):
-            m.d.sync += [link.flit.eq(packet.p), turn.eq(0)]
-            with m.If(packet.p.vc == last):
-                m.d.sync += data_open.eq(~packet.p.tail)
+            m.d.sync += [link.flit.eq(packet.p), turn.eq(0), data_open.some.eq(~packet.p.tail),
+                         data_open.vc.eq(packet.p.vc)]
         with m.If(control.flit.ready):
             m.d.sync += [
-                link.flit.data.eq(control.flit.p.data),
-                link.flit.vc.eq(last),
-                link.flit.head.eq(control.flit.p.head),
-                link.flit.tail.eq(control.flit.p.tail),
+                link.flit.data.eq(sent.data),
+                link.flit.vc.eq(sent.vc),
+                link.flit.head.eq(sent.head),
+                link.flit.tail.eq(sent.tail),
                 turn.eq(1),
-                control_open.eq(~control.flit.p.tail),
+                control_open.some.eq(~sent.tail),
+                control_open.vc.eq(sent.vc),
             ]
 
         for n in range(noc.channels):
             credits = Signal(range(noc.vc_depth + 1), init=noc.vc_depth, name=f"credits{n}")
-            spend = packet.ready & (packet.p.vc == n)
-            if n == last:
-                spend |= control.flit.ready
+            spend = ((packet.ready & (packet.p.vc == n))
+                     | (control.flit.ready & (sent.vc == n)))
             m.d.comb += has_credit[n].eq(credits != 0)
             with m.If(spend ^ link.credit[n]):
                 m.d.sync += credits.eq(Mux(spend, credits - 1, credits + 1))

@@ -9,7 +9,7 @@ from amaranth.utils import ceil_log2
 from hw.core.bus import ConfigBus
 from hw.params.counters import COUNTER_BITS, STAGE_STATES, Counter, stage_counter
 from hw.params.machine import Machine
-from hw.params.packet import TRACE_ENTRY, Unit
+from hw.params.packet import ROUTE_BITS, TRACE_ENTRY, Unit
 
 __all__ = ["EventRead", "EventSignature", "Events", "trace_layout"]
 
@@ -81,7 +81,8 @@ class Events(wiring.Component):
     ``Unit.COUNTER`` reads the counters of ``hw.params.counters``; addresses without one read 0.
     ``Unit.TRACE`` reads the ring: address n < trace_words is entry n (``TRACE_ENTRY``; 0 if it was
     not written since the last clear), address trace_words the number of tokens since the last
-    clear, so the next token goes to entry ``number % trace_words``. Any other unit reads 0.
+    clear, so the next token goes to entry ``number % trace_words``. ``Unit.ROUTER`` address 0 reads
+    ``drop_header``. Anything else reads 0.
     A write to ``Unit.CONTROL`` address 0 clears counters and trace, what happens in that cycle
     included; ``now`` runs on.
 
@@ -100,6 +101,8 @@ class Events(wiring.Component):
         Configuration writes.
     read : In(EventRead())
         Readout.
+    drop_header : In(64)
+        Of the router's latest dropped packet.
     now : Out(32)
         Cycles since reset.
     """
@@ -111,6 +114,7 @@ class Events(wiring.Component):
             "trace":  In(stream.Signature(trace_layout(), always_ready=True)),
             "config": In(ConfigBus(machine)),
             "read":   In(EventRead()),
+            "drop_header": In(ROUTE_BITS),
             "now":    Out(TIME_BITS),
         })
 
@@ -137,7 +141,7 @@ class Events(wiring.Component):
             with m.If(clear):
                 m.d.sync += total.eq(0)
 
-        value = Signal(COUNTER_BITS)
+        value = Signal(ROUTE_BITS)
         from_ring = Signal()
         entry, tokens, written = self._ring(m, clear)
         with m.If(self.read.en):
@@ -155,6 +159,8 @@ class Events(wiring.Component):
             with m.Elif((self.read.unit == Unit.TRACE)
                         & (self.read.address == self.machine.core.trace_words)):
                 m.d.sync += value.eq(tokens)
+            with m.Elif((self.read.unit == Unit.ROUTER) & (self.read.address == 0)):
+                m.d.sync += value.eq(self.drop_header)
         m.d.comb += self.read.data.eq(Mux(from_ring, entry, value))
 
         return m

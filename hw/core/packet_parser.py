@@ -193,6 +193,9 @@ class PacketParser(wiring.Component):
                         self.request.p.count.eq(config.count),
                         self.request.p.x.eq(config.src_x),
                         self.request.p.y.eq(config.src_y),
+                        self.request.p.way_x.eq(config.back_x),
+                        self.request.p.way_y.eq(config.back_y),
+                        self.request.p.table.eq(config.back_table),
                         self.error.eq(0),
                     ]
         with m.If(now.action != _Action.NONE):

@@ -26,7 +26,7 @@ class SendUnit(wiring.Component):
     """Executes ``Op.SEND``: ``flits`` flits from word ``base + src`` go to a destination.
 
     Packets of ``PAYLOAD_FLITS_MAX`` payload flits, the last one shorter; packet i has offset
-    ``dst + 8 * i``. Destination, label, stage, operand and virtual channel come from the entry
+    ``dst + 8 * i``. Destination, route, label, stage and operand come from the entry
     ``dest`` of the table, sequence, position and flags from the token. With ``flits`` 0 nothing
     is sent. One flit leaves per cycle, header flits included, the first one cycle after the
     instruction was accepted; the next instruction is accepted with ``done`` (``send_cycles``).
@@ -165,7 +165,9 @@ class SendUnit(wiring.Component):
             header.vc.eq(entry.vc),
             header.length.eq(length),
             header.label.eq(entry.label),
-            header.ordered.eq(1),
+            header.ordered.eq(~entry.unordered),
+            header.way_x.eq(entry.way_x),
+            header.way_y.eq(entry.way_y),
             header.sequence.eq(token.sequence),
             header.position.eq(token.position),
             header.stage.eq(entry.stage),

@@ -75,6 +75,6 @@ class Tile(wiring.Component):
             router.config.address.eq(core.config.address),
             router.config.data.eq(core.config.data),
             core.hops_data.eq(router.hops.data), core.hops_control.eq(router.hops.control),
-            core.dropped.eq(router.dropped)]
+            core.dropped.eq(router.dropped), core.drop_header.eq(router.drop_header)]
 
         return m

@@ -64,13 +64,19 @@ DATA_HEADER = Format((*ROUTE, Field("sequence", 16), Field("position", 20), Fiel
 """Header of DATA; ``offset`` is the flit address within the slot where the payload begins."""
 
 CONFIG_HEADER = Format((*ROUTE, Field("unit", 6), Field("address", 24), Field("count", 8),
-                        Field("spare", 26)))
-"""Header of WRITE, READ and REPLY; ``count`` is the number of entries asked for by READ."""
+                        Field("back_x", 7), Field("back_y", 7), Field("back_table", 1),
+                        Field("spare", 11)))
+"""Header of WRITE, READ and REPLY; ``count`` is the number of entries asked for by READ.
+
+``back_x``, ``back_y`` of a READ become ``way_x``, ``way_y`` of its REPLY packets, which go on class
+2 if ``back_table`` is 1.
+"""
 
 CREDIT_HEADER = Format((*ROUTE, Field("counter", 5), Field("spare", 59)))
 """Header of CREDIT; ``counter`` names the sender's credit counter."""
 
 HEADER_BITS = 128
+ROUTE_BITS = 64
 
 
 class Port(IntEnum):
@@ -132,7 +138,8 @@ class Unit(IntEnum):
     TRACE = 12
     """Read only: token trace ring (``TRACE_ENTRY``)."""
     ROUTER = 13
-    """Settings of the router: address 0, the mask of its dead ports (``LABEL_ENTRY``)."""
+    """Address 0, write: mask of the router's dead ports (``LABEL_ENTRY``). Read: first 64 bits of
+    the header of the packet that it dropped last."""
     DIES = 14
     """Router's table of dies for class 2: ``Turn`` by die."""
     CORES = 15
@@ -146,13 +153,18 @@ STAGE_ENTRY = Format((
     Field("program", 10), Field("credit_first", 6), Field("credit_count", 6)))
 """Slots ``slot_first ..``; slot s lies at word ``base + (s - slot_first) * stride``."""
 
-CREDIT_ENTRY = Format((Field("x", 7), Field("y", 7), Field("counter", 5)))
-"""One sender to be credited."""
+CREDIT_ENTRY = Format((Field("x", 7), Field("y", 7), Field("counter", 5),
+                       Field("way_x", 7), Field("way_y", 7), Field("table", 1)))
+"""One sender to be credited, and the way there (``ROUTE``); on class 2 if ``table`` is 1."""
 
 DEST_ENTRY = Format((
     Field("x", 7), Field("y", 7), Field("label", 7), Field("stage", 4), Field("operand", 2),
-    Field("vc", 3), Field("credits", 32)))
-"""One destination, or multicast group; ``credits`` is the mask of counters a token takes from."""
+    Field("vc", 3), Field("credits", 32), Field("way_x", 7), Field("way_y", 7),
+    Field("unordered", 1)))
+"""One destination, or multicast group; ``credits`` is the mask of counters a token takes from.
+
+``vc``, ``way_x`` and ``way_y`` choose the route; packets have ``ordered`` 0 if ``unordered`` is 1.
+"""
 
 KV_CONFIG = Format((
     Field("k_macros", 32), Field("v_macros", 32), Field("k_groups", 8), Field("k_blocks", 9),

@@ -239,8 +239,8 @@ class CoreBuilder:
         return len(self._credits) - 1
 
     def dest(self, fields: Mapping[str, int]) -> int:
-        """Index of a destination-list entry with these fields, new or shared."""
-        entry = DEST_ENTRY.pack(fields)
+        """Index of a destination-list entry with these fields, the others 0; new or shared."""
+        entry = DEST_ENTRY.pack({f.name: fields.get(f.name, 0) for f in DEST_ENTRY.fields})
         if entry not in self._dests:
             self._dests.append(entry)
             self.limit("destinations", len(self._dests), self.machine.core.dests)
@@ -257,7 +257,8 @@ class CoreBuilder:
         self._program.extend(code)
         self.limit("program words", len(self._program), core.program_words)
         credit_first = len(self._lists)
-        self._lists.extend(CREDIT_ENTRY.pack({"x": x, "y": y, "counter": counter})
+        self._lists.extend(CREDIT_ENTRY.pack({"x": x, "y": y, "counter": counter,
+                                               "way_x": 0, "way_y": 0, "table": 0})
                            for (x, y), counter in owners)
         self.limit("credit list entries", len(self._lists), core.credit_list_words)
         self._stages[index] = STAGE_ENTRY.pack({

@@ -294,7 +294,9 @@ class GoldenCore:
         for n in range(entry["credit_first"], entry["credit_first"] + entry["credit_count"]):
             credit = self._entry(Unit.CREDIT_LIST, n, CREDIT_ENTRY)
             self.inject(credit_packet(self.machine, src=self.place,
-                                      dst=(credit["x"], credit["y"]), counter=credit["counter"]))
+                                      dst=(credit["x"], credit["y"]), counter=credit["counter"],
+                                      way=(credit["way_x"], credit["way_y"]),
+                                      table=bool(credit["table"])))
 
     def _send(self, slot: _Slot, fields: Mapping[str, int]) -> None:
         entry = self._entry(Unit.DEST, fields["dest"], DEST_ENTRY)

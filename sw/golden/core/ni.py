@@ -29,6 +29,8 @@ __all__ = ["Arrived", "Config", "Credit", "Error", "Flit", "IngressModel", "Pack
 
 Place = tuple[int, int]
 """Coordinates (x, y)."""
+NO_WAY: Place = (0, 0)
+"""No waypoint."""
 
 ELEMENT_BITS = (8, 16, 32)
 
@@ -124,12 +126,12 @@ def entry_flits(machine: Machine, unit: int) -> int:
 
 def data_packets(payload: Sequence[int], *, src: Place, dst: Place, stage: int, operand: int,
                  sequence: int, position: int, offset: int = 0, flags: int = 0, label: int = 0,
-                 vc: int = 0) -> list[Packet]:
+                 vc: int = 0, way: Place = NO_WAY, ordered: bool = True) -> list[Packet]:
     """DATA packets that carry ``payload`` flits to flit ``offset`` of the token's slot."""
     return [Packet(_fields(DATA_HEADER, kind=Kind.DATA, src=src, dst=dst, vc=vc,
                            length=len(part), label=label, sequence=sequence, position=position,
-                           stage=stage, operand=operand, offset=offset + start, flags=flags),
-                   part)
+                           stage=stage, operand=operand, offset=offset + start, flags=flags,
+                           way_x=way[0], way_y=way[1], ordered=int(ordered)), part)
             for start, part in _parts(payload, PAYLOAD_FLITS_MAX)]
 
 
@@ -138,7 +140,8 @@ def send_packets(entry: Mapping[str, int], payload: Sequence[int], *, src: Place
     """Packets of one SEND instruction to a destination-list entry (``DEST_ENTRY`` fields)."""
     return data_packets(payload, src=src, dst=(entry["x"], entry["y"]), stage=entry["stage"],
                         operand=entry["operand"], sequence=sequence, position=position,
-                        offset=dst, flags=flags, label=entry["label"], vc=entry["vc"])
+                        offset=dst, flags=flags, label=entry["label"], vc=entry["vc"],
+                        way=(entry["way_x"], entry["way_y"]), ordered=not entry["unordered"])
 
 
 def write_packets(machine: Machine, entries: Sequence[int], *, src: Place, dst: Place, unit: int,
@@ -164,24 +167,27 @@ def write_packets(machine: Machine, entries: Sequence[int], *, src: Place, dst: 
 
 
 def read_packet(machine: Machine, *, src: Place, dst: Place, unit: int, address: int = 0,
-                count: int = 1) -> Packet:
-    """READ of ``count`` entries, to be answered to ``src``."""
+                count: int = 1, back: Place = NO_WAY, back_table: bool = False) -> Packet:
+    """READ of ``count`` entries, to be answered to ``src`` by way of ``back`` (``ROUTE``)."""
     return Packet(_fields(CONFIG_HEADER, kind=Kind.READ, src=src, dst=dst,
-                          vc=machine.noc.control_vc, unit=unit, address=address, count=count))
+                          vc=machine.noc.control_vc, unit=unit, address=address, count=count,
+                          back_x=back[0], back_y=back[1], back_table=int(back_table)))
 
 
 def reply_packet(machine: Machine, value: int, *, src: Place, dst: Place, unit: int,
-                 address: int) -> Packet:
+                 address: int, way: Place = NO_WAY, table: bool = False) -> Packet:
     """REPLY with the value of one entry."""
     return Packet(_fields(CONFIG_HEADER, kind=Kind.REPLY, src=src, dst=dst,
-                          vc=machine.noc.control_vc, length=1, unit=unit, address=address),
-                  (value,))
+                          vc=_control_vc(machine, table), length=1, unit=unit, address=address,
+                          way_x=way[0], way_y=way[1]), (value,))
 
 
-def credit_packet(machine: Machine, *, src: Place, dst: Place, counter: int) -> Packet:
+def credit_packet(machine: Machine, *, src: Place, dst: Place, counter: int,
+                  way: Place = NO_WAY, table: bool = False) -> Packet:
     """One token credit."""
     return Packet(_fields(CREDIT_HEADER, kind=Kind.CREDIT, src=src, dst=dst,
-                          vc=machine.noc.control_vc, counter=counter))
+                          vc=_control_vc(machine, table), counter=counter,
+                          way_x=way[0], way_y=way[1]))
 
 
 class Write(NamedTuple):
@@ -216,13 +222,16 @@ class Config(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A READ to be answered to (x, y)."""
+    """A READ to be answered to (x, y) by way of (way_x, way_y), or class 2 if ``table``."""
 
     unit: int
     address: int
     count: int
     x: int
     y: int
+    way_x: int
+    way_y: int
+    table: int
 
 
 class Error(NamedTuple):
@@ -308,7 +317,8 @@ class IngressModel:
                 return closed, [Credit(header["counter"])]
             if header["kind"] == Kind.READ and header["count"] and not busy:
                 return closed, [Request(header["unit"], header["address"], header["count"],
-                                        header["src_x"], header["src_y"])]
+                                        header["src_x"], header["src_y"], header["back_x"],
+                                        header["back_y"], header["back_table"])]
         return closed, []
 
     def _payload(self, packet: _Open, flit: Flit) -> list[Effect]:
@@ -351,6 +361,12 @@ def _fields(fmt: Format, *, kind: Kind, src: Place, dst: Place, vc: int, length:
                "vc": vc, "length": length, "ordered": 1, **values}
     fmt.pack(header)    # refuses values that do not fit
     return header
+
+
+def _control_vc(machine: Machine, table: bool) -> int:
+    """Channel of a credit or reply: control, or class 2 where the machine has it."""
+    noc = machine.noc
+    return noc.transit_vc if table and noc.class2_vcs else noc.control_vc
 
 
 def _parts(items: Sequence[int], size: int) -> Iterator[tuple[int, tuple[int, ...]]]:

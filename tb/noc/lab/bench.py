@@ -11,7 +11,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, Timer
 
 from tb.noc.lab.job import Outcome
-from tb.noc.lab.node import BINS, EVERY_NODE, HISTOGRAM, Count, Setting, Table
+from tb.noc.lab.node import BINS, DROP_HEADER, EVERY_NODE, HISTOGRAM, Count, Setting, Table
 
 PERIOD_NS = 10
 LOOK_CYCLES = 100
@@ -26,6 +26,10 @@ class Lab:
 
     async def cycles(self, count: int) -> None:
         await Timer(count * PERIOD_NS, "ns")
+
+    @property
+    def dropped(self) -> int:
+        return int(self.dut.dropped.value)
 
     async def reset(self) -> None:
         dut = self.dut
@@ -62,7 +66,7 @@ class Lab:
         if await self.read(ready) != self.nodes:
             return False
         want = await self.read(sent)
-        return want - await self.read(come) - int(self.dut.dropped.value) * until_quiet == 0
+        return want - await self.read(come) - self.dropped * until_quiet == 0
 
 
 async def perform(lab: Lab, job: dict) -> Outcome:
@@ -85,8 +89,10 @@ async def perform(lab: Lab, job: dict) -> Outcome:
              for node in range(lab.nodes)]
     measured = any(node[Count.DONE] for node in nodes)
     histogram = [await lab.read(HISTOGRAM + n) for n in range(BINS)] if measured else []
+    latched = [[node, header] for node in range(lab.nodes)
+               if (header := await lab.read(DROP_HEADER, node))] if lab.dropped else []
     return Outcome(nodes=nodes, histogram=histogram, cycles=spent, seconds=seconds,
-                   dropped=int(lab.dut.dropped.value), finished=finished)
+                   dropped=lab.dropped, finished=finished, latched=latched)
 
 
 @cocotb.test()

@@ -17,11 +17,13 @@ from sw.noc.traffic import destination_table, seed_state, threshold
 from tb.lib.build import Build, build
 from tb.lib.build import run as run_bench
 from tb.noc.lab.job import Job, Outcome
+from tb.noc.lab.mixed import route_entry
 from tb.noc.lab.node import (
     BINS,
     EVERY_NODE,
     NODES_MAX,
     TRACE_PACKETS_MAX,
+    UNIFORM,
     Count,
     Setting,
     Table,
@@ -81,8 +83,8 @@ def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:
     for node, fixed in enumerate(destination_table(options)):
         write(node, Setting.SOURCE_STATE, seed_state(options.seed, node))
         write(node, Setting.SINK_STATE, seed_state(options.seed, node, sink=True))
-        write(node, Setting.DESTINATION, 1 << 8 if fixed < 0 else fixed)
-    everything = _route((1 << options.vcs) - 1)
+        write(node, Setting.DESTINATION, UNIFORM if fixed < 0 else fixed)
+    everything = route_entry((1 << options.vcs) - 1)
     writes += [(EVERY_NODE, Table.ROUTES, node, everything) for node in range(options.nodes)]
     traces: dict[int, int] = {}
     for packet in options.trace if options.traffic == "trace" else ():
@@ -99,10 +101,6 @@ def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:
         for node, count in traces.items():
             write(node, Setting.TRACE_END, count)
     return writes
-
-
-def _route(channels: int, way: int = 0) -> int:
-    return 1 << 22 | channels << 14 | way
 
 
 def job_of(options: LabOptions) -> Job:

@@ -13,8 +13,9 @@ from hw.params.format import Field, Format
 from hw.params.noc import NocParams
 from hw.params.packet import HEADER_BITS, ROUTE
 
-__all__ = ["BINS", "EVERY_NODE", "HISTOGRAM", "NODES_MAX", "TRACE_PACKETS_MAX", "Count", "Error",
-           "LabNode", "Setting", "Table", "node_verilog", "read_signature", "write_signature"]
+__all__ = ["BINS", "DROP_HEADER", "EVERY_NODE", "HISTOGRAM", "IN_TURN", "NODES_MAX",
+           "TRACE_PACKETS_MAX", "UNIFORM", "Count", "Error", "LabNode", "Setting", "Table",
+           "node_verilog", "read_signature", "write_signature"]
 
 _BODY = Path(__file__).with_suffix(".sv")
 NODES_MAX = 256
@@ -25,8 +26,12 @@ BINS = 1024
 """Bins of the histogram of latencies, one cycle each; the last has all that is slower."""
 HISTOGRAM = 1 << 15
 """Read address of the histogram."""
+DROP_HEADER = 1 << 14
+"""Read address of the header of the latest packet that the router dropped."""
 EVERY_NODE = 1 << 8
 """Node number that all nodes take for theirs."""
+UNIFORM, IN_TURN = 1 << 8, 1 << 9
+"""Values of ``Setting.DESTINATION`` that are no node."""
 SEEN = 256
 """How far an unordered packet of a pair may overtake another before the scoreboard gives up."""
 
@@ -57,7 +62,7 @@ class Setting(IntEnum):
     SINK_STATE = 2
     PACKET = 3
     DESTINATION = 4
-    """Node number, or 256 for a uniform one."""
+    """Node number, ``UNIFORM`` for a random one, ``IN_TURN`` for one after the other."""
     LENGTH = 5
     """Shortest payload, and in bits 4..8 the number of lengths."""
     STALL = 6

@@ -5,7 +5,7 @@ localparam WORDS = FLIT_BITS / 32;
 localparam FLIT = FLIT_BITS + VC_BITS + 2;
 
 // Settings (table SETTINGS); addresses are those of tb.noc.lab.node.Setting.
-reg run, drawn_destination;
+reg run, drawn_destination, in_turn;
 reg [63:0] source_state, sink_state;
 reg [24:0] packet_limit, stall_limit, way_limit, multicast_limit;
 reg [7:0] fixed_destination, width;
@@ -85,7 +85,8 @@ endfunction
 task wrong(input [3:0] what);
   begin
     if (counts[ERRORS] == 0)
-      counts[FIRST_ERROR] = {now, what, heads[vc][SRC_X +: 7], heads[vc][SRC_Y +: 7], 3'b0, vc};
+      counts[FIRST_ERROR] = {now, what, heads[vc][SRC_X +: 7], heads[vc][SRC_Y +: 7],
+                             {(8 - VC_BITS){1'b0}}, vc};
     counts[ERRORS] = counts[ERRORS] + 1;
   end
 endtask
@@ -130,7 +131,7 @@ always @(posedge clk) begin
         1: source_state = write__data;
         2: sink_state = write__data;
         3: packet_limit = write__data;
-        4: {drawn_destination, fixed_destination} = write__data;
+        4: {in_turn, drawn_destination, fixed_destination} = write__data;
         5: {lengths, length_min} = write__data;
         6: stall_limit = write__data;
         7: window_start = write__data;
@@ -150,7 +151,7 @@ always @(posedge clk) begin
       default: ;
     endcase
     value_q <= 0;
-    if (read__valid & (read__node == number | read__node[8]))
+    if (read__valid & ~read__address[14] & (read__node == number | read__node[8]))
       value_q <= read__address[15] ? histogram[read__address[14:0]] : counts[read__address];
 
     // Credits of the router.
@@ -179,6 +180,8 @@ always @(posedge clk) begin
           // In 32 bits: products must not be cut to the width of what they are assigned to.
           mixed = source_state[43:24] * nodes;
           destination = drawn_destination ? mixed >> 20 : fixed_destination;
+          if (in_turn)
+            fixed_destination = fixed_destination + 1 == nodes ? 0 : fixed_destination + 1;
           mixed = source_state[59:44] * lengths;
           length = length_min + (mixed >> 16);
           ordered = source_state[63:60] < ordered_limit;

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from amaranth import Module
+from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -69,9 +69,13 @@ class LabTile(wiring.Component):
         connect(m, router.outputs[Port.LOCAL], node.link_in)
         connect(m, flipped(self.write), node.write)
         connect(m, flipped(self.read), node.read)
-        write = self.write
+        write, read = self.write, self.read
+        asked = (read.node == self.number) | (read.node >= EVERY_NODE)
+        drop_header = Signal(64)
+        m.d.sync += drop_header.eq(
+            Mux(read.valid & read.address[14] & asked, router.drop_header, 0))
         m.d.comb += [
-            node.number.eq(self.number), self.value.eq(node.value),
+            node.number.eq(self.number), self.value.eq(node.value | drop_header),
             *(getattr(router, name).eq(getattr(self, name))
               for name in ("x", "y", "mesh_width", "mesh_height", "connected")),
             router.config.valid.eq(write.valid & (write.table >= Table.LABELS)

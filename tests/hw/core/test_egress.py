@@ -13,6 +13,7 @@ from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 ME = (3, 2)
+NO_WAY = {"way_x": 0, "way_y": 0, "table": 0}
 TOKEN = {"sequence": 3, "position": 70000, "stage": 2, "operand": 1}
 
 
@@ -108,12 +109,20 @@ def check(machine, log, *, data=(), credits=(), requests=()):
         assert ([p for p in packets if p.header["kind"] == Kind.DATA and p.header["vc"] == vc]
                 == [p for p in data if p.header["vc"] == vc])
     assert [p for p in packets if p.header["kind"] == Kind.CREDIT] == [
-        credit_packet(machine, src=ME, dst=(c["x"], c["y"]), counter=c["counter"])
+        credit_packet(machine, src=ME, dst=(c["x"], c["y"]), counter=c["counter"], **way_of(c))
         for c in credits]
     assert [p for p in packets if p.header["kind"] == Kind.REPLY] == [
         reply_packet(machine, value_of(r["unit"], r["address"] + n), src=ME,
-                     dst=(r["x"], r["y"]), unit=r["unit"], address=r["address"] + n)
+                     dst=(r["x"], r["y"]), unit=r["unit"], address=r["address"] + n, **way_of(r))
         for r in requests for n in range(r["count"])]
+
+
+def way_of(item):
+    return {"way": (item["way_x"], item["way_y"]), "table": bool(item["table"])}
+
+
+def random_way(rng):
+    return {"way_x": rng.randrange(128), "way_y": rng.randrange(128), "table": rng.randrange(2)}
 
 
 def random_data(machine, rng, count, vcs=(0,)):
@@ -126,20 +135,23 @@ def random_data(machine, rng, count, vcs=(0,)):
 
 
 def random_credits(rng, count):
-    return [{"x": rng.randrange(128), "y": rng.randrange(128), "counter": rng.randrange(32)}
+    return [{"x": rng.randrange(128), "y": rng.randrange(128), "counter": rng.randrange(32),
+             **random_way(rng)}
             for _ in range(count)]
 
 
 def random_requests(rng, count):
     return [{"unit": rng.choice([Unit.COUNTER, Unit.TRACE]), "address": rng.randrange(100),
-             "count": rng.randint(1, 5), "x": rng.randrange(128), "y": rng.randrange(128)}
+             "count": rng.randint(1, 5), "x": rng.randrange(128), "y": rng.randrange(128),
+             **random_way(rng)}
             for _ in range(count)]
 
 
 @pytest.mark.parametrize("returns", [1.0, 0.2])
 @pytest.mark.parametrize("stall", [0.0, 0.5])
-@pytest.mark.parametrize("noc", [{}, {"vcs": 2, "vc_depth": 9}, {"flit_bits": 256}],
-                         ids=["2 channels", "3 channels", "wide"])
+@pytest.mark.parametrize("noc", [{}, {"vcs": 2, "vc_depth": 9}, {"flit_bits": 256},
+                                 {"class1_vcs": 1, "class2_vcs": 2}],
+                         ids=["2 channels", "3 channels", "wide", "classes"])
 def test_random_traffic(noc, stall, returns):
     """Data goes on any channel, the last one included, where it must not mix with the rest."""
     rng = random.Random(repr(noc))
@@ -160,7 +172,7 @@ def test_full_rate():
 def test_rates_of_control():
     credits = random_credits(random.Random(1), 20)
     assert [now for now, _ in run(TINY, credits=credits)] == [*range(2, 22)]
-    request = {"unit": Unit.COUNTER, "address": 0, "count": 10, "x": 0, "y": 1}
+    request = {"unit": Unit.COUNTER, "address": 0, "count": 10, "x": 0, "y": 1, **NO_WAY}
     assert [now for now, _ in run(TINY, requests=[request])] == [
         4 + 3 * n + flit for n in range(10) for flit in range(2)]
 
@@ -192,7 +204,7 @@ def test_control_without_credits_blocks_no_data():
 
 
 def test_longest_request():
-    request = {"unit": Unit.TRACE, "address": 40, "count": 255, "x": 0, "y": 1}
+    request = {"unit": Unit.TRACE, "address": 40, "count": 255, "x": 0, "y": 1, **NO_WAY}
     check(TINY, run(TINY, requests=[request]), requests=[request])
 
 

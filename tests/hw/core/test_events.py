@@ -161,3 +161,13 @@ def test_trace_clear():
         assert [await read(ctx, dut, Unit.TRACE, n) for n in (0, 1, RING)] == [entry, 0, 1]
 
     simulate(bench)
+
+
+def test_drop_header():
+    """The router's latest drop is read like a counter; other addresses of the unit are 0."""
+    async def bench(ctx, dut):
+        ctx.set(dut.drop_header, 0xFEDCBA9876543210)
+        assert await read(ctx, dut, Unit.ROUTER, 0) == 0xFEDCBA9876543210
+        assert await read(ctx, dut, Unit.ROUTER, 1) == 0
+
+    simulate(bench)

@@ -146,7 +146,8 @@ def outputs(ctx, dut, machine):
     if ctx.get(dut.request.valid):
         request = ctx.get(dut.request.p)
         effects.append(Request(request.unit, request.address, request.count,
-                               request.x, request.y))
+                               request.x, request.y, request.way_x, request.way_y,
+                               request.table))
     if ctx.get(dut.error):
         effects.append(Error())
     return effects
@@ -203,7 +204,8 @@ def changed(packet, **fields):
 
 DATA = data_packets([11, 12, 13], src=OTHER, dst=ME, offset=5, flags=9, **TOKEN)[0]
 CREDIT = credit_packet(TINY, src=OTHER, dst=ME, counter=21)
-READ = read_packet(TINY, src=OTHER, dst=ME, unit=Unit.TRACE, address=7, count=3)
+READ = read_packet(TINY, src=OTHER, dst=ME, unit=Unit.TRACE, address=7, count=3, back=(3, 5),
+                   back_table=True)
 WRITE = write_packets(TINY, [5, 6], src=OTHER, dst=ME, unit=Unit.STEP, address=30)[0]
 SLOT, BASE = place_of(2, 3, 70000)
 STORED = [Write(BASE + 5, 0, 11), Write(BASE + 6, 0, 12), Write(BASE + 7, 0, 13),
@@ -212,7 +214,7 @@ STORED = [Write(BASE + 5, 0, 11), Write(BASE + 6, 0, 12), Write(BASE + 7, 0, 13)
 CASES = {
     "data": ([DATA], STORED),
     "credit": ([CREDIT], [Credit(21)]),
-    "read": ([READ], [Request(Unit.TRACE, 7, 3, 0, 1)]),
+    "read": ([READ], [Request(Unit.TRACE, 7, 3, 0, 1, 3, 5, 1)]),
     "write": ([WRITE], [Config(Unit.STEP, 30, 5), Config(Unit.STEP, 31, 6)]),
     "row": (write_packets(TINY, [1 << 127], src=OTHER, dst=ME, unit=Unit.WEIGHT + 2),
             [Config(Unit.WEIGHT + 2, 0, 1 << 127)]),
