@@ -13,6 +13,7 @@ from hw.params.load import ConfigError
 from sw.cli.demo import demo
 from sw.cli.htree import htree
 from sw.cli.map import map_command
+from sw.cli.noc import noc
 from sw.cli.overlap import overlap
 from sw.cli.predict import predict
 from sw.cli.quantise import quantise
@@ -88,6 +89,7 @@ def cli() -> None:
 cli.add_command(demo)
 cli.add_command(htree)
 cli.add_command(map_command)
+cli.add_command(noc)
 cli.add_command(overlap)
 cli.add_command(predict)
 cli.add_command(quantise)

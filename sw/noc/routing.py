@@ -110,12 +110,29 @@ class Routes:
             return Route(route_class=1, way=position_of(waypoint, self.mesh), hops=hops)
         address = self.address(destination)
         return Route(route_class=2, way=(address & 127, address >> 7),
-                     hops=self._table_hops(start, destination))
+                     hops=len(list(self._table_path(start, destination))) - 1)
 
     def choices(self, sources: Ints, ends: Ints) -> Ints:
         """(pairs, 3): class, waypoint, hops by XY legs of pairs of live routers (``waypoints``)."""
         return choose_all(self.mesh.width, self.live.reach,
                           sources.astype(np.int32), ends.astype(np.int32))
+
+    def vias(self, sources: Ints, ends: Ints, choices: Ints) -> Ints:
+        """(pairs, n): routers between the XY legs of each pair's route, -1 after the last.
+
+        For class 2 these are the routers where its path by the tables turns.
+        """
+        found = [[int(waypoint)] if route_class == 1 else []
+                 for route_class, waypoint, _ in choices.tolist()]
+        for n in np.flatnonzero(choices[:, 0] == 2).tolist():
+            end = position_of(int(ends[n]), self.mesh)
+            path = list(self._table_path(int(sources[n]), end))
+            steps = np.diff(path)
+            found[n] = [path[i + 1] for i in np.flatnonzero(steps[1:] != steps[:-1]).tolist()]
+        vias = np.full((len(found), max((len(row) for row in found), default=0)), -1, np.int32)
+        for n, row in enumerate(found):
+            vias[n, :len(row)] = row
+        return vias
 
     def address(self, destination: Position) -> int:
         """``TABLE_ADDRESS`` of a core or edge port."""
@@ -149,14 +166,14 @@ class Routes:
             yield TableWrite(at=at, unit=Unit.CORES, address=0,
                              values=tuple(self.tables.cores[router, :count].tolist()))
 
-    def _table_hops(self, start: int, destination: Position) -> int:
-        """Links of a path of class 2."""
+    def _table_path(self, start: int, destination: Position) -> Iterator[int]:
+        """Routers of a path of class 2."""
         number = TABLE_ADDRESS.unpack(self.address(destination))["core"]
-        end, at, hops = router_of(destination, self.mesh), start, 0
+        end, at = router_of(destination, self.mesh), start
+        yield at
         while at != end:
             turn = int(self.tables.dies[at, self.live.die[end]])
             if turn == Turn.ARRIVED:
                 turn = int(self.tables.cores[at, number])
             at = int(self.live.beyond[at, turn - 1])
-            hops += 1
-        return hops
+            yield at

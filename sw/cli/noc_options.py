@@ -1,0 +1,91 @@
+"""Options of an experiment on the network."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+
+from sw.noc.errors import NocError
+from sw.noc.options import PATTERNS, LabOptions
+from sw.noc.trace import read_trace
+
+__all__ = ["lab_options"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def span(option: str, text: str, sign: str, form: str) -> tuple[int, int]:
+    """Two whole numbers around ``sign``, or one for both."""
+    first, found, last = text.partition(sign)
+    try:
+        return int(first), int(last if found else first)
+    except ValueError:
+        raise NocError(f"{option} must be {form}, not {text!r}") from None
+
+
+_OPTIONS = (
+    click.option("--k", default=8, show_default=True, metavar="N", help="Nodes per row and rows."),
+    click.option("--mesh", "size", metavar="WxH",
+                 help="Instead of --k: nodes per row, rows."),
+    click.option("--traffic", default="uniform", show_default=True,
+                 type=click.Choice(PATTERNS), help="Pattern."),
+    click.option("--vcs", default=2, show_default=True, metavar="N",
+                 help="Virtual channels of class 0."),
+    click.option("--depth", default=4, show_default=True, metavar="FLITS",
+                 help="Buffer of a virtual channel."),
+    click.option("--packet", default="4", show_default=True, metavar="N[-M]",
+                 help="Flits of a packet, header included."),
+    click.option("--ordered", is_flag=True, help="Every flow keeps one virtual channel."),
+    click.option("--seed", default=1, show_default=True, metavar="N", help="Of all randomness."),
+    click.option("--warmup", default=1000, show_default=True, metavar="CYCLES",
+                 help="Cycles before those that count."),
+    click.option("--measure", default=4000, show_default=True, metavar="CYCLES",
+                 help="Cycles that count."),
+    click.option("--drain", default=20000, show_default=True, metavar="CYCLES",
+                 help="Longest wait for packets made in these; 0: accepted load only."),
+    click.option("--die", metavar="WxH", help="Nodes of one die."),
+    click.option("--die-latency", default=0, show_default=True, metavar="CYCLES",
+                 help="What a crossing between dies adds."),
+    click.option("--die-cycles", default=1, show_default=True, metavar="N",
+                 help="Cycles for which a flit occupies a crossing."),
+    click.option("--stall", default=0.0, show_default=True, metavar="P",
+                 help="Probability that a sink gives no credits in a cycle."),
+    click.option("--hotspot", default=-1, metavar="NODE",
+                 help="Destination of hotspot, x + width * y; the middle if not given."),
+    click.option("--trace", "trace_path", type=click.Path(path_type=Path, dir_okay=False),
+                 metavar="FILE", help="CSV of cycle, source, destination, flits for trace."),
+    click.option("--flit-bits", default=256, show_default=True, metavar="N",
+                 help="Width of a flit (RTL only)."),
+)
+
+
+def lab_options(command: Command) -> Command:
+    """Options that describe an experiment but for its rate; the command gets ``options``."""
+
+    @functools.wraps(command)
+    def with_options(*, k: int, size: str | None, traffic: str, vcs: int, depth: int,
+                     packet: str, ordered: bool, seed: int, warmup: int, measure: int,
+                     drain: int, die: str | None, die_latency: int, die_cycles: int,
+                     stall: float, hotspot: int, trace_path: Path | None, flit_bits: int,
+                     **others: Any) -> Any:
+        if (traffic == "trace") != (trace_path is not None):
+            raise NocError("--trace FILE must be given with --traffic trace, and only then")
+        width, height = span("--mesh", size, "x", "WxH") if size else (k, k)
+        shortest, longest = span("--packet", packet, "-", "N or N-M")
+        die_width, die_height = span("--die", die, "x", "WxH") if die else (0, 0)
+        options = LabOptions(
+            width=width, height=height, traffic=traffic, vcs=vcs, depth=depth,
+            packet_min=shortest, packet_max=longest, rate=0.0, ordered=ordered, seed=seed,
+            warmup_cycles=warmup, measure_cycles=measure, drain_cycles=drain,
+            die_width=die_width, die_height=die_height,
+            die_latency_cycles=die_latency, die_cycles_per_flit=die_cycles, stall=stall,
+            hotspot=hotspot, flit_bits=flit_bits,
+            trace=read_trace(trace_path) if trace_path else ())
+        return command(options=options, **others)
+
+    found: Any = with_options
+    for option in reversed(_OPTIONS):
+        found = option(found)
+    return cast(Command, found)

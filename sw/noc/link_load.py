@@ -1,0 +1,198 @@
+"""Model (b): load and contention of every link from flows alone, for meshes of any size.
+
+A flow is a stream of packets from one router to another, or a branch of a multicast tree. Loads
+come from difference arrays along rows and columns and waits are read back from prefix sums, so a
+leg of XY costs a few additions, however long it is.
+
+A packet that comes to an output by one input waits for packets of the *other* inputs (those of its
+own came one after the other already):
+
+    wait = (load - own) * R / (1 - load - blocking * mixed)
+    R = sum(rate * S * (S + sharing * (S - c))) / (2 * sum(rate * S))
+    mixed = sum(own * (load - own)) / load, over the inputs of the link
+
+``load`` is the share of cycles in which the link is busy, ``own`` the part of it that comes by the
+packet's own input; packets come at ``rate`` and occupy the link for S cycles, each of their flits
+for c. With ``own`` = 0, ``blocking`` = 0 and ``sharing`` = 0 this is the mean wait of M/G/1, first
+come first served (Pollaczek-Khinchine; Kleinrock, Queueing Systems I, 1975, eq. 5.70), and with
+``sharing`` = 1 and short flits that of processor sharing (Kleinrock II, 1976, eq. 4.17): virtual
+channels take turns flit by flit, so that a packet also waits for those that come after it. Leaving
+the own input out follows Ogras, Bogdan, Marculescu, An analytical approach for network-on-chip
+performance analysis, IEEE TCAD 2010, sec. IV. ``blocking`` is what finite buffers cost where
+streams mix: a packet that waits holds up others behind it that go elsewhere; a link that one input
+fills, and an exit, lose nothing. Both constants are fitted to the cycle model, per number and depth
+of channels (``sw.noc.link_fit``).
+The queue of a source is Geo/G/1:
+sum(rate * L * (L - 1)) / (2 * (1 - sum(rate * L))) for packets of L flits.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.params.machine import MeshParams
+from sw.noc.errors import NocError
+from sw.noc.link_kernels import EAST, LOCAL, NORTH, SOUTH, WEST, add_flows, walk_flows
+from sw.noc.live import Ints
+
+__all__ = ["Flows", "LinkLoads", "LinkParams", "link_loads"]
+
+Floats = npt.NDArray[np.float64]
+ROUNDING = 1e-9
+"""Load that is no load."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkParams:
+    """What the model must know about links and routers."""
+
+    mesh: MeshParams
+    """Extent, and dies whose borders cross links."""
+    blocking: float = 0.0
+    """Capacity that a link loses for mixed load; 0 to 4."""
+    sharing: float = 0.0
+    """How far packets share links flit by flit; 0 (one after the other) to 1.5."""
+    die_latency_cycles: int = 0
+    """What a crossing between dies adds to the one cycle of a link."""
+    die_cycles_per_flit: int = 1
+    """Cycles for which a flit occupies a crossing."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.blocking <= 4:
+            raise NocError(f"blocking must be 0 to 4, not {self.blocking!r}")
+        if not 0 <= self.sharing <= 1.5:
+            raise NocError(f"sharing must be 0 to 1.5, not {self.sharing!r}")
+
+
+def _none(*shape: int) -> Ints:
+    return np.zeros(shape, np.int32)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flows:
+    """Flows of packets, routers being numbered x + width * y from 0.
+
+    Raises
+    ------
+    NocError
+        If lengths differ, or trees do not count up from 0.
+    """
+
+    sources: Ints
+    """(flows,): first router."""
+    ends: Ints
+    """(flows,): last router."""
+    rates: Floats
+    """(flows,): packets per cycle; branches of one tree are the same packets."""
+    flits: Ints
+    """(flows,): flits of a packet, header included."""
+    vias: Ints = field(default_factory=lambda: _none(0, 0))
+    """(flows, n): routers between legs of XY, -1 after the last; empty if there are none."""
+    trees: Ints = field(default_factory=lambda: _none(0))
+    """(flows,): number of each flow's tree, ascending from 0; empty if all are unicast."""
+
+    def __post_init__(self) -> None:
+        for name in ("ends", "rates", "flits", "vias", "trees"):
+            size = len(getattr(self, name))
+            if size != len(self.sources) and (size or name in ("ends", "rates", "flits")):
+                raise NocError(f"{name} must be one for each of {len(self.sources)} flows, "
+                               f"not {size}")
+        if len(self.trees) and (self.trees[0] != 0 or not set(np.diff(self.trees)) <= {0, 1}):
+            raise NocError("trees must number all flows from 0, those of a tree together")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkLoads:
+    """What flows do to the network."""
+
+    load: Floats
+    """(5, routers): share of cycles in which each output is busy, by ``link_kernels`` (east, west,
+    south, north, local); over 1: more than it can carry."""
+    flits: Floats
+    """(5, routers): flits per cycle of each output."""
+    latency: Floats
+    """(flows,): mean cycles from made to tail out; inf where a link is beyond its capacity."""
+    zero_load: Floats
+    """(flows,): the same in an empty network."""
+
+    @property
+    def busiest(self) -> float:
+        """Load of the busiest link between routers."""
+        return float(self.load[:4].max())
+
+    @property
+    def flit_hops(self) -> float:
+        """Flits per cycle, summed over all links between routers."""
+        return float(self.flits[:4].sum())
+
+
+def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
+    """Loads of all links and mean latency of all flows."""
+    mesh = params.mesh
+    count, nodes = len(flows.sources), mesh.cores
+    vias = flows.vias if len(flows.vias) else _none(count, 0)
+    trees = flows.trees if len(flows.trees) else np.arange(count, dtype=np.int32)
+    points = np.column_stack([flows.sources, vias, flows.ends]).astype(np.int32)
+    rates, flits = flows.rates.astype(np.float64), flows.flits.astype(np.int32)
+    # Flits and flits squared per cycle: by output as differences, by output and input where a
+    # flow enters a line; by source.
+    lines = np.zeros((2, 4, mesh.height + 1, mesh.width + 1))
+    enters = np.zeros((5, 5, nodes))
+    local, sourced = np.zeros((2, nodes)), np.zeros((2, nodes))
+    add_flows(mesh.width, points, rates, flits, trees, lines, enters, local, sourced)
+    sums = np.stack([lines.cumsum(axis=3)[:, EAST], lines.cumsum(axis=3)[:, WEST],
+                     lines.cumsum(axis=2)[:, SOUTH], lines.cumsum(axis=2)[:, NORTH]], axis=1)
+    sums = sums[:, :, :-1, :-1].reshape(2, 4, nodes)
+    work, square = (np.concatenate([part, [own]]) for part, own in zip(sums, local, strict=True))
+
+    crossing = _crossings(mesh)
+    slow = np.where(crossing, params.die_cycles_per_flit, 1)
+    load = work * slow
+    straight = np.concatenate([work[:4] - enters[:4].sum(axis=1), np.zeros((1, nodes))])
+    own = slow[:, None] * np.concatenate([enters, straight[:, None]], axis=1)
+    # What comes by other inputs; differences of sums leave rests of rounding.
+    other = np.where(own < load[:, None] - ROUNDING, load[:, None] - own, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mixed = np.where(load > 0, (own * other).sum(axis=1) / load, 0)
+        mixed[LOCAL] = 0
+        serves = (1 + params.sharing) * square - params.sharing * work
+        residual = np.where(work > 0, slow * serves / (2 * work), 0)
+        room = 1 - load - params.blocking * mixed
+        waits = np.where(other > 0, other * residual[:, None] / room[:, None], 0)
+        queue = 1 - sourced[0]
+        source_wait = np.where(queue > 0, sourced[1] / (2 * queue), np.inf)
+    # Beyond its capacity nothing gets through a link, whatever input it comes by.
+    waits += np.where((room <= 0) & (work > 0), np.inf, 0)[:, None]
+    entering, going = np.ascontiguousarray(waits[:, :5]), waits[:4, 5]
+    extra = crossing * (params.die_latency_cycles + params.die_cycles_per_flit - 1)
+    shape = (4, mesh.height, mesh.width)
+    zero, latency = walk_flows(
+        mesh.width, points, flits, *_prefixes(going.reshape(shape)), entering,
+        *_prefixes(extra[:4].reshape(shape).astype(np.float64)), params.die_cycles_per_flit - 1, source_wait)
+    return LinkLoads(load=load, flits=work, latency=latency, zero_load=zero)
+
+
+def _crossings(mesh: MeshParams) -> npt.NDArray[np.bool_]:
+    """(5, routers): whether an output crosses a die border."""
+    ids = np.arange(mesh.cores)
+    x, y = ids % mesh.width, ids // mesh.width
+    found = np.zeros((5, mesh.cores), np.bool_)
+    found[EAST] = ((x + 1) % mesh.die_width == 0) & (x + 1 < mesh.width)
+    found[WEST] = (x % mesh.die_width == 0) & (x > 0)
+    found[SOUTH] = ((y + 1) % mesh.die_height == 0) & (y + 1 < mesh.height)
+    found[NORTH] = (y % mesh.die_height == 0) & (y > 0)
+    return found
+
+
+def _prefixes(values: Floats) -> tuple[Floats, Floats]:
+    """Sums up to, not including, each router: along rows (east, west), columns (south, north).
+
+    Infinite values are taken as 1e30, so that differences of sums stay numbers.
+    """
+    finite = np.where(np.isinf(values), 1e30, values)
+    rows = np.zeros((2, values.shape[1], values.shape[2] + 1))
+    columns = np.zeros((2, values.shape[1] + 1, values.shape[2]))
+    rows[:, :, 1:] = finite[[EAST, WEST]].cumsum(axis=2)
+    columns[:, 1:, :] = finite[[SOUTH, NORTH]].cumsum(axis=1)
+    return rows, columns

@@ -1,0 +1,70 @@
+"""What is known of an experiment before it is run: its flows, empty network, busiest channel."""
+
+import numpy as np
+
+from hw.params.machine import MeshParams
+from sw.noc.errors import NocError
+from sw.noc.link_load import Flows, LinkLoads, LinkParams, link_loads
+from sw.noc.options import LabOptions
+from sw.noc.traffic import destination_table
+
+__all__ = ["channel_bound", "flows_of", "loads_of", "mesh_of", "zero_load_latency"]
+
+
+def mesh_of(options: LabOptions) -> MeshParams:
+    """The mesh; dies that are not given are as large as it."""
+    return MeshParams(width=options.width, height=options.height,
+                      die_width=options.die_width or options.width,
+                      die_height=options.die_height or options.height)
+
+
+def flows_of(options: LabOptions) -> Flows:
+    """Flows of a pattern (uniform: all pairs) with packets of mean length, at the offered rate.
+
+    Raises
+    ------
+    NocError
+        If there would be more than 2**24 pairs, or the trace has no length in time.
+    """
+    nodes = options.nodes
+    if options.traffic == "trace":
+        packets = options.trace
+        cycles = packets[-1].cycle + 1
+        return Flows(sources=np.array([p.source for p in packets], np.int32),
+                     ends=np.array([p.destination for p in packets], np.int32),
+                     rates=np.full(len(packets), 1 / cycles),
+                     flits=np.array([p.flits for p in packets], np.int32))
+    lengths = np.arange(options.packet_min, options.packet_max + 1, dtype=np.int32)
+    table = np.array(destination_table(options), np.int32)
+    sources = np.arange(nodes, dtype=np.int32)
+    share = options.rate / options.packet_flits / len(lengths)
+    if table[0] < 0:
+        if nodes * nodes > 1 << 24:
+            raise NocError(f"uniform traffic must have at most 4096 nodes to list all pairs, "
+                           f"not {nodes}")
+        sources, table = np.repeat(sources, nodes), np.tile(sources, nodes)
+        share /= nodes
+    count = len(sources)
+    return Flows(sources=np.tile(sources, len(lengths)), ends=np.tile(table, len(lengths)),
+                 rates=np.full(count * len(lengths), share), flits=np.repeat(lengths, count))
+
+
+def loads_of(options: LabOptions, blocking: float = 0.0, sharing: float = 0.0) -> LinkLoads:
+    """Link loads of a pattern."""
+    params = LinkParams(mesh=mesh_of(options), blocking=blocking, sharing=sharing,
+                        die_latency_cycles=options.die_latency_cycles,
+                        die_cycles_per_flit=options.die_cycles_per_flit)
+    return link_loads(params, flows_of(options))
+
+
+def zero_load_latency(options: LabOptions) -> float:
+    """Mean latency of a packet in an empty network, T0."""
+    flows = flows_of(options)
+    loads = loads_of(options)
+    return float(np.average(loads.zero_load, weights=flows.rates if options.rate else None))
+
+
+def channel_bound(options: LabOptions) -> float:
+    """Offered load at which the busiest channel, exits included, is busy in every cycle."""
+    busiest = loads_of(options).load.max()
+    return float(options.rate / busiest) if busiest else float("inf")
