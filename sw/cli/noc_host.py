@@ -118,10 +118,10 @@ def faults(machine_name: str, defects: str, dead_links: int, seed: int, flows_pa
 @click.option("--depth", default=4, show_default=True, metavar="FLITS", help="Of a channel.")
 @click.option("--interval", default=0, metavar="CYCLES",
               help="Cycles per token; without it, twice the least that the busiest link allows.")
-@click.option("--die-latency", default=0, show_default=True, metavar="CYCLES",
-              help="What a crossing between dies adds.")
+@click.option("--die-latency", default=20, show_default=True, metavar="CYCLES",
+              help="Cycles on the wire between dies.")
 @click.option("--die-cycles", default=1, show_default=True, metavar="N",
-              help="Cycles for which a flit occupies a crossing.")
+              help="Cycles for which a flit occupies that wire.")
 @click.option("--fit", "fit_again", is_flag=True,
               help="Fit the constants to the cycle model again, and keep them.")
 @click.option("--held-out", "held", is_flag=True,

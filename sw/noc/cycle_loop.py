@@ -1,7 +1,7 @@
 """The compiled loop of the cycle model; ``sw/noc/README.md`` says what a router does.
 
-Each cycle: events (flits reach buffers, credits reach outputs), sinks, generators, sources,
-routers. Nothing that one router does in a cycle is seen by another before the next.
+Each cycle: events (flits reach buffers, credits reach outputs), sinks, generators, sources, wires
+between dies, routers. Nothing that one router does in a cycle is seen by another before the next.
 """
 
 import numpy as np
@@ -17,14 +17,17 @@ from sw.noc.cycle_state import (
     CREDITS,
     CYCLE,
     DELIVERED,
+    DEPTH,
     DESTINATION,
     DST,
     END,
+    ENDS,
     ENTRIES,
     FIRST,
     FLIT_CYCLES,
     FLITS,
     FREE,
+    FULL,
     HEAD,
     HELD,
     HOPS,
@@ -36,8 +39,6 @@ from sw.noc.cycle_state import (
     LEFT,
     LENGTHS,
     LIMIT,
-    LINK_CYCLES,
-    LINK_FREE,
     MADE,
     MEASURED,
     NETWORK_LATENCY,
@@ -67,6 +68,8 @@ from sw.noc.cycle_state import (
     UNUSED,
     VCS,
     WANT,
+    WIRE_CYCLES,
+    WIRE_FREE,
     WRONG,
     State,
     X,
@@ -144,13 +147,13 @@ def _send(port: I32, channel: I32, arrivals: I32, arrival: I32, vcs: int, slots:
     """A flit goes out by a channel of an output port."""
     row = exit_ * vcs + vc
     channel[row, CREDITS] -= 1
+    port[exit_, FULL] &= ~(1 << vc)
     if channel[row, CREDITS] == 0:
         port[exit_, READY] &= ~(1 << vc)
     if tail:
         port[exit_, FREE] |= 1 << vc
     else:
         port[exit_, FREE] &= ~(1 << vc)
-    port[exit_, LINK_FREE] = cycle + port[exit_, LINK_CYCLES]
     slot = cycle + port[exit_, FLIT_CYCLES] & slots - 1
     n = arrivals[slot]
     arrival[slot, n, 0] = port[exit_, BEYOND] * vcs + vc
@@ -188,7 +191,7 @@ def _events(settings: I64, node: I32, port: I32, channel: I32, ring: I32, arriva
         at = row // vcs
         port[at, OCCUPIED] |= 1 << row - at * vcs
         router = at // PORTS
-        if at - router * PORTS != SINK:
+        if router < settings[NODES] and at - router * PORTS != SINK:
             node[router, HELD] += 1
     arrivals[slot] = 0
     for n in range(refunds[slot]):
@@ -196,6 +199,8 @@ def _events(settings: I64, node: I32, port: I32, channel: I32, ring: I32, arriva
         channel[row, CREDITS] += 1
         at = row // vcs
         port[at, READY] |= 1 << row - at * vcs
+        if channel[row, CREDITS] == port[at, DEPTH]:
+            port[at, FULL] |= 1 << row - at * vcs
     refunds[slot] = 0
 
 
@@ -305,18 +310,39 @@ def _requests(settings: I64, node: I32, port: I32, channel: I32, ring: I32, pack
                 if not port[exit_, READY] >> exit_vc & 1:
                     continue
             else:
-                choice = port[exit_, FREE] & port[exit_, READY]
+                choice = port[exit_, FREE]
                 if settings[ORDERED]:
                     choice &= 1 << vc
+                # A channel that is alone in its class is claimed, also without a credit.
+                if vcs > 1 or choice & port[exit_, READY]:
+                    choice &= port[exit_, READY]
                 if not choice:
                     continue
-                exit_vc = LOWEST[choice]
-            if port[exit_, LINK_FREE] > cycle:
-                continue
+                exit_vc = LOWEST[choice & port[exit_, FULL]]
+                if not choice & port[exit_, FULL]:
+                    exit_vc = LOWEST[choice]
             wish[input_, 0] = vc
             wish[input_, 1] = exit_vc
             asked[output] |= 1 << input_
             break
+
+
+@compiled
+def _wires(settings: I64, port: I32, channel: I32, ring: I32, arrivals: I32, arrival: I32,
+           refunds: I32, refund: I32, packet: I32, cycle: int) -> None:
+    """Both ends of each wire between dies: channels take turns, those with flits and credits."""
+    vcs, slots, entries = settings[VCS], settings[SLOTS], settings[ENTRIES]
+    first = settings[NODES] * PORTS
+    for end in range(first, first + settings[ENDS]):
+        mask = port[end, OCCUPIED] & port[end, READY]
+        if mask and port[end, WIRE_FREE] <= cycle:
+            vc = _first(mask, port[end, TURN_IN])
+            port[end, TURN_IN] = vc + 1
+            port[end, WIRE_FREE] = cycle + port[end, WIRE_CYCLES]
+            flit = _take(port, channel, ring, refunds, refund, vcs, slots, entries,
+                         cycle, end, vc)
+            tail = (flit & 15) + 1 == packet[flit >> 4, FLITS]
+            _send(port, channel, arrivals, arrival, vcs, slots, cycle, end, vc, flit, tail)
 
 
 @compiled
@@ -340,11 +366,15 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
             entrance = router * PORTS + input_
             vc, exit_vc = wish[input_, 0], wish[input_, 1]
             port[entrance, TURN_IN] = vc + 1
+            row = entrance * vcs + vc
+            if not port[exit_, READY] >> exit_vc & 1 and (output != LOCAL or stalls):
+                channel[row, OUT] = exit_vc
+                port[exit_, FREE] &= ~(1 << exit_vc)
+                continue
             flit = _take(port, channel, ring, refunds, refund, vcs, slots, entries,
                          cycle, entrance, vc)
             node[router, HELD] -= 1
             tail = (flit & 15) + 1 == packet[flit >> 4, FLITS]
-            row = entrance * vcs + vc
             if tail:
                 channel[row, OUT] = -1
                 channel[row, WANT] = -1
@@ -382,6 +412,9 @@ def run(s: State) -> bool:
             _sinks(s, cycle)
         _generators(scalars, settings, node, packet, unused, trace, random, cycle)
         _sources(settings, node, port, channel, arrivals, arrival, packet, cycle)
+        if settings[ENDS]:
+            _wires(settings, port, channel, ring, arrivals, arrival, refunds, refund, packet,
+                   cycle)
         _routers(scalars, settings, node, port, channel, ring, arrivals, arrival, refunds,
                  refund, packet, unused, done, cycle, wish, asked)
         scalars[CYCLE] = cycle + 1

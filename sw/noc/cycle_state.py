@@ -1,9 +1,10 @@
 """State of the cycle model: a few flat tables of int32, so that one compiled loop runs over them.
 
 A router has six inputs (``Port``, then its sink's buffer) and six outputs (``Port``, then its
-source): row ``6 * router + n`` of ``port``. Row ``port * vcs + vc`` of ``channel`` is a channel of
-a port. A flit is the row of its packet * 16 + its number in the packet. The constants below name
-the columns.
+source): row ``6 * router + n`` of ``port``. After them come the ends of the wires between dies,
+each a port where flits arrive and, the same row, leave. Row ``port * vcs + vc`` of ``channel`` is a
+channel of a port. A flit is the row of its packet * 16 + its number in the packet. The constants
+below name the columns.
 """
 
 from typing import NamedTuple
@@ -24,20 +25,20 @@ STEPS = {Port.NORTH: (0, -1), Port.EAST: (1, 0), Port.SOUTH: (0, 1), Port.WEST: 
 # left in all and at a wrong sink, next packet of the trace
 CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
 # settings: vcs, flits of a ring, cycles of the event tables; first and last measured cycle, end;
-# of the generators: limit, shortest packet, lengths; ordered; limit of the stalls; nodes
-(VCS, ENTRIES, SLOTS, BEGIN, END, STOP, LIMIT, SHORTEST, LENGTHS, ORDERED, STALL,
- NODES) = range(12)
+# of the generators: limit, shortest packet, lengths; ordered; limit of the stalls; nodes; wire ends
+(VCS, ENTRIES, SLOTS, BEGIN, END, STOP, LIMIT, SHORTEST, LENGTHS, ORDERED, STALL, NODES,
+ ENDS) = range(13)
 # node: coordinates, flits in its input channels; source: destination (-1: drawn), queue of packets
 # (-1: none), next flit of the packet being sent (-1: none), its channel, channel in turn; measured
 # flits out and in
 (X, Y, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, ACCEPTED,
  INJECTED) = range(11)
 # port, as input: mask of channels with flits, channel in turn, cycles from a grant until the credit
-# can be used, output port before it; as output: mask of channels without owner, of channels with
-# credits, input in turn, cycles from a grant to the next router's, cycles that a flit occupies the
-# link, cycle in which it is free, input port beyond it
-(OCCUPIED, TURN_IN, CREDIT_CYCLES, BEFORE, FREE, READY, TURN_OUT, FLIT_CYCLES, LINK_CYCLES,
- LINK_FREE, BEYOND) = range(11)
+# can be used, output port before it; as output: masks of channels without owner, with credits, with
+# all credits; input in turn, cycles from a grant to the next one's, input port beyond, credits of a
+# channel; of a wire between dies: cycles for which a flit occupies it, cycle in which it is free
+(OCCUPIED, TURN_IN, CREDIT_CYCLES, BEFORE, FREE, READY, FULL, TURN_OUT, FLIT_CYCLES, BEYOND, DEPTH,
+ WIRE_CYCLES, WIRE_FREE) = range(13)
 # channel, of an input port: ring of flits, channel and port that the front packet leaves by (-1:
 # not yet known); of an output port: credits
 HEAD, COUNT, OUT, WANT, CREDITS = range(5)
@@ -48,6 +49,7 @@ LATENCY, NETWORK_LATENCY, ROUTERS = range(3)
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+Rows = int | I64
 U64 = npt.NDArray[np.uint64]
 
 
@@ -88,35 +90,36 @@ def new_state(options: LabOptions) -> State:
     node[:, [FIRST, LAST, SENDING]] = -1
     node[:, TURN_SOURCE] = 1
 
-    port = np.zeros((nodes * PORTS, 11), np.int32)
-    port[:, [FREE, READY]] = (1 << vcs) - 1
+    links = _links(options, node)
+    crossings = [link for link in links if link[2]]
+    port = np.zeros((nodes * PORTS + 2 * len(crossings), 13), np.int32)
+    port[:, [FREE, READY, FULL]] = (1 << vcs) - 1
     port[:, [FLIT_CYCLES, CREDIT_CYCLES]] = 2
-    port[:, LINK_CYCLES] = 1
+    port[:, WIRE_CYCLES] = 1
     port[:, [BEYOND, BEFORE]] = -1
-    depth = np.full(nodes * PORTS, options.depth, np.int32)
-    for side, (dx, dy) in STEPS.items():
-        u, v = node[:, X] + dx, node[:, Y] + dy
-        here = ids[(u >= 0) & (u < options.width) & (v >= 0) & (v < options.height)]
-        there = here + dx + options.width * dy
-        _join(port, here * PORTS + side, there * PORTS + (side + 2) % 4)
-        crossing = np.zeros(len(here), bool)
-        for axis, size in ((X, options.die_width), (Y, options.die_height)):
-            if size:
-                crossing |= node[here, axis] // size != node[there, axis] // size
-        exits = here[crossing] * PORTS + side
-        port[exits, LINK_CYCLES] = options.die_cycles_per_flit
-        port[exits, FLIT_CYCLES] += options.die_latency_cycles + options.die_cycles_per_flit - 1
-        port[port[exits, BEYOND], CREDIT_CYCLES] += options.die_latency_cycles
-        depth[exits] = options.die_depth
-    _join(port, ids * PORTS + Port.LOCAL, ids * PORTS + SINK)
-    _join(port, ids * PORTS + SOURCE, ids * PORTS + Port.LOCAL)
+    port[:, DEPTH] = options.depth
+    near = nodes * PORTS
+    for exit_, entrance, crosses in links:
+        if not crosses:
+            _join(port, exit_, entrance)
+            continue
+        _join(port, exit_, near)
+        _join(port, near, near + 1)
+        _join(port, near + 1, entrance)
+        port[near, FLIT_CYCLES] = port[near + 1, CREDIT_CYCLES] = options.die_latency_cycles + 1
+        port[near, WIRE_CYCLES] = options.die_cycles_per_flit
+        port[near, DEPTH] = options.die_depth
+        near += 2
+    local = ids * PORTS + Port.LOCAL
+    _join(port, local, ids * PORTS + SINK)
+    _join(port, ids * PORTS + SOURCE, local)
     # A source uses a credit, and a sink gives it, a cycle sooner than a router.
-    port[ids * PORTS + Port.LOCAL, CREDIT_CYCLES] = port[ids * PORTS + Port.LOCAL, FLIT_CYCLES] = 1
+    port[local, CREDIT_CYCLES] = port[local, FLIT_CYCLES] = 1
 
-    channel = np.zeros((nodes * PORTS * vcs, 5), np.int32)
+    channel = np.zeros((len(port) * vcs, 5), np.int32)
     channel[:, [OUT, WANT]] = -1
-    channel[:, CREDITS] = np.repeat(depth, vcs)
-    entries = 1 << int(depth.max() - 1).bit_length()
+    channel[:, CREDITS] = np.repeat(port[:, DEPTH], vcs)
+    entries = 1 << int(port[:, DEPTH].max() - 1).bit_length()
     slots = 1 << int(port[:, [FLIT_CYCLES, CREDIT_CYCLES]].max()).bit_length()
     end = options.warmup_cycles + options.measure_cycles
     trace = [(p.cycle, p.source, p.destination, p.flits) for p in options.trace]
@@ -126,7 +129,7 @@ def new_state(options: LabOptions) -> State:
             vcs, entries, slots, options.warmup_cycles, end, end + options.drain_cycles,
             threshold(options.rate / options.packet_flits), options.packet_min,
             options.packet_max - options.packet_min + 1, options.ordered,
-            threshold(options.stall), nodes], np.int64),
+            threshold(options.stall), nodes, 2 * len(crossings)], np.int64),
         node=node, port=port, channel=channel,
         ring=np.zeros((len(channel), entries), np.int32),
         arrivals=np.zeros(slots, np.int32), arrival=np.zeros((slots, len(port), 2), np.int32),
@@ -148,7 +151,22 @@ def with_packets(state: State, more: int) -> State:
     return state._replace(packet=packet, unused=stack, done=done)
 
 
-def _join(port: I32, exits: I64, entrances: I64) -> None:
+def _links(options: LabOptions, node: I32) -> list[tuple[int, int, bool]]:
+    """Output port, input port, and whether the link crosses a die border, of every link."""
+    links = []
+    for router, (x, y) in enumerate(node[:, [X, Y]].tolist()):
+        for side, (dx, dy) in STEPS.items():
+            u, v = x + dx, y + dy
+            if not (0 <= u < options.width and 0 <= v < options.height):
+                continue
+            crosses = any(size and a // size != b // size for a, b, size in (
+                (x, u, options.die_width), (y, v, options.die_height)))
+            links.append((router * PORTS + side,
+                          (u + options.width * v) * PORTS + (side + 2) % 4, bool(crosses)))
+    return links
+
+
+def _join(port: I32, exits: Rows, entrances: Rows) -> None:
     port[exits, BEYOND] = entrances
     port[entrances, BEFORE] = exits
 

@@ -35,6 +35,7 @@ from hw.params.machine import MeshParams
 from sw.noc.errors import NocError
 from sw.noc.link_kernels import EAST, LOCAL, NORTH, SOUTH, WEST, add_flows, walk_flows
 from sw.noc.live import Ints
+from sw.noc.options import DIE_BUFFER_CYCLES
 
 __all__ = ["Flows", "LinkLoads", "LinkParams", "link_loads"]
 
@@ -53,10 +54,10 @@ class LinkParams:
     """Capacity that a link loses for mixed load; 0 to 4."""
     sharing: float = 0.0
     """How far packets share links flit by flit; 0 (one after the other) to 1.5."""
-    die_latency_cycles: int = 0
-    """What a crossing between dies adds to the one cycle of a link."""
+    die_latency_cycles: int = 20
+    """Cycles of a flit on the wire between two dies; buffers add ``DIE_BUFFER_CYCLES``."""
     die_cycles_per_flit: int = 1
-    """Cycles for which a flit occupies a crossing."""
+    """Cycles for which a flit occupies that wire."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.blocking <= 4:
@@ -165,11 +166,12 @@ def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
     # Beyond its capacity nothing gets through a link, whatever input it comes by.
     waits += np.where((room <= 0) & (work > 0), np.inf, 0)[:, None]
     entering, going = np.ascontiguousarray(waits[:, :5]), waits[:4, 5]
-    extra = crossing * (params.die_latency_cycles + params.die_cycles_per_flit - 1)
+    extra = crossing * (params.die_latency_cycles + DIE_BUFFER_CYCLES)
     shape = (4, mesh.height, mesh.width)
+    extra = extra[:4].reshape(shape) * 1.0
     zero, latency = walk_flows(
-        mesh.width, points, flits, *_prefixes(going.reshape(shape)), entering,
-        *_prefixes(extra[:4].reshape(shape).astype(np.float64)), params.die_cycles_per_flit - 1, source_wait)
+        mesh.width, points, flits, *_prefixes(going.reshape(shape)), entering, *_prefixes(extra),
+        params.die_cycles_per_flit - 1, source_wait)
     return LinkLoads(load=load, flits=work, latency=latency, zero_load=zero)
 
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from hw.params.noc import PAYLOAD_FLITS_MAX
 from sw.noc.errors import NocError
 
-__all__ = ["PATTERNS", "LabOptions", "TracePacket"]
+__all__ = ["DIE_BUFFER_CYCLES", "PATTERNS", "LabOptions", "TracePacket"]
 
 PATTERNS = ("uniform", "transpose", "bitcomp", "neighbor", "hotspot", "trace")
+DIE_BUFFER_CYCLES = 3
+"""What the buffers at both ends of a wire between dies take, besides the wire."""
 FLITS_MAX = PAYLOAD_FLITS_MAX + 1
 """Flits of the longest packet, header included."""
 
@@ -72,10 +74,11 @@ class LabOptions:
     """Nodes per row of a die; divides ``width``; 0: no die border crosses x."""
     die_height: int = 0
     """Rows of a die; divides ``height``; 0: no die border crosses y."""
-    die_latency_cycles: int = 0
-    """What a crossing between dies adds to the one cycle of a link."""
+    die_latency_cycles: int = 20
+    """Cycles of a flit on the wire between two dies; 1 to 64; a crossing adds ``DIE_BUFFER_CYCLES``
+    more to a link."""
     die_cycles_per_flit: int = 1
-    """Cycles for which a flit occupies a crossing: 4 where it is a quarter as wide as a flit."""
+    """Cycles for which a flit occupies that wire: 4 where it is a quarter as wide as a flit."""
     stall: float = 0.0
     """Probability that a sink takes nothing in a cycle; 0 to 0.95."""
     hotspot: int = -1
@@ -97,7 +100,7 @@ class LabOptions:
         self._between("warmup_cycles", 0, 10**9)
         self._between("measure_cycles", 1, 10**9)
         self._between("drain_cycles", 0, 10**9)
-        self._between("die_latency_cycles", 0, 63)
+        self._between("die_latency_cycles", 1, 64)
         self._between("die_cycles_per_flit", 1, 16)
         self._between("stall", 0, 0.95)
         self._between("hotspot", -1, self.nodes - 1)
@@ -125,11 +128,8 @@ class LabOptions:
 
     @property
     def die_depth(self) -> int:
-        """Flits of the buffer behind a crossing, for each virtual channel.
-
-        A credit is back 4 cycles after its flit was sent, and twice the crossing's latency later.
-        """
-        return max(self.depth, -(-(2 * self.die_latency_cycles + 4) // self.die_cycles_per_flit))
+        """Flits of the buffer at the far end of the wire, per virtual channel, as in NocParams."""
+        return -(-(2 * self.die_latency_cycles + 4) // self.die_cycles_per_flit)
 
     @property
     def hotspot_node(self) -> int:

@@ -36,7 +36,7 @@ class Counts:
     cycles : int
         Length of the run.
     seconds : float
-        Wall time of simulation.
+        Processor time of simulation.
     """
 
     def __init__(self, *, latency: Sequence[int] | npt.NDArray[Any],

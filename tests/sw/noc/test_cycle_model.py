@@ -71,10 +71,10 @@ def test_wormholes_of_two_channels_share_a_link():
 
 
 @pytest.mark.parametrize("latency, cycles_per_flit, flits, expected", [
-    (0, 1, 4, 3 + 2 * 3 + 3),
-    (10, 1, 4, 3 + 2 * 3 + 3 + 10),
-    (10, 1, 9, 3 + 2 * 3 + 8 + 10),
-    (10, 4, 4, 3 + 2 * 3 + 3 * 4 + 10 + 3),
+    (1, 1, 4, 3 + 2 * 3 + 3 + 4),
+    (10, 1, 4, 3 + 2 * 3 + 3 + 13),
+    (10, 1, 9, 3 + 2 * 3 + 8 + 13),
+    (10, 4, 4, 3 + 2 * 3 + 3 * 4 + 13),
 ])
 def test_die_crossing(latency, cycles_per_flit, flits, expected):
     options = trace([(0, 0, 3, flits)], height=1, die_width=2, die_latency_cycles=latency,
@@ -85,7 +85,7 @@ def test_die_crossing(latency, cycles_per_flit, flits, expected):
 def test_die_depth_keeps_the_crossing_busy():
     options = trace([(n, 0, 3, 1) for n in range(200)], height=1, die_width=2,
                     die_latency_cycles=20, vcs=1)
-    assert set(simulate(options).latency) == {3 + 2 * 3 + 20}
+    assert set(simulate(options).latency) == {3 + 2 * 3 + 23}
 
 
 def test_sinks_that_stall():
@@ -124,7 +124,7 @@ def test_credits_and_flits_are_kept(ordered):
     assert not state.channel[:, COUNT].any()
     assert np.array_equal(state.channel[:, CREDITS], start)
     assert (state.port[:, FREE] == 7).all()
-    assert len(state.port) == 16 * PORTS
+    assert len(state.port) == 16 * PORTS + 2 * 8
 
 
 def booksim(key, mode="latency"):

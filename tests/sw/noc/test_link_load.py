@@ -19,6 +19,7 @@ from sw.noc.saturation import saturation
 from sw.noc.theory import channel_bound, flows_of, loads_of, zero_load_latency
 
 MESH = MeshParams(width=6, height=4, die_width=3, die_height=2)
+ONE = MeshParams(width=6, height=4, die_width=6, die_height=4)
 OUTPUT = {Port.EAST: EAST, Port.WEST: WEST, Port.SOUTH: SOUTH, Port.NORTH: NORTH,
           Port.LOCAL: LOCAL}
 
@@ -41,7 +42,7 @@ def test_loads_of_unicast_are_those_of_the_paths():
     rng = random.Random(1)
     rows = [(rng.randrange(24), rng.randrange(24), rng.random() / 100, rng.randint(1, 9))
             for _ in range(300)]
-    found = link_loads(LinkParams(mesh=MESH), flows(rows))
+    found = link_loads(LinkParams(mesh=ONE), flows(rows))
     want = counted((path(position_of(s, MESH), position_of(e, MESH), MESH), rate * flits)
                    for s, e, rate, flits in rows)
     assert found.flits == pytest.approx(want, abs=1e-12)
@@ -83,15 +84,15 @@ def test_waits_by_hand():
     source = 0.05 * 12 / (2 * (1 - 0.2))
     for blocking, sharing, wait in ((0, 0, 0.2 * 2 / 0.6), (0.5, 0, 0.2 * 2 / 0.5),
                                     (0.5, 1, 0.2 * (4 * 7 / 8) / 0.5)):
-        found = link_loads(LinkParams(mesh=MESH, blocking=blocking, sharing=sharing), flows(rows))
+        found = link_loads(LinkParams(mesh=ONE, blocking=blocking, sharing=sharing), flows(rows))
         assert (found.latency - found.zero_load).tolist() == pytest.approx([source + wait] * 2)
     # Two flows of one source share an input all the way: no wait but in the source's queue.
-    found = link_loads(LinkParams(mesh=MESH, blocking=1),
+    found = link_loads(LinkParams(mesh=ONE, blocking=1),
                        flows([(0, 3, 0.05, 4), (0, 2, 0.05, 4)]))
     assert (found.latency - found.zero_load).tolist() == pytest.approx(
         [0.1 * 12 / (2 * (1 - 0.4))] * 2)
     # Exits lose nothing for mixed load: 0 and 2 meet at 1's exit.
-    found = link_loads(LinkParams(mesh=MESH, blocking=4),
+    found = link_loads(LinkParams(mesh=ONE, blocking=4),
                        flows([(0, 1, 0.05, 4), (2, 1, 0.05, 4)]))
     assert (found.latency - found.zero_load).tolist() == pytest.approx(
         [source + 0.2 * 2 / 0.6] * 2)

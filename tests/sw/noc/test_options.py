@@ -1,5 +1,6 @@
 import pytest
 
+from hw.params.noc import NocParams
 from sw.noc.errors import NocError
 from sw.noc.options import LabOptions, TracePacket
 
@@ -34,9 +35,10 @@ def test_refused(values, message):
 
 
 def test_derived():
-    options = LabOptions(width=4, height=4, packet_min=1, packet_max=4, die_latency_cycles=8)
+    options = LabOptions(width=4, height=4, packet_min=1, packet_max=4)
     assert (options.nodes, options.packet_flits, options.hotspot_node) == (16, 2.5, 5)
     assert LabOptions().hotspot_node == 27
-    assert options.die_depth == 20
-    assert LabOptions(die_latency_cycles=8, die_cycles_per_flit=3).die_depth == 7
-    assert LabOptions(depth=9, die_latency_cycles=1).die_depth == 9
+    for cycles, per_flit in ((8, 1), (8, 3), (1, 1), (20, 16)):
+        options = LabOptions(die_latency_cycles=cycles, die_cycles_per_flit=per_flit)
+        noc = NocParams(die_latency_cycles=cycles, die_cycles_per_flit=per_flit)
+        assert options.die_depth == noc.die_depth
