@@ -166,12 +166,11 @@ def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
     # Beyond its capacity nothing gets through a link, whatever input it comes by.
     waits += np.where((room <= 0) & (work > 0), np.inf, 0)[:, None]
     entering, going = np.ascontiguousarray(waits[:, :5]), waits[:4, 5]
-    extra = crossing * (params.die_latency_cycles + DIE_BUFFER_CYCLES)
+    extra = np.where(crossing[:4], float(params.die_latency_cycles + DIE_BUFFER_CYCLES), 0.0)
     shape = (4, mesh.height, mesh.width)
-    extra = extra[:4].reshape(shape) * 1.0
     zero, latency = walk_flows(
-        mesh.width, points, flits, *_prefixes(going.reshape(shape)), entering, *_prefixes(extra),
-        params.die_cycles_per_flit - 1, source_wait)
+        mesh.width, points, flits, *_prefixes(going.reshape(shape)), entering,
+        *_prefixes(extra.reshape(shape)), params.die_cycles_per_flit - 1, source_wait)
     return LinkLoads(load=load, flits=work, latency=latency, zero_load=zero)
 
 
