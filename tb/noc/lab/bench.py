@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from tb.noc.lab.node import BINS, DROP_HEADER, EVERY_NODE, HISTOGRAM, Count, Set
 
 PERIOD_NS = 10
 LOOK_CYCLES = 100
-SETTLE_CYCLES = 6
+SETTLE_CYCLES = 4
+READ_CYCLES = 3
+"""From a read's address to its value."""
 
 
 class Lab:
@@ -51,22 +54,24 @@ class Lab:
         await self.cycles(1)
         dut.write__valid.value = 0
 
-    async def read(self, address: int, node: int = EVERY_NODE) -> int:
-        dut = self.dut
+    async def read(self, places: Iterable[tuple[int, int]]) -> list[int]:
+        """Values at (node, address); one read per cycle."""
+        dut, values = self.dut, []
         dut.read__valid.value = 1
-        dut.read__node.value = node
-        dut.read__address.value = address
-        await self.cycles(SETTLE_CYCLES)
-        return int(dut.value.value)
+        for node, address in [*places, *[(0, 0)] * READ_CYCLES]:
+            dut.read__node.value = node
+            dut.read__address.value = address
+            await self.cycles(1)
+            values.append(int(dut.value.value))
+        dut.read__valid.value = 0
+        return values[READ_CYCLES - 1:-1]
 
     async def finished(self, *, until_quiet: bool) -> bool:
         """Whether all copies that shall be waited for have come."""
-        ready, sent, come = (Count.QUIET, Count.SENT, Count.RECEIVED) if until_quiet else (
+        names = (Count.QUIET, Count.SENT, Count.RECEIVED) if until_quiet else (
             Count.CAUGHT_UP, Count.MEASURED, Count.DONE)
-        if await self.read(ready) != self.nodes:
-            return False
-        want = await self.read(sent)
-        return want - await self.read(come) - self.dropped * until_quiet == 0
+        ready, sent, come = await self.read((EVERY_NODE, name) for name in names)
+        return ready == self.nodes and sent == come + self.dropped * until_quiet
 
 
 async def perform(lab: Lab, job: dict) -> Outcome:
@@ -85,12 +90,14 @@ async def perform(lab: Lab, job: dict) -> Outcome:
         if finished or spent >= job["run_cycles"] + job["drain_cycles"]:
             break
         step = LOOK_CYCLES
-    nodes = [[await lab.read(count, node) for count in range(1 + max(Count))]
-             for node in range(lab.nodes)]
-    measured = any(node[Count.DONE] for node in nodes)
-    histogram = [await lab.read(HISTOGRAM + n) for n in range(BINS)] if measured else []
-    latched = [[node, header] for node in range(lab.nodes)
-               if (header := await lab.read(DROP_HEADER, node))] if lab.dropped else []
+    counts = 1 + max(Count)
+    values = await lab.read((node, count) for node in range(lab.nodes) for count in range(counts))
+    nodes = [values[n:n + counts] for n in range(0, len(values), counts)]
+    histogram = await lab.read((EVERY_NODE, HISTOGRAM + n) for n in range(BINS)) \
+        if job["histogram"] else []
+    headers = await lab.read((node, DROP_HEADER) for node in range(lab.nodes)) \
+        if lab.dropped else []
+    latched = [[node, header] for node, header in enumerate(headers) if header]
     return Outcome(nodes=nodes, histogram=histogram, cycles=spent, seconds=seconds,
                    dropped=lab.dropped, finished=finished, latched=latched)
 

@@ -18,6 +18,9 @@ class Job:
     until_quiet: bool = False
     """Wait until nothing more is sent and every copy has come, not only those of the window."""
 
+    histogram: bool = False
+    """Read the histogram of latencies."""
+
     to_dict = asdict
 
 
@@ -28,7 +31,7 @@ class Outcome:
     nodes: list[list[int]]
     """Counters of each node, by ``Count``."""
     histogram: list[int]
-    """Latencies of measured packets; empty if nothing was measured."""
+    """Latencies of measured packets; empty unless asked for."""
     cycles: int
     """Length of the run."""
     seconds: float

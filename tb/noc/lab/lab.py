@@ -107,7 +107,7 @@ def job_of(options: LabOptions) -> Job:
     """The job of an experiment."""
     return Job(writes=settings_of(options),
                run_cycles=options.warmup_cycles + options.measure_cycles,
-               drain_cycles=options.drain_cycles)
+               drain_cycles=options.drain_cycles, histogram=True)
 
 
 def perform(built: Build, jobs: Sequence[Job], nodes: int) -> list[Outcome]:
