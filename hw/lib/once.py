@@ -89,7 +89,8 @@ class Library:
         self._open: list[str] = []
 
     def instance(self, name: str, factory: Callable[[], wiring.Component], *, params: Any,
-                 registered: Iterable[str] = ()) -> wiring.Component:
+                 registered: Iterable[str] = (),
+                 sampled: Iterable[str] = ()) -> wiring.Component:
         """Place an instance of module ``name``.
 
         The first call builds the component by ``factory()`` and converts it (with whatever it
@@ -104,6 +105,9 @@ class Library:
             Input ports which pass a register at the module's entry, for static inputs and ``rst``
             (the module then leaves reset one cycle late). A module that Verilator compiles by
             itself computes all logic behind an unregistered input up to four times a cycle.
+        sampled : Iterable[str]
+            Input ports which pass a register on the falling edge of the clock, for simulation: the
+            module behaves as without it in every cycle, if these inputs change at rising edges.
 
         Returns
         -------
@@ -118,11 +122,11 @@ class Library:
         """
         if self.flat:
             return factory()
-        self.define(name, factory, params=params, registered=registered)
+        self.define(name, factory, params=params, registered=registered, sampled=sampled)
         return _Placed(name, self._prototypes[name].signature, self._clocks[name])
 
     def define(self, name: str, factory: Callable[[], wiring.Component], *, params: Any,
-               registered: Iterable[str] = ()) -> None:
+               registered: Iterable[str] = (), sampled: Iterable[str] = ()) -> None:
         """Emit module ``name`` without placing it, as for the top of a design."""
         if self.flat:
             raise LibraryError("flat library must be used through instance() only")
@@ -143,7 +147,8 @@ class Library:
             for port, _, _ in flat_ports(component):
                 _check_name(f"port of module {name!r}", port)
             if name not in self._texts:
-                top = _Registered(component, frozenset(registered)) if registered else component
+                names, falling = frozenset(registered), frozenset(sampled)
+                top = _Registered(component, names, falling) if names or falling else component
                 self._texts[name] = _convert(name, top)
                 self._clocks[name] = _clock_ports(name, self._texts[name], component)
         finally:
@@ -192,14 +197,20 @@ class _Placed(wiring.Component):
 
 
 class _Registered(wiring.Component):
-    """A component with a register behind some of its inputs, perhaps its reset."""
+    """A component with a register behind some of its inputs, perhaps its reset.
 
-    def __init__(self, body: wiring.Component, names: frozenset[str]):
-        self._body, self._names = body, names
+    ``falling`` are inputs whose register is clocked by the falling edge.
+    """
+
+    def __init__(self, body: wiring.Component, names: frozenset[str], falling: frozenset[str]):
+        self._body, self._names, self._falling = body, names, falling
         self._MustUse__silence = True
         inputs = {name for name, flow, _ in flat_ports(body) if flow is In}
         if unknown := sorted(names - inputs - {"rst"}):
             raise LibraryError(f"registered must be inputs of the module, not {unknown[0]!r}")
+        if unknown := sorted(falling - inputs | falling & names):
+            raise LibraryError("sampled must be inputs of the module that are not registered, "
+                               f"not {unknown[0]!r}")
         super().__init__(body.signature)
 
     def elaborate(self, platform):
@@ -215,13 +226,18 @@ class _Registered(wiring.Component):
         else:
             m.d.comb += inner.rst.eq(ResetSignal())
 
+        if self._falling:
+            m.domains.falling = falling = ClockDomain(
+                "falling", clk_edge="neg", reset_less=True, local=True)
+            m.d.comb += falling.clk.eq(ClockSignal())
+
         for (name, flow, outside), (_, _, inside) in zip(
                 flat_ports(self), flat_ports(self._body), strict=True):
             if flow is Out:
                 m.d.comb += outside.eq(inside)
-            elif name in self._names:
+            elif name in self._names | self._falling:
                 entry = Signal.like(inside, name=f"{name}_entry", reset_less=True)
-                m.d.sync += entry.eq(outside)
+                m.d["falling" if name in self._falling else "sync"] += entry.eq(outside)
                 m.d.comb += inside.eq(entry)
             else:
                 m.d.comb += inside.eq(outside)

@@ -1,6 +1,6 @@
 """Connects the nodes of a mesh."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from amaranth import Module
@@ -28,7 +28,8 @@ def connected_ports(position: Position, others: Mapping[Position, Any]) -> int:
 
 
 def mesh_links(m: Module, nodes: Mapping[Position, Any],
-               edges: Mapping[Position, tuple[Any, Any]]) -> None:
+               edges: Mapping[Position, tuple[Any, Any]],
+               border: Callable[[Position, Position], Any] = lambda at, there: None) -> None:
     """Connect every node to its neighbours, in both directions.
 
     Inputs of a node that nothing is connected to stay 0: no flit, no credit.
@@ -41,6 +42,8 @@ def mesh_links(m: Module, nodes: Mapping[Position, Any],
     edges : Mapping[Position, tuple[Any, Any]]
         By the coordinates of the edge port: the sending end of the link into the mesh and the
         receiving end of the link out of it (``link_out`` and ``link_in`` of a ``HostPort``).
+    border : Callable[[Position, Position], Any]
+        What stands in the link from one node to another: a ``DieLink``, or None.
 
     Raises
     ------
@@ -58,5 +61,14 @@ def mesh_links(m: Module, nodes: Mapping[Position, Any],
         connect(m, nodes[at].outputs[OPPOSITE[port]], sink)
     for (x, y), node in nodes.items():
         for port, (dx, dy) in NEIGHBOURS.items():
-            if (x + dx, y + dy) in nodes:
-                connect(m, node.outputs[port], nodes[x + dx, y + dy].inputs[OPPOSITE[port]])
+            there = x + dx, y + dy
+            if there not in nodes:
+                continue
+            end = nodes[there].inputs[OPPOSITE[port]]
+            crossing = border((x, y), there)
+            if crossing is None:
+                connect(m, node.outputs[port], end)
+            else:
+                m.submodules[f"border_{x}_{y}_{port.name.lower()}"] = crossing
+                connect(m, node.outputs[port], crossing.i)
+                connect(m, crossing.o, end)

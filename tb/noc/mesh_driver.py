@@ -89,7 +89,8 @@ class MeshDriver:
             used = [port for mask in tree(source, destinations, self.mesh).values()
                     for port in Port if mask >> port & 1]
         vc = flits[0].vc
-        self.expected_hops[vc != 0] += len(flits) * sum(port is not Port.LOCAL for port in used)
+        self.expected_hops[vc == self.noc.control_vc] += len(flits) * sum(
+            port is not Port.LOCAL for port in used)
         for destination in destinations:
             self.expected.setdefault((source, destination, vc), deque()).append(flits)
             self.left += 1

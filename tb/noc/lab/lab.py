@@ -30,7 +30,8 @@ from tb.noc.lab.node import (
 )
 from tb.noc.lab.top import build_lab
 
-__all__ = ["FOREVER", "build_of", "job_of", "noc_of", "perform", "run", "settings_of"]
+__all__ = ["FOREVER", "build_of", "icarus", "job_of", "noc_of", "perform", "report", "run",
+           "settings_of", "verilator"]
 
 FOREVER = (1 << 32) - 1
 """A cycle that does not come."""
@@ -54,13 +55,23 @@ def noc_of(options: LabOptions) -> NocParams:
         raise NocError(f"vcs must be at most {CHANNELS_MAX - 1} on RTL, not {options.vcs}")
     if options.flit_bits < 128 or options.flit_bits % 128:
         raise NocError(f"flit_bits must be a multiple of 128 on RTL, not {options.flit_bits}")
+    crossings = {}
+    if options.die_width or options.die_height:
+        if options.die_latency_cycles < 1:
+            raise NocError("die_latency_cycles must be at least 1 on RTL, not "
+                           f"{options.die_latency_cycles}")
+        crossings = {"die_latency_cycles": options.die_latency_cycles,
+                     "die_cycles_per_flit": options.die_cycles_per_flit}
     return NocParams(flit_bits=options.flit_bits, vcs=options.vcs, class1_vcs=0, class2_vcs=0,
-                     vc_depth=options.depth, multicast_flits=min(9, options.depth), labels=16)
+                     vc_depth=options.depth, multicast_flits=min(9, options.depth), labels=16,
+                     **crossings)
 
 
-def build_of(noc: NocParams, width: int, height: int, sim: str = "verilator") -> Build:
-    """The laboratory, compiled."""
-    return build("lab", build_lab(noc, width, height), sim=sim, hier_blocks=["lab_row"])
+def build_of(noc: NocParams, width: int, height: int, sim: str = "verilator", *,
+             die_width: int = 0, die_height: int = 0) -> Build:
+    """The laboratory, compiled; ``die_width`` and ``die_height`` as in ``LabOptions``."""
+    sources = build_lab(noc, width, height, die_width=die_width, die_height=die_height)
+    return build("lab", sources, sim=sim, hier_blocks=["lab_row"])
 
 
 def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:
@@ -122,16 +133,27 @@ def perform(built: Build, jobs: Sequence[Job], nodes: int) -> list[Outcome]:
         return [Outcome(**outcome) for outcome in json.loads(done.read_text())]
 
 
-def run(options: LabOptions) -> dict[str, Any]:
-    """Report of one experiment, with the keys of ``sw.noc.result`` and ``build_s``."""
+def verilator(options: LabOptions) -> dict[str, Any]:
+    """Report of one experiment under Verilator."""
+    return run(options, "verilator")
+
+
+def icarus(options: LabOptions) -> dict[str, Any]:
+    """Report of one experiment under Icarus Verilog."""
+    return run(options, "icarus")
+
+
+def run(options: LabOptions, sim: str = "verilator") -> dict[str, Any]:
+    """Report of one experiment: the keys of ``sw.noc.result``, and ``build_s``."""
     started = time.perf_counter()
-    built = build_of(noc_of(options), options.width, options.height)
+    built = build_of(noc_of(options), options.width, options.height, sim,
+                     die_width=options.die_width, die_height=options.die_height)
     build_s = time.perf_counter() - started
     outcome, = perform(built, [job_of(options)], options.nodes)
-    return report(options, outcome) | {"build_s": build_s}
+    return report(options, outcome, sim) | {"build_s": build_s}
 
 
-def report(options: LabOptions, outcome: Outcome) -> dict[str, Any]:
+def report(options: LabOptions, outcome: Outcome, sim: str = "verilator") -> dict[str, Any]:
     """An outcome with the keys of ``sw.noc.result``; percentiles from ``BINS`` up are None."""
     done, window = outcome.total(Count.DONE), options.measure_cycles
     accepted = [node[Count.ACCEPTED] / window for node in outcome.nodes]
@@ -164,5 +186,5 @@ def report(options: LabOptions, outcome: Outcome) -> dict[str, Any]:
         "cycles_per_s": outcome.cycles / outcome.seconds if outcome.seconds else None,
         "latency_max": max(node[Count.LATENCY_MAX] for node in outcome.nodes) if done else None,
         "delivered": outcome.total(Count.RECEIVED), "wrong": outcome.total(Count.ERRORS),
-        "on": "verilator",
+        "on": sim,
     }

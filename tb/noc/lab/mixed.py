@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from hw.params.machine import MeshParams
 from hw.params.noc import NocParams
-from hw.params.packet import Unit
+from hw.params.packet import Port, Unit
 from sw.golden.noc.route import Position, labels_for
 from sw.noc.routing import Routes
 from sw.noc.traffic import seed_state, threshold
 from tb.noc.lab.job import Job
 from tb.noc.lab.node import EVERY_NODE, IN_TURN, UNIFORM, Setting, Table
 
-__all__ = ["Mix", "fault_job", "mesh_of", "mixed_job", "route_entry"]
+__all__ = ["Mix", "dead_port_job", "fault_job", "mesh_of", "mixed_job", "route_entry"]
 
 GROUP_SIZE_MAX = 6
 
@@ -89,6 +89,19 @@ def fault_job(noc: NocParams, routes: Routes, mix: Mix) -> Job:
                 entry = route_entry(channels, route.way[0] | route.way[1] << 7)
             writes.append((number[source], Table.ROUTES, number[destination], entry))
     return _job(mesh.width, mesh.height, mix, writes)
+
+
+def dead_port_job(noc: NocParams, width: int, height: int) -> Job:
+    """XY traffic to every node in turn while EAST of node 0 is dead and no route avoids it."""
+    mix = Mix(packets=3 * (width * height) ** 2, rate=0.1, stall=0.0)
+    writes = _sources(noc, width, height, mix, IN_TURN)
+    class0 = sum(1 << vc for vc in noc.class_channels(0))
+    writes += [(EVERY_NODE, Table.ROUTES, node, route_entry(class0))
+               for node in range(width * height)]
+    writes.append((0, Table.DEAD, 0, 1 << Port.EAST))
+    # Numbers of the lost packets are missing at their sinks, where ordered ones would show it.
+    writes.append((EVERY_NODE, Table.SETTINGS, Setting.ORDERED, 0))
+    return _job(width, height, mix, writes)
 
 
 def _places(mesh: MeshParams) -> list[Position]:

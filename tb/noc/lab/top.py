@@ -6,7 +6,8 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.lib.once import Library
+from hw.lib.once import Library, flat_ports
+from hw.noc.die_link import DieLink
 from hw.noc.link import Link
 from hw.noc.mesh import connected_ports, mesh_links
 from hw.noc.router import Router
@@ -23,6 +24,7 @@ from tb.noc.lab.node import (
 
 __all__ = ["LabRow", "LabTile", "LabTop", "build_lab"]
 
+STATIC = ("rst", "y", "height", "vertical")
 MESH_PORTS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
 
 
@@ -108,15 +110,9 @@ class LabRow(wiring.Component):
         Routers that report a drop.
     """
 
-    def __init__(self, noc: NocParams, width: int, library: Library):
-        self.noc, self.width, self.library = noc, width, library
-        super().__init__({
-            "north_in": In(Link(noc)).array(width), "south_in": In(Link(noc)).array(width),
-            "north_out": Out(Link(noc)).array(width), "south_out": Out(Link(noc)).array(width),
-            "y": In(7), "height": In(7), "vertical": In(len(Port)),
-            "write": In(write_signature()), "read": In(read_signature()),
-            "value": Out(64), "dropped": Out(8),
-        })
+    def __init__(self, noc: NocParams, width: int, die_width: int, library: Library):
+        self.noc, self.width, self.die_width, self.library = noc, width, die_width, library
+        super().__init__(_row_signature(noc, width))
 
     def elaborate(self, platform):
         m = Module()
@@ -131,7 +127,8 @@ class LabRow(wiring.Component):
             connect(m, tile.outputs[Port.SOUTH], flipped(self.south_out[x - 1]))
             connect(m, flipped(self.write), tile.write)
             connect(m, flipped(self.read), tile.read)
-        mesh_links(m, tiles, {})
+        mesh_links(m, tiles, {}, lambda at, there: _border(
+            self.noc, self.library, min(at[0], there[0]), self.die_width))
         for (x, _), tile in tiles.items():
             m.d.comb += [
                 tile.number.eq((self.y - 1) * self.width + x - 1), tile.x.eq(x), tile.y.eq(self.y),
@@ -143,8 +140,25 @@ class LabRow(wiring.Component):
         return m
 
 
+def _row_signature(noc: NocParams, width: int) -> wiring.Signature:
+    return wiring.Signature({
+        "north_in": In(Link(noc)).array(width), "south_in": In(Link(noc)).array(width),
+        "north_out": Out(Link(noc)).array(width), "south_out": Out(Link(noc)).array(width),
+        "y": In(7), "height": In(7), "vertical": In(len(Port)),
+        "write": In(write_signature()), "read": In(read_signature()),
+        "value": Out(64), "dropped": Out(8),
+    })
+
+
+def _border(noc: NocParams, library: Library, before: int, die: int) -> wiring.Component | None:
+    """What stands in a link behind column or row ``before``: a ``DieLink`` between two dies."""
+    if not die or before % die:
+        return None
+    return library.instance("die_link", lambda: DieLink(noc), params=noc)
+
+
 class LabTop(wiring.Component):
-    """``width`` x ``height`` tiles.
+    """``width`` x ``height`` tiles, in dies of ``die_width`` x ``die_height``; 0 for no border.
 
     Members
     -------
@@ -156,38 +170,57 @@ class LabTop(wiring.Component):
         Drops of all routers since the start.
     """
 
-    def __init__(self, noc: NocParams, width: int, height: int, library: Library):
+    def __init__(self, noc: NocParams, width: int, height: int, library: Library, *,
+                 die_width: int = 0, die_height: int = 0):
         self.noc, self.width, self.height, self.library = noc, width, height, library
+        self.die_width, self.die_height = die_width, die_height
         super().__init__({"write": In(write_signature()), "read": In(read_signature()),
                           "value": Out(64), "dropped": Out(48)})
 
     def elaborate(self, platform):
         m = Module()
 
+        # Verilator computes what hangs on inputs of a row several times a cycle; half a cycle after
+        # the rising edge they are all settled.
+        ports = flat_ports(_row_signature(self.noc, self.width).create())
+        inputs = [name for name, flow, _ in ports if flow is In and name not in STATIC]
         rows = []
         for y in range(1, self.height + 1):
             m.submodules[f"row{y}"] = row = self.library.instance(
-                "lab_row", lambda: LabRow(self.noc, self.width, self.library),
-                params=(self.noc, self.width), registered=("rst", "y", "height", "vertical"))
+                "lab_row", lambda: LabRow(self.noc, self.width, self.die_width, self.library),
+                params=(self.noc, self.width, self.die_width), registered=STATIC, sampled=inputs)
             connect(m, flipped(self.write), row.write)
             connect(m, flipped(self.read), row.read)
             m.d.comb += [row.y.eq(y), row.height.eq(self.height),
                          row.vertical.eq((y > 1) << Port.NORTH
                                          | (y < self.height) << Port.SOUTH)]
             rows.append(row)
-        for above, below in pairwise(rows):
+        for y, (above, below) in enumerate(pairwise(rows), 1):
             for x in range(self.width):
-                connect(m, above.south_out[x], below.north_in[x])
-                connect(m, below.north_out[x], above.south_in[x])
+                self._link(m, f"south_{x + 1}_{y}", above.south_out[x], below.north_in[x], y)
+                self._link(m, f"north_{x + 1}_{y}", below.north_out[x], above.south_in[x], y)
         m.d.sync += self.value.eq(sum(row.value for row in rows))
         m.d.sync += self.dropped.eq(self.dropped + sum(row.dropped for row in rows))
 
         return m
 
 
-def build_lab(noc: NocParams, width: int, height: int) -> dict[str, str]:
+    def _link(self, m, name, source, end, y):
+        """Connect two rows; the border is one of dies if ``y`` is a die's last row."""
+        crossing = _border(self.noc, self.library, y, self.die_height)
+        if crossing is None:
+            connect(m, source, end)
+        else:
+            m.submodules[name] = crossing
+            connect(m, source, crossing.i)
+            connect(m, crossing.o, end)
+
+
+def build_lab(noc: NocParams, width: int, height: int, *, die_width: int = 0,
+              die_height: int = 0) -> dict[str, str]:
     """Sources of module ``lab``."""
     library = Library()
-    library.define("lab", lambda: LabTop(noc, width, height, library),
-                   params=(noc, width, height))
+    library.define("lab", lambda: LabTop(noc, width, height, library, die_width=die_width,
+                                         die_height=die_height),
+                   params=(noc, width, height, die_width, die_height))
     return library.sources()

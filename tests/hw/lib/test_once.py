@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.sim import Simulator
 
-from hw.lib.once import Library, LibraryError, flat_ports
+from hw.lib.once import Library, LibraryError, _Registered, flat_ports
 
 # Refused designs stay half built, which Amaranth would report when they are collected.
 pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
@@ -289,6 +289,33 @@ def test_registered_ports_are_the_same():
     plain.define("step", Step, params=None)
     assert ports_of(library.text(), "step") == ports_of(plain.text(), "step")
     assert "scale__1_entry" in library.text()
+
+
+def test_sampled_unknown():
+    for names in (["q"], ["scale__1"]):
+        with refused("sampled must be inputs of the module that are not registered, not "
+                     f"{names[0]!r}"):
+            Library().define("step", Step, params=None, registered=["scale__1"], sampled=names)
+
+
+def test_sampled_changes_no_cycle():
+    """An input that is sampled at the falling edge is seen at the next rising edge, as without."""
+    seen = {}
+    for sampled in ((), ("i__payload",)):
+        dut = _Registered(Step(), frozenset(), frozenset(sampled))
+        values = seen[bool(sampled)] = []
+
+        async def bench(ctx, dut=dut, values=values):
+            for n in range(6):
+                ctx.set(dut.i.p, {"a": n, "b": 0})
+                await ctx.tick()
+                values.append(ctx.get(dut.o[0].p.a))
+
+        simulator = Simulator(dut)
+        simulator.add_clock(1e-6)
+        simulator.add_testbench(bench)
+        simulator.run()
+    assert seen[True] == seen[False] == [1, 2, 3, 4, 5, 6]
 
 
 def test_flat_library_simulates():
