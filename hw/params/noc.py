@@ -42,7 +42,7 @@ class NocParams:
     labels: int = 32
     """Entries of a router's multicast label table; label 0 means unicast; 2 to 128."""
     die_latency_cycles: int = 20
-    """Cycles of a flit on the wire between two dies; 1 to 64."""
+    """Cycles of a flit on the wire between two dies (20: BusyBarn, published model); 1 to 64."""
     die_cycles_per_flit: int = 1
     """Cycles for which a flit occupies that wire: flit width over the wire's; 1 to 16."""
 

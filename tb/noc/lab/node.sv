@@ -1,5 +1,5 @@
 // Body of a node of the traffic laboratory: a source and a sink of packets, and their counters.
-// tb/noc/lab/node.py puts the module's header and constants before it; tb/noc/README.md explains.
+// tb/noc/lab/node.py puts the module's header and constants before it; README.md explains.
 
 localparam WORDS = FLIT_BITS / 32;
 localparam FLIT = FLIT_BITS + VC_BITS + 2;
