@@ -153,7 +153,7 @@ def _areas(machine: Machine, rules: CoreRules) -> list[tuple[str, float, str]]:
     density, kib, noc = rules.memory_density, 8 * 1024, machine.noc
     # Every bit of a flit (all that goes forward but "valid") in every buffer of every port.
     flit_bits = sum(wire.forward for wire in wires(noc)) - 1
-    buffer_bits = len(Port) * noc.vcs * noc.vc_depth * flit_bits
+    buffer_bits = len(Port) * noc.channels * noc.vc_depth * flit_bits
     router = rules.router_bit.transistors * noc.flit_bits + (
         rules.flip_flop.transistors * buffer_bits)
     return [

@@ -38,11 +38,11 @@ class Pin:
 
 def wires(noc: NocParams) -> tuple[Wire, ...]:
     """Wires of one direction of a link: ``hw.noc.link.Link``, which a test compares."""
-    vc_bits = (noc.vcs - 1).bit_length()
+    vc_bits = (noc.channels - 1).bit_length()
     forward = ("valid", *(f"data[{n}]" for n in range(noc.flit_bits)),
                *(f"vc[{n}]" for n in range(vc_bits)), "head", "tail")
     return (*(Wire(name, True) for name in forward),
-            *(Wire(f"credit[{n}]", False) for n in range(noc.vcs)))
+            *(Wire(f"credit[{n}]", False) for n in range(noc.channels)))
 
 
 def side_pins(noc: NocParams, side: str) -> tuple[Pin, ...]:

@@ -142,7 +142,7 @@ def test_die_and_core(wafer):
     assert squares(root, **{"class": "core"}) == 221 + 4        # and the corner, enlarged
     root = parse(core_picture(wafer))
     assert squares(root, **{"class": "macro"}) == 32
-    assert squares(root, **{"class": "pin"}) == 4 * 524
+    assert squares(root, **{"class": "pin"}) == 4 * 534
     shown = " ".join(words(root))
     for block in wafer.core.blocks:
         assert block.name in shown

@@ -82,7 +82,7 @@ def run(program, script, *, cycles=80, stages=None, credit_list=(), masks=(0,), 
     async def bench(ctx):
         await write(ctx, Unit.PROGRAM, program)
         await write(ctx, Unit.STAGE, [zeros(STAGE_ENTRY, **stage) for stage in stages])
-        await write(ctx, Unit.CREDIT_LIST, [CREDIT_ENTRY.pack(entry) for entry in credit_list])
+        await write(ctx, Unit.CREDIT_LIST, [zeros(CREDIT_ENTRY, **entry) for entry in credit_list])
         await write(ctx, Unit.DEST, [zeros(DEST_ENTRY, credits=mask) for mask in masks])
         await write(ctx, Unit.CREDIT, credits)
         if kv:

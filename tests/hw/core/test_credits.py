@@ -86,7 +86,7 @@ def test_sender(stall):
     sim = simulated(CreditSender)
     dut = sim.dut
     rng = random.Random(2)
-    table = [{"x": rng.randrange(128), "y": rng.randrange(128), "counter": rng.randrange(32)}
+    table = [{field.name: rng.randrange(1 << field.bits) for field in CREDIT_ENTRY.fields}
              for _ in range(8)]
     parts = [(0, 1), (3, 0), (2, 3), (0, 8), (7, 1), (5, 2)]
     expected = [table[n] for first, count in parts for n in range(first, first + count)]

@@ -10,14 +10,9 @@ from sw.mapper.program import CoreImage, EmbedTarget, Program, StageInfo, Write
 TINY = load_machine("tiny")
 
 
-def stage_entry(**fields):
-    names = {field.name for field in STAGE_ENTRY.fields}
-    return STAGE_ENTRY.pack(dict.fromkeys(names, 0) | fields)
-
-
-def dest_entry(**fields):
-    names = {field.name for field in DEST_ENTRY.fields}
-    return DEST_ENTRY.pack(dict.fromkeys(names, 0) | fields)
+def entry(fmt, **fields):
+    """A word of ``fmt``, the fields not given 0."""
+    return fmt.pack({field.name: 0 for field in fmt.fields} | fields)
 
 
 @pytest.fixture
@@ -31,10 +26,9 @@ def by_hand():
                      m_mode=MMode.UNITY),
             assemble(Op.SEND, dest=0, src=4, flits=1, dst=0, acquire=1),
             assemble(Op.END))),
-        Write(Unit.STAGE, 0, (stage_entry(slot_count=2, credit_count=1),)),
-        Write(Unit.CREDIT_LIST, 0, (CREDIT_ENTRY.pack({"x": host[0], "y": host[1],
-                                                       "counter": 0}),)),
-        Write(Unit.DEST, 0, (dest_entry(x=3, y=2, stage=0, credits=1),)),
+        Write(Unit.STAGE, 0, (entry(STAGE_ENTRY, slot_count=2, credit_count=1),)),
+        Write(Unit.CREDIT_LIST, 0, (entry(CREDIT_ENTRY, x=host[0], y=host[1]),)),
+        Write(Unit.DEST, 0, (entry(DEST_ENTRY, x=3, y=2, stage=0, credits=1),)),
         Write(Unit.CREDIT, 0, (4,)),
     ])
     second = CoreImage([
@@ -48,9 +42,9 @@ def by_hand():
                      track=Track.ARGMAX, c_addr=1, release=1),
             assemble(Op.SEND, dest=0, src=1, flits=9, dst=0),
             assemble(Op.END))),
-        Write(Unit.STAGE, 0, (stage_entry(slot_count=4, credit_count=1),)),
-        Write(Unit.CREDIT_LIST, 0, (CREDIT_ENTRY.pack({"x": 1, "y": 1, "counter": 0}),)),
-        Write(Unit.DEST, 0, (dest_entry(x=host[0], y=host[1]),)),
+        Write(Unit.STAGE, 0, (entry(STAGE_ENTRY, slot_count=4, credit_count=1),)),
+        Write(Unit.CREDIT_LIST, 0, (entry(CREDIT_ENTRY, x=1, y=1),)),
+        Write(Unit.DEST, 0, (entry(DEST_ENTRY, x=host[0], y=host[1]),)),
     ])
     return Program(
         machine=TINY, placement="by hand", context=8, sequences=4, vocab_size=32, dim=16,
