@@ -7,16 +7,12 @@ between dies, routers. Nothing that one router does in a cycle is seen by anothe
 import numpy as np
 
 from sw.noc.compiled import compiled
+from sw.noc.cycle_flits import LOWEST, first, left, made, send, step, take
 from sw.noc.cycle_state import (
-    ACCEPTED,
-    BEFORE,
     BEGIN,
-    BEYOND,
     COUNT,
-    CREDIT_CYCLES,
     CREDITS,
     CYCLE,
-    DELIVERED,
     DEPTH,
     DESTINATION,
     DST,
@@ -24,7 +20,6 @@ from sw.noc.cycle_state import (
     ENDS,
     ENTRIES,
     FIRST,
-    FLIT_CYCLES,
     FLITS,
     FREE,
     FULL,
@@ -35,13 +30,10 @@ from sw.noc.cycle_state import (
     I64,
     INJECTED,
     LAST,
-    LATENCY,
     LEFT,
     LENGTHS,
     LIMIT,
-    MADE,
     MEASURED,
-    NETWORK_LATENCY,
     NEXT,
     NODES,
     OCCUPIED,
@@ -49,7 +41,6 @@ from sw.noc.cycle_state import (
     OUT,
     PORTS,
     READY,
-    ROUTERS,
     SENDING,
     SENDING_VC,
     SENT,
@@ -57,7 +48,6 @@ from sw.noc.cycle_state import (
     SINK,
     SLOTS,
     SOURCE,
-    SRC,
     STALL,
     STOP,
     TRACE,
@@ -70,7 +60,6 @@ from sw.noc.cycle_state import (
     WANT,
     WIRE_CYCLES,
     WIRE_FREE,
-    WRONG,
     State,
     X,
     Y,
@@ -81,102 +70,6 @@ __all__ = ["EJECT_CYCLES", "run"]
 EJECT_CYCLES = 1
 """From the grant of the local output to the sink, which takes whatever it gave credits for."""
 LOCAL = 4
-LOWEST = np.array([0] + [(n & -n).bit_length() - 1 for n in range(1, 256)], np.int32)
-"""Number of the lowest set bit."""
-
-
-@compiled
-def _first(mask: int, turn: int) -> int:
-    """Lowest set bit from ``turn`` on, or else the lowest of all."""
-    later = mask >> turn << turn
-    return int(LOWEST[later] if later else LOWEST[mask])
-
-
-@compiled
-def _step(state: np.uint64) -> np.uint64:
-    state ^= state << np.uint64(13)
-    state ^= state >> np.uint64(7)
-    return state ^ state << np.uint64(17)
-
-
-@compiled
-def _made(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
-          cycle: int, source: int, destination: int, flits: int) -> None:
-    """A packet joins the queue of its source."""
-    scalars[UNUSED] -= 1
-    new = unused[scalars[UNUSED]]
-    packet[new, NEXT] = -1
-    packet[new, MADE] = cycle
-    packet[new, SRC] = source
-    packet[new, DST] = destination
-    packet[new, FLITS] = flits
-    packet[new, HOPS] = 0
-    if node[source, LAST] >= 0:
-        packet[node[source, LAST], NEXT] = new
-    else:
-        node[source, FIRST] = new
-    node[source, LAST] = new
-    if settings[BEGIN] <= cycle < settings[END]:
-        scalars[MEASURED] += 1
-
-
-@compiled
-def _left(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32, done: I32,
-          cycle: int, sink: int, flit: int) -> None:
-    """A flit leaves at a sink."""
-    row, number = flit >> 4, flit & 15
-    if settings[BEGIN] <= cycle < settings[END]:
-        node[sink, ACCEPTED] += 1
-    if number + 1 == packet[row, FLITS]:
-        scalars[DELIVERED] += 1
-        if packet[row, DST] != sink:
-            scalars[WRONG] += 1
-        if settings[BEGIN] <= packet[row, MADE] < settings[END]:
-            n = scalars[LEFT]
-            scalars[LEFT] += 1
-            done[n, LATENCY] = cycle - packet[row, MADE]
-            done[n, NETWORK_LATENCY] = cycle - packet[row, SENT]
-            done[n, ROUTERS] = packet[row, HOPS]
-        unused[scalars[UNUSED]] = row
-        scalars[UNUSED] += 1
-
-
-@compiled
-def _send(port: I32, channel: I32, arrivals: I32, arrival: I32, vcs: int, slots: int,
-          cycle: int, exit_: int, vc: int, flit: int, tail: bool) -> None:
-    """A flit goes out by a channel of an output port."""
-    row = exit_ * vcs + vc
-    channel[row, CREDITS] -= 1
-    port[exit_, FULL] &= ~(1 << vc)
-    if channel[row, CREDITS] == 0:
-        port[exit_, READY] &= ~(1 << vc)
-    if tail:
-        port[exit_, FREE] |= 1 << vc
-    else:
-        port[exit_, FREE] &= ~(1 << vc)
-    slot = cycle + port[exit_, FLIT_CYCLES] & slots - 1
-    n = arrivals[slot]
-    arrival[slot, n, 0] = port[exit_, BEYOND] * vcs + vc
-    arrival[slot, n, 1] = flit
-    arrivals[slot] = n + 1
-
-
-@compiled
-def _take(port: I32, channel: I32, ring: I32, refunds: I32, refund: I32, vcs: int, slots: int,
-          entries: int, cycle: int, entrance: int, vc: int) -> int:
-    """The front flit of a channel of an input port, which gives its credit back."""
-    row = entrance * vcs + vc
-    head = channel[row, HEAD]
-    flit = ring[row, head]
-    channel[row, HEAD] = head + 1 & entries - 1
-    channel[row, COUNT] -= 1
-    if channel[row, COUNT] == 0:
-        port[entrance, OCCUPIED] &= ~(1 << vc)
-    slot = cycle + port[entrance, CREDIT_CYCLES] & slots - 1
-    n = refunds[slot]
-    refund[slot, n] = port[entrance, BEFORE] * vcs + vc
-    refunds[slot] = n + 1
-    return int(flit)
 
 
 @compiled
@@ -185,22 +78,22 @@ def _events(settings: I64, node: I32, port: I32, channel: I32, ring: I32, arriva
     vcs, entries = settings[VCS], settings[ENTRIES]
     slot = cycle & settings[SLOTS] - 1
     for n in range(arrivals[slot]):
-        row = arrival[slot, n, 0]
-        ring[row, channel[row, HEAD] + channel[row, COUNT] & entries - 1] = arrival[slot, n, 1]
+        at, vc = arrival[slot, n, 0], arrival[slot, n, 1]
+        row = at * vcs + vc
+        ring[row, channel[row, HEAD] + channel[row, COUNT] & entries - 1] = arrival[slot, n, 2]
         channel[row, COUNT] += 1
-        at = row // vcs
-        port[at, OCCUPIED] |= 1 << row - at * vcs
+        port[at, OCCUPIED] |= 1 << vc
         router = at // PORTS
         if router < settings[NODES] and at - router * PORTS != SINK:
             node[router, HELD] += 1
     arrivals[slot] = 0
     for n in range(refunds[slot]):
-        row = refund[slot, n]
+        at, vc = refund[slot, n, 0], refund[slot, n, 1]
+        row = at * vcs + vc
         channel[row, CREDITS] += 1
-        at = row // vcs
-        port[at, READY] |= 1 << row - at * vcs
+        port[at, READY] |= 1 << vc
         if channel[row, CREDITS] == port[at, DEPTH]:
-            port[at, FULL] |= 1 << row - at * vcs
+            port[at, FULL] |= 1 << vc
     refunds[slot] = 0
 
 
@@ -209,13 +102,13 @@ def _sinks(s: State, cycle: int) -> None:
     """Sinks that stall give no credits then, else one for each channel that owes any."""
     limit = np.uint64(s.settings[STALL])
     for n in range(s.settings[NODES]):
-        s.random_sink[n] = _step(s.random_sink[n])
+        s.random_sink[n] = step(s.random_sink[n])
         if s.random_sink[n] & np.uint64(0xFFFFFF) < limit:
             continue
         at = n * PORTS + SINK
         for vc in range(s.settings[VCS]):
             if s.port[at, OCCUPIED] >> vc & 1:
-                _take(s.port, s.channel, s.ring, s.refunds, s.refund, s.settings[VCS],
+                take(s.port, s.channel, s.ring, s.refunds, s.refund, s.settings[VCS],
                       s.settings[SLOTS], s.settings[ENTRIES], cycle, at, vc)
 
 
@@ -225,21 +118,21 @@ def _generators(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32
     if len(trace):
         n = scalars[TRACE]
         while n < len(trace) and trace[n, 0] == cycle:
-            _made(scalars, settings, node, packet, unused,
+            made(scalars, settings, node, packet, unused,
                   cycle, trace[n, 1], trace[n, 2], trace[n, 3])
             n += 1
         scalars[TRACE] = n
         return
     nodes, limit = settings[NODES], np.uint64(settings[LIMIT])
     for n in range(nodes):
-        drawn = _step(random[n])
+        drawn = step(random[n])
         random[n] = drawn
         if drawn & np.uint64(0xFFFFFF) < limit:
             destination = int(node[n, DESTINATION])
             if destination < 0:
                 destination = int(drawn >> np.uint64(24) & np.uint64(0xFFFFF)) * nodes >> 20
             flits = int(drawn >> np.uint64(44) & np.uint64(0xFFFF)) * settings[LENGTHS] >> 16
-            _made(scalars, settings, node, packet, unused,
+            made(scalars, settings, node, packet, unused,
                   cycle, n, destination, settings[SHORTEST] + flits)
 
 
@@ -260,7 +153,7 @@ def _sources(settings: I64, node: I32, port: I32, channel: I32, arrivals: I32, a
                 choice &= 1 << (n + packet[row, DST]) % vcs
             if not choice:
                 continue
-            node[n, SENDING_VC] = _first(choice, node[n, TURN_SOURCE])
+            node[n, SENDING_VC] = first(choice, node[n, TURN_SOURCE])
             node[n, TURN_SOURCE] = node[n, SENDING_VC] + 1
             node[n, FIRST] = packet[row, NEXT]
             if packet[row, NEXT] < 0:
@@ -270,7 +163,7 @@ def _sources(settings: I64, node: I32, port: I32, channel: I32, arrivals: I32, a
         vc = node[n, SENDING_VC]
         if port[exit_, READY] >> vc & 1:
             tail = (flit & 15) + 1 == packet[flit >> 4, FLITS]
-            _send(port, channel, arrivals, arrival, vcs, settings[SLOTS],
+            send(port, channel, arrivals, arrival, vcs, settings[SLOTS],
                   cycle, exit_, vc, flit, tail)
             if settings[BEGIN] <= cycle < settings[END]:
                 node[n, INJECTED] += 1
@@ -297,7 +190,7 @@ def _requests(settings: I64, node: I32, port: I32, channel: I32, ring: I32, pack
         entrance = router * PORTS + input_
         mask = port[entrance, OCCUPIED]
         while mask:
-            vc = _first(mask, port[entrance, TURN_IN])
+            vc = first(mask, port[entrance, TURN_IN])
             mask &= ~(1 << vc)
             row = entrance * vcs + vc
             if channel[row, WANT] < 0:
@@ -332,17 +225,17 @@ def _wires(settings: I64, port: I32, channel: I32, ring: I32, arrivals: I32, arr
            refunds: I32, refund: I32, packet: I32, cycle: int) -> None:
     """Both ends of each wire between dies: channels take turns, those with flits and credits."""
     vcs, slots, entries = settings[VCS], settings[SLOTS], settings[ENTRIES]
-    first = settings[NODES] * PORTS
-    for end in range(first, first + settings[ENDS]):
+    begin = settings[NODES] * PORTS
+    for end in range(begin, begin + settings[ENDS]):
         mask = port[end, OCCUPIED] & port[end, READY]
         if mask and port[end, WIRE_FREE] <= cycle:
-            vc = _first(mask, port[end, TURN_IN])
+            vc = first(mask, port[end, TURN_IN])
             port[end, TURN_IN] = vc + 1
             port[end, WIRE_FREE] = cycle + port[end, WIRE_CYCLES]
-            flit = _take(port, channel, ring, refunds, refund, vcs, slots, entries,
+            flit = take(port, channel, ring, refunds, refund, vcs, slots, entries,
                          cycle, end, vc)
             tail = (flit & 15) + 1 == packet[flit >> 4, FLITS]
-            _send(port, channel, arrivals, arrival, vcs, slots, cycle, end, vc, flit, tail)
+            send(port, channel, arrivals, arrival, vcs, slots, cycle, end, vc, flit, tail)
 
 
 @compiled
@@ -360,7 +253,7 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
             if not asked[output]:
                 continue
             exit_ = router * PORTS + output
-            input_ = _first(asked[output], port[exit_, TURN_OUT])
+            input_ = first(asked[output], port[exit_, TURN_OUT])
             asked[output] = 0
             port[exit_, TURN_OUT] = input_ + 1
             entrance = router * PORTS + input_
@@ -371,7 +264,7 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
                 channel[row, OUT] = exit_vc
                 port[exit_, FREE] &= ~(1 << exit_vc)
                 continue
-            flit = _take(port, channel, ring, refunds, refund, vcs, slots, entries,
+            flit = take(port, channel, ring, refunds, refund, vcs, slots, entries,
                          cycle, entrance, vc)
             node[router, HELD] -= 1
             tail = (flit & 15) + 1 == packet[flit >> 4, FLITS]
@@ -383,14 +276,14 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
             if flit & 15 == 0:
                 packet[flit >> 4, HOPS] += 1
             if output != LOCAL or stalls:
-                _send(port, channel, arrivals, arrival, vcs, slots,
+                send(port, channel, arrivals, arrival, vcs, slots,
                       cycle, exit_, exit_vc, flit, tail)
             elif tail:      # credits of a sink that never stalls do not run out
                 port[exit_, FREE] |= 1 << exit_vc
             else:
                 port[exit_, FREE] &= ~(1 << exit_vc)
             if output == LOCAL:
-                _left(scalars, settings, node, packet, unused, done,
+                left(scalars, settings, node, packet, unused, done,
                       cycle + EJECT_CYCLES, router, flit)
 
 

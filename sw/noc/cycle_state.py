@@ -64,10 +64,10 @@ class State(NamedTuple):
     ring: I32
     """Flits of each input channel."""
     arrivals: I32
-    """By cycle modulo SLOTS: how many flits reach a buffer; and which, into which channel."""
+    """By cycle modulo SLOTS: how many flits reach a buffer; and port, channel of the port, flit."""
     arrival: I32
     refunds: I32
-    """By cycle modulo SLOTS: how many credits reach an output; and of which channel."""
+    """By cycle modulo SLOTS: how many credits reach an output; and its port, and channel."""
     refund: I32
     random: U64
     random_sink: U64
@@ -132,8 +132,8 @@ def new_state(options: LabOptions) -> State:
             threshold(options.stall), nodes, 2 * len(crossings)], np.int64),
         node=node, port=port, channel=channel,
         ring=np.zeros((len(channel), entries), np.int32),
-        arrivals=np.zeros(slots, np.int32), arrival=np.zeros((slots, len(port), 2), np.int32),
-        refunds=np.zeros(slots, np.int32), refund=np.zeros((slots, len(port)), np.int32),
+        arrivals=np.zeros(slots, np.int32), arrival=np.zeros((slots, len(port), 3), np.int32),
+        refunds=np.zeros(slots, np.int32), refund=np.zeros((slots, len(port), 2), np.int32),
         random=_generators(options.seed, nodes, False),
         random_sink=_generators(options.seed, nodes, True),
         trace=np.array(trace, np.int32).reshape(-1, 4), packet=np.zeros((0, 7), np.int32),
