@@ -1,0 +1,231 @@
+"""``ouroboros noc``: experiments, curves, faults and loads from the command line."""
+
+import csv
+import json
+from importlib.metadata import EntryPoint
+
+import pytest
+from click.testing import CliRunner
+
+from hw.params.machine import MeshParams
+from sw.cli import main
+from sw.cli.noc_host import hops_of, packets_of
+from sw.noc import lab
+from sw.noc.booksim import COLUMNS, read_reference
+from sw.noc.fault_report import bytes_by_class, pair_shares
+from sw.noc.faults import Faults
+from sw.noc.result import KEYS
+from sw.noc.routing import Routes
+from sw.noc.traffic_file import die_snake, read_instance_volumes, read_volumes
+
+EIGHT = MeshParams(width=8, height=8, die_width=8, die_height=8)
+DIES = MeshParams(width=9, height=8, die_width=3, die_height=4)
+SMALL = ("--k", "4", "--measure", "400", "--warmup", "100")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        return CliRunner().invoke(main.cli, ["noc", *arguments])
+
+    return call
+
+
+def test_one_experiment(run, tmp_path):
+    result = run(*SMALL, "--rate", "0.2", "--packet", "1-5", "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    assert "channel-load bound" in result.stdout
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert tuple(found) == KEYS
+    assert (found["k"], found["packet_size"], found["on"]) == (4, "1-5", "model")
+
+
+def test_trace(run, tmp_path):
+    (tmp_path / "trace.csv").write_text("cycle,source,destination,flits\n5,1,2,4\n0,0,15,1\n")
+    result = run("--k", "4", "--traffic", "trace", "--trace", "trace.csv", "--warmup", "0",
+                 "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["packet_latency"] == (3 + 12 + 3 + 2 + 3) / 2
+
+
+def test_sweep_writes_table_and_picture(run, tmp_path):
+    result = run("sweep", *SMALL, "--rates", "0.1,0.3", "--csv", "c.csv", "--plot", "p.svg",
+                 "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "c.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert [(row["mode"], row["injection_rate"]) for row in rows] == [
+        ("latency", "0.1"), ("latency", "0.3"), *[("throughput", "1.0")] * 3]
+    assert "<svg" in (tmp_path / "p.svg").read_text()
+
+
+def reference(path):
+    path.write_text(
+        "key,k,traffic,num_vcs,vc_buf_size,packet_size,pipeline,mode,injection_rate,"
+        "packet_latency,accepted,saturated,latency_over_3x_zero_load\n"
+        "a,4,uniform,2,4,4,patched2,latency,0.1,10.5,0.1,False,False\n"
+        "a,4,uniform,2,4,4,patched2,latency,0.7,400,0.65,True,True\n"
+        "a,4,uniform,2,4,4,patched2,throughput,1.0,900,0.65,True,\n")
+    return read_reference(path)
+
+
+def test_compare_with_booksim(run, tmp_path):
+    rows = reference(tmp_path / "ref.csv")
+    # H is 2.5 on average: its T0 is 2 + 5 + 3, ours 3 + 5 + 3.
+    assert rows[0].in_our_time(20.0) == pytest.approx(19.0)
+    result = run("compare", *SMALL, "--against", "booksim", "--reference", "ref.csv",
+                 "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [(p["quantity"], p["fraction"]) for p in found["points"]] == [
+        ("latency", pytest.approx(1 / 7)), ("accepted", None)]
+    assert found["worst"]["accepted"] < 0.06
+    assert found["worst"]["latency up to 0.6 of saturation"] < 0.1
+
+
+def test_compare_with_itself(run, tmp_path):
+    result = run("compare", *SMALL, "--against", "model", "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert len(found["points"]) == 7
+    assert set(found["worst"].values()) == {0.0}
+
+
+def test_saturation(run, tmp_path):
+    result = run("saturation", *SMALL, "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["channel_load_bound"] == pytest.approx(1.0)
+    assert 0.55 < found["saturation"] < 0.75
+
+
+def test_faults(run, tmp_path):
+    (tmp_path / "flows.csv").write_text("source,destination,bytes\n0,5,100\n0,30,300\n")
+    result = run("faults", "--machine", "die", "--defects", "3", "--seed", "2", "--pairs", "0",
+                 "--flows", "flows.csv", "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["dead"], found["live"], found["pairs"]["pairs"]) == (3, 218, 218 * 218)
+    assert sum(found["pairs"]["shares"]) == pytest.approx(1)
+    assert sum(found["bytes"]) == pytest.approx(1)
+
+
+def test_links(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("sw.cli.noc_host.SPEED_FLOWS", 100)
+    (tmp_path / "flows.csv").write_text(
+        "source,destination,bytes,tree\n0,3,2560,a\n0,5,2560,a\n13,0,256,b\n")
+    result = run("links", "--machine", "die", "--flows", "flows.csv", "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "found.json").read_text())["traffic"]
+    # 10 packets of 9 flits on a tree over 5 links, 1 packet over 1 link.
+    assert found["flit_hops_per_token"] == pytest.approx(9 * 10 * 5 + 9)
+    assert found["busiest_flits_per_token"] == pytest.approx(90)
+    assert found["unicast_byte_hops_per_token"] == pytest.approx(2560 * 8 + 256)
+    assert found["interval_cycles"] == 180
+
+
+def test_trees_behind_faults_are_taken_apart(tmp_path):
+    path = tmp_path / "flows.csv"
+    path.write_text("source,destination,bytes,tree\n0,2,256,a\n0,8,256,a\n9,10,256,b\n9,11,256,b\n")
+    routes = Routes(Faults(mesh=EIGHT, routers=frozenset({(2, 1)})))
+    flows = packets_of(routes, read_volumes(path, EIGHT), 32)
+    assert flows.trees.tolist() == [0, 1, 2, 2]
+    assert flows.vias.tolist() == [[8], [-1], [-1], [-1]]
+    assert hops_of(routes, read_volumes(path, EIGHT)).tolist() == [4, 1, 1, 2]
+
+
+def test_class_2_flows_turn_where_their_path_does():
+    faults = Faults(mesh=EIGHT, routers=frozenset({(2, 1), (1, 4), (4, 3), (4, 5)}))
+    routes = Routes(faults)
+    sources, ends = routes.cores[:1], routes.cores[routes.cores == 3 + 8 * 3]
+    choices = routes.choices(sources, ends)
+    assert choices[0, 0] == 2
+    at, hops = int(sources[0]), 0
+    for there in [*routes.vias(sources, ends, choices)[0].tolist(), int(ends[0])]:
+        assert (at % 8 == there % 8) != (at // 8 == there // 8)
+        hops += abs(at % 8 - there % 8) + abs(at // 8 - there // 8)
+        at = there
+    assert hops == routes.route((1, 1), (4, 4)).hops
+
+
+def test_instance_on_a_snake(tmp_path):
+    faults = Faults(mesh=DIES, routers=frozenset({(2, 1)}))
+    routes = Routes(faults)
+    order = die_snake(DIES, ~routes.live.live)
+    assert order[:4].tolist() == [0, 2, 11, 10]
+    assert len(order) == 71
+    path = tmp_path / "i.json"
+    path.write_text(json.dumps({"tiles": 3, "edges": [[0, 1, 10], [1, 2, 4]]}))
+    volumes = read_instance_volumes(path, DIES, ~routes.live.live)
+    assert volumes.sources.tolist() == [0, 2, 2, 11]
+    assert volumes.volume_bytes.tolist() == [5, 2, 5, 2]
+    assert bytes_by_class(routes, volumes) == pytest.approx((4 / 14, 10 / 14, 0))
+
+
+def test_sampled_shares_are_near_those_of_all_pairs():
+    routes = Routes(Faults(mesh=EIGHT, routers=frozenset({(3, 3), (6, 5)})))
+    every, some = pair_shares(routes, 0, 1), pair_shares(routes, 20_000, 1)
+    assert every.pairs == 62 * 62
+    assert some.shares == pytest.approx(every.shares, abs=0.02)
+    assert some.extra_hops == pytest.approx(every.extra_hops, rel=0.1)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--rate", "5"], "rate must be 0 to 4.0, not 5.0"),
+    (["--packet", "1-x"], "--packet must be N or N-M, not '1-x'"),
+    (["--mesh", "8"], "rate must be 0 to 4.0, not 9.0"),
+    (["--traffic", "trace"], "--trace FILE must be given with --traffic trace, and only then"),
+    (["--on", "paper"], "--on must be one of "),
+    (["sweep", "--rates", "a,b"], "--rates must be auto or numbers with commas between, "),
+    (["sweep", "--rates", "0.1", "--no-overload", "--k", "2", "--plot", "x.pdf"],
+     "plot must be a .svg or .png file, not 'x.pdf'"),
+    (["compare", "--against", "booksim"], "--reference FILE must be given with --against booksim"),
+    (["compare", "--against", "booksim", "--reference", "none.csv"],
+     "none.csv: cannot be read: No such file or directory"),
+    (["faults", "--defects", "none.json"], "none.json: cannot be read: "),
+    (["faults", "--defects", "none.json", "--dead-links", "2"],
+     "--dead-links must be in the file of --defects, not beside it"),
+    (["faults", "--machine", "tiny", "--defects", "13"], "dead routers must be 0 to 12, not 13"),
+    (["links", "--flows", "none.csv"], "none.csv: cannot be read: "),
+    (["links", "--vcs", "7"], "link-load model must be fitted for 7 channels of 4 flits "),
+])
+def test_refused(run, arguments, message, monkeypatch):
+    monkeypatch.setattr("sw.cli.noc_host.SPEED_FLOWS", 100)
+    if arguments[0] == "--mesh":
+        arguments = [*arguments, "--rate", "9"]
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith(f"Error: {message}")
+
+
+@pytest.mark.parametrize("text, message", [
+    ("a,b\n", "x.csv: must have the columns cycle, source, destination, flits, not ['a', 'b']"),
+    ("cycle,source,destination,flits\n1,2,x,4\n",
+     "x.csv, line 2: must be whole numbers, not ['1', '2', 'x', '4']"),
+    ("cycle,source,destination,flits\n1,99,0,4\n",
+     "source of packet 0 of the trace must be 0 to 15, not 99"),
+])
+def test_traces_refused(run, tmp_path, text, message):
+    (tmp_path / "x.csv").write_text(text)
+    result = run("--k", "4", "--traffic", "trace", "--trace", "x.csv")
+    assert (result.exit_code, result.stderr) == (2, f"Error: {message}\n")
+
+
+def test_simulators_are_entry_points(monkeypatch):
+    found = {"rtl": EntryPoint("rtl", "sw.noc.cycle_model:run", "ouroboros.noc"),
+             "bad": EntryPoint("bad", "sw.noc.cycle_model:no", "ouroboros.noc")}
+
+    def entry_points(group, name=None):
+        assert group == "ouroboros.noc"
+        return [entry for entry in found.values() if name in (None, entry.name)]
+
+    monkeypatch.setattr(lab, "entry_points", entry_points)
+    assert lab.runner("rtl") is lab.cycle_model.run
+    with pytest.raises(lab.NocError, match=r"^bad cannot be loaded: "):
+        lab.runner("bad")
+    with pytest.raises(lab.NocError, match=r"^--on must be one of bad, model, rtl, not 'x'$"):
+        lab.runner("x")
