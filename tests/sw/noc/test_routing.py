@@ -245,6 +245,16 @@ def test_circles_of_different_destinations():
         Checker(live, tables)
 
 
+def test_channels_and_dependencies_by_hand():
+    # Four routers in a row, two dies. Straight on: 4 on each of class 0 and 1. From class 0 to 1
+    # by any port: 1 at each end, 4 at each router between. On transit to the border: 2, to arrival
+    # behind it: 2. Inside a die of two nobody goes straight on.
+    mesh = MeshParams(width=4, height=1, die_width=2, die_height=1)
+    live = live_mesh(Faults(mesh=mesh))
+    checked = Checker(live, make_tables(live)).checked
+    assert (checked.channels, checked.dependencies) == (6 * 4, 8 + 10 + 2 + 2)
+
+
 def test_one_die_changes():
     faults = random_faults(DIES, 2, 4, seed=3)
     live = live_mesh(faults)
