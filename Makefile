@@ -5,7 +5,7 @@ SELECT  = $(if $(K),-k "$(K)")
 WORKERS = 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test unit sim waves check bench clean
+.PHONY: help setup setup-test demo test unit sim waves formal check bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## ?/\t/' | expand -t 12
@@ -20,16 +20,20 @@ demo: setup  ## checkpoint to report, end to end
 	@$(PYTHON) -m sw.cli.main demo
 
 test: setup-test  ## unit and simulation tests
-	@$(PYTEST) -n $(WORKERS) -m "not slow" $(SELECT)
+	@$(PYTEST) -n $(WORKERS) -m "not slow and not formal" $(SELECT)
 
 unit: setup-test  ## tests without a simulator
-	@$(PYTEST) -n $(WORKERS) -m "not sim and not slow" $(SELECT)
+	@$(PYTEST) -n $(WORKERS) -m "not sim and not slow and not formal" $(SELECT)
 
 sim: setup-test  ## tests with a simulator [K=name] [SEED=n]
 	@$(PYTEST) -n $(WORKERS) -m "sim and not slow" $(SELECT)
 
 waves: setup-test  ## one test with waveforms, whose path it prints: K=name [SEED=n]
 	@WAVES=1 $(PYTEST) -s -m sim -k "$(or $(K),$(error type: make waves K=name))"
+
+formal:  ## proofs by SMT solver
+	@python3 tb/setup.py --extra test --extra formal
+	@$(PYTEST) -m formal tests/formal
 
 check: setup-test  ## lint, types, import rules
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m mypy && $(PYTEST) tests/test_imports.py

@@ -43,7 +43,7 @@ class SetupError(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--extra", action="append", default=[], choices=["test", "train"],
+    parser.add_argument("--extra", action="append", default=[], choices=["formal", "test", "train"],
                         help="also install these optional dependencies")
     arguments = parser.parse_args()
     try:

@@ -1,0 +1,1 @@
+"""Proofs of single blocks by SMT solver."""
