@@ -78,8 +78,8 @@ def read_faults(path: Path, mesh: MeshParams) -> Faults:
     """Read a JSON file.
 
     Either an object with ``routers`` (a list of [x, y]) and ``links`` (a list of pairs of [x, y]),
-    coordinates from 1; or with ``defects``, as in placement instances: core ids x + width * y,
-    coordinates from 0.
+    coordinates from 1; or with core ids x + width * y, coordinates from 0: ``dead`` of a defect map
+    (``ouroboros floorplan``), ``defects`` of a placement instance.
 
     Raises
     ------
@@ -92,14 +92,19 @@ def read_faults(path: Path, mesh: MeshParams) -> Faults:
         raise NocError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise NocError(f"{path.name}: not JSON: {error}") from error
-    if not isinstance(found, dict) or not {"routers", "links", "defects"} & found.keys():
-        raise NocError(f"{path.name}: must be an object with routers, links or defects")
+    if not isinstance(found, dict) or not {"routers", "links", "dead", "defects"} & found.keys():
+        raise NocError(f"{path.name}: must be an object with routers, links, dead or defects")
+    for name in ("width", "height"):
+        if found.get(name, getattr(mesh, name)) != getattr(mesh, name):
+            raise NocError(f"{path.name}: {name} must be {getattr(mesh, name)}, "
+                           f"not {found[name]!r}: made for another machine")
     routers = {_position(path, "routers", item) for item in _list(path, found, "routers")}
-    for item in _list(path, found, "defects"):
-        if type(item) is not int or not 0 <= item < mesh.cores:
-            raise NocError(f"{path.name}: defects must be core ids 0 to {mesh.cores - 1}, "
-                           f"not {item!r}")
-        routers.add((item % mesh.width + 1, item // mesh.width + 1))
+    for key in ("dead", "defects"):
+        for item in _list(path, found, key):
+            if type(item) is not int or not 0 <= item < mesh.cores:
+                raise NocError(f"{path.name}: {key} must be core ids 0 to {mesh.cores - 1}, "
+                               f"not {item!r}")
+            routers.add((item % mesh.width + 1, item // mesh.width + 1))
     links = set()
     for item in _list(path, found, "links"):
         if not isinstance(item, list) or len(item) != 2:

@@ -23,17 +23,20 @@ def test_read(tmp_path):
         mesh=MESH, routers=frozenset({(2, 3)}), links=frozenset({((1, 1), (2, 1))}))
     path.write_text(json.dumps({"defects": [0, 5], "W": 4}))
     assert read_faults(path, MESH).routers == {(1, 1), (2, 2)}
+    path.write_text(json.dumps({"width": 4, "height": 3, "dead": [11]}))
+    assert read_faults(path, MESH).routers == {(4, 3)}
 
 
 @pytest.mark.parametrize("text, message", [
     ("{", ("faults.json: not JSON: Expecting property name enclosed in double quotes: line 1 "
           "column 2 (char 1)")),
-    ("[]", "faults.json: must be an object with routers, links or defects"),
+    ("[]", "faults.json: must be an object with routers, links, dead or defects"),
     ('{"routers": 3}', "faults.json: routers must be a list, not 3"),
     ('{"routers": [[1]]}', "faults.json: routers must have positions [x, y], not [1]"),
     ('{"routers": [[5, 1]]}', ("faults.json: dead router must be a core of the 4 x 3 mesh, "
                               "not (5, 1)")),
     ('{"defects": [12]}', "faults.json: defects must be core ids 0 to 11, not 12"),
+    ('{"dead": [], "width": 5}', "faults.json: width must be 4, not 5: made for another machine"),
     ('{"links": [[1, 1]]}', "faults.json: links must have positions [x, y], not 1"),
     ('{"links": [[[1, 1]]]}', "faults.json: links must be pairs of [x, y], not [[1, 1]]"),
     ('{"links": [[[1, 1], [2, 2]]]}', ("faults.json: dead link must join two neighbours in the "
