@@ -185,9 +185,9 @@ def compare(options: LabOptions, on: str, against: str, pipeline: str, every: bo
 
 
 def against_other(options: LabOptions, on: str, against: str) -> Iterator[dict[str, Any]]:
-    """Points at parts of the other's saturation, and overload."""
+    """Points at parts of saturation, as the cycle model finds it, and overload."""
     one, other = runner(on), runner(against)
-    saturated = find_saturation(options, other)
+    saturated = find_saturation(options, runner("model"))
     with progress_bar("points") as progress:
         fractions = (0.1, 0.2, 0.4, 0.6, 0.7, 0.8)
         for n, fraction in enumerate(fractions, start=1):
