@@ -17,6 +17,7 @@ from sw.cli.noc import noc
 from sw.cli.overlap import overlap
 from sw.cli.predict import predict
 from sw.cli.quantise import quantise
+from sw.cli.relieve import relieve_command
 from sw.cli.repair import repair
 from sw.cli.run import run
 from sw.cli.speed import speed
@@ -93,6 +94,7 @@ cli.add_command(noc)
 cli.add_command(overlap)
 cli.add_command(predict)
 cli.add_command(quantise)
+cli.add_command(relieve_command)
 cli.add_command(repair)
 cli.add_command(run)
 cli.add_command(speed)

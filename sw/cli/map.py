@@ -72,8 +72,8 @@ def print_result(result: Result) -> None:
     nets = ("on multicast trees (X first, then Y)" if links["known"] else
             "every edge as unicasts, half each way, as the instance names no senders")
     click.echo(f"byte-hops per token: {links['tree_byte_hops']:,} {nets}; busiest link: "
-               f"{links['busiest_bytes']:,.0f} bytes per token, {links['busiest_direction']} of "
-               f"core {links['busiest_core']}")
+               f"{links['busiest_bytes']:,.0f} bytes per token ({links['busiest_flits']:,.1f} full "
+               f"flits of 32 bytes), {links['busiest_direction']} of core {links['busiest_core']}")
     click.echo(f"{found['moves']:,} moves in {found['search_seconds']:.1f} s, "
                f"{found['moves_per_s'] / 1e6:.2f} M/s, seed {found['seed']}"
                + ("; interrupted, best so far kept" if found["interrupted"] else ""))

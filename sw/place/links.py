@@ -14,11 +14,16 @@ import numpy.typing as npt
 from sw.place.compiled import compiled, inlined
 from sw.place.instance import Instance, Ints
 
-__all__ = ["DIRECTIONS", "LinkLoads", "Nets", "link_loads", "nets_of", "tree"]
+__all__ = ["DIRECTIONS", "FLIT_BYTES", "TARGET_FLITS", "LinkLoads", "Nets", "link_loads",
+           "nets_of", "tree"]
 
 DIRECTIONS = ("east", "west", "south", "north")
 """Links of a core, in the order of ``LinkLoads.bytes``: to x + 1, x - 1, y + 1, y - 1."""
 EAST, WEST, SOUTH, NORTH = range(4)
+FLIT_BYTES = 32
+"""The wafer's flits, 256 bits."""
+TARGET_FLITS = 256
+"""Cycles of an MVM on the wafer: a link with more flits per token would bind before the arrays."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -55,7 +60,7 @@ class LinkLoads:
         """Load of the busiest link."""
         return float(self.bytes.max(initial=0.0))
 
-    def busiest_flits(self, flit_bytes: int = 32) -> float:
+    def busiest_flits(self, flit_bytes: int = FLIT_BYTES) -> float:
         """Flits per token on the busiest link, if packets are full and headers not counted."""
         return self.busiest_bytes / flit_bytes
 

@@ -21,6 +21,7 @@ __all__ = ["Options", "Result", "place"]
 
 Progress = Callable[[str, float, int], None]
 """Called with what is being done, the fraction of its budget that is spent, the best cost."""
+PROVE_SECONDS = 30.0
 SMALL_MOVES_PER_TILE = 20_000
 """Budget of the search before a proof is tried: far more than instances that small need."""
 
@@ -37,8 +38,9 @@ class Options:
     """Of the search."""
     threads: int = 2
     """Of the search."""
-    prove_seconds: float = 30.0
-    """Wall time at most for the exact search of instances small enough for it."""
+    prove_seconds: float | None = None
+    """Wall time at most for the exact search of instances small enough for it. None: ``seconds``,
+    or 30 with ``moves``."""
     spares_per_die: int = 0
     """Live cores kept free on each die for repairs, spread over it. The bound and the curves know
     nothing of them; no exact search then."""
@@ -96,7 +98,8 @@ class Result:
             "links": {
                 "known": loads.known, "tree_byte_hops": loads.tree_byte_hops,
                 "unicast_byte_hops": loads.unicast_byte_hops,
-                "busiest_bytes": loads.busiest_bytes, "busiest_core": core,
+                "busiest_bytes": loads.busiest_bytes,
+                "busiest_flits": loads.busiest_flits(), "busiest_core": core,
                 "busiest_direction": direction}}
 
 
@@ -137,7 +140,10 @@ def place(instance: Instance, options: Options | None = None,
     core, cost = found.core, found.cost
     if small and cost > bound and not found.interrupted:
         say("proof")
-        proof = exact.solve(instance, core, seconds=options.prove_seconds)
+        patience = options.prove_seconds
+        if patience is None:
+            patience = PROVE_SECONDS if options.seconds is None else options.seconds
+        proof = exact.solve(instance, core, seconds=patience)
         core, cost, bound = proof.core, proof.cost, max(bound, proof.lower_bound)
     placement = Placement(
         instance_name=whole.name, instance_digest=whole.digest, grid=whole.grid, core=core,

@@ -1,0 +1,37 @@
+"""``ouroboros relieve`` on a row of pairs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from sw.cli import main
+from sw.place.cost import cost
+from sw.place.instance import read_instance
+from sw.place.placement import Placement, check, load, save
+
+ROW = {"name": "row", "tiles": 8, "W": 8, "H": 6, "die_w": 8, "die_h": 6, "lam": 3, "defects": [],
+       "edges": [[n, n + 4, 640] for n in range(4)]}
+
+
+@pytest.mark.parametrize("target, words", [("0", "missed"), ("40", "met")])
+def test_relief(tmp_path, monkeypatch, target, words):
+    monkeypatch.chdir(tmp_path)
+    Path("row.json").write_text(json.dumps(ROW))
+    instance = read_instance("row.json")
+    core = np.arange(8)
+    save(Placement(instance_name="row", instance_digest=instance.digest, grid=instance.grid,
+                   core=core, cost=cost(instance, core)), "p.json")
+    result = CliRunner().invoke(main.cli, [
+        "relieve", "--instance", "row.json", "--placement", "p.json", "--share", "0.1",
+        "--target-flits", target, "--out", "q.json", "--json", "r.json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(Path("r.json").read_text())
+    after = load("q.json")
+    check(after, instance)
+    assert after.cost == found["cost"] <= 1.1 * found["cost_before"]
+    assert found["busiest_flits_before"] == 4 * 640 / 2 / 32
+    assert (found["busiest_flits"] < 40) == (target == "0")
+    assert f"target {target}: {words}" in result.stdout
