@@ -49,6 +49,7 @@ def test_multicasts_and_fixed_tiles(make_grid):
     movable = np.arange(20) >= 5
     found = relieve(instance, core, share=0.2, movable=movable)
     assert (found.core[:5] == core[:5]).all()
+    assert len(set(found.core)) == 20 and set(found.core) <= set(instance.grid.live)
     assert found.busiest_bytes == link_loads(instance, found.core).busiest_bytes
     assert found.busiest_bytes < link_loads(instance, core).busiest_bytes
     assert found.cost <= 1.2 * cost(instance, core)
