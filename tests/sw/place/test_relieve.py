@@ -55,6 +55,14 @@ def test_multicasts_and_fixed_tiles(make_grid):
     assert found.cost <= 1.2 * cost(instance, core)
 
 
+def test_a_full_grid_is_only_exchanged(make_instance):
+    instance = make_instance(35, density=0.15)
+    core = np.random.default_rng(0).permutation(instance.grid.live)
+    found = relieve(instance, core, share=0.5)
+    assert found.busiest_bytes < link_loads(instance, core).busiest_bytes
+    assert sorted(found.core) == instance.grid.live.tolist()
+
+
 def test_refusal(crowded):
     with pytest.raises(PlaceError, match=r"^share of the cost must be at least 0, not -0.1$"):
         relieve(*crowded, share=-0.1)
