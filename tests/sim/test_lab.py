@@ -7,6 +7,7 @@ from hw.noc.die_link import DieLink
 from hw.params.format import Format
 from hw.params.noc import NocParams
 from hw.params.packet import ROUTE
+from sw.noc.errors import NocError
 from sw.noc.faults import random_faults
 from sw.noc.options import LabOptions, TracePacket
 from sw.noc.result import KEYS
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.sim
 
 NOC = NocParams(vcs=2, vc_depth=9, labels=16)
 SIDE = 8
+SETS = 12
 FAULTS = [(0, 1), (0, 4), (0, 8), (0, 16), (1, 0), (3, 0)]   # routers, links
 
 
@@ -156,3 +158,35 @@ def test_same_packets_as_the_reference():
     assert set(KEYS) <= found.keys()
     assert found["packet_latency"] * len(made) == pytest.approx(
         sum(n * count for n, count in enumerate(outcome.histogram)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("routers, links", FAULTS)
+def test_many_faults(routers, links):
+    """Every live pair of 8 x 8 is served, by its XY path where that is alive, with no deadlock."""
+    built = build_of(NOC, SIDE, SIDE)
+    nodes = SIDE * SIDE
+    routes = []
+    for seed in range(100, 200):
+        try:
+            routes.append(Routes(random_faults(mesh_of(SIDE, SIDE), routers, links, seed)))
+        except NocError:    # no mesh of live cores in one piece
+            continue
+        if len(routes) == SETS:
+            break
+    mix = Mix(packets=3 * nodes * nodes, rate=0.1, seed=routers + links)
+    outcomes = perform(built, [fault_job(NOC, each, mix) for each in routes], nodes)
+    for outcome, each in zip(outcomes, routes, strict=True):
+        check_faults(outcome, each)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate, stall", [(0.25, 0.1), (0.5, 0.0)])
+def test_a_million_packets(rate, stall):
+    """All lengths, channels of XY and classes, multicast, stalls; the second one overloads."""
+    built = build_of(NOC, SIDE, SIDE)
+    outcome, = perform(built, [mixed_job(NOC, SIDE, SIDE, Mix(
+        packets=1_000_000, rate=rate, stall=stall, seed=11))], SIDE * SIDE)
+    clean(outcome)
+    assert outcome.dropped == 0
+    assert outcome.total(Count.RECEIVED) >= 1_000_000

@@ -155,5 +155,5 @@ def _groups(noc: NocParams, mesh: MeshParams, mix: Mix) -> list[tuple[int, int, 
 
 
 def _job(width: int, height: int, mix: Mix, writes: list[tuple[int, int, int, int]]) -> Job:
-    return Job(writes=writes, run_cycles=_stop(width * height, mix), drain_cycles=20000,
-               until_quiet=True)
+    cycles = _stop(width * height, mix)
+    return Job(writes=writes, run_cycles=cycles, drain_cycles=cycles + 20000, until_quiet=True)
