@@ -11,7 +11,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hw.params.machine import Machine, load_machine
-from sw.cli.options import dead_cores, defects_option, json_option, machine_option, write_json
+from sw.cli.options import (
+    OutputFile,
+    dead_cores,
+    defects_option,
+    json_option,
+    machine_option,
+    write_json,
+)
 from sw.cli.tile import print_tiles, rules_options, tiles_as_dict
 from sw.errors import OuroborosError
 from sw.mapper.layout import PLACEMENTS
@@ -102,7 +109,7 @@ def print_result(result: Result) -> None:
 @click.option("--spares-per-die", type=click.IntRange(min=0), metavar="N",
               help="Live cores of each die that stay free, for repairs; default: 4 for a model, "
                    "else 0.")
-@click.option("--out", "out_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+@click.option("--out", "out_path", type=OutputFile(), metavar="FILE",
               help="Write the placement as JSON; gzipped if the name ends in .gz.")
 @json_option
 def map_command(instance_path: Path | None, model_name: str | None, checkpoint: Path | None,

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,13 +16,28 @@ from rich.table import Table
 from hw.params.machine import MeshParams
 from sw.errors import OuroborosError
 
-__all__ = ["dead_cores", "defects_option", "json_option", "machine_option", "model_options",
-           "placement_option", "print_whole", "progress_bar", "write_json"]
+__all__ = ["OutputFile", "dead_cores", "defects_option", "json_option", "machine_option",
+           "model_options", "placement_option", "print_whole", "progress_bar", "write_json"]
 
 WIDEST = 1000
 """Columns that no table needs."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class OutputFile(click.Path):
+    """A file to be written: refused before the work, not after it, if its folder is missing."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False, writable=True)
+
+    def convert(self, value: Any, param: click.Parameter | None,
+                ctx: click.Context | None) -> Path:
+        """Path of the file."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            raise OuroborosError(f"{path}: folder {str(path.parent)!r} must exist")
+        return path
 
 
 def machine_option(default: str = "small") -> Callable[[Command], Command]:
@@ -101,7 +117,7 @@ def _read_map(path: str, mesh: MeshParams) -> list[int]:
 def json_option(command: Command) -> Command:
     """``--json FILE``: the results for another program."""
     return click.option(
-        "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+        "--json", "json_path", type=OutputFile(), metavar="FILE",
         help="Write the results as JSON.")(command)
 
 

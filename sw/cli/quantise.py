@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from sw.cli.options import json_option, model_options, progress_bar, write_json
+from sw.cli.options import OutputFile, json_option, model_options, progress_bar, write_json
 from sw.models.source import open_model
 from sw.quantise.evaluate import Evaluation, evaluate, sample_evaluation
 
@@ -25,7 +25,7 @@ __all__ = ["quantise"]
               help="Seed of all sampled text.")
 @click.option("--residual-fraction-bits", type=int, metavar="N",
               help="Fraction bits of the residual stream; by default from the calibration.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+@click.option("--out", type=OutputFile(), metavar="FILE",
               help="Write the integer model (.npz).")
 @json_option
 def quantise(checkpoint: Path, tokenizer: Path | None, calibration: Path | None, tokens: int,

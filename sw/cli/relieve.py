@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sw.cli.options import json_option, write_json
+from sw.cli.options import OutputFile, json_option, write_json
 from sw.place.instance import read_instance
 from sw.place.links import FLIT_BYTES, TARGET_FLITS, link_loads
 from sw.place.placement import Placement, check, load, save
@@ -25,7 +25,8 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--target-flits", default=TARGET_FLITS, show_default=True,
               type=click.IntRange(min=0),
               help="Flits per token that are few enough; default: the cycles of an MVM.")
-@click.option("--out", "out_path", type=FILE, metavar="FILE", help="Write the new placement.")
+@click.option("--out", "out_path", type=OutputFile(), metavar="FILE",
+              help="Write the new placement.")
 @json_option
 def relieve_command(instance_path: Path, placement_path: Path, share: float, target_flits: int,
                     out_path: Path | None, json_path: Path | None) -> None:

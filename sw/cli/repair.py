@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from sw.cli.options import json_option, progress_bar, write_json
+from sw.cli.options import OutputFile, json_option, progress_bar, write_json
 from sw.place.instance import read_instance
 from sw.place.lifetime import live_through
 from sw.place.placement import check, load, save
@@ -25,7 +25,7 @@ READABLE = click.Path(path_type=Path, dir_okay=False)
               help="Cores that die, one after the other.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0),
               help="Of the draw of cores.")
-@click.option("--out", "out_path", type=READABLE, metavar="FILE",
+@click.option("--out", "out_path", type=OutputFile(), metavar="FILE",
               help="Write the repaired placement; its defects include the cores that died.")
 @json_option
 @click.pass_context

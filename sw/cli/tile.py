@@ -9,6 +9,7 @@ from rich.table import Table
 
 from hw.params.machine import Machine, load_machine
 from sw.cli.options import (
+    OutputFile,
     dead_cores,
     defects_option,
     json_option,
@@ -118,7 +119,7 @@ def tiles_as_dict(count: CoreCount, instance: Instance) -> dict[str, Any]:
 @click.option("--spares-per-die", default=4, show_default=True, metavar="N",
               help="Cores of each die that hold nothing.")
 @defects_option
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+@click.option("--out", type=OutputFile(), metavar="FILE",
               help="Write the instance for ouroboros map --instance, .json or .json.gz.")
 @json_option
 def tile(machine_name: str, model_name: str, spares_per_die: int, members: int | None,

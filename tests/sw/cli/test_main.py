@@ -50,9 +50,9 @@ ERRORS = [
     (("quantise", "--checkpoint", "model.bin", "--residual-fraction-bits", "99"),
      "residual_fraction_bits must be between 0 and 15, not 99 for a residual of "),
     (("quantise", "--checkpoint", "model.bin", "--tokens", "0", "--out", "no/model.npz"),
-     "no/model.npz: No such file or directory"),
+     "no/model.npz: folder 'no' must exist"),
     (("quantise", "--checkpoint", "model.bin", "--tokens", "0", "--json", "no/found.json"),
-     "no/found.json: No such file or directory"),
+     "no/found.json: folder 'no' must exist"),
 ]
 
 

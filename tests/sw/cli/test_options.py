@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 from rich.table import Table
 
 from hw.params.machine import load_machine
+from sw.cli.main import cli
 from sw.cli.options import dead_cores, print_whole
 from sw.errors import OuroborosError
 
@@ -46,3 +48,13 @@ def test_bad_dead_cores(tmp_path, text, message):
     with pytest.raises(OuroborosError) as error:
         dead_cores(text, load_machine("small").mesh)
     assert message in str(error.value)
+
+
+def test_results_whose_folder_is_missing_are_refused_before_the_work():
+    """Nothing is computed and then lost."""
+    found = CliRunner().invoke(cli, ["htree", "--rows", "5", "--columns", "6",
+                                     "--json", "no_such_folder/found.json"])
+    assert found.exit_code == 2
+    assert found.stderr == (
+        "Error: no_such_folder/found.json: folder 'no_such_folder' must exist\n")
+    assert "464" not in found.output
