@@ -199,10 +199,14 @@ always @(posedge clk) begin
           ordered = 1;
           if (length > MULTICAST_PAYLOAD) length = MULTICAST_PAYLOAD;
         end
-        else if (extra[23:0] < way_limit) begin
-          mixed = extra[43:24] * nodes;
-          mixed = mixed >> 20;
-          way = {7'd1 + 7'(mixed / width), 7'd1 + 7'(mixed % width)};
+        else begin
+          // An ordered flow has one way.
+          if (ordered) extra = step({number, destination, 1'b1} * 64'h9E3779B97F4A7C15);
+          if (extra[23:0] < way_limit) begin
+            mixed = extra[43:24] * nodes;
+            mixed = mixed >> 20;
+            way = {7'd1 + 7'(mixed / width), 7'd1 + 7'(mixed % width)};
+          end
         end
         if (~multicast & ~routes[destination][22]) begin
           waiting = 0;
