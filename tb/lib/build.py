@@ -30,6 +30,10 @@ _KICK = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+) +=\s*0;$", re.MULTILI
 VERILATE = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--noassert",
             "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000")
 COMPILE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+# For long runs: twice the time to compile. Rewriting of data flow turns branches around idle logic
+# into masks.
+VERILATE_LONG = (*VERILATE, "-fno-dfg")
+COMPILE_LONG = ("OPT_FAST=-O2", *COMPILE[1:])
 
 
 class SimulationError(OuroborosError):
@@ -71,7 +75,7 @@ class Results:
 
 
 def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterable[str] = (),
-          waves: bool | None = None) -> Build:
+          waves: bool | None = None, long_runs: bool = False) -> Build:
     """Compile a design, unless the same one was compiled before.
 
     Parameters
@@ -87,6 +91,8 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
         does a build with waveforms, which shall show what is inside them.
     waves : bool
         Compile in the recording of waveforms. The variable WAVES of the environment, if set, wins.
+    long_runs : bool
+        Verilator: spend more on compiling (``tb/README.md``).
 
     Raises
     ------
@@ -98,16 +104,18 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     if top not in sources:
         raise ValueError(f"top must be one of {', '.join(sources)}, not {top!r}")
     tool = find(sim)
-    runner = _PortsOnlyVerilator(tool) if sim == "verilator" else _Icarus(tool)
+    compile_ = COMPILE_LONG if long_runs else COMPILE
+    runner = _PortsOnlyVerilator(tool, compile_) if sim == "verilator" else _Icarus(tool)
     waves = bool(int(os.environ.get("WAVES") or bool(waves)))
     blocks = tuple(sorted(hier_blocks))
     if missing := [block for block in blocks if block not in sources]:
         raise ValueError(f"hier_blocks must be modules of the design, not {missing[0]!r}")
     if waves or sim != "verilator":
         blocks = ()
-    options = _options(blocks) if sim == "verilator" else []
+    verilate = VERILATE_LONG if long_runs else VERILATE
+    options = [*verilate, *(["--hierarchical"] if blocks else [])] if sim == "verilator" else []
     key = json.dumps([top, list(sources.items()), tool.version, blocks, waves, options,
-                      COMPILE if sim == "verilator" else ()])
+                      compile_ if sim == "verilator" else ()])
     directory = BUILD_ROOT / sim / f"{top}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     directory.mkdir(parents=True, exist_ok=True)
     done = directory / "done"
@@ -207,8 +215,8 @@ class _PortsOnlyVerilator(Verilator):
     g++ at -Os.
     """
 
-    def __init__(self, tool: Tool):
-        self._tool = tool
+    def __init__(self, tool: Tool, compile_: tuple[str, ...] = COMPILE):
+        self._tool, self._compile = tool, compile_
         super().__init__()
 
     def _set_env_common(self) -> None:
@@ -221,7 +229,7 @@ class _PortsOnlyVerilator(Verilator):
     def _build_command(self):
         verilate, make = super()._build_command()
         verilate = [word for word in verilate if word != "--public-flat-rw"]
-        make = [*make, *COMPILE, *self._tool.make_args]
+        make = [*make, *self._compile, *self._tool.make_args]
         if "--hierarchical" in verilate:
             makefile = make.index("Vtop.mk")
             make[makefile:makefile + 1] = ["Vtop_hier.mk", "hier_build"]
@@ -232,10 +240,6 @@ class _PortsOnlyVerilator(Verilator):
 
     def waves_name(self, top: str) -> str:
         return "dump.vcd"
-
-
-def _options(blocks: tuple[str, ...]) -> list[str]:
-    return [*VERILATE, *(["--hierarchical"] if blocks else [])]
 
 
 def _write_sources(directory: Path, top: str, sources: Mapping[str, str],

@@ -68,10 +68,10 @@ def noc_of(options: LabOptions) -> NocParams:
 
 
 def build_of(noc: NocParams, width: int, height: int, sim: str = "verilator", *,
-             die_width: int = 0, die_height: int = 0) -> Build:
-    """The laboratory, compiled; ``die_width`` and ``die_height`` as in ``LabOptions``."""
+             die_width: int = 0, die_height: int = 0, long_runs: bool = False) -> Build:
+    """The laboratory, compiled; dies as in ``LabOptions``, ``long_runs`` as in ``build``."""
     sources = build_lab(noc, width, height, die_width=die_width, die_height=die_height)
-    return build("lab", sources, sim=sim, hier_blocks=["lab_row"])
+    return build("lab", sources, sim=sim, hier_blocks=["lab_row"], long_runs=long_runs)
 
 
 def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:
@@ -147,7 +147,7 @@ def run(options: LabOptions, sim: str = "verilator") -> dict[str, Any]:
     """Report of one experiment: the keys of ``sw.noc.result``, and ``build_s``."""
     started = time.perf_counter()
     built = build_of(noc_of(options), options.width, options.height, sim,
-                     die_width=options.die_width, die_height=options.die_height)
+                     die_width=options.die_width, die_height=options.die_height, long_runs=True)
     build_s = time.perf_counter() - started
     outcome, = perform(built, [job_of(options)], options.nodes)
     return report(options, outcome, sim) | {"build_s": build_s}
