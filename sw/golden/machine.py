@@ -2,23 +2,30 @@
 
 import random
 from collections import deque
+from collections.abc import Mapping
 
 from hw.params.machine import Machine
-from hw.params.packet import LABEL_ENTRY, Port, Unit
+from hw.params.packet import LABEL_ENTRY, Kind, Port, Unit
 from sw.golden.core.core import CoreError, GoldenCore
 from sw.golden.core.ni import Packet
+from sw.golden.noc.classes import RouterTables, class_path
+from sw.golden.noc.route import neighbour
 
 __all__ = ["GoldenLink", "GoldenMachine"]
 
 Place = tuple[int, int]
 
 STEPS = {Port.NORTH: (0, -1), Port.EAST: (1, 0), Port.SOUTH: (0, 1), Port.WEST: (-1, 0)}
+ROUTER_UNITS = (Unit.ROUTER, Unit.DIES, Unit.CORES)
+"""What the host tells routers about dead parts and ways around them."""
 ADVANCES_PER_PACKET = 4
 """Steps that a machine in disorder takes, on average, while the host sends a packet."""
 
 
 class GoldenMachine:
     """Every core of a mesh.
+
+    Once routers have been told of dead ports, every packet must find its way past them.
 
     Parameters
     ----------
@@ -38,6 +45,8 @@ class GoldenMachine:
         self._flows: dict[tuple[Place, Place, int], deque[Packet]] = {}
         self._network: deque[tuple[Place, Packet]] = deque()
         self._awake: list[Place] = []
+        self._routers: RouterTables | None = None
+        self._good: set[tuple[Place, Place, Place, bool]] = set()
         self.cores = {(x, y): GoldenCore(machine, (x, y), self._post)
                       for x in range(1, machine.mesh.width + 1)
                       for y in range(1, machine.mesh.height + 1)}
@@ -96,6 +105,8 @@ class GoldenMachine:
         if core is None:
             raise CoreError(f"packet to {place} must name a core or the host's port")
         core.receive(packet)
+        if packet.header["kind"] == Kind.WRITE and packet.header["unit"] in ROUTER_UNITS:
+            self._read_routers()
         if self.disorder is None:
             core.run()
         elif place not in self._awake:
@@ -104,17 +115,58 @@ class GoldenMachine:
     def _receivers(self, packet: Packet) -> list[Place]:
         header = packet.header
         if not header["label"]:
-            return [(header["dst_x"], header["dst_y"])]
+            place = header["dst_x"], header["dst_y"]
+            if self._routers is not None:
+                self._check_way(header, place)
+            return [place]
         found, open_places = [], [(header["src_x"], header["src_y"])]
         while open_places:
             x, y = open_places.pop()
             entry = self.cores[x, y].tables[Unit.LABEL][header["label"]]
             ports = LABEL_ENTRY.unpack(entry)["ports"]
+            if self._routers is not None and ports & self._routers.dead_ports.get((x, y), 0):
+                raise CoreError(f"label {header['label']} must lead by no dead port of router "
+                                f"{(x, y)}")
             if ports >> Port.LOCAL & 1:
                 found.append((x, y))
             open_places += [(x + dx, y + dy) for port, (dx, dy) in STEPS.items()
                             if ports >> port & 1]
         return found
+
+    def _read_routers(self) -> None:
+        """Routers were written: what they know now, and no way is known to be good any more."""
+        found: dict[int, dict[Place, dict[int, int]]] = {unit: {} for unit in ROUTER_UNITS}
+        for place, core in self.cores.items():
+            for unit in ROUTER_UNITS:
+                if unit in core.tables:
+                    found[unit][place] = core.tables[unit]
+        self._routers = RouterTables(
+            dead_ports={place: table[0] for place, table in found[Unit.ROUTER].items()},
+            dies=_lists(found[Unit.DIES]), cores=_lists(found[Unit.CORES]))
+        self._good.clear()
+
+    def _check_way(self, header: Mapping[str, int], place: Place) -> None:
+        """Follow a unicast packet as routers do; only live ports may be on its way."""
+        assert self._routers is not None
+        noc, way = self.machine.noc, (header["way_x"], header["way_y"])
+        source = header["src_x"], header["src_y"]
+        table = bool(noc.class2_vcs) and noc.transit_vc <= header["vc"] < noc.control_vc
+        key = source, place, way, table
+        if key not in self._good:
+            last = class_path(source, place, way, 2 if table else 0, self.machine.mesh,
+                              self._routers)[-1]
+            end = last.at if last.port is None or last.port is Port.LOCAL else neighbour(
+                last.at, last.port)
+            if last.port is None or end != place:
+                raise CoreError(f"packet from {source} to {place} by way of {way} must pass no "
+                                f"dead port: it ends at router {last.at}")
+            self._good.add(key)
+
+
+def _lists(tables: Mapping[Place, Mapping[int, int]]) -> dict[Place, list[int]]:
+    """Tables of routers with zeros where nothing was written."""
+    return {place: [table.get(n, 0) for n in range(max(table) + 1)]
+            for place, table in tables.items()}
 
 
 class GoldenLink:

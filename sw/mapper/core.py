@@ -16,7 +16,7 @@ from hw.params.packet import (
     Unit,
 )
 from sw.errors import OuroborosError
-from sw.mapper.program import Coordinate, CoreImage, Write
+from sw.mapper.program import Coordinate, CoreImage, Way, Write
 
 __all__ = ["CoreBuilder", "MapperError", "MatrixPass", "MatrixPlan"]
 
@@ -247,8 +247,8 @@ class CoreBuilder:
         return self._dests.index(entry)
 
     def stage(self, index: int, *, name: str, slots: int, words: int, code: Sequence[int],
-              owners: Sequence[tuple[Coordinate, int]]) -> None:
-        """Add a stage with its program and the (core, counter) of who reserves its slots."""
+              owners: Sequence[tuple[Coordinate, int, Way]]) -> None:
+        """Add a stage with its program and the (core, counter, way there) of who reserves slots."""
         core = self.machine.core
         self.limit("stages", index + 1, core.stages)
         if index in self._stages:
@@ -258,8 +258,9 @@ class CoreBuilder:
         self.limit("program words", len(self._program), core.program_words)
         credit_first = len(self._lists)
         self._lists.extend(CREDIT_ENTRY.pack({"x": x, "y": y, "counter": counter,
-                                               "way_x": 0, "way_y": 0, "table": 0})
-                           for (x, y), counter in owners)
+                                               "way_x": way.at[0], "way_y": way.at[1],
+                                               "table": int(way.table)})
+                           for (x, y), counter, way in owners)
         self.limit("credit list entries", len(self._lists), core.credit_list_words)
         self._stages[index] = STAGE_ENTRY.pack({
             "slot_first": self._slots, "slot_count": slots, "base": self._words,

@@ -11,6 +11,7 @@ from sw.mapper.labels import LabelAllocator
 from sw.mapper.layout import Layout
 from sw.mapper.program import Coordinate
 from sw.mapper.stage import StageBuilder
+from sw.mapper.ways import Ways
 from sw.quantise.model import Norm, QuantModel, Requant
 
 __all__ = ["DEFAULT_CONTEXT", "MATRIX_KINDS", "SHARED_SLOTS", "SLOTS", "STAGE_INDEX", "Draft",
@@ -56,6 +57,8 @@ class Draft:
     context : int, optional
         Positions of a sequence; by default what model, page table and KV macros allow, but at most
         ``DEFAULT_CONTEXT``.
+    ways : Ways
+        Ways of unicast packets.
 
     Raises
     ------
@@ -63,8 +66,9 @@ class Draft:
         If the model's dimensions do not suit the machine or the placement.
     """
 
-    def __init__(self, machine: Machine, model: QuantModel, plan: Layout, context: int | None):
-        self.machine, self.model, self.plan = machine, model, plan
+    def __init__(self, machine: Machine, model: QuantModel, plan: Layout, context: int | None,
+                 ways: Ways):
+        self.machine, self.model, self.plan, self.ways = machine, model, plan, ways
         shape = model.shape
         self.lanes = machine.core.lanes
         self.word = 4 * self.lanes
@@ -173,8 +177,8 @@ class Draft:
         """A new stage; its name follows from layer, kind and suffix."""
         prefix = f"l{layer}." if layer >= 0 else ""
         built = StageBuilder(
-            self.cores[core], self.labels, name=f"{prefix}{kind}{suffix}", kind=kind, layer=layer,
-            index=STAGE_INDEX[kind],
+            self.cores[core], self.labels, self.ways, name=f"{prefix}{kind}{suffix}", kind=kind,
+            layer=layer, index=STAGE_INDEX[kind],
             slots=(SHARED_SLOTS if core in self._shared else SLOTS)[kind])
         self.stages.append(built)
         return built

@@ -2,7 +2,7 @@
 those cores lie: along a snake, or anywhere else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -58,7 +58,8 @@ def snake(machine: Machine) -> Iterator[Coordinate]:
 
 
 def layout(machine: Machine, shape: Shape, placement: str,
-           cores: Sequence[Coordinate] | None = None) -> Layout:
+           cores: Sequence[Coordinate] | None = None,
+           live: Collection[Coordinate] | None = None) -> Layout:
     """Cores for a model.
 
     ``plain``: a core for each of QKV, projection, up/gate and down, one for each KV head (or fewer
@@ -69,16 +70,19 @@ def layout(machine: Machine, shape: Shape, placement: str,
     ----------
     cores : sequence of tuple of int, optional
         Where cores 0, 1, .. of the layout lie; by default along a snake through the mesh.
+    live : collection of tuple of int, optional
+        Cores to use; by default all of the mesh. The snake goes over the others.
 
     Raises
     ------
     MapperError
-        If the placement is unknown, the mesh has too few cores (says how many are missing), or
-        ``cores`` are not as many as the layout takes, each another core of the mesh.
+        If the placement is unknown, too few cores are alive (says how many are missing), or
+        ``cores`` are not as many as the layout takes, each another live core of the mesh.
     """
     if placement not in PLACEMENTS:
         raise MapperError(f"placement must be one of {PLACEMENTS}, not {placement!r}")
-    have = machine.mesh.cores
+    live = machine.mesh.coordinates if live is None else live
+    have = len(live)
     # A core holds as many columns of the head as it has macros for all their inputs.
     columns = max(machine.core.macros // -(-shape.dim // machine.cim.rows), 1)
     lm = -(-shape.vocab_size // (machine.cim.outputs * columns))
@@ -90,14 +94,17 @@ def layout(machine: Machine, shape: Shape, placement: str,
         groups, members, slices = 2, 2, 2
         per_block = 2 + groups * members + 2
     else:
-        groups, members, slices = _kv_groups(machine, shape, lm), 1, 1
+        groups, members, slices = _kv_groups(have, shape, lm), 1, 1
         per_block = 3 + groups + 1
     need = lm + shape.n_layers * per_block
     if need > have:
-        raise MapperError(f"machine {machine.name!r} has {have} cores; placement {placement!r} of "
+        what = "cores" if have == machine.mesh.cores else "live cores"
+        raise MapperError(f"machine {machine.name!r} has {have} {what}; placement {placement!r} of "
                           f"{shape.n_layers} layers takes {need}: {need - have} too few")
-    taken = tuple(islice(snake(machine), need)) if cores is None else tuple(cores)
-    _check_cores(machine, placement, taken, need)
+    alive = frozenset(live)
+    taken = tuple(cores) if cores is not None else tuple(
+        islice((core for core in snake(machine) if core in alive), need))
+    _check_cores(machine, placement, taken, need, alive)
     free = iter(taken)
     blocks = []
     # Along the snake, the LM head stands next to the host's port, which it shares with the
@@ -118,7 +125,7 @@ def layout(machine: Machine, shape: Shape, placement: str,
 
 
 def _check_cores(machine: Machine, placement: str, cores: Sequence[Coordinate],
-                 need: int) -> None:
+                 need: int, alive: frozenset[Coordinate]) -> None:
     if len(cores) != need:
         raise MapperError(f"cores for placement {placement!r} must be {need}, not {len(cores)}")
     seen: set[Coordinate] = set()
@@ -127,14 +134,16 @@ def _check_cores(machine: Machine, placement: str, cores: Sequence[Coordinate],
             raise MapperError(f"cores must lie in the {machine.mesh.width} x "
                               f"{machine.mesh.height} mesh of machine {machine.name!r}, "
                               f"not at {core}")
+        if core not in alive:
+            raise MapperError(f"cores must be alive, not {core}: place again without dead cores")
         if core in seen:
             raise MapperError(f"cores must each be used once, not {core} twice")
         seen.add(core)
 
 
-def _kv_groups(machine: Machine, shape: Shape, lm: int) -> int:
-    """Most KV groups per block that the mesh has cores for; divides the KV heads."""
-    spare = (machine.mesh.cores - lm) // shape.n_layers - 4
+def _kv_groups(have: int, shape: Shape, lm: int) -> int:
+    """Most KV groups per block that ``have`` cores suffice for; divides the KV heads."""
+    spare = (have - lm) // shape.n_layers - 4
     groups = shape.n_kv_heads
     while groups > 1 and (groups > spare or shape.n_kv_heads % groups):
         groups -= 1

@@ -1,6 +1,7 @@
 """Places an integer model on a machine: layers to stages to cores to macros."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hw.params.isa import Type
 from hw.params.machine import Machine
@@ -14,13 +15,18 @@ from sw.mapper.layout import layout
 from sw.mapper.program import Coordinate, EmbedTarget, Program, Role
 from sw.mapper.qkv import QkvGroup
 from sw.mapper.residual import OPERAND_MAIN, ResidualGroup
+from sw.mapper.ways import Ways
 from sw.quantise.model import QuantModel
+
+if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
+    from sw.noc.routing import Routes
 
 __all__ = ["map_model"]
 
 
 def map_model(machine: Machine, model: QuantModel, *, placement: str = "plain",
-              cores: Sequence[Coordinate] | None = None, context: int | None = None) -> Program:
+              cores: Sequence[Coordinate] | None = None, context: int | None = None,
+              routes: "Routes | None" = None) -> Program:
     """Place ``model`` on ``machine``.
 
     Parameters
@@ -33,14 +39,19 @@ def map_model(machine: Machine, model: QuantModel, *, placement: str = "plain",
     context : int, optional
         Positions per sequence; the default is what model, page table and KV macros allow, at most
         256. It may be more than the KV macros hold: a sequence that outgrows them ends there.
+    routes : Routes, optional
+        Routes around dead cores and links; by default nothing is dead and all packets go XY.
 
     Raises
     ------
     MapperError
         If something does not fit; the message names the limit and says by how much.
+    NocError
+        If the host's port is beside a dead core.
     """
-    draft = Draft(machine, model, layout(machine, model.shape, placement, cores), context)
-    plan = draft.plan
+    ways = Ways(machine, routes)
+    plan = layout(machine, model.shape, placement, cores, ways.live)
+    draft = Draft(machine, model, plan, context, ways)
 
     # Slot layouts first: programs need those of the stages they send to.
     embed = ResidualGroup(draft, "embed", -1, plan.embed)
@@ -120,4 +131,4 @@ def _program(draft: Draft, embed: tuple[EmbedTarget, ...]) -> Program:
                          macros_used=builder.macros_used)
                     for core, builder in cores.items() if builder.stage_names),
         kv_blocks=draft.kv_blocks, kv_sequence_blocks=draft.kv_sequence_blocks,
-        kv_members=draft.members)
+        kv_members=draft.members, detours=draft.ways.detours(cores.keys()))

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from hw.params.machine import Machine
 
-__all__ = ["Coordinate", "CoreImage", "EmbedTarget", "Program", "Role", "StageInfo", "Write"]
+__all__ = ["Coordinate", "CoreImage", "Detours", "EmbedTarget", "Program", "Role", "StageInfo",
+           "Way", "Write"]
 
 Coordinate = tuple[int, int]
 """(x, y) of a core, from 1."""
@@ -20,6 +21,28 @@ class Write:
     """Entry that the first value goes to."""
     values: tuple[int, ...]
     """Entries as unsigned integers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How unicast packets get from one place to another; the default is XY."""
+
+    at: tuple[int, int] = (0, 0)
+    """Header fields ``way_x``, ``way_y``: a waypoint, (0, 0), or a ``TABLE_ADDRESS``."""
+    table: bool = False
+    """By the routers' tables, on channels of class 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detours:
+    """What the host must know of a network with dead parts."""
+
+    there: dict[Coordinate, Way]
+    """From the host's port, to every live core that it can load and that can answer it."""
+    back: dict[Coordinate, Way]
+    """From these cores to the host's port."""
+    writes: tuple[tuple[Coordinate, Write], ...]
+    """Dead ports and tables of routers, written before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +137,18 @@ class Program:
     """The same for a sequence that is alone; fewer where its heads have to share column slots."""
     kv_members: int
     """KV cores that share a head: block j of a sequence lies in member j % kv_members."""
+    detours: Detours | None = None
+    """Ways of the host's packets around dead parts; None: nothing is dead, all go XY."""
+
+    @property
+    def reachable(self) -> list[Coordinate]:
+        """Cores, idle ones included, that the host can write to and read from."""
+        return self.machine.mesh.coordinates if self.detours is None else [*self.detours.there]
+
+    def way_there(self, core: Coordinate) -> Way:
+        """Way of the host's packets to a core."""
+        return Way() if self.detours is None else self.detours.there[core]
+
+    def way_back(self, core: Coordinate) -> Way:
+        """Way of a core's replies to the host."""
+        return Way() if self.detours is None else self.detours.back[core]

@@ -9,6 +9,7 @@ from hw.params.packet import Flag
 from sw.mapper.core import CoreBuilder, MapperError, MatrixPlan
 from sw.mapper.labels import LabelAllocator
 from sw.mapper.program import Coordinate, StageInfo
+from sw.mapper.ways import Ways
 
 __all__ = ["EFFECTLESS", "Area", "Operation", "StageBuilder"]
 
@@ -46,11 +47,13 @@ class StageBuilder:
         Where it runs.
     labels : LabelAllocator
         Multicast labels of the mesh.
+    ways : Ways, optional
+        Ways of unicast packets; by default all go XY.
     """
 
-    def __init__(self, core: CoreBuilder, labels: LabelAllocator, *, name: str, kind: str,
-                 layer: int, index: int, slots: int):
-        self.core, self.labels = core, labels
+    def __init__(self, core: CoreBuilder, labels: LabelAllocator, ways: Ways | None = None, *,
+                 name: str, kind: str, layer: int, index: int, slots: int):
+        self.core, self.labels, self.ways = core, labels, ways or Ways(core.machine)
         self.info = StageInfo(name=name, kind=kind, layer=layer, core=core.core, index=index,
                               slots=slots)
         self.areas: dict[str, Area] = {}
@@ -154,6 +157,8 @@ class StageBuilder:
         ``element`` is where in the area the vector begins; a multicast has one address for all, so
         the area must lie at the same place in every target. With ``reserve``, waits until all
         those stages have room for the token, and reserves it; this stage then is their owner.
+        Targets that no multicast tree reaches for dead parts get SENDs of their own, after the
+        first, which takes the credits for all.
         """
         first = targets[0]
         places = {(t.info.index, t.flit_offset(area, element)) for t in targets}
@@ -165,20 +170,23 @@ class StageBuilder:
             counter = self.core.credit_counter(stage.info.slots)
             stage.owners.append((self.info.core, counter))
             counters |= 1 << counter
-        label = 0
-        if len(targets) > 1:
-            label = self.labels.label(self.info.core, [t.info.core for t in targets])
-        dest = self.core.dest({
-            "x": first.info.core[0], "y": first.info.core[1], "label": label,
-            "stage": first.info.index, "operand": operand, "vc": 0, "credits": counters})
-        self.emit(Op.SEND, skip=0, dest=dest, src=src, flits=flits,
-                  dst=first.flit_offset(area, element), acquire=int(bool(counters)))
+        here, cores = self.info.core, [t.info.core for t in targets]
+        for group in self.ways.groups(here, cores):
+            many = len(group) > 1
+            dest = self.core.dest({
+                "x": group[0][0], "y": group[0][1],
+                "label": self.labels.label(here, group) if many else 0,
+                "stage": first.info.index, "operand": operand, "credits": counters,
+                **({} if many else self.ways.dest(here, group[0]))})
+            self.emit(Op.SEND, skip=0, dest=dest, src=src, flits=flits,
+                      dst=first.flit_offset(area, element), acquire=int(bool(counters)))
+            counters = 0
 
     def report(self, host: Coordinate, *, operand: int, src: int, flits: int, dst: int,
                skip: int = 0, need: int = 0) -> None:
         """Send to the host, which always has room; ``dst`` is for the host to make sense of."""
-        dest = self.core.dest({"x": host[0], "y": host[1], "label": 0, "stage": 0,
-                               "operand": operand, "vc": 0, "credits": 0})
+        dest = self.core.dest({"x": host[0], "y": host[1], "operand": operand,
+                               **self.ways.dest(self.info.core, host)})
         self.emit(Op.SEND, skip=skip, need=need, dest=dest, src=src, flits=flits, dst=dst)
 
     def finish(self) -> None:
@@ -187,4 +195,6 @@ class StageBuilder:
         code = [word() for word in self._code]
         code.append(assemble(Op.END))
         self.core.stage(self.info.index, name=self.info.name, slots=self.info.slots,
-                        words=max(self.words_used, 1), code=code, owners=self.owners)
+                        words=max(self.words_used, 1), code=code,
+                        owners=[(owner, counter, self.ways.way(self.info.core, owner))
+                                for owner, counter in self.owners])

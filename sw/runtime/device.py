@@ -7,7 +7,7 @@ from hw.params.counters import STAGE_STATES, Counter, counter_count, stage_count
 from hw.params.packet import TRACE_ENTRY, Kind, Unit
 from sw.errors import OuroborosError
 from sw.golden.core.ni import Packet, read_packet, write_packets
-from sw.mapper.program import Coordinate, Program
+from sw.mapper.program import Coordinate, Program, Write
 from sw.runtime.link import Link
 
 __all__ = ["CoreCounters", "Device", "DeviceError", "TraceEntry"]
@@ -63,22 +63,34 @@ class Device:
         self.link, self.program = link, program
 
     def load_packets(self) -> list[Packet]:
-        """Every configuration packet of the program."""
-        machine = self.program.machine
-        return [packet
-                for core, image in self.program.images.items()
-                for write in image.writes
-                for packet in write_packets(machine, write.values, src=machine.host, dst=core,
-                                            unit=write.unit, address=write.address)]
+        """Every configuration packet of the program, those of the network first."""
+        return [*self.network_packets(), *(
+            packet for core, image in self.program.images.items()
+            for write in image.writes for packet in self._write(core, write))]
+
+    def network_packets(self) -> list[Packet]:
+        """What tells the routers about dead ports, and how to get around them."""
+        detours = self.program.detours
+        return [] if detours is None else [
+            packet for core, write in detours.writes for packet in self._write(core, write)]
+
+    def _write(self, core: Coordinate, write: Write) -> list[Packet]:
+        machine, way = self.program.machine, self.program.way_there(core)
+        return write_packets(machine, write.values, src=machine.host, dst=core, unit=write.unit,
+                             address=write.address, way=way.at, table=way.table)
 
     async def load(self) -> int:
         """Write the program into the machine; returns the packets sent.
 
         Configuration travels in order on one virtual channel from one port, so that whatever is
         sent to a core afterwards finds it configured; tokens use another channel: ``barrier``.
+        Routers know what is dead before anything is sent that is not for them.
         """
-        packets = self.load_packets()
-        await self.link.send(packets)
+        packets, network = self.load_packets(), self.network_packets()
+        if self.program.detours is not None:
+            await self.link.send(network)
+            await self.barrier(dict.fromkeys(core for core, _ in self.program.detours.writes))
+        await self.link.send(packets[len(network):])
         await self.barrier()
         return len(packets)
 
@@ -89,12 +101,9 @@ class Device:
 
     async def clear(self) -> None:
         """Clear counters and traces of all cores: idle ones pass other cores' packets on."""
-        machine = self.program.machine
-        cores = machine.mesh.coordinates
-        await self.link.send([
-            packet for core in cores
-            for packet in write_packets(machine, [0], src=machine.host, dst=core,
-                                        unit=Unit.CONTROL)])
+        cores = self.program.reachable
+        await self.link.send([packet for core in cores
+                              for packet in self._write(core, Write(Unit.CONTROL, 0, (0,)))])
         await self.barrier(cores)
 
     async def read(self, core: Coordinate, unit: Unit, address: int, count: int) -> list[int]:
@@ -106,11 +115,14 @@ class Device:
             If something else than the answer arrives.
         """
         machine = self.program.machine
+        there, back = self.program.way_there(core), self.program.way_back(core)
         values = []
         for first in range(address, address + count, READ_CHUNK):
             number = min(READ_CHUNK, address + count - first)
             await self.link.send([read_packet(machine, src=machine.host, dst=core, unit=unit,
-                                              address=first, count=number)])
+                                              address=first, count=number, way=there.at,
+                                              table=there.table, back=back.at,
+                                              back_table=back.table)])
             for n in range(number):
                 packet = await self.link.recv()
                 header = packet.header
@@ -133,12 +145,12 @@ class Device:
                     for n in range(stages)])
 
     async def flit_hops(self) -> int:
-        """Data flits that the routers of all cores have sent through their mesh ports.
+        """Data flits that the routers of all cores in reach have sent through their mesh ports.
 
         Not control flits: the readout itself consists of them.
         """
         hops = 0
-        for core in self.program.machine.mesh.coordinates:
+        for core in self.program.reachable:
             hops += sum(await self.read(core, Unit.COUNTER, Counter.FLIT_HOPS_DATA, 1))
         return hops
 

@@ -1,0 +1,118 @@
+"""Ways of a program's packets: XY, or around the dead cores and links that routes know of."""
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from hw.params.machine import Machine
+from hw.params.packet import Unit
+from sw.mapper.core import MapperError
+from sw.mapper.program import Coordinate, Detours, Way, Write
+
+if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
+    from sw.noc.routing import Routes
+
+__all__ = ["Ways"]
+
+
+class Ways:
+    """Ways between cores and the host's port.
+
+    Parameters
+    ----------
+    machine : Machine
+        Whose network.
+    routes : Routes, optional
+        Routes around what is dead; without them every packet goes XY.
+
+    Raises
+    ------
+    MapperError
+        If the routes are of another mesh.
+    NocError
+        If the host's port is beside a dead core.
+    """
+
+    def __init__(self, machine: Machine, routes: "Routes | None" = None):
+        self.machine, self.routes = machine, routes
+        self._tables = False
+        if routes is not None:
+            if routes.mesh != machine.mesh:
+                raise MapperError(f"routes must be made for the mesh of machine {machine.name!r}, "
+                                  f"{machine.mesh}, not {routes.mesh}")
+            routes.require("the host's port", machine.host)
+
+    @property
+    def live(self) -> tuple[Coordinate, ...] | None:
+        """Cores that are alive, row by row; None: all."""
+        if self.routes is None:
+            return None
+        width = self.machine.mesh.width
+        return tuple((n % width + 1, n // width + 1) for n in self.routes.cores.tolist())
+
+    def way(self, source: Coordinate, target: Coordinate) -> Way:
+        """Way of unicast packets.
+
+        Raises
+        ------
+        MapperError
+            If the network has no channels for it.
+        NocError
+            If an end is dead.
+        """
+        if self.routes is None:
+            return Way()
+        found = self.routes.route(source, target)
+        noc = self.machine.noc
+        for number, have, need in ((1, noc.class1_vcs, 1), (2, noc.class2_vcs, 2)):
+            if found.route_class == number and have < need:
+                raise MapperError(
+                    f"way from {source} to {target} must go around dead cores or links on class "
+                    f"{number}: noc.class{number}_vcs of machine {self.machine.name!r} must be at "
+                    f"least {need}, not {have}")
+        self._tables |= found.route_class == 2
+        return Way(found.way, table=found.route_class == 2)
+
+    def dest(self, source: Coordinate, target: Coordinate) -> dict[str, int]:
+        """Fields of a unicast ``DEST_ENTRY`` that choose the route."""
+        way = self.way(source, target)
+        return {"vc": self.machine.noc.transit_vc if way.table else 0,
+                "way_x": way.at[0], "way_y": way.at[1]}
+
+    def groups(self, source: Coordinate,
+               targets: Sequence[Coordinate]) -> list[tuple[Coordinate, ...]]:
+        """Who is sent to together: those whose XY way is alive, then each of the others alone."""
+        straight = [target for target in targets
+                    if self.routes is None or self.routes.route(source, target).route_class == 0]
+        return [*([tuple(straight)] if straight else []),
+                *((target,) for target in targets if target not in straight)]
+
+    def detours(self, used: Collection[Coordinate]) -> Detours | None:
+        """The host's part, once all ways of the program have been asked for.
+
+        Raises
+        ------
+        MapperError
+            If the host cannot exchange packets with a core in ``used``, or tables are needed that
+            it could only load by tables.
+        """
+        if self.routes is None:
+            return None
+        host, there, back = self.machine.host, {}, {}
+        for core in self.live or ():
+            try:
+                there[core], back[core] = self.way(host, core), self.way(core, host)
+            except MapperError:
+                if core in used:
+                    raise
+                there.pop(core, None)
+        if self._tables:
+            for core in self.live or ():
+                if core not in there or there[core].table or back[core].table:
+                    raise MapperError(
+                        f"core {core} and the host's port must be joined by ways of class 0 or 1, "
+                        f"because some ways need the routers' tables (class 2), which are loaded "
+                        f"over the network: too much around it is dead")
+        units = (Unit.ROUTER, Unit.DIES, Unit.CORES) if self._tables else (Unit.ROUTER,)
+        return Detours(there=there, back=back, writes=tuple(
+            (write.at, Write(write.unit, write.address, write.values))
+            for write in self.routes.writes() if write.unit in units and write.at in there))
