@@ -14,10 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from hw.params.machine import MeshParams
+from hw.params.packet import Port
 from sw.errors import OuroborosError
+from sw.noc.faults import Link
 
-__all__ = ["OutputFile", "dead_cores", "defects_option", "json_option", "machine_option",
-           "model_options", "placement_option", "print_whole", "progress_bar", "write_json"]
+__all__ = ["OutputFile", "dead_cores", "dead_links", "dead_links_option", "defects_option",
+           "json_option", "machine_option", "model_options", "placement_option", "print_whole",
+           "progress_bar", "write_json"]
 
 WIDEST = 1000
 """Columns that no table needs."""
@@ -95,6 +98,38 @@ def dead_cores(dead: str, mesh: MeshParams) -> tuple[int, ...]:
         if not 0 <= core < mesh.cores:
             raise OuroborosError(f"{where} must be cores 0 to {mesh.cores - 1}, not {core}")
     return tuple(sorted(set(ids)))
+
+
+def dead_links_option(command: Command) -> Command:
+    """``--dead-links``: text for ``dead_links``, given to the command as ``links``."""
+    return click.option(
+        "--dead-links", "links", default="", metavar="X,Y,PORT[;..]",
+        help="Dead links between live cores: x, y (both from 1) of a core and the port that "
+             "leads to the other: north, east, south or west.")(command)
+
+
+def dead_links(text: str) -> tuple[Link, ...]:
+    """Links that ``--dead-links`` names; whether they exist is for ``sw.noc.faults`` to say.
+
+    Raises
+    ------
+    OuroborosError
+        If one is not x,y,port.
+    """
+    steps = {Port.NORTH.name: (0, -1), Port.EAST.name: (1, 0), Port.SOUTH.name: (0, 1),
+             Port.WEST.name: (-1, 0)}
+    found: list[Link] = []
+    for part in text.split(";"):
+        if not part.strip():
+            continue
+        try:
+            left, up, port = part.split(",")
+            x, y, (dx, dy) = int(left), int(up), steps[port.strip().upper()]
+        except (KeyError, ValueError):
+            raise OuroborosError(f"dead links must be x,y,port with port one of north, east, south "
+                                 f"and west and semicolons between, not {part!r}") from None
+        found.append(((x, y), (x + dx, y + dy)))
+    return tuple(found)
 
 
 def _read_map(path: str, mesh: MeshParams) -> list[int]:

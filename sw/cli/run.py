@@ -9,6 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hw.params.machine import load_machine
 from sw.cli.options import (
     dead_cores,
+    dead_links,
+    dead_links_option,
     defects_option,
     json_option,
     machine_option,
@@ -65,6 +67,8 @@ def print_served(served: Served) -> None:
     if result.flit_hops is not None:
         click.echo(f"{result.flit_hops} data flits sent from router to router, by the routers' "
                    f"counters")
+    if result.errors is not None:
+        click.echo(f"{result.errors} packets refused or dropped in all cores and routers")
     click.echo(f"{summary['tokens_per_s']:.2f} generated tokens per second of wall time on "
                f"machine {served.program.machine.name!r}, placement {served.program.placement!r}")
 
@@ -80,6 +84,7 @@ def print_served(served: Served) -> None:
               help="What runs the program.")
 @placement_option
 @defects_option
+@dead_links_option
 @click.option("--context", type=click.IntRange(min=1),
               help="Positions per sequence; default: what model and machine allow, at most 256.")
 @click.option("--verify", default="last", show_default=True, type=click.Choice(["last", "all"]),
@@ -92,7 +97,7 @@ def print_served(served: Served) -> None:
 @click.pass_context
 def run(context_: click.Context, machine_name: str, checkpoint: Path, tokenizer: Path | None,
         prompts: tuple[str, ...], tokens: int, on: str, placement: str,
-        dead: str, context: int | None, verify: str, window: int | None, twin: bool,
+        dead: str, links: str, context: int | None, verify: str, window: int | None, twin: bool,
         json_path: Path | None) -> None:
     """Run prompts on a machine: golden model, or RTL under a simulator.
 
@@ -104,6 +109,7 @@ def run(context_: click.Context, machine_name: str, checkpoint: Path, tokenizer:
         served = serve(source, machine, prompts, tokens=tokens, on=on,
                        placement=placement, context=context, logits=verify, window=window,
                        twin=twin, defects=dead_cores(dead, machine.mesh),
+                       dead_links=dead_links(links),
                        progress=progress)
     print_served(served)
     write_json(json_path, served.summary())

@@ -1,6 +1,6 @@
 """A placed program read back from its core images: what a performance model has to know of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hw.params.isa import Op, disassemble
@@ -16,11 +16,14 @@ from hw.params.packet import (
     Unit,
 )
 from sw.golden.noc.route import neighbour, path
-from sw.mapper.program import Coordinate, Program, StageInfo
+from sw.mapper.program import Coordinate, Program, StageInfo, Way
+from sw.perf.errors import PerfError
 
 __all__ = ["Delivery", "Instruction", "Link", "Route", "Send", "Stage", "Token", "multicast",
            "packet_flits", "read_stages", "unicast"]
 
+DETOUR = ("predicted programs must have no packets that go around dead cores or links, and some of "
+          "this one's do: only XY ways are modelled")
 Link = tuple[Coordinate, Port]
 """An output of a router; (core, LOCAL) leads into the core."""
 
@@ -125,9 +128,17 @@ def packet_flits(flits: int) -> int:
 
 
 def read_stages(program: Program) -> list[Stage]:
-    """Every stage of ``program``, from what the host writes into its cores."""
+    """Every stage of ``program``, from what the host writes into its cores.
+
+    Raises
+    ------
+    PerfError
+        If packets go around dead cores or links.
+    """
     tables = {core: _tables(program, core) for core in program.images}
     labels = {core: table.get(Unit.LABEL, {}) for core, table in tables.items()}
+    if any(program.way_there(core) != Way() or program.way_back(core) != Way() for core in tables):
+        raise PerfError(DETOUR)
     stages = []
     for info in program.stages:
         table = tables[info.core]
@@ -140,6 +151,9 @@ def read_stages(program: Program) -> list[Stage]:
         used = {i.fields["dest"] for i in code if i.op is Op.SEND}
         owners = [CREDIT_ENTRY.unpack(table[Unit.CREDIT_LIST][entry["credit_first"] + n])
                   for n in range(entry["credit_count"])]
+        _check_xy(table[Unit.DEST][n] for n in used)
+        if any(owner["way_x"] or owner["way_y"] or owner["table"] for owner in owners):
+            raise PerfError(DETOUR)
         stages.append(Stage(
             info=info, code=tuple(code),
             dests={n: _delivery(program.machine.mesh, labels, info.core, table[Unit.DEST][n])
@@ -147,6 +161,12 @@ def read_stages(program: Program) -> list[Stage]:
             owners=tuple(((owner["x"], owner["y"]), owner["counter"]) for owner in owners),
             kv=KV_CONFIG.unpack(table[Unit.KV][0]) if Unit.KV in table else None))
     return stages
+
+
+def _check_xy(entries: Iterable[int]) -> None:
+    for entry in map(DEST_ENTRY.unpack, entries):
+        if entry["way_x"] or entry["way_y"] or entry["vc"]:
+            raise PerfError(DETOUR)
 
 
 def _tables(program: Program, core: Coordinate) -> dict[int, dict[int, int]]:

@@ -154,6 +154,13 @@ class Device:
             hops += sum(await self.read(core, Unit.COUNTER, Counter.FLIT_HOPS_DATA, 1))
         return hops
 
+    async def errors(self) -> int:
+        """Packets that all cores in reach and their routers have refused or dropped."""
+        errors = 0
+        for core in self.program.reachable:
+            errors += sum(await self.read(core, Unit.COUNTER, Counter.ERRORS, 1))
+        return errors
+
     async def trace(self, core: Coordinate) -> list[TraceEntry]:
         """Trace of a core, oldest first: the last ``trace_words`` tokens that ended."""
         depth = self.program.machine.core.trace_words

@@ -73,6 +73,9 @@ class JobResult:
     flit_hops: int | None = None
     """Data flits that routers sent through mesh ports during the run, idle cores' routers
     included; credits are not in it. None without counters."""
+    errors: int | None = None
+    """Packets that cores and routers refused or dropped, idle cores' routers included; on a network
+    with dead parts also while the program was loaded. None without counters."""
 
 
 Backend = Callable[[Job, Progress], JobResult]
@@ -89,7 +92,12 @@ async def execute(link: Link, job: Job, progress: Progress) -> JobResult:
         await link.send(device.load_packets())
     else:
         await device.load()
+    errors, reading = 0, 0
     if start_cycles is not None and job.observe:
+        if job.program.detours is not None:
+            before = link.cycles or 0
+            errors = await device.errors()
+            reading = (link.cycles or 0) - before
         await device.clear()
     progress("load", 1, 1)
     loaded, loaded_cycles = time.perf_counter(), link.cycles
@@ -112,10 +120,11 @@ async def execute(link: Link, job: Job, progress: Progress) -> JobResult:
     result = JobResult(requests=requests, tokens=engine.injected, run_s=ended - loaded,
                        load_s=loaded - started)
     if start_cycles is not None and loaded_cycles is not None and end_cycles is not None:
-        result.load_cycles = loaded_cycles - start_cycles
+        result.load_cycles = loaded_cycles - start_cycles - reading
         result.cycles = end_cycles - loaded_cycles
         if job.observe:
             await _observe(device, result)
+            result.errors = errors + await device.errors()
     return result
 
 

@@ -14,6 +14,7 @@ from sw.golden.decoder import IntegerDecoder
 from sw.mapper.program import Program
 from sw.models.source import ModelSource
 from sw.models.tokenizer import Tokenizer
+from sw.noc.faults import Link
 from sw.quantise.model import QuantModel
 from sw.runtime.engine import Request
 from sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec
@@ -81,6 +82,7 @@ class Served:
             "cycles": result.cycles,
             "load_cycles": result.load_cycles,
             "flit_hops": result.flit_hops,
+            "errors": result.errors,
             "cycles_per_s": None if result.cycles is None else result.cycles / result.run_s,
             "generated_tokens": generated,
             "tokens_per_s": generated / result.run_s,
@@ -132,6 +134,7 @@ def compare(model: QuantModel, requests: Sequence[Request]) -> tuple[bool, int]:
 def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, tokens: int, on: str,
           placement: str = "plain", logits: str = "last", context: int | None = None,
           window: int | None = None, twin: bool = False, defects: Sequence[int] = (),
+          dead_links: Sequence[Link] = (),
           progress: Progress = lambda what, done, total: None) -> Served:
     """Quantise, map and run.
 
@@ -145,6 +148,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         Which logit vectors are streamed and compared: ``last`` or ``all``.
     defects : sequence of int
         Ids of dead cores (``x + width * y`` from 0).
+    dead_links : sequence of Link
+        Dead links between live cores.
 
     Raises
     ------
@@ -155,7 +160,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     tokenizer = _tokenizer(source)
     run = backend(on)
     model = source.quantised()
-    program = place_model(machine, model, placement=placement, context=context, defects=defects)
+    program = place_model(machine, model, placement=placement, context=context, defects=defects,
+                          dead_links=dead_links)
     specs = tuple(RequestSpec(prompt=tuple(tokenizer.encode(prompt)), limit=tokens, logits=logits)
                   for prompt in prompts)
     for prompt, spec in zip(prompts, specs, strict=True):

@@ -3,23 +3,30 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hw.params.machine import Machine
 from sw.mapper.core import MapperError
 from sw.mapper.layout import PLACEMENTS
 from sw.mapper.mapper import map_model
 from sw.mapper.program import Coordinate, Program
+from sw.noc.faults import Faults, Link
 from sw.perf.image import Route, read_stages, unicast
+from sw.place.instance import Grid
 from sw.place.placement import check, load
 from sw.quantise.model import QuantModel
 from sw.tiling.grid import machine_grid, place_of
 from sw.tiling.program import program_traffic
 
+if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
+    from sw.noc.routing import Routes
+
 __all__ = ["check_routes", "place_model", "unreachable"]
 
 
 def place_model(machine: Machine, model: QuantModel, *, placement: str = "plain",
-                context: int | None = None, defects: Iterable[int] = ()) -> Program:
+                context: int | None = None, defects: Iterable[int] = (),
+                dead_links: Iterable[Link] = ()) -> Program:
     """Place ``model`` on ``machine`` as a layout's name or a placement file says.
 
     Parameters
@@ -28,18 +35,25 @@ def place_model(machine: Machine, model: QuantModel, *, placement: str = "plain"
         A name of ``sw.mapper.layout.PLACEMENTS``, or the path of a file that ``ouroboros map``
         wrote.
     defects : iterable of int
-        Ids of dead cores; a placement file must have been made for exactly these.
+        Ids of dead cores; a placement file must have been made for exactly these. On a network
+        with channels of class 1 packets go around them.
+    dead_links : iterable of Link
+        Dead links between live cores; packets go around them.
 
     Raises
     ------
     MapperError, PlaceError
-        If the model does not fit, or the file is corrupt or was made for another machine, another
-        defect map or another model.
+        If the model does not fit, the file is corrupt or was made for another machine, another
+        defect map or another model, or the network lacks channels for ways around what is dead.
+    NocError
+        If the host's port is beside a dead core, or the mesh is in pieces.
     """
     grid = machine_grid(machine, defects)
+    routes = _routes(machine, grid, frozenset(dead_links))
     if placement in PLACEMENTS:
-        program = map_model(machine, model, placement=placement, context=context)
-        _check_alive(program, grid.defects)
+        program = map_model(machine, model, placement=placement, context=context, routes=routes)
+        if routes is None:
+            _check_alive(program, grid.defects)
         return program
     if not placement.endswith((".json", ".json.gz")):
         raise MapperError(f"placement must be one of {PLACEMENTS} or a path to a .json file, "
@@ -54,9 +68,19 @@ def place_model(machine: Machine, model: QuantModel, *, placement: str = "plain"
     wanted = program_traffic(map_model(machine, model, placement=name, context=context), grid)
     check(found, wanted, where=str(path))
     program = map_model(machine, model, placement=name, context=context,
-                        cores=[place_of(grid, core) for core in found.core])
-    check_routes(program, grid.defects)
+                        cores=[place_of(grid, core) for core in found.core], routes=routes)
+    if routes is None:
+        check_routes(program, grid.defects)
     return replace(program, placement=f"{name} placed by {path.name}")
+
+
+def _routes(machine: Machine, grid: Grid, dead_links: frozenset[Link]) -> "Routes | None":
+    """Routes around what is dead; None if nothing is, or if packets can only go XY."""
+    if not dead_links and not (grid.defects and machine.noc.class1_vcs):
+        return None
+    from sw.noc.routing import Routes
+    return Routes(Faults(mesh=machine.mesh, links=dead_links, routers=frozenset(
+        place_of(grid, core) for core in grid.defects)))
 
 
 def check_routes(program: Program, defects: Iterable[int]) -> None:
@@ -86,7 +110,8 @@ def check_routes(program: Program, defects: Iterable[int]) -> None:
         for at, _ in route.links:
             if at in dead:
                 raise MapperError(f"way from {source} to {route.target} must pass no dead core, "
-                                  f"not {at}: place again with another seed")
+                                  f"not {at}: place again with another seed, or on a machine "
+                                  f"with noc.class1_vcs = 1, whose packets go around it")
 
 
 def unreachable(machine: Machine, defects: Iterable[int]) -> tuple[int, ...]:
@@ -112,5 +137,6 @@ def _check_alive(program: Program, defects: tuple[int, ...]) -> None:
     for role in program.roles:
         if role.core in dead:
             raise MapperError(f"placement {program.placement!r} must use no dead core, not "
-                              f"{role.core}: place by ouroboros map with the same dead cores")
+                              f"{role.core}: place by ouroboros map with the same dead cores, or "
+                              f"set noc.class1_vcs = 1, so that packets can go around it")
     check_routes(program, defects)

@@ -173,7 +173,8 @@ def read_packet(machine: Machine, *, src: Place, dst: Place, unit: int, address:
     """READ of ``count`` entries, to be answered to ``src`` by way of ``back`` (``ROUTE``)."""
     return Packet(_fields(CONFIG_HEADER, kind=Kind.READ, src=src, dst=dst,
                           vc=_control_vc(machine, table), unit=unit, address=address, count=count,
-                          way_x=way[0], way_y=way[1], back_x=back[0], back_y=back[1], back_table=int(back_table)))
+                          way_x=way[0], way_y=way[1], back_x=back[0], back_y=back[1],
+                          back_table=int(back_table)))
 
 
 def reply_packet(machine: Machine, value: int, *, src: Place, dst: Place, unit: int,

@@ -24,7 +24,7 @@ mesh = { width = 4, height = 3, die_width = 4, die_height = 3 }
 
 
 def test_shipped_machines():
-    assert SHIPPED == ["die", "small", "tiny", "wafer"]
+    assert SHIPPED == ["detour", "die", "small", "tiny", "wafer"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -127,8 +127,9 @@ def test_a_part_that_is_no_table(tmp_path):
 def test_unknown_machines():
     with pytest.raises(ConfigError) as error:
         load_machine("huge")
-    assert str(error.value) == ("machine must be one of ['die', 'small', 'tiny', 'wafer'] or a "
-                                "path to a .toml file, not 'huge'")
+    assert str(error.value) == (
+        "machine must be one of ['detour', 'die', 'small', 'tiny', 'wafer'] or a path to a .toml "
+        "file, not 'huge'")
 
 
 def test_a_path_without_a_file(tmp_path):

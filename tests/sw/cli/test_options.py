@@ -8,7 +8,7 @@ from rich.table import Table
 
 from hw.params.machine import load_machine
 from sw.cli.main import cli
-from sw.cli.options import dead_cores, print_whole
+from sw.cli.options import dead_cores, dead_links, print_whole
 from sw.errors import OuroborosError
 
 
@@ -58,3 +58,17 @@ def test_results_whose_folder_is_missing_are_refused_before_the_work():
     assert found.stderr == (
         "Error: no_such_folder/found.json: folder 'no_such_folder' must exist\n")
     assert "464" not in found.output
+
+
+def test_dead_links():
+    assert dead_links("") == ()
+    assert dead_links("2,1,east; 3,4,North;") == (((2, 1), (3, 1)), ((3, 4), (3, 3)))
+
+
+@pytest.mark.parametrize("text", ["2,1", "2,1,up", "x,1,east", "2,1,local", "2,1,east,3"])
+def test_bad_dead_links(text):
+    with pytest.raises(OuroborosError) as error:
+        dead_links(f"1,1,south;{text}")
+    assert str(error.value) == (
+        f"dead links must be x,y,port with port one of north, east, south and west and semicolons "
+        f"between, not {text!r}")

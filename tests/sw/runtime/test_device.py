@@ -1,10 +1,15 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from hw.params.counters import COUNTER_BITS, Counter, stage_counter
-from hw.params.packet import TRACE_ENTRY, Kind, Unit
+from hw.params.machine import load_machine
+from hw.params.packet import TRACE_ENTRY, Kind, Port, Unit
 from sw.golden.core.ni import reply_packet
+from sw.mapper.mapper import map_model
+from sw.noc.faults import Faults
+from sw.noc.routing import Routes
 from sw.runtime.device import Device, DeviceError, TraceEntry
 
 
@@ -45,6 +50,46 @@ def test_load_writes_everything_then_asks_every_core(program):
     reads = link.sent[count:]
     assert {(p.header["dst_x"], p.header["dst_y"]) for p in reads} == {*program.images}
     assert link.answers == []
+
+
+def test_routers_hear_of_dead_parts_first(model):
+    """Then the cores, all by ways around what is dead; nobody asks the dead or the cut off."""
+    machine = load_machine("tiny")
+    machine = replace(machine, noc=replace(machine.noc, class1_vcs=1))
+    routes = Routes(Faults(mesh=machine.mesh, routers=frozenset({(2, 1)}), links=frozenset(
+        {((1, 2), (2, 2)), ((2, 2), (3, 2)), ((2, 3), (2, 2))})))
+    assert routes.live.cut_off == ((2, 2),)
+    program = map_model(machine, model, routes=routes)
+    link = FakeLink(program)
+    asyncio.run(Device(link, program).load())
+    kinds = [packet.header["kind"] for packet in link.sent]
+    first = kinds.index(Kind.READ)
+    heard = {(p.header["dst_x"], p.header["dst_y"]): p.payload[0] for p in link.sent[:first]}
+    assert {p.header["unit"] for p in link.sent[:first]} == {Unit.ROUTER}
+    north, east, west = (1 << port for port in (Port.NORTH, Port.EAST, Port.WEST))
+    assert heard == {(1, 1): east, (1, 2): east, (3, 1): west, (3, 2): west, (2, 3): north}
+    assert Unit.ROUTER not in {p.header["unit"] for p in link.sent[first:]}
+    asyncio.run(Device(link, program).clear())
+    seen = set()
+    for packet in link.sent:
+        header = packet.header
+        core = header["dst_x"], header["dst_y"]
+        seen.add(core)
+        there = routes.route(machine.host, core)
+        assert (header["way_x"], header["way_y"]) == there.way
+        assert header["vc"] == machine.noc.control_vc
+        if header["kind"] == Kind.READ:
+            back = routes.route(core, machine.host)
+            assert (header["back_x"], header["back_y"], header["back_table"]) == (*back.way, 0)
+    assert seen == {*machine.mesh.coordinates} - {(2, 1), (2, 2)}
+    assert routes.route(machine.host, (3, 1)).way == (1, 3)
+
+
+def test_errors_of_idle_cores_count(program):
+    [idle, *_] = {*program.machine.mesh.coordinates} - {*program.images}
+    tables = {((1, 1), Unit.COUNTER): {Counter.ERRORS: 2},
+              (idle, Unit.COUNTER): {Counter.ERRORS: 3}}
+    assert asyncio.run(Device(FakeLink(program, tables), program).errors()) == 5
 
 
 def test_clear(program):

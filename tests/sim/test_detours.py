@@ -1,0 +1,53 @@
+"""Programs around dead cores and links on RTL: same logits, and nothing is dropped anywhere."""
+
+from dataclasses import replace
+
+import pytest
+
+from hw.params.machine import load_machine
+from hw.params.packet import Unit
+from sw.cli.demo import CHECKPOINT, TOKENIZER
+from sw.mapper.mapper import map_model
+from sw.models.source import open_model
+from sw.noc.faults import random_faults
+from sw.noc.routing import Routes
+from sw.quantise.quantise import quantise
+from sw.runtime.job import Job, RequestSpec
+from sw.runtime.service import compare, serve
+from tb.run.backend import verilator
+
+TINY_SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
+              "vocab_size": 40, "seq_len": 64}
+
+
+@pytest.mark.sim
+def test_two_dead_routers_and_two_dead_links(make_checkpoint):
+    """Seed 20: waypoints; 21: the routers' tables too."""
+    machine = load_machine("tiny")
+    machine = replace(machine, noc=replace(machine.noc, class1_vcs=1, class2_vcs=2))
+    model = quantise(make_checkpoint(**TINY_SHAPE))
+    for seed, units in ((20, {Unit.ROUTER}), (21, {Unit.ROUTER, Unit.DIES, Unit.CORES})):
+        routes = Routes(random_faults(machine.mesh, 2, 2, seed))
+        program = map_model(machine, model, placement="split", routes=routes)
+        assert {write.unit for _, write in program.detours.writes} == units
+        result = verilator(
+            Job(program=program, model=model, twin=True, requests=(
+                RequestSpec(prompt=(1, 9, 3), limit=3, logits="all"),
+                RequestSpec(prompt=(1, 30), limit=2, logits="all"))), lambda *_: None)
+        assert compare(model, result.requests) == (True, 5 + 3)
+        assert result.errors == 0
+
+
+@pytest.mark.slow
+def test_the_shipped_model():
+    source, machine = open_model(CHECKPOINT, TOKENIZER), load_machine("detour")
+    faults = random_faults(machine.mesh, 2, 2, seed=0)
+    dead = [x - 1 + machine.mesh.width * (y - 1) for x, y in faults.routers]
+    for layout in ("plain", "split"):
+        whole, around = (
+            serve(source, machine, ["Once upon a time", "One day"], tokens=3, on="verilator",
+                  logits="all", placement=layout, twin=True, **options)
+            for options in ({}, {"defects": dead, "dead_links": [*faults.links]}))
+        assert whole.bit_exact and around.bit_exact
+        assert whole.summary()["logits"] == around.summary()["logits"]
+        assert whole.result.errors == around.result.errors == 0
