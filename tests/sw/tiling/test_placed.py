@@ -165,3 +165,15 @@ def test_dead_cores(tiny, model, shuffle, tmp_path):
     save(placed, tmp_path / "p.json")
     with pytest.raises(MapperError, match=r"must pass no dead core, not \(3, 1\)"):
         place_model(wide, model, placement=str(tmp_path / "p.json"), defects=(2,))
+
+
+def test_files_on_networks_with_ways_around(model, shuffle, tmp_path):
+    """Any live cores will do then, also those behind dead ones and links."""
+    machine, dead = load_machine("detour"), (2, 24)
+    placed = shuffle(program_traffic(map_model(machine, model), machine_grid(machine, dead)))
+    save(placed, tmp_path / "p.json")
+    program = place_model(machine, model, placement=str(tmp_path / "p.json"), defects=dead,
+                          dead_links=[((1, 1), (2, 1)), ((4, 3), (5, 3))])
+    assert [core_at(placed.grid, role.core) for role in program.roles] == placed.core.tolist()
+    assert {core: write.values for core, write in program.detours.writes}[1, 1] == (2,)
+    assert logits_are_exact(program, model)
