@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 
 from hw.params.machine import Machine
 
-__all__ = ["Coordinate", "CoreImage", "Detours", "EmbedTarget", "Program", "Role", "StageInfo",
-           "Way", "Write"]
+__all__ = ["NO_WAY", "Coordinate", "CoreImage", "Detours", "EmbedTarget", "Program", "Role",
+           "StageInfo", "Way", "Write"]
 
 Coordinate = tuple[int, int]
 """(x, y) of a core, from 1."""
+NO_WAY = (0, 0)
+"""No waypoint: XY."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Write:
 class Way:
     """How unicast packets get from one place to another; the default is XY."""
 
-    at: tuple[int, int] = (0, 0)
+    at: tuple[int, int] = NO_WAY
     """Header fields ``way_x``, ``way_y``: a waypoint, (0, 0), or a ``TABLE_ADDRESS``."""
     table: bool = False
     """By the routers' tables, on channels of class 2."""
@@ -37,9 +39,10 @@ class Way:
 class Detours:
     """What the host must know of a network with dead parts."""
 
-    there: dict[Coordinate, Way]
-    """From the host's port, to every live core that it can load and that can answer it."""
-    back: dict[Coordinate, Way]
+    there: dict[Coordinate, tuple[int, int]]
+    """Waypoint from the host's port, (0, 0) for none, to every live core that it can exchange
+    packets with. The host needs no tables: it is who loads them."""
+    back: dict[Coordinate, tuple[int, int]]
     """From these cores to the host's port."""
     writes: tuple[tuple[Coordinate, Write], ...]
     """Dead ports and tables of routers, written before anything else."""
@@ -145,10 +148,10 @@ class Program:
         """Cores, idle ones included, that the host can write to and read from."""
         return self.machine.mesh.coordinates if self.detours is None else [*self.detours.there]
 
-    def way_there(self, core: Coordinate) -> Way:
-        """Way of the host's packets to a core."""
-        return Way() if self.detours is None else self.detours.there[core]
+    def way_there(self, core: Coordinate) -> tuple[int, int]:
+        """Waypoint of the host's packets to a core, (0, 0) for none."""
+        return NO_WAY if self.detours is None else self.detours.there[core]
 
-    def way_back(self, core: Coordinate) -> Way:
-        """Way of a core's replies to the host."""
-        return Way() if self.detours is None else self.detours.back[core]
+    def way_back(self, core: Coordinate) -> tuple[int, int]:
+        """Waypoint of a core's replies to the host."""
+        return NO_WAY if self.detours is None else self.detours.back[core]

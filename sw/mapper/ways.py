@@ -49,19 +49,23 @@ class Ways:
         width = self.machine.mesh.width
         return tuple((n % width + 1, n // width + 1) for n in self.routes.cores.tolist())
 
-    def way(self, source: Coordinate, target: Coordinate) -> Way:
-        """Way of unicast packets.
+    def way(self, source: Coordinate, target: Coordinate, *, tables: bool = True) -> Way:
+        """Way of unicast packets, by the routers' tables only if ``tables``.
 
         Raises
         ------
         MapperError
-            If the network has no channels for it.
+            If there is none, or the network has no channels for it.
         NocError
             If an end is dead.
         """
         if self.routes is None:
             return Way()
         found = self.routes.route(source, target)
+        if found.route_class == 2 and not tables:
+            raise MapperError(f"way from {source} to {target} must need no tables in the routers "
+                              f"(class 2), since the host loads them over the network: too much is "
+                              f"dead between them")
         noc = self.machine.noc
         for number, have, need in ((1, noc.class1_vcs, 1), (2, noc.class2_vcs, 2)):
             if found.route_class == number and have < need:
@@ -92,26 +96,21 @@ class Ways:
         Raises
         ------
         MapperError
-            If the host cannot exchange packets with a core in ``used``, or tables are needed that
-            it could only load by tables.
+            If the host cannot exchange packets with a core in ``used`` without tables, or tables
+            are needed and it cannot load all of them.
         """
         if self.routes is None:
             return None
         host, there, back = self.machine.host, {}, {}
         for core in self.live or ():
             try:
-                there[core], back[core] = self.way(host, core), self.way(core, host)
+                ways = self.way(host, core, tables=False), self.way(core, host, tables=False)
             except MapperError:
-                if core in used:
+                # Idle cores need not hear of anything, unless others' ways lead past them.
+                if core in used or self._tables:
                     raise
-                there.pop(core, None)
-        if self._tables:
-            for core in self.live or ():
-                if core not in there or there[core].table or back[core].table:
-                    raise MapperError(
-                        f"core {core} and the host's port must be joined by ways of class 0 or 1, "
-                        f"because some ways need the routers' tables (class 2), which are loaded "
-                        f"over the network: too much around it is dead")
+                continue
+            there[core], back[core] = ways[0].at, ways[1].at
         units = (Unit.ROUTER, Unit.DIES, Unit.CORES) if self._tables else (Unit.ROUTER,)
         return Detours(there=there, back=back, writes=tuple(
             (write.at, Write(write.unit, write.address, write.values))

@@ -16,7 +16,7 @@ from hw.params.packet import (
     Unit,
 )
 from sw.golden.noc.route import neighbour, path
-from sw.mapper.program import Coordinate, Program, StageInfo, Way
+from sw.mapper.program import NO_WAY, Coordinate, Program, StageInfo
 from sw.perf.errors import PerfError
 
 __all__ = ["Delivery", "Instruction", "Link", "Route", "Send", "Stage", "Token", "multicast",
@@ -137,7 +137,8 @@ def read_stages(program: Program) -> list[Stage]:
     """
     tables = {core: _tables(program, core) for core in program.images}
     labels = {core: table.get(Unit.LABEL, {}) for core, table in tables.items()}
-    if any(program.way_there(core) != Way() or program.way_back(core) != Way() for core in tables):
+    if any(program.way_there(core) != NO_WAY or program.way_back(core) != NO_WAY
+           for core in tables):
         raise PerfError(DETOUR)
     stages = []
     for info in program.stages:

@@ -75,9 +75,9 @@ class Device:
             packet for core, write in detours.writes for packet in self._write(core, write)]
 
     def _write(self, core: Coordinate, write: Write) -> list[Packet]:
-        machine, way = self.program.machine, self.program.way_there(core)
+        machine = self.program.machine
         return write_packets(machine, write.values, src=machine.host, dst=core, unit=write.unit,
-                             address=write.address, way=way.at, table=way.table)
+                             address=write.address, way=self.program.way_there(core))
 
     async def load(self) -> int:
         """Write the program into the machine; returns the packets sent.
@@ -115,14 +115,13 @@ class Device:
             If something else than the answer arrives.
         """
         machine = self.program.machine
-        there, back = self.program.way_there(core), self.program.way_back(core)
         values = []
         for first in range(address, address + count, READ_CHUNK):
             number = min(READ_CHUNK, address + count - first)
             await self.link.send([read_packet(machine, src=machine.host, dst=core, unit=unit,
-                                              address=first, count=number, way=there.at,
-                                              table=there.table, back=back.at,
-                                              back_table=back.table)])
+                                              address=first, count=number,
+                                              way=self.program.way_there(core),
+                                              back=self.program.way_back(core))])
             for n in range(number):
                 packet = await self.link.recv()
                 header = packet.header

@@ -208,7 +208,6 @@ class Engine:
     def _token_packets(self, target: EmbedTarget, row: npt.NDArray[np.int16], sequence: int,
                        position: int, flags: int) -> list[Packet]:
         flit_bits, way = self.machine.noc.flit_bits, self.program.way_there(target.core)
-        vc = self.machine.noc.transit_vc if way.table else 0
         vectors = [(0, row[target.first:target.first + target.channels])]
         if target.rope_offset >= 0:
             at = min(position, len(self.model.rope) - 1)
@@ -217,7 +216,7 @@ class Engine:
                 for packet in data_packets(
                     pack_vector(vector, 16, flit_bits), src=self.machine.host, dst=target.core,
                     stage=target.stage, operand=0, sequence=sequence, position=position,
-                    offset=offset, flags=flags, vc=vc, way=way.at)]
+                    offset=offset, flags=flags, way=way)]
 
     # Results
 

@@ -145,7 +145,7 @@ def send_packets(entry: Mapping[str, int], payload: Sequence[int], *, src: Place
 
 
 def write_packets(machine: Machine, entries: Sequence[int], *, src: Place, dst: Place, unit: int,
-                  address: int = 0, way: Place = NO_WAY, table: bool = False) -> list[Packet]:
+                  address: int = 0, way: Place = NO_WAY) -> list[Packet]:
     """WRITE packets of whole entries for consecutive addresses.
 
     Raises
@@ -161,18 +161,18 @@ def write_packets(machine: Machine, entries: Sequence[int], *, src: Place, dst: 
         payload = tuple(_digit(entry, n, per_entry, flit_bits)
                         for entry in part for n in range(per_entry))
         packets.append(Packet(
-            _fields(CONFIG_HEADER, kind=Kind.WRITE, src=src, dst=dst,
-                    vc=_control_vc(machine, table), length=len(payload), unit=unit,
-                    address=address + start, way_x=way[0], way_y=way[1]), payload))
+            _fields(CONFIG_HEADER, kind=Kind.WRITE, src=src, dst=dst, vc=machine.noc.control_vc,
+                    length=len(payload), unit=unit, address=address + start,
+                    way_x=way[0], way_y=way[1]), payload))
     return packets
 
 
 def read_packet(machine: Machine, *, src: Place, dst: Place, unit: int, address: int = 0,
-                count: int = 1, way: Place = NO_WAY, table: bool = False, back: Place = NO_WAY,
+                count: int = 1, way: Place = NO_WAY, back: Place = NO_WAY,
                 back_table: bool = False) -> Packet:
     """READ of ``count`` entries, to be answered to ``src`` by way of ``back`` (``ROUTE``)."""
     return Packet(_fields(CONFIG_HEADER, kind=Kind.READ, src=src, dst=dst,
-                          vc=_control_vc(machine, table), unit=unit, address=address, count=count,
+                          vc=machine.noc.control_vc, unit=unit, address=address, count=count,
                           way_x=way[0], way_y=way[1], back_x=back[0], back_y=back[1],
                           back_table=int(back_table)))
 
@@ -367,7 +367,7 @@ def _fields(fmt: Format, *, kind: Kind, src: Place, dst: Place, vc: int, length:
 
 
 def _control_vc(machine: Machine, table: bool) -> int:
-    """Channel of a credit, reply or configuration: control, or class 2 where the machine has it."""
+    """Channel of a credit or reply: control, or class 2 where the machine has it."""
     noc = machine.noc
     return noc.transit_vc if table and noc.class2_vcs else noc.control_vc
 
