@@ -156,4 +156,5 @@ def _groups(noc: NocParams, mesh: MeshParams, mix: Mix) -> list[tuple[int, int, 
 
 def _job(width: int, height: int, mix: Mix, writes: list[tuple[int, int, int, int]]) -> Job:
     cycles = _stop(width * height, mix)
-    return Job(writes=writes, run_cycles=cycles, drain_cycles=cycles + 20000, until_quiet=True)
+    # A network that is offered too much takes longer than its sources; an idle one ends the job.
+    return Job(writes=writes, run_cycles=cycles, drain_cycles=3 * cycles + 20000, until_quiet=True)
