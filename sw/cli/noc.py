@@ -29,6 +29,7 @@ SHOWN = (
     ("accepted_min_node", "accepted, least", "of all nodes"),
     ("accepted_max_node", "accepted, most", "of all nodes"),
     ("injected", "injected", "flits per node and cycle"),
+    ("served_min_node", "served, least", "of a node's offered flits"),
     ("packets_measured", "packets", "made in the measured cycles"),
     ("delivered", "delivered", "packets in all"), ("wrong", "wrong", "of these"),
     ("sim_cycles", "cycles", "simulated"), ("cycles_per_s", "speed", "cycles per second"),

@@ -33,6 +33,10 @@ _OPTIONS = (
                  type=click.Choice(PATTERNS), help="Pattern."),
     click.option("--vcs", default=2, show_default=True, metavar="N",
                  help="Virtual channels of class 0."),
+    click.option("--class1-vcs", default=1, show_default=True, metavar="N",
+                 help="Those of class 1, from a waypoint on (RTL only)."),
+    click.option("--class2-vcs", default=2, show_default=True, metavar="N",
+                 help="Those of class 2, by tables; 0 or 2 (RTL only)."),
     click.option("--depth", default=4, show_default=True, metavar="FLITS",
                  help="Buffer of a virtual channel."),
     click.option("--packet", default="4", show_default=True, metavar="N[-M]",
@@ -65,18 +69,19 @@ def lab_options(command: Command) -> Command:
     """Options that describe an experiment but for its rate; the command gets ``options``."""
 
     @functools.wraps(command)
-    def with_options(*, k: int, size: str | None, traffic: str, vcs: int, depth: int,
-                     packet: str, ordered: bool, seed: int, warmup: int, measure: int,
-                     drain: int, die: str | None, die_latency: int, die_cycles: int,
-                     stall: float, hotspot: int, trace_path: Path | None, flit_bits: int,
-                     **others: Any) -> Any:
+    def with_options(*, k: int, size: str | None, traffic: str, vcs: int, class1_vcs: int,
+                     class2_vcs: int, depth: int, packet: str, ordered: bool, seed: int,
+                     warmup: int, measure: int, drain: int, die: str | None, die_latency: int,
+                     die_cycles: int, stall: float, hotspot: int, trace_path: Path | None,
+                     flit_bits: int, **others: Any) -> Any:
         if (traffic == "trace") != (trace_path is not None):
             raise NocError("--trace FILE must be given with --traffic trace, and only then")
         width, height = span("--mesh", size, "x", "WxH") if size else (k, k)
         shortest, longest = span("--packet", packet, "-", "N or N-M")
         die_width, die_height = span("--die", die, "x", "WxH") if die else (0, 0)
         options = LabOptions(
-            width=width, height=height, traffic=traffic, vcs=vcs, depth=depth,
+            width=width, height=height, traffic=traffic, vcs=vcs,
+            class1_vcs=class1_vcs, class2_vcs=class2_vcs, depth=depth,
             packet_min=shortest, packet_max=longest, rate=0.0, ordered=ordered, seed=seed,
             warmup_cycles=warmup, measure_cycles=measure, drain_cycles=drain,
             die_width=die_width, die_height=die_height,

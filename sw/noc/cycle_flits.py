@@ -31,6 +31,7 @@ from sw.noc.cycle_state import (
     NETWORK_LATENCY,
     NEXT,
     OCCUPIED,
+    OFFERED,
     READY,
     ROUTERS,
     SENT,
@@ -78,6 +79,7 @@ def made(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
     node[source, LAST] = new
     if settings[BEGIN] <= cycle < settings[END]:
         scalars[MEASURED] += 1
+        node[source, OFFERED] += flits
 
 
 @compiled

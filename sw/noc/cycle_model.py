@@ -1,18 +1,23 @@
 """Model (a): every flit, buffer, credit and arbiter of the mesh, cycle by cycle."""
 
 import time
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from sw.noc.cycle_loop import run as run_loop
 from sw.noc.cycle_state import (
     ACCEPTED,
     CYCLE,
     DELIVERED,
+    I32,
     INJECTED,
     LATENCY,
     LEFT,
     MEASURED,
     NETWORK_LATENCY,
+    OFFERED,
     ROUTERS,
     WRONG,
     new_state,
@@ -21,13 +26,27 @@ from sw.noc.cycle_state import (
 from sw.noc.options import LabOptions
 from sw.noc.result import Counts, report
 
-__all__ = ["run", "simulate"]
+__all__ = ["Simulated", "run", "simulate"]
 
 PACKETS_MIN = 4096
 
 
-def simulate(options: LabOptions) -> Counts:
-    """Raw counts of one experiment."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Simulated:
+    """Outcome of one experiment, packet by packet."""
+
+    latency: I32
+    """Cycles since it was made, of each measured packet that has left, in the order of leaving."""
+    network_latency: I32
+    """Cycles since its head entered the network."""
+    hops_routers: I32
+    """Routers on its way."""
+    counts: Counts
+    """The same in sums."""
+
+
+def simulate(options: LabOptions) -> Simulated:
+    """Run one experiment."""
     state = new_state(options)
     seconds = 0.0
     while True:
@@ -37,15 +56,23 @@ def simulate(options: LabOptions) -> Counts:
         seconds += time.process_time() - start
         if finished:
             break
-    done = state.done[:int(state.scalars[LEFT])]
-    return Counts(
-        latency=done[:, LATENCY], network_latency=done[:, NETWORK_LATENCY],
-        hops_routers=done[:, ROUTERS], accepted=state.node[:, ACCEPTED],
-        injected=state.node[:, INJECTED], measured=int(state.scalars[MEASURED]),
+    left = int(state.scalars[LEFT])
+    latency, network, routers = (
+        state.done[:left, column] for column in (LATENCY, NETWORK_LATENCY, ROUTERS))
+    measured = int(state.scalars[MEASURED])
+    counts = Counts(
+        finished=left == measured, measured=measured, left=left, latency=int(latency.sum()),
+        network_latency=int(network.sum()), hops_routers=int(routers.sum()),
+        latency_max=int(latency.max(initial=0)), histogram=np.bincount(latency),
+        offered=state.node[:, OFFERED].astype(np.int64),
+        injected=state.node[:, INJECTED].astype(np.int64),
+        accepted=state.node[:, ACCEPTED].astype(np.int64),
         delivered=int(state.scalars[DELIVERED]), wrong=int(state.scalars[WRONG]),
         cycles=int(state.scalars[CYCLE]), seconds=seconds)
+    return Simulated(latency=latency, network_latency=network, hops_routers=routers,
+                     counts=counts)
 
 
 def run(options: LabOptions) -> dict[str, Any]:
     """Report of one experiment (``sw.noc.result``)."""
-    return report(options, simulate(options), "model")
+    return report(options, simulate(options).counts, "model")

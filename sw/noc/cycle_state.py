@@ -30,9 +30,9 @@ CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
  ENDS) = range(13)
 # node: coordinates, flits in its input channels; source: destination (-1: drawn), queue of packets
 # (-1: none), next flit of the packet being sent (-1: none), its channel, channel in turn; measured
-# flits out and in
+# flits out and in, flits of measured packets
 (X, Y, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, ACCEPTED,
- INJECTED) = range(11)
+ INJECTED, OFFERED) = range(12)
 # port, as input: mask of channels with flits, channel in turn, cycles from a grant until the credit
 # can be used, output port before it; as output: masks of channels without owner, with credits, with
 # all credits; input in turn, cycles from a grant to the next one's, input port beyond, credits of a
@@ -84,7 +84,7 @@ def new_state(options: LabOptions) -> State:
     """State before the first cycle, without room for packets (``with_packets``)."""
     nodes, vcs = options.nodes, options.vcs
     ids = np.arange(nodes)
-    node = np.zeros((nodes, 11), np.int32)
+    node = np.zeros((nodes, 12), np.int32)
     node[:, X], node[:, Y] = ids % options.width, ids // options.width
     node[:, DESTINATION] = destination_table(options)
     node[:, [FIRST, LAST, SENDING]] = -1

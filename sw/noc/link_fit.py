@@ -100,7 +100,7 @@ def measured_latency(options: LabOptions) -> float:
     What chance did to the hops in a run of finite length says nothing about contention.
     """
     found = simulate(options)
-    if len(found.latency) < found.measured:
+    if not found.counts.finished:
         raise NocError(f"load must be below saturation, not {options.rate:g}")
     hops = found.hops_routers.mean() - 1
     return float(found.latency.mean() - 2 * hops + 2 * mean_hops(options))

@@ -52,6 +52,10 @@ class LabOptions:
     """One of ``PATTERNS``; transpose needs width = height."""
     vcs: int = 2
     """Virtual channels of route class 0; 1 to 8."""
+    class1_vcs: int = 1
+    """Those of class 1; 0 to 4, 0 where no packet has a waypoint."""
+    class2_vcs: int = 2
+    """Those of class 2, transit and arrival: 2, or 0 where no packet is routed by tables."""
     depth: int = 4
     """Flits of a virtual channel's buffer; at least 1."""
     packet_min: int = 4
@@ -92,6 +96,9 @@ class LabOptions:
         self._between("width", 1, 126)
         self._between("height", 1, 126)
         self._between("vcs", 1, 8)
+        self._between("class1_vcs", 0, 4)
+        if self.class2_vcs not in (0, 2):
+            raise NocError(f"class2_vcs must be 0 or 2, not {self.class2_vcs!r}")
         self._between("depth", 1, 1024)
         self._between("packet_min", 1, FLITS_MAX)
         self._between("packet_max", self.packet_min, FLITS_MAX)

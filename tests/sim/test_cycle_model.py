@@ -11,17 +11,18 @@ from tb.noc.lab.lab import build_of, job_of, noc_of, perform, report
 pytestmark = pytest.mark.sim
 
 SAME = ("packet_latency", "network_latency", "hops_routers", "p50", "p95", "p99", "latency_max",
-        "accepted", "accepted_min_node", "accepted_max_node", "injected", "packets_measured",
-        "wrong", "saturated")
+        "accepted", "accepted_min_node", "accepted_max_node", "injected", "served_min_node",
+        "packets_measured", "wrong", "saturated")
 DRAWN = LabOptions(width=3, height=3, flit_bits=128, packet_min=1, packet_max=9, rate=0.5,
                    warmup_cycles=100, measure_cycles=400, seed=4)
+ONE = replace(DRAWN, vcs=1, class1_vcs=0, class2_vcs=0, rate=0.4)
 DIES = replace(DRAWN, width=4, height=2, die_width=2, die_height=1, die_latency_cycles=3,
                die_cycles_per_flit=2, rate=0.25)
 
 
 @pytest.mark.parametrize("options, others", [
     (DRAWN, [{"ordered": True}, {"traffic": "transpose", "rate": 0.4, "seed": 8}]),
-    (replace(DRAWN, vcs=1, rate=0.4), [{"traffic": "hotspot", "rate": 0.09}]),
+    (ONE, [{"traffic": "hotspot", "rate": 0.09}]),
     (DIES, [{"rate": 0.15, "packet_max": 1}]),
 ], ids=["two channels", "one channel", "dies"])
 def test_same_cycles(options, others):

@@ -131,8 +131,8 @@ def test_short_lab():
 
 def test_dies():
     """A border adds ``DieLink.extra_cycles`` to every packet that crosses it, and no error."""
-    options = replace(all_pairs(4, 2), vcs=1, depth=4, flit_bits=128, die_width=2, die_height=1,
-                      die_latency_cycles=3)
+    options = replace(all_pairs(4, 2), vcs=1, class1_vcs=0, class2_vcs=0, depth=4, flit_bits=128,
+                      die_width=2, die_height=1, die_latency_cycles=3)
     built = build_of(noc_of(options), 4, 2, "icarus", die_width=2, die_height=1)
     outcome, = perform(built, [job_of(options)], 8)
     clean(outcome)
@@ -144,8 +144,9 @@ def test_dies():
 
 def test_same_packets_as_the_reference():
     """Sources make the packets of ``sw.noc.traffic.generate``, to the cycle."""
-    options = LabOptions(width=3, height=2, vcs=1, depth=4, flit_bits=128, packet_min=1,
-                         packet_max=5, rate=0.3, warmup_cycles=0, measure_cycles=300, seed=5)
+    options = LabOptions(width=3, height=2, vcs=1, class1_vcs=0, class2_vcs=0, depth=4,
+                         flit_bits=128, packet_min=1, packet_max=5, rate=0.3,
+                         warmup_cycles=0, measure_cycles=300, seed=5)
     built = build_of(noc_of(options), 3, 2, "icarus")
     outcome, = perform(built, [job_of(options)], 6)
     clean(outcome)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hw.params.noc import CHANNELS_MAX, NocParams
+from sw.noc import result
 from sw.noc.errors import NocError
 from sw.noc.options import LabOptions
 from sw.noc.traffic import destination_table, seed_state, threshold
@@ -19,7 +21,6 @@ from tb.lib.build import run as run_bench
 from tb.noc.lab.job import Job, Outcome
 from tb.noc.lab.mixed import route_entry
 from tb.noc.lab.node import (
-    BINS,
     EVERY_NODE,
     NODES_MAX,
     TRACE_PACKETS_MAX,
@@ -40,7 +41,7 @@ DEPTH_MIN = 4
 
 
 def noc_of(options: LabOptions) -> NocParams:
-    """Network of an experiment: class 0, and control.
+    """Network of an experiment: its classes, and control.
 
     Raises
     ------
@@ -51,8 +52,10 @@ def noc_of(options: LabOptions) -> NocParams:
         raise NocError(f"width x height must be at most {NODES_MAX} on RTL, not {options.nodes}")
     if options.depth < DEPTH_MIN:
         raise NocError(f"depth must be at least {DEPTH_MIN} on RTL, not {options.depth}")
-    if options.vcs > CHANNELS_MAX - 1:
-        raise NocError(f"vcs must be at most {CHANNELS_MAX - 1} on RTL, not {options.vcs}")
+    channels = options.vcs + options.class1_vcs + options.class2_vcs
+    if channels > CHANNELS_MAX - 1:
+        raise NocError(f"vcs + class1_vcs + class2_vcs must be at most {CHANNELS_MAX - 1} on RTL, "
+                       f"not {channels}")
     if options.flit_bits < 128 or options.flit_bits % 128:
         raise NocError(f"flit_bits must be a multiple of 128 on RTL, not {options.flit_bits}")
     crossings = {}
@@ -62,7 +65,8 @@ def noc_of(options: LabOptions) -> NocParams:
                            f"{options.die_latency_cycles}")
         crossings = {"die_latency_cycles": options.die_latency_cycles,
                      "die_cycles_per_flit": options.die_cycles_per_flit}
-    return NocParams(flit_bits=options.flit_bits, vcs=options.vcs, class1_vcs=0, class2_vcs=0,
+    return NocParams(flit_bits=options.flit_bits, vcs=options.vcs,
+                     class1_vcs=options.class1_vcs, class2_vcs=options.class2_vcs,
                      vc_depth=options.depth, multicast_flits=min(9, options.depth), labels=16,
                      **crossings)
 
@@ -155,36 +159,15 @@ def run(options: LabOptions, sim: str = "verilator") -> dict[str, Any]:
 
 def report(options: LabOptions, outcome: Outcome, sim: str = "verilator") -> dict[str, Any]:
     """An outcome with the keys of ``sw.noc.result``; percentiles from ``BINS`` up are None."""
-    done, window = outcome.total(Count.DONE), options.measure_cycles
-    accepted = [node[Count.ACCEPTED] / window for node in outcome.nodes]
-    size = str(options.packet_min)
-    if options.packet_max != options.packet_min:
-        size += f"-{options.packet_max}"
+    def each(count: Count) -> npt.NDArray[np.int64]:
+        return np.array([node[count] for node in outcome.nodes], np.int64)
 
-    def mean(count: Count) -> float | None:
-        return outcome.total(count) / done if done else None
-
-    def quantile(percent: float) -> int | None:
-        if not done:
-            return None
-        cycles = int(np.searchsorted(np.cumsum(outcome.histogram), percent / 100 * done))
-        return cycles if cycles < BINS - 1 else None
-
-    return {
-        "k": options.width if options.width == options.height
-        else f"{options.width}x{options.height}",
-        "traffic": options.traffic, "num_vcs": options.vcs, "vc_buf_size": options.depth,
-        "packet_size": size, "injection_rate": options.rate,
-        "packet_latency": mean(Count.LATENCY), "network_latency": mean(Count.NETWORK),
-        "hops_routers": mean(Count.ROUTERS),
-        "p50": quantile(50), "p95": quantile(95), "p99": quantile(99),
-        "accepted": sum(accepted) / options.nodes, "accepted_min_node": min(accepted),
-        "accepted_max_node": max(accepted),
-        "injected": outcome.total(Count.INJECTED) / options.nodes / window,
-        "saturated": not outcome.finished, "packets_measured": outcome.total(Count.MEASURED),
-        "sim_cycles": outcome.cycles,
-        "cycles_per_s": outcome.cycles / outcome.seconds if outcome.seconds else None,
-        "latency_max": max(node[Count.LATENCY_MAX] for node in outcome.nodes) if done else None,
-        "delivered": outcome.total(Count.RECEIVED), "wrong": outcome.total(Count.ERRORS),
-        "on": sim,
-    }
+    return result.report(options, result.Counts(
+        finished=outcome.finished, measured=outcome.total(Count.MEASURED),
+        left=outcome.total(Count.DONE),
+        latency=outcome.total(Count.LATENCY), network_latency=outcome.total(Count.NETWORK),
+        hops_routers=outcome.total(Count.ROUTERS), latency_max=int(each(Count.LATENCY_MAX).max()),
+        histogram=np.array(outcome.histogram, np.int64), clipped=True,
+        offered=each(Count.OFFERED), injected=each(Count.INJECTED),
+        accepted=each(Count.ACCEPTED), delivered=outcome.total(Count.RECEIVED),
+        wrong=outcome.total(Count.ERRORS), cycles=outcome.cycles, seconds=outcome.seconds), sim)

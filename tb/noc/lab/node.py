@@ -114,6 +114,8 @@ class Count(IntEnum):
     """Every packet of the window has left the source's queue."""
     QUIET = 21
     """Nothing more will be sent."""
+    OFFERED = 22
+    """Flits of packets made in the window, once for a multicast packet."""
 
 
 class Error(IntEnum):

@@ -212,8 +212,10 @@ always @(posedge clk) begin
           waiting = 0;
           counts[REFUSED] = counts[REFUSED] + 1;
         end
-        else if (made >= window_start & made < window_end)
+        else if (made >= window_start & made < window_end) begin
           counts[MEASURED] = counts[MEASURED] + (multicast ? members : 1);
+          counts[OFFERED] = counts[OFFERED] + length + 1;
+        end
       end
     end
 

@@ -40,7 +40,7 @@ def test_zero_load_latency_of_all_pairs():
     hops = [abs(s % 4 - d % 4) + abs(s // 4 - d // 4) for s, d in pairs]
     assert found.latency.tolist() == [3 + 2 * h + n % 9 for n, h in enumerate(hops)]
     assert found.hops_routers.tolist() == [h + 1 for h in hops]
-    assert (found.measured, found.delivered, found.wrong) == (256, 256, 0)
+    assert (found.counts.measured, found.counts.delivered, found.counts.wrong) == (256, 256, 0)
 
 
 @pytest.mark.parametrize("depth, interval", [(1, 4), (2, 2), (3, 4 / 3), (4, 1), (8, 1)])
@@ -58,8 +58,8 @@ def test_inputs_take_turns_at_an_output():
     # Two streams meet at node 1 on the way to node 2: each gets half of the link.
     found = simulate(trace([(n, s, 2, 1) for n in range(100) for s in (0, 1)], width=3, height=1,
                            measure_cycles=150, drain_cycles=0))
-    assert found.accepted[2] == pytest.approx(150 - 5, abs=1)
-    assert abs(int(found.injected[0]) - int(found.injected[1])) <= 16
+    assert found.counts.accepted[2] == pytest.approx(150 - 5, abs=1)
+    assert abs(int(found.counts.injected[0]) - int(found.counts.injected[1])) <= 16
 
 
 def test_wormholes_of_two_channels_share_a_link():
@@ -91,7 +91,7 @@ def test_die_depth_keeps_the_crossing_busy():
 def test_sinks_that_stall():
     packets = [(n, s, 5, 9) for n in range(0, 400, 4) for s in (0, 3, 10)]
     free, rare, held = (simulate(trace(packets, stall=stall)) for stall in (0.0, 1e-7, 0.8))
-    assert held.delivered == free.delivered == 300
+    assert held.counts.delivered == free.counts.delivered == 300
     assert np.array_equal(free.latency, rare.latency)       # both ways to sink take as long
     assert held.latency.mean() > 2 * free.latency.mean()
 
@@ -103,7 +103,7 @@ def test_traffic_is_that_of_the_reference():
                         trace=tuple(generate(options, 600)))
     drawn, replayed = simulate(options), simulate(replay)
     assert np.array_equal(drawn.latency, replayed.latency)
-    assert drawn.measured == replayed.measured > 500
+    assert drawn.counts.measured == replayed.counts.measured > 500
 
 
 @pytest.mark.parametrize("ordered", [False, True])

@@ -1,11 +1,15 @@
+import numpy as np
+
 from sw.noc.options import LabOptions
 from sw.noc.result import KEYS, Counts, report
 
 
 def counts(**other):
-    values = {"latency": [10, 20, 30, 40], "network_latency": [9, 9, 9, 13],
-              "hops_routers": [1, 2, 3, 4], "accepted": [10, 30], "injected": [20, 30],
-              "measured": 4, "delivered": 6, "wrong": 0, "cycles": 500, "seconds": 0.25}
+    values = {"finished": True, "measured": 4, "left": 4, "latency": 100, "network_latency": 40,
+              "hops_routers": 10, "latency_max": 40,
+              "histogram": np.bincount([10, 20, 30, 40]), "offered": np.array([25, 30]),
+              "injected": np.array([20, 30]), "accepted": np.array([10, 30]), "delivered": 6,
+              "wrong": 0, "cycles": 500, "seconds": 0.25}
     return Counts(**values | other)
 
 
@@ -15,15 +19,27 @@ def test_report():
     assert tuple(found) == KEYS
     assert found | {
         "k": "2x1", "packet_size": "2-4", "packet_latency": 25.0, "network_latency": 10.0,
-        "hops_routers": 2.5, "p50": 20.0, "p95": 40.0, "p99": 40.0, "accepted": 0.2,
-        "accepted_min_node": 0.1, "accepted_max_node": 0.3, "injected": 0.25, "saturated": False,
-        "packets_measured": 4, "sim_cycles": 500, "cycles_per_s": 2000.0, "latency_max": 40,
-        "delivered": 6, "on": "model"} == found
+        "hops_routers": 2.5, "p50": 20, "p95": 40, "p99": 40, "accepted": 0.2,
+        "accepted_min_node": 0.1, "accepted_max_node": 0.3, "injected": 0.25,
+        "served_min_node": 0.8, "saturated": False, "packets_measured": 4, "sim_cycles": 500,
+        "cycles_per_s": 2000.0, "latency_max": 40, "delivered": 6, "on": "model"} == found
+
+
+def test_clipped_histogram():
+    found = report(LabOptions(width=2, height=1),
+                   counts(histogram=np.bincount([10, 20, 20, 20]), clipped=True), "model")
+    assert found["p50"] is found["p95"] is None
+    assert report(LabOptions(width=2, height=1), counts(
+        histogram=np.bincount([10, 10, 10, 20]), clipped=True), "model")["p50"] == 10
 
 
 def test_cut_off_and_empty():
     options = LabOptions(width=2, height=2)
-    assert report(options, counts(measured=5), "model")["saturated"]
-    found = report(options, counts(latency=[], network_latency=[], hops_routers=[]), "model")
+    found = report(options, counts(measured=5, finished=False), "model")
+    assert found["saturated"]
+    assert found["served_min_node"] is None
+    found = report(options, counts(left=0, histogram=np.zeros(0, int)), "model")
     assert found["k"] == 2
     assert found["packet_latency"] is found["p50"] is found["latency_max"] is None
+    idle = report(options, counts(offered=np.zeros(2, int)), "model")
+    assert idle["served_min_node"] is None
