@@ -16,7 +16,7 @@ __all__ = ["Bools", "Ints", "LiveMesh", "live_mesh", "position_of", "router_of"]
 Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 POCKET_SHARE = 8
-"""A group of cores cut off from its die may be declared dead up to this part of the die."""
+"""Cores cut off from the largest group of their die may be declared dead up to this part of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,14 +126,13 @@ def _cut_off(mesh: MeshParams, live: Bools, die: Ints, group: Ints, sizes: Ints)
         if len(groups) < 2:
             continue
         largest = groups[np.argmax(sizes[groups])]
-        for other in groups[groups != largest]:
-            cores = members[group[members] == other]
-            if len(cores) > limit:
-                raise NocError(
-                    f"mesh must be in one piece, but dead links and routers cut {len(cores)} "
-                    f"cores, such as {position_of(cores[0], mesh)}, off from the others of their "
-                    f"die (up to {limit} would be declared dead)")
-            lost.extend(int(core) for core in cores)
+        cores = members[group[members] != largest]
+        if len(cores) > limit:
+            raise NocError(
+                f"mesh must be in one piece, but dead links and routers cut {len(cores)} "
+                f"cores, such as {position_of(cores[0], mesh)}, off from the others of their "
+                f"die (up to {limit} would be declared dead)")
+        lost.extend(int(core) for core in cores)
     return sorted(lost)
 
 

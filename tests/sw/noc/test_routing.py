@@ -163,6 +163,9 @@ def test_destinations_refused(place, message):
     (EIGHT, [(4, y) for y in range(1, 9)],
      ("mesh must be in one piece, but dead links and routers cut 24 cores, such as (1, 1), off "
      "from the others of their die (up to 8 would be declared dead)")),
+    (DIES, [(2, 1), (1, 2), (3, 2)],    # two pockets of one core each
+     ("mesh must be in one piece, but dead links and routers cut 2 cores, such as (1, 1), off "
+     "from the others of their die (up to 1 would be declared dead)")),
     (DIES, [(x, 4) for x in range(1, 10)],
      ("mesh must be in one piece, but dead links and routers part it in 2: 27 of 63 live cores, "
      "such as (1, 1), are cut off from the others")),
