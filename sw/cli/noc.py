@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from sw.cli.group import OpenGroup
 from sw.cli.noc_curves import compare, saturation, sweep
 from sw.cli.noc_host import faults, links
 from sw.cli.noc_options import lab_options
@@ -57,7 +58,7 @@ def print_report(options: LabOptions, found: dict[str, Any]) -> None:
     Console().print(table)
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=OpenGroup, points="ouroboros.noc.commands", invoke_without_command=True)
 @lab_options
 @click.option("--rate", default=0.2, show_default=True, metavar="F",
               help="Offered flits per node and cycle.")

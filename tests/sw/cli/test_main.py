@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from sw.cli import main
+from sw.cli import group, main
 from sw.models import llama2c
 from sw.quantise import model as quant_model
 
@@ -79,10 +79,10 @@ def hello():
 
 
 def test_commands_of_other_packages(run, monkeypatch):
-    points = [EntryPoint("hello", f"{__name__}:hello", main._ENTRY_POINTS),
-              EntryPoint("gone", "no_such_module:command", main._ENTRY_POINTS),
-              EntryPoint("odd", "json:dumps", main._ENTRY_POINTS)]
-    monkeypatch.setattr(main, "entry_points", lambda group, name=None: [
+    points = [EntryPoint("hello", f"{__name__}:hello", "ouroboros.commands"),
+              EntryPoint("gone", "no_such_module:command", "ouroboros.commands"),
+              EntryPoint("odd", "json:dumps", "ouroboros.commands")]
+    monkeypatch.setattr(group, "entry_points", lambda group, name=None: [
         point for point in points if name in (None, point.name)])
     listing = run("--help")
     assert listing.exit_code == 0
