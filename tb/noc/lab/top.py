@@ -1,5 +1,6 @@
 """The mesh of the traffic laboratory: routers, each with a ``LabNode``."""
 
+import functools
 from itertools import pairwise
 
 from amaranth import Module, Mux, Signal
@@ -216,9 +217,10 @@ class LabTop(wiring.Component):
             connect(m, crossing.o, end)
 
 
+@functools.cache
 def build_lab(noc: NocParams, width: int, height: int, *, die_width: int = 0,
               die_height: int = 0) -> dict[str, str]:
-    """Sources of module ``lab``."""
+    """Sources of module ``lab``; not to be changed, curves ask for the same ones many times."""
     library = Library()
     library.define("lab", lambda: LabTop(noc, width, height, library, die_width=die_width,
                                          die_height=die_height),
