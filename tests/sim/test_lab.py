@@ -28,19 +28,20 @@ def test_lab():
     """8 x 8 under Verilator: zero load, 100,000 mixed packets, six sets of faults, dead ports."""
     built = build_of(NOC, SIDE, SIDE)
     nodes = SIDE * SIDE
-    routes = [Routes(random_faults(mesh_of(SIDE, SIDE), routers, links, seed=7))
-              for routers, links in FAULTS]
+    meshes = mesh_of(SIDE, SIDE), mesh_of(SIDE, SIDE, 4, 4)
+    routes = [Routes(random_faults(meshes[n % 2], routers, links, seed=7))
+              for n, (routers, links) in enumerate(FAULTS)]
     mix = Mix(packets=3 * nodes * nodes, rate=0.1, seed=3)
     pairs, mixed, dropping, *faults = perform(built, [
         job_of(all_pairs(LabOptions())),
-        mixed_job(NOC, SIDE, SIDE, Mix(packets=100_000)),
-        dead_port_job(NOC, SIDE, SIDE),
+        mixed_job(NOC, meshes[1], Mix(packets=100_000)),
+        dead_port_job(NOC, meshes[0]),
         *(fault_job(NOC, each, mix) for each in routes)], nodes)
     assert not wrong_at_zero_load(pairs, nodes * nodes)
     assert not wrong_delivery(mixed)
     assert mixed.dropped == 0
     assert mixed.total(Count.RECEIVED) >= 100_000
-    assert all(mixed.total(Count.BY_CLASS + n) for n in (0, 1, 3))
+    assert all(mixed.total(Count.BY_CLASS + n) > 10_000 for n in range(4))
     assert 0.3 < mixed.total(Count.IN_ORDER) / mixed.total(Count.RECEIVED) < 0.7
     for outcome, each in zip(faults, routes, strict=True):
         assert not wrong_around(outcome, each)
@@ -54,9 +55,9 @@ def test_short_lab():
     built = build_of(NOC, 3, 3, "icarus")
     pairs, mixed, faults, dropping = perform(built, [
         job_of(all_pairs(LabOptions(width=3, height=3))),
-        mixed_job(NOC, 3, 3, Mix(packets=200, stall=0.3)),
+        mixed_job(NOC, mesh_of(3, 3), Mix(packets=200, stall=0.3)),
         fault_job(NOC, routes, Mix(packets=3 * nodes * nodes, rate=0.1)),
-        dead_port_job(NOC, 3, 3)], nodes)
+        dead_port_job(NOC, mesh_of(3, 3))], nodes)
     assert not wrong_at_zero_load(pairs, nodes * nodes)
     assert not wrong_delivery(mixed)
     assert not wrong_around(faults, routes)

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from hw.params.machine import MeshParams
 from sw.cli.noc_options import span
 from sw.cli.options import json_option, print_whole, progress_bar, write_json
 from sw.noc.errors import NocError
@@ -34,11 +35,14 @@ TRIES = 100
 def rtl_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of the routers, given to the command as ``options`` (``LabOptions``) and ``on``."""
     def with_options(k: int, size: str | None, vcs: int, class1_vcs: int, class2_vcs: int,
-                     depth: int, flit_bits: int, **others: Any) -> Any:
+                     depth: int, die: str | None, die_latency: int, flit_bits: int,
+                     **others: Any) -> Any:
         width, height = span("--mesh", size, "x", "WxH") if size else (k, k)
+        die_width, die_height = span("--die", die, "x", "WxH") if die else (0, 0)
         return command(options=LabOptions(
             width=width, height=height, vcs=vcs, class1_vcs=class1_vcs, class2_vcs=class2_vcs,
-            depth=depth, flit_bits=flit_bits), **others)
+            depth=depth, die_width=die_width, die_height=die_height,
+            die_latency_cycles=die_latency, flit_bits=flit_bits), **others)
 
     with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
     found = json_option(with_options)
@@ -54,6 +58,9 @@ def rtl_options(command: Callable[..., Any]) -> Callable[..., Any]:
                          help="Those of class 2; 0 or 2."),
             click.option("--depth", default=9, show_default=True, metavar="FLITS",
                          help="Buffer of a virtual channel."),
+            click.option("--die", metavar="WxH", help="Nodes of one die."),
+            click.option("--die-latency", default=20, show_default=True, metavar="CYCLES",
+                         help="Cycles on the wire between dies."),
             click.option("--flit-bits", default=128, show_default=True, metavar="N",
                          help="Width of a flit."),
             click.option("--on", default="verilator", show_default=True,
@@ -85,7 +92,7 @@ def pairs(options: LabOptions, on: str, json_path: Path | None) -> None:
 @rtl_options
 def mixed(options: LabOptions, packets: int, rate: float, packet: str, stall: float, seed: int,
           on: str, json_path: Path | None) -> None:
-    """Random packets: channels of XY, waypoints, multicast, ordered or not, stalled sinks.
+    """Random packets: every channel, waypoints, tables, multicast, ordered or not, stalled sinks.
 
     Hardware scoreboards check that each comes exactly once, at its destination, whole, and in order
     if it is ordered.
@@ -99,7 +106,7 @@ def mixed(options: LabOptions, packets: int, rate: float, packet: str, stall: fl
               seed=seed)
     noc = noc_of(options)
     built, build_s = compiled(options, on)
-    outcome, = perform(built, [mixed_job(noc, options.width, options.height, mix)], options.nodes)
+    outcome, = perform(built, [mixed_job(noc, dies_of(options), mix)], options.nodes)
     wrong = wrong_delivery(outcome)
     if outcome.dropped:
         wrong.append(f"{outcome.dropped} packets were dropped")
@@ -157,7 +164,7 @@ def fault_sets(options: LabOptions, routers: int, links: int, sets: int,
     NocError
         If hardly any set does, or there are not so many routers and links.
     """
-    mesh = mesh_of(options.width, options.height)
+    mesh = dies_of(options)
     found: list[tuple[int, Routes]] = []
     for seed in range(first, first + TRIES * sets):
         faults = random_faults(mesh, routers, links, seed)
@@ -171,10 +178,16 @@ def fault_sets(options: LabOptions, routers: int, links: int, sets: int,
                    f"in one piece; {len(found)} of {TRIES * sets} random sets do")
 
 
+def dies_of(options: LabOptions) -> MeshParams:
+    """The mesh, and its dies."""
+    return mesh_of(options.width, options.height, options.die_width, options.die_height)
+
+
 def compiled(options: LabOptions, on: str) -> tuple[Build, float]:
     """The laboratory, and how many seconds it took to build."""
     started = time.perf_counter()
-    built = build_of(noc_of(options), options.width, options.height, on)
+    built = build_of(noc_of(options), options.width, options.height, on,
+                     die_width=options.die_width, die_height=options.die_height)
     return built, time.perf_counter() - started
 
 

@@ -7,6 +7,7 @@ from hw.params.machine import MeshParams
 from hw.params.noc import NocParams
 from hw.params.packet import Port, Unit
 from sw.golden.noc.route import Position, labels_for
+from sw.noc.faults import Faults
 from sw.noc.routing import Routes
 from sw.noc.traffic import seed_state, threshold
 from tb.noc.lab.job import Job
@@ -15,6 +16,8 @@ from tb.noc.lab.node import EVERY_NODE, IN_TURN, UNIFORM, Setting, Table
 __all__ = ["Mix", "dead_port_job", "fault_job", "mesh_of", "mixed_job", "route_entry"]
 
 GROUP_SIZE_MAX = 6
+Write = tuple[int, int, int, int]
+"""Node, table, address, data (``Job.writes``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +34,10 @@ class Mix:
     """Flits of the longest."""
     ordered: float = 0.5
     """Share that keeps its channel, in sixteenths."""
+    tables: float = 0.2
+    """Share of the pairs whose packets go by the routers' tables, on class 2."""
     waypoint: float = 0.3
-    """Share with a random waypoint."""
+    """Share of the others with a random waypoint."""
     multicast: float = 0.1
     """Share of multicast, where a node has a group."""
     groups: int = 8
@@ -43,9 +48,10 @@ class Mix:
     """Of everything random."""
 
 
-def mesh_of(width: int, height: int) -> MeshParams:
-    """A mesh of one die."""
-    return MeshParams(width=width, height=height, die_width=width, die_height=height)
+def mesh_of(width: int, height: int, die_width: int = 0, die_height: int = 0) -> MeshParams:
+    """A mesh in dies; 0: no border. Tables of class 2 know of dies, whatever joins these."""
+    return MeshParams(width=width, height=height, die_width=die_width or width,
+                      die_height=die_height or height)
 
 
 def route_entry(channels: int, way: int = 0) -> int:
@@ -53,28 +59,31 @@ def route_entry(channels: int, way: int = 0) -> int:
     return 1 << 22 | channels << 14 | way
 
 
-def mixed_job(noc: NocParams, width: int, height: int, mix: Mix) -> Job:
-    """Uniform traffic on every XY channel, waypoints and multicast trees, stalled sinks."""
-    xy = range(noc.transit_vc)
-    channels = sum(1 << vc for vc in (*xy, noc.control_vc))
-    writes = _sources(noc, width, height, mix, UNIFORM)
+def mixed_job(noc: NocParams, mesh: MeshParams, mix: Mix) -> Job:
+    """Uniform traffic on every channel, waypoints, tables and multicast trees, stalled sinks."""
+    channels = sum(1 << vc for vc in (*range(noc.transit_vc), noc.control_vc))
+    writes = _sources(mesh, mix, UNIFORM)
     writes += [(EVERY_NODE, Table.ROUTES, node, route_entry(channels))
-               for node in range(width * height)]
+               for node in range(mesh.cores)]
     if noc.class1_vcs:
         writes.append((EVERY_NODE, Table.SETTINGS, Setting.WAYPOINT, threshold(mix.waypoint)))
-    writes += _groups(noc, mesh_of(width, height), mix)
-    return _job(width, height, mix, writes)
+    if noc.class2_vcs:
+        routes, places = Routes(Faults(mesh=mesh)), _places(mesh)
+        writes += _tables(routes)
+        rng = random.Random(mix.seed)
+        writes += [(source, Table.ROUTES, number,
+                    route_entry(1 << noc.transit_vc, routes.address(at)))
+                   for source in range(mesh.cores) for number, at in enumerate(places)
+                   if rng.random() < mix.tables]
+    writes += _groups(noc, mesh, mix)
+    return _job(mesh, mix, writes)
 
 
 def fault_job(noc: NocParams, routes: Routes, mix: Mix) -> Job:
     """Every live pair in turn, by its route around the faults; the routers' tables are loaded."""
     mesh, faults = routes.mesh, routes.faults
-    writes = _sources(noc, mesh.width, mesh.height, mix, IN_TURN)
+    writes = _sources(mesh, mix, IN_TURN) + _tables(routes)
     number = {at: n for n, at in enumerate(_places(mesh))}
-    tables = {Unit.ROUTER: Table.DEAD, Unit.DIES: Table.DIES, Unit.CORES: Table.CORES}
-    for write in routes.writes():
-        writes += [(number[write.at], tables[write.unit], write.address + n, value)
-                   for n, value in enumerate(write.values)]
     live = {at for at in number if at not in faults.routers and at not in routes.live.cut_off}
     class0 = sum(1 << vc for vc in noc.class_channels(0))
     for source in number:
@@ -88,32 +97,39 @@ def fault_job(noc: NocParams, routes: Routes, mix: Mix) -> Job:
                 channels = class0 if route.route_class < 2 else 1 << noc.transit_vc
                 entry = route_entry(channels, route.way[0] | route.way[1] << 7)
             writes.append((number[source], Table.ROUTES, number[destination], entry))
-    return _job(mesh.width, mesh.height, mix, writes)
+    return _job(mesh, mix, writes)
 
 
-def dead_port_job(noc: NocParams, width: int, height: int) -> Job:
+def dead_port_job(noc: NocParams, mesh: MeshParams) -> Job:
     """XY traffic to every node in turn while EAST of node 0 is dead and no route avoids it."""
-    mix = Mix(packets=3 * (width * height) ** 2, rate=0.1, stall=0.0)
-    writes = _sources(noc, width, height, mix, IN_TURN)
+    mix = Mix(packets=3 * mesh.cores ** 2, rate=0.1, stall=0.0)
+    writes = _sources(mesh, mix, IN_TURN)
     class0 = sum(1 << vc for vc in noc.class_channels(0))
     writes += [(EVERY_NODE, Table.ROUTES, node, route_entry(class0))
-               for node in range(width * height)]
+               for node in range(mesh.cores)]
     writes.append((0, Table.DEAD, 0, 1 << Port.EAST))
     # Numbers of the lost packets are missing at their sinks, where ordered ones would show it.
     writes.append((EVERY_NODE, Table.SETTINGS, Setting.ORDERED, 0))
-    return _job(width, height, mix, writes)
+    return _job(mesh, mix, writes)
 
 
 def _places(mesh: MeshParams) -> list[Position]:
     return [(x, y) for y in range(1, mesh.height + 1) for x in range(1, mesh.width + 1)]
 
 
-def _sources(noc: NocParams, width: int, height: int, mix: Mix,
-             destination: int) -> list[tuple[int, int, int, int]]:
-    nodes = width * height
+def _tables(routes: Routes) -> list[Write]:
+    """What the routers must be told."""
+    number = {at: n for n, at in enumerate(_places(routes.mesh))}
+    tables = {Unit.ROUTER: Table.DEAD, Unit.DIES: Table.DIES, Unit.CORES: Table.CORES}
+    return [(number[write.at], tables[write.unit], write.address + n, value)
+            for write in routes.writes() for n, value in enumerate(write.values)]
+
+
+def _sources(mesh: MeshParams, mix: Mix, destination: int) -> list[Write]:
+    nodes = mesh.cores
     mean = (mix.flits_min + mix.flits_max) / 2
     settings = {
-        Setting.SIZE: nodes << 8 | width,
+        Setting.SIZE: nodes << 8 | mesh.width,
         Setting.PACKET: threshold(mix.rate / mean),
         Setting.DESTINATION: destination,
         Setting.LENGTH: mix.flits_max - mix.flits_min + 1 << 4 | mix.flits_min - 1,
@@ -122,7 +138,7 @@ def _sources(noc: NocParams, width: int, height: int, mix: Mix,
         Setting.STOP: _stop(nodes, mix),
         Setting.WINDOW_END: (1 << 32) - 1,
     }
-    writes: list[tuple[int, int, int, int]] = [
+    writes: list[Write] = [
         (EVERY_NODE, Table.SETTINGS, setting, value) for setting, value in settings.items()]
     for node in range(nodes):
         writes.append((node, Table.SETTINGS, Setting.SOURCE_STATE, seed_state(mix.seed, node)))
@@ -136,7 +152,7 @@ def _stop(nodes: int, mix: Mix) -> int:
     return round(mix.packets / nodes / (mix.rate / ((mix.flits_min + mix.flits_max) / 2)))
 
 
-def _groups(noc: NocParams, mesh: MeshParams, mix: Mix) -> list[tuple[int, int, int, int]]:
+def _groups(noc: NocParams, mesh: MeshParams, mix: Mix) -> list[Write]:
     """A multicast group for some of the nodes, and the labels of its tree."""
     rng = random.Random(mix.seed)
     places = _places(mesh)
@@ -154,7 +170,7 @@ def _groups(noc: NocParams, mesh: MeshParams, mix: Mix) -> list[tuple[int, int, 
     return writes
 
 
-def _job(width: int, height: int, mix: Mix, writes: list[tuple[int, int, int, int]]) -> Job:
-    cycles = _stop(width * height, mix)
+def _job(mesh: MeshParams, mix: Mix, writes: list[Write]) -> Job:
+    cycles = _stop(mesh.cores, mix)
     # A network that is offered too much takes longer than its sources; an idle one ends the job.
     return Job(writes=writes, run_cycles=cycles, drain_cycles=3 * cycles + 20000, until_quiet=True)

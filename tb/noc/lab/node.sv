@@ -202,7 +202,9 @@ always @(posedge clk) begin
         else begin
           // An ordered flow has one way.
           if (ordered) extra = step({number, destination, 1'b1} * 64'h9E3779B97F4A7C15);
-          if (extra[23:0] < way_limit) begin
+          // On class 2 the way is an address in the routers' tables.
+          if (extra[23:0] < way_limit & ~(TRANSIT != CONTROL & routes[destination][14 + TRANSIT]))
+          begin
             mixed = extra[43:24] * nodes;
             mixed = mixed >> 20;
             way = {7'd1 + 7'(mixed / width), 7'd1 + 7'(mixed % width)};
