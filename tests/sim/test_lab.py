@@ -39,7 +39,6 @@ def test_lab():
         *(fault_job(NOC, each, mix) for each in routes)], nodes)
     assert not wrong_at_zero_load(pairs, nodes * nodes)
     assert not wrong_delivery(mixed)
-    assert mixed.dropped == 0
     assert mixed.total(Count.RECEIVED) >= 100_000
     assert all(mixed.total(Count.BY_CLASS + n) > 10_000 for n in range(4))
     assert 0.3 < mixed.total(Count.IN_ORDER) / mixed.total(Count.RECEIVED) < 0.7

@@ -107,10 +107,7 @@ def mixed(options: LabOptions, packets: int, rate: float, packet: str, stall: fl
     noc = noc_of(options)
     built, build_s = compiled(options, on)
     outcome, = perform(built, [mixed_job(noc, dies_of(options), mix)], options.nodes)
-    wrong = wrong_delivery(outcome)
-    if outcome.dropped:
-        wrong.append(f"{outcome.dropped} packets were dropped")
-    conclude([row("mixed", outcome, wrong)], on, build_s, json_path)
+    conclude([row("mixed", outcome, wrong_delivery(outcome))], on, build_s, json_path)
 
 
 @click.command()

@@ -16,6 +16,14 @@ SHOWN = 5
 
 def wrong_delivery(outcome: Outcome) -> list[str]:
     """Everything sent has come, once, at the right place, whole and in order."""
+    found = _wrong_arrivals(outcome)
+    if outcome.dropped:
+        found.append(f"{outcome.dropped} packets were dropped")
+    return found
+
+
+def _wrong_arrivals(outcome: Outcome) -> list[str]:
+    """The same of everything that was not dropped."""
     first = [(n, node[Count.FIRST_ERROR]) for n, node in enumerate(outcome.nodes)
              if node[Count.ERRORS]]
     found = []
@@ -44,8 +52,6 @@ def wrong_at_zero_load(outcome: Outcome, pairs: int) -> list[str]:
 def wrong_around(outcome: Outcome, routes: Routes) -> list[str]:
     """Every live pair was served twice or more; those with a live XY path by it, no others."""
     found = wrong_delivery(outcome)
-    if outcome.dropped:
-        found.append(f"{outcome.dropped} packets were dropped")
     mesh = routes.mesh
     places = [(x, y) for y in range(1, mesh.height + 1) for x in range(1, mesh.width + 1)]
     live = [at not in routes.faults.routers and at not in routes.live.cut_off for at in places]
@@ -71,7 +77,7 @@ def wrong_drops(outcome: Outcome) -> list[str]:
     The dead port is the EAST of node 0: of its packets, those to another column are lost, and
     nobody else's.
     """
-    found = wrong_delivery(outcome)
+    found = _wrong_arrivals(outcome)
     nodes = len(outcome.nodes)
     side = int(nodes ** 0.5)
     made = outcome.nodes[0][Count.SENT]

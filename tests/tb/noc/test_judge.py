@@ -32,7 +32,7 @@ def test_delivery():
     found = wrong_delivery(outcome(counts=[(2, Count.ERRORS, 3), (2, Count.FIRST_ERROR, twice)]))
     assert found == ["3 errors at 1 nodes: TWICE at node 2 in cycle 7"]
     found = wrong_delivery(outcome(counts=[(1, Count.RECEIVED, 7)], finished=False, dropped=1))
-    assert found == ["2 packets that were sent have not come"]
+    assert found == ["2 packets that were sent have not come", "1 packets were dropped"]
 
 
 @pytest.mark.parametrize("count, value, sentence", [
