@@ -1,12 +1,13 @@
 """Output of a router: shares a link among the inputs, counts credits, owns virtual channels."""
 
 from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.lib.arbiter import RoundRobin, lowest
 from hw.noc.channel import OutputState, Request
+from hw.noc.credits import Credits
 from hw.noc.link import Link, flit_layout
 from hw.params.noc import NocParams
 from hw.params.packet import Port
@@ -48,10 +49,9 @@ class Output(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        channels, depth = self.noc.channels, self.noc.vc_depth
-        credits = Signal(data.ArrayLayout(range(depth + 1), channels), init=[depth] * channels)
-        # Kept beside the counts, so that a simulator compares only what changes.
-        credited, full = Signal(channels, init=-1), Signal(channels, init=-1)
+        channels = self.noc.channels
+        m.submodules.credits = credits = Credits(channels, self.noc.vc_depth)
+        credited = credits.credited
         owned = Signal(channels)
         flit = Signal(flit_layout(self.noc), reset_less=True)
         m.d.comb += self.link.flit.eq(flit)
@@ -59,7 +59,7 @@ class Output(wiring.Component):
         m.d.comb += self.state.free.eq(~owned)
         m.d.comb += self.state.available.eq(credited & ~owned)
         for vc in range(channels):
-            m.d.comb += self.state.credits[vc].eq(credits[vc])
+            m.d.comb += self.state.credits[vc].eq(credits.counts[vc])
 
         m.submodules.turn = turn = RoundRobin(len(Port))
         m.d.comb += turn.requests.eq(Cat(request.p.ports != 0 for request in self.requests))
@@ -76,7 +76,7 @@ class Output(wiring.Component):
                     m.d.sync += flit.data.eq(request.data)
             with m.If(won.head & (won.allowed & (won.allowed - 1) != 0)):
                 m.d.comb += free.eq(won.allowed & credited & ~owned)
-                m.d.comb += empty.eq(free & full)
+                m.d.comb += empty.eq(free & credits.full)
                 m.d.comb += chosen.eq(lowest(Mux(empty != 0, empty, free)))
             with m.Else():
                 m.d.comb += chosen.eq(won.allowed)
@@ -88,16 +88,7 @@ class Output(wiring.Component):
             m.d.sync += owned.eq(Mux(won.claim | ~won.tail, owned | chosen, owned & ~chosen))
         m.d.sync += self.link.valid.eq(sent)
 
-        with m.If((spent | self.link.credit) != 0):
-            for vc in range(channels):
-                with m.If(spent[vc] & ~self.link.credit[vc]):
-                    m.d.sync += credits[vc].eq(credits[vc] - 1)
-                    m.d.sync += credited[vc].eq(credits[vc] != 1)
-                    m.d.sync += full[vc].eq(0)
-                with m.If(self.link.credit[vc] & ~spent[vc]):
-                    m.d.sync += credits[vc].eq(credits[vc] + 1)
-                    m.d.sync += credited[vc].eq(1)
-                    m.d.sync += full[vc].eq(credits[vc] == depth - 1)
+        m.d.comb += [credits.spent.eq(spent), credits.back.eq(self.link.credit)]
 
         return m
 

@@ -1,11 +1,11 @@
 """Adapters between a link and plain streams of flits: where the host meets the mesh."""
 
-from amaranth import Array, Module, Signal
+from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.lib.arbiter import RoundRobin
-from hw.lib.queue import Queue
+from hw.noc.buffers import Buffers
+from hw.noc.credits import Credits
 from hw.noc.link import Link, flit_layout
 from hw.params.noc import NocParams
 
@@ -40,22 +40,17 @@ class LinkSender(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        depth = self.noc.vc_depth
-        credits = Array(Signal(range(depth + 1), init=depth, name=f"credits{vc}")
-                        for vc in range(self.noc.channels))
-        m.d.comb += self.i.ready.eq(credits[self.i.p.vc] != 0)
-
-        sent = self.i.valid & self.i.ready
+        m.submodules.credits = credits = Credits(self.noc.channels, self.noc.vc_depth)
+        sent = Signal()
+        m.d.comb += [
+            credits.back.eq(self.link.credit),
+            self.i.ready.eq(credits.credited.bit_select(self.i.p.vc, 1)),
+            sent.eq(self.i.valid & self.i.ready),
+            credits.spent.eq(sent << self.i.p.vc),
+        ]
         m.d.sync += self.link.valid.eq(sent)
         with m.If(sent):
             m.d.sync += self.link.flit.eq(self.i.p)
-
-        for vc in range(self.noc.channels):
-            spent = sent & (self.i.p.vc == vc)
-            with m.If(spent & ~self.link.credit[vc]):
-                m.d.sync += credits[vc].eq(credits[vc] - 1)
-            with m.If(self.link.credit[vc] & ~spent):
-                m.d.sync += credits[vc].eq(credits[vc] + 1)
 
         return m
 
@@ -87,22 +82,18 @@ class LinkReceiver(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        free = ~self.o.valid | self.o.ready
-        m.submodules.turn = turn = RoundRobin(self.noc.channels)
-        m.d.comb += turn.accept.eq(free)
-        with m.If(free):
-            m.d.sync += self.o.valid.eq(turn.grant.any())
-
-        for vc in range(self.noc.channels):
-            m.submodules[f"queue{vc}"] = queue = Queue(flit_layout(self.noc), self.noc.vc_depth)
-            # Never full: the sender has a credit for each flit.
-            m.d.comb += queue.i.valid.eq(self.link.valid & (self.link.flit.vc == vc))
-            m.d.comb += queue.i.payload.eq(self.link.flit)
-            m.d.comb += turn.requests[vc].eq(queue.o.valid)
-            m.d.comb += queue.o.ready.eq(turn.grant[vc] & free)
-            m.d.sync += self.link.credit[vc].eq(queue.o.valid & queue.o.ready)
-            with m.If(queue.o.valid & queue.o.ready):
-                m.d.sync += self.o.p.eq(queue.o.p)
+        m.submodules.buffers = buffers = Buffers(self.noc, self.noc.vc_depth)
+        m.d.comb += [
+            buffers.valid.eq(self.link.valid),
+            buffers.put.eq(self.link.flit),
+            buffers.credited.eq(-1),
+            buffers.go.eq(~self.o.valid | self.o.ready),
+        ]
+        m.d.sync += self.link.credit.eq(buffers.freed)
+        with m.If(buffers.go):
+            m.d.sync += self.o.valid.eq(buffers.sent)
+        with m.If(buffers.sent):
+            m.d.sync += self.o.p.eq(buffers.flit)
 
         return m
 
