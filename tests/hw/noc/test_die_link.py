@@ -1,10 +1,11 @@
 import random
+from functools import cache
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.noc.die_link import DieLink
 from hw.params.noc import NocParams
+from tb.lib.pysim import PySim
 from tb.noc.links import LinkSink, LinkSource
 from tb.noc.packets import packet
 
@@ -14,9 +15,15 @@ def params(latency, cycles_per_flit, *, vc_depth=4):
                      labels=8, die_latency_cycles=latency, die_cycles_per_flit=cycles_per_flit)
 
 
-def run(noc, packets, *, cycles=4000, hold=lambda vc, sink: False):
+@cache
+def simulator(noc):
+    return PySim(DieLink(noc))
+
+
+def run(noc, packets, *, cycles=4000, hold=lambda vc, sink: False, sim=None):
     """Source and sink after everything has come and all credits are back."""
-    dut = DieLink(noc)
+    sim = sim or simulator(noc)
+    dut = sim.dut
     source = LinkSource(dut.i, noc)
     sink = LinkSink(dut.o, noc, hold=lambda vc: hold(vc, sink))
     for flits in packets:
@@ -33,10 +40,7 @@ def run(noc, packets, *, cycles=4000, hold=lambda vc, sink: False):
             await ctx.tick()
         raise AssertionError(f"not idle after {cycles} cycles")
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(process)
-    sim.run()
+    sim.run(process)
     return source, sink
 
 
@@ -61,7 +65,7 @@ def test_a_shallower_buffer_does_not(monkeypatch):
     """The derived depth is not far more than needed."""
     noc = params(20, 1)
     monkeypatch.setattr(NocParams, "die_depth", property(lambda self: 2 * 20))
-    _, sink = run(noc, [packet(0, [n], spare=n) for n in range(60)])
+    _, sink = run(noc, [packet(0, [n], spare=n) for n in range(60)], sim=PySim(DieLink(noc)))
     assert sink.seen[-1] - sink.seen[0] > 119
 
 

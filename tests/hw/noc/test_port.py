@@ -1,10 +1,11 @@
 import random
+from functools import cache
 
 import pytest
-from amaranth.sim import Simulator
 
 from hw.noc.port import HostPort
 from hw.params.noc import NocParams
+from tb.lib.pysim import PySim
 from tb.noc.links import LinkSink, LinkSource
 from tb.noc.packets import Flit, packet
 
@@ -12,9 +13,14 @@ NOC = NocParams()
 NAMES = ("data", "vc", "head", "tail")
 
 
+@cache
+def simulator():
+    return PySim(HostPort(NOC))
+
+
 def run(to_mesh, from_mesh, *, hold=lambda vc: False, ready=lambda cycle: True, cycles=2000):
     """Send flits both ways; (what the mesh got, with cycles; what ``o`` gave, with cycles)."""
-    dut = HostPort(NOC)
+    dut = simulator().dut
     sink, source = LinkSink(dut.link_out, NOC, hold=hold), LinkSource(dut.link_in, NOC)
     for flits in from_mesh:
         source.send(flits)
@@ -46,10 +52,7 @@ def run(to_mesh, from_mesh, *, hold=lambda vc: False, ready=lambda cycle: True, 
                 return
         raise AssertionError("flits are missing")
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(process)
-    sim.run()
+    simulator().run(process)
     return sink, source, got
 
 
