@@ -34,6 +34,8 @@ COMPILE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
 # into masks.
 VERILATE_LONG = (*VERILATE, "-fno-dfg")
 COMPILE_LONG = ("OPT_FAST=-O2", *COMPILE[1:])
+# Tables that replace logic are numbered over the whole design, so no two instances had equal code.
+VERILATE_SHARED = ("-fno-table",)
 
 
 class SimulationError(OuroborosError):
@@ -75,7 +77,7 @@ class Results:
 
 
 def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterable[str] = (),
-          waves: bool | None = None, long_runs: bool = False) -> Build:
+          shared: Iterable[str] = (), waves: bool | None = None, long_runs: bool = False) -> Build:
     """Compile a design, unless the same one was compiled before.
 
     Parameters
@@ -89,6 +91,9 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     hier_blocks : Iterable[str]
         Modules which Verilator compiles once for all their instances. Icarus ignores them, and so
         does a build with waveforms, which shall show what is inside them.
+    shared : Iterable[str]
+        Modules of which Verilator compiles one code for all their instances, as part of the whole
+        (``tb/README.md``). Icarus ignores them.
     waves : bool
         Compile in the recording of waveforms. The variable WAVES of the environment, if set, wins.
     long_runs : bool
@@ -110,18 +115,25 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     blocks = tuple(sorted(hier_blocks))
     if missing := [block for block in blocks if block not in sources]:
         raise ValueError(f"hier_blocks must be modules of the design, not {missing[0]!r}")
+    shared = tuple(sorted(shared))
+    if missing := [block for block in shared if block not in sources]:
+        raise ValueError(f"shared must be modules of the design, not {missing[0]!r}")
     if waves or sim != "verilator":
         blocks = ()
-    verilate = VERILATE_LONG if long_runs else VERILATE
-    options = [*verilate, *(["--hierarchical"] if blocks else [])] if sim == "verilator" else []
-    key = json.dumps([top, list(sources.items()), tool.version, blocks, waves, options,
+    options = []
+    if sim == "verilator":
+        options += VERILATE_LONG if long_runs else VERILATE
+        options += ["--hierarchical"] if blocks else []
+        options += VERILATE_SHARED if shared else []
+    key = json.dumps([top, list(sources.items()), tool.version, blocks, shared, waves, options,
                       compile_ if sim == "verilator" else ()])
     directory = BUILD_ROOT / sim / f"{top}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     directory.mkdir(parents=True, exist_ok=True)
     done = directory / "done"
     with _lock(directory / "lock"):
         if not done.exists():
-            files = _write_sources(directory, top, sources, blocks, verilator=sim == "verilator")
+            files = _write_sources(directory, top, sources, blocks, shared,
+                                   verilator=sim == "verilator")
             _execute(f"build of {top!r} by {sim}", directory / "build.log", lambda: runner.build(
                 sources=files, hdl_toplevel=top, build_dir=directory, always=True, waves=waves,
                 timescale=("1ns", "1ps"), build_args=options, log_file=directory / "build.log"))
@@ -243,7 +255,8 @@ class _PortsOnlyVerilator(Verilator):
 
 
 def _write_sources(directory: Path, top: str, sources: Mapping[str, str],
-                   blocks: tuple[str, ...], *, verilator: bool) -> list[Path]:
+                   blocks: tuple[str, ...], shared: tuple[str, ...], *,
+                   verilator: bool) -> list[Path]:
     files = []
     for name, text in sources.items():
         path = directory / f"{name}.sv"
@@ -251,7 +264,7 @@ def _write_sources(directory: Path, top: str, sources: Mapping[str, str],
         files.append(path)
     if verilator:
         control = directory / "control.vlt"
-        control.write_text(_control_file(top, sources[top], blocks))
+        control.write_text(_control_file(top, sources, blocks, shared))
         files.insert(0, control)
     return files
 
@@ -267,15 +280,30 @@ def _kick(text: str) -> str:
     return _KICK.sub(r"  reg \1 ; initial #0 \1 = 0;", text)
 
 
-def _control_file(top: str, text: str, blocks: tuple[str, ...]) -> str:
-    """Verilator control file: which ports VPI sees, which modules are compiled by themselves."""
-    header = re.search(rf"\bmodule\s+{top}\s*\((.*?)\);", text, re.DOTALL)
+def _control_file(top: str, sources: Mapping[str, str], blocks: tuple[str, ...],
+                  shared: tuple[str, ...]) -> str:
+    """Verilator control file: which ports VPI sees, which modules are compiled only once.
+
+    The code of a shared module can be the same for every instance if it reads nothing but its own
+    variables. Verilator would replace inputs by what drives them; it leaves visible ones alone.
+    """
+    header = re.search(rf"\bmodule\s+{top}\s*\((.*?)\);", sources[top], re.DOTALL)
     if header is None:
         raise ValueError(f"top must be a module with a list of ports, not {top!r}")
     ports = [port.split()[-1] for port in header[1].split(",")]
     return "\n".join(["`verilator_config",
                       *(f'public_flat_rw -module "{top}" -var "{port}"' for port in ports),
-                      *(f'hier_block -module "{block}"' for block in blocks)]) + "\n"
+                      *(f'hier_block -module "{block}"' for block in blocks),
+                      *(f'no_inline -module "{module}"' for module in shared),
+                      *(f'public_flat_rd -module "{module}" -var "{port}"' for module in shared
+                        for port in _inputs(module, sources[module]))]) + "\n"
+
+
+def _inputs(module: str, text: str) -> list[str]:
+    """Input ports of a module, but for its clocks."""
+    body = re.search(rf"\bmodule\s+{module}\b.*?\bendmodule\b", text, re.DOTALL)
+    ports = re.findall(r"\binput\s+(?:wire\s+)?(?:\[[^\]]*\]\s*)?(\w+)", body[0] if body else "")
+    return [port for port in ports if not re.fullmatch(r"(\w+_)?clk", port)]
 
 
 def _execute(what: str, log: Path, action) -> None:

@@ -75,7 +75,8 @@ def build_of(noc: NocParams, width: int, height: int, sim: str = "verilator", *,
              die_width: int = 0, die_height: int = 0, long_runs: bool = False) -> Build:
     """The laboratory, compiled; dies as in ``LabOptions``, ``long_runs`` as in ``build``."""
     sources = build_lab(noc, width, height, die_width=die_width, die_height=die_height)
-    return build("lab", sources, sim=sim, hier_blocks=["lab_row"], long_runs=long_runs)
+    return build("lab", sources, sim=sim, shared=["router", "lab_node"],
+                 long_runs=long_runs)
 
 
 def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:

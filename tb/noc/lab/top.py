@@ -1,7 +1,6 @@
 """The mesh of the traffic laboratory: routers, each with a ``LabNode``."""
 
 import functools
-from itertools import pairwise
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -23,9 +22,8 @@ from tb.noc.lab.node import (
     write_signature,
 )
 
-__all__ = ["LabRow", "LabTile", "LabTop", "build_lab"]
+__all__ = ["LabTile", "LabTop", "build_lab"]
 
-STATIC = ("rst", "y", "height", "vertical")
 MESH_PORTS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
 
 
@@ -91,73 +89,6 @@ class LabTile(wiring.Component):
         return m
 
 
-class LabRow(wiring.Component):
-    """A row of tiles, in which Verilator compiles everything together.
-
-    Tiles that are compiled each by itself simulate at less than half the speed, since every link
-    then passes a boundary.
-
-    Members
-    -------
-    north_in, south_in : arrays of ``width`` of In(Link)
-        From the routers above and below.
-    north_out, south_out : arrays of ``width`` of Out(Link)
-        To them.
-    y, height, vertical : In
-        Row, from 1; rows of the mesh; which of ``Port`` NORTH and SOUTH lead on. Static.
-    write, read, value : see ``LabNode``
-        ``value`` is the sum over the row.
-    dropped : Out(8)
-        Routers that report a drop.
-    """
-
-    def __init__(self, noc: NocParams, width: int, die_width: int, library: Library):
-        self.noc, self.width, self.die_width, self.library = noc, width, die_width, library
-        super().__init__(_row_signature(noc, width))
-
-    def elaborate(self, platform):
-        m = Module()
-
-        tiles = {}
-        for x in range(1, self.width + 1):
-            m.submodules[f"tile{x}"] = tile = tiles[x, 1] = self.library.instance(
-                "lab_tile", lambda: LabTile(self.noc, self.library), params=self.noc)
-            connect(m, flipped(self.north_in[x - 1]), tile.inputs[Port.NORTH])
-            connect(m, flipped(self.south_in[x - 1]), tile.inputs[Port.SOUTH])
-            connect(m, tile.outputs[Port.NORTH], flipped(self.north_out[x - 1]))
-            connect(m, tile.outputs[Port.SOUTH], flipped(self.south_out[x - 1]))
-            connect(m, flipped(self.write), tile.write)
-            connect(m, flipped(self.read), tile.read)
-        mesh_links(m, tiles, {}, lambda at, there: _border(
-            self.noc, self.library, min(at[0], there[0]), self.die_width))
-        for (x, _), tile in tiles.items():
-            m.d.comb += [
-                tile.number.eq((self.y - 1) * self.width + x - 1), tile.x.eq(x), tile.y.eq(self.y),
-                tile.mesh_width.eq(self.width), tile.mesh_height.eq(self.height),
-                tile.connected.eq(connected_ports((x, 1), tiles) | self.vertical)]
-        m.d.sync += self.value.eq(sum(tile.value for tile in tiles.values()))
-        m.d.sync += self.dropped.eq(sum(tile.dropped for tile in tiles.values()))
-
-        return m
-
-
-def _row_signature(noc: NocParams, width: int) -> wiring.Signature:
-    return wiring.Signature({
-        "north_in": In(Link(noc)).array(width), "south_in": In(Link(noc)).array(width),
-        "north_out": Out(Link(noc)).array(width), "south_out": Out(Link(noc)).array(width),
-        "y": In(7), "height": In(7), "vertical": In(len(Port)),
-        "write": In(write_signature()), "read": In(read_signature()),
-        "value": Out(64), "dropped": Out(8),
-    })
-
-
-def _border(noc: NocParams, library: Library, before: int, die: int) -> wiring.Component | None:
-    """What stands in a link behind column or row ``before``: a ``DieLink`` between two dies."""
-    if not die or before % die:
-        return None
-    return library.instance("die_link", lambda: DieLink(noc), params=noc)
-
-
 class LabTop(wiring.Component):
     """``width`` x ``height`` tiles, in dies of ``die_width`` x ``die_height``; 0 for no border.
 
@@ -181,40 +112,50 @@ class LabTop(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # Verilator computes what hangs on inputs of a row several times a cycle; half a cycle after
-        # the rising edge they are all settled.
-        ports = flat_ports(_row_signature(self.noc, self.width).create())
-        inputs = [name for name, flow, _ in ports if flow is In and name not in STATIC]
-        rows = []
+        places = [(x, y) for y in range(1, self.height + 1) for x in range(1, self.width + 1)]
+        tiles = {place: self.library.instance(
+            "lab_tile", lambda: LabTile(self.noc, self.library), params=self.noc)
+            for place in places}
+        for number, (x, y) in enumerate(places):
+            m.submodules[f"tile_{x}_{y}"] = tile = tiles[x, y]
+            connect(m, flipped(self.write), tile.write)
+            connect(m, flipped(self.read), tile.read)
+            m.d.comb += [
+                tile.number.eq(number), tile.x.eq(x), tile.y.eq(y),
+                tile.mesh_width.eq(self.width), tile.mesh_height.eq(self.height),
+                tile.connected.eq(connected_ports((x, y), tiles))]
+        mesh_links(m, tiles, {}, self._border)
+        # Links around the mesh, which no router uses, since ``connected`` lacks them. With them the
+        # tiles are all alike, and can share their code.
         for y in range(1, self.height + 1):
-            m.submodules[f"row{y}"] = row = self.library.instance(
-                "lab_row", lambda: LabRow(self.noc, self.width, self.die_width, self.library),
-                params=(self.noc, self.width, self.die_width), registered=STATIC, sampled=inputs)
-            connect(m, flipped(self.write), row.write)
-            connect(m, flipped(self.read), row.read)
-            m.d.comb += [row.y.eq(y), row.height.eq(self.height),
-                         row.vertical.eq((y > 1) << Port.NORTH
-                                         | (y < self.height) << Port.SOUTH)]
-            rows.append(row)
-        for y, (above, below) in enumerate(pairwise(rows), 1):
-            for x in range(self.width):
-                self._link(m, f"south_{x + 1}_{y}", above.south_out[x], below.north_in[x], y)
-                self._link(m, f"north_{x + 1}_{y}", below.north_out[x], above.south_in[x], y)
-        m.d.sync += self.value.eq(sum(row.value for row in rows))
-        m.d.sync += self.dropped.eq(self.dropped + sum(row.dropped for row in rows))
+            self._around(m, tiles[self.width, y], tiles[1, y], Port.EAST, Port.WEST)
+        for x in range(1, self.width + 1):
+            self._around(m, tiles[x, self.height], tiles[x, 1], Port.SOUTH, Port.NORTH)
+
+        values, drops = [], []
+        for y in range(1, self.height + 1):
+            row = [tiles[x, y] for x in range(1, self.width + 1)]
+            value, dropped = Signal(64, name=f"value{y}"), Signal(8, name=f"dropped{y}")
+            m.d.sync += value.eq(sum(tile.value for tile in row))
+            m.d.sync += dropped.eq(sum(tile.dropped for tile in row))
+            values.append(value)
+            drops.append(dropped)
+        m.d.sync += self.value.eq(sum(values))
+        m.d.sync += self.dropped.eq(self.dropped + sum(drops))
 
         return m
 
+    def _around(self, m, last, first, onward, back):
+        connect(m, last.outputs[onward], first.inputs[back])
+        connect(m, first.outputs[back], last.inputs[onward])
 
-    def _link(self, m, name, source, end, y):
-        """Connect two rows; the border is one of dies if ``y`` is a die's last row."""
-        crossing = _border(self.noc, self.library, y, self.die_height)
-        if crossing is None:
-            connect(m, source, end)
-        else:
-            m.submodules[name] = crossing
-            connect(m, source, crossing.i)
-            connect(m, crossing.o, end)
+    def _border(self, at, there):
+        """What stands in the link between two neighbours: a ``DieLink`` if their dies differ."""
+        x, y = min(at[0], there[0]), min(at[1], there[1])
+        before, die = (x, self.die_width) if at[1] == there[1] else (y, self.die_height)
+        if not die or before % die:
+            return None
+        return self.library.instance("die_link", lambda: DieLink(self.noc), params=self.noc)
 
 
 @functools.cache
@@ -222,7 +163,12 @@ def build_lab(noc: NocParams, width: int, height: int, *, die_width: int = 0,
               die_height: int = 0) -> dict[str, str]:
     """Sources of module ``lab``; not to be changed, curves ask for the same ones many times."""
     library = Library()
+    # Verilator computes what hangs on inputs of the top more than once a cycle; half a cycle after
+    # the rising edge they are settled.
+    ports = flat_ports(wiring.Signature(
+        {"write": In(write_signature()), "read": In(read_signature())}).create())
     library.define("lab", lambda: LabTop(noc, width, height, library, die_width=die_width,
                                          die_height=die_height),
-                   params=(noc, width, height, die_width, die_height))
+                   params=(noc, width, height, die_width, die_height),
+                   registered=["rst"], sampled=[name for name, _, _ in ports])
     return library.sources()

@@ -86,6 +86,11 @@ def test_hier_blocks_must_be_modules():
         build("chain", chain(), sim="icarus", hier_blocks=["core"])
 
 
+def test_shared_must_be_modules():
+    with pytest.raises(ValueError, match=r"^shared must be modules of the design, not 'core'$"):
+        build("chain", chain(), sim="icarus", shared=["core"])
+
+
 def test_unknown_simulator():
     with pytest.raises(ValueError, match=r"^simulator must be one of icarus, verilator, "
                                          r"not 'questa'$"):
@@ -100,6 +105,15 @@ def test_nested_design(sim, registered):
     results = simulate("chain", chain(registered=registered), sim=sim, test_module=BENCH,
                        env={"STAGES": "6"}, hier_blocks=["row"])
     assert results.tests == 1
+
+
+@pytest.mark.sim
+def test_shared_code(build_root):
+    """Six stages in one model: their logic is there once, and does what it did."""
+    built = build("chain", chain(), sim="verilator", shared=["stage"])
+    assert run(built, test_module=BENCH, env={"STAGES": "6"}).tests == 1
+    text = "".join(path.read_text() for path in built.directory.glob("Vtop_stage*.cpp"))
+    assert len(re.findall(r"^void Vtop_stage\w*_nba_", text, re.MULTILINE)) == 1
 
 
 @pytest.mark.sim
