@@ -8,6 +8,7 @@ from sw.noc.cycle_state import (
     BEFORE,
     BEGIN,
     BEYOND,
+    COPIES,
     COUNT,
     CREDIT_CYCLES,
     CREDITS,
@@ -23,6 +24,7 @@ from sw.noc.cycle_state import (
     HOPS,
     I32,
     I64,
+    LABEL,
     LAST,
     LATENCY,
     LEFT,
@@ -37,10 +39,13 @@ from sw.noc.cycle_state import (
     SENT,
     SRC,
     UNUSED,
+    WAY,
     WRONG,
+    X,
+    Y,
 )
 
-__all__ = ["LOWEST", "first", "left", "made", "send", "step", "take"]
+__all__ = ["LOWEST", "channel_for", "first", "left", "made", "send", "step", "take"]
 
 LOWEST = np.array([0] + [(n & -n).bit_length() - 1 for n in range(1, 256)], np.int32)
 """Number of the lowest set bit."""
@@ -54,6 +59,22 @@ def first(mask: int, turn: int) -> int:
 
 
 @compiled
+def channel_for(port: I32, exit_: int, allowed: int, alone: bool) -> int:
+    """Channel of an output for a head, -1 if there is none.
+
+    Of those that nobody owns and that have a credit one whose buffer beyond is empty, or else the
+    lowest. If ``alone``, also without a credit: then it is claimed.
+    """
+    choice = port[exit_, FREE] & allowed
+    if not alone or choice & port[exit_, READY]:
+        choice &= port[exit_, READY]
+    if not choice:
+        return -1
+    empty = choice & port[exit_, FULL]
+    return int(LOWEST[empty if empty else choice])
+
+
+@compiled
 def step(state: np.uint64) -> np.uint64:
     state ^= state << np.uint64(13)
     state ^= state >> np.uint64(7)
@@ -62,7 +83,8 @@ def step(state: np.uint64) -> np.uint64:
 
 @compiled
 def made(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
-          cycle: int, source: int, destination: int, flits: int) -> None:
+         cycle: int, source: int, destination: int, flits: int, way: int, label: int,
+         copies: int) -> None:
     """A packet joins the queue of its source."""
     scalars[UNUSED] -= 1
     new = unused[scalars[UNUSED]]
@@ -72,26 +94,34 @@ def made(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
     packet[new, DST] = destination
     packet[new, FLITS] = flits
     packet[new, HOPS] = 0
+    packet[new, WAY] = way
+    packet[new, LABEL] = label
+    packet[new, COPIES] = copies
     if node[source, LAST] >= 0:
         packet[node[source, LAST], NEXT] = new
     else:
         node[source, FIRST] = new
     node[source, LAST] = new
     if settings[BEGIN] <= cycle < settings[END]:
-        scalars[MEASURED] += 1
+        scalars[MEASURED] += copies
         node[source, OFFERED] += flits
 
 
 @compiled
 def left(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32, done: I32,
-          cycle: int, sink: int, flit: int) -> None:
+         copying: I32 | None, cycle: int, sink: int, flit: int) -> None:
     """A flit leaves at a sink."""
     row, number = flit >> 4, flit & 15
     if settings[BEGIN] <= cycle < settings[END]:
         node[sink, ACCEPTED] += 1
     if number + 1 == packet[row, FLITS]:
         scalars[DELIVERED] += 1
-        if packet[row, DST] != sink:
+        if copying is not None and packet[row, LABEL]:
+            # One row for copies on many ways: they are counted by what their trees are made of.
+            source = packet[row, SRC]
+            packet[row, HOPS] = 1 + abs(node[source, X] - node[sink, X]) + abs(
+                node[source, Y] - node[sink, Y])
+        elif packet[row, DST] != sink:
             scalars[WRONG] += 1
         if settings[BEGIN] <= packet[row, MADE] < settings[END]:
             n = scalars[LEFT]
@@ -99,6 +129,10 @@ def left(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32, done:
             done[n, LATENCY] = cycle - packet[row, MADE]
             done[n, NETWORK_LATENCY] = cycle - packet[row, SENT]
             done[n, ROUTERS] = packet[row, HOPS]
+        if copying is not None:
+            packet[row, COPIES] -= 1
+            if packet[row, COPIES]:
+                return
         unused[scalars[UNUSED]] = row
         scalars[UNUSED] += 1
 

@@ -2,14 +2,19 @@
 
 Each cycle: events (flits reach buffers, credits reach outputs), sinks, generators, sources, wires
 between dies, routers. Nothing that one router does in a cycle is seen by another before the next.
+
+The loop is compiled twice: with ``copying`` (class 1, multicast), and without, where all of that is
+cut off, so that plain unicast is no slower for it.
 """
 
 import numpy as np
 
 from sw.noc.compiled import compiled
-from sw.noc.cycle_flits import LOWEST, first, left, made, send, step, take
+from sw.noc.cycle_copies import CLAIM, KEEP, LOCAL, TAKE, ask, claimed, kept, route, sent
+from sw.noc.cycle_flits import channel_for, first, left, made, send, step, take
 from sw.noc.cycle_state import (
     BEGIN,
+    COPIES_MADE,
     COUNT,
     CREDITS,
     CYCLE,
@@ -29,6 +34,7 @@ from sw.noc.cycle_state import (
     I32,
     I64,
     INJECTED,
+    LABEL,
     LAST,
     LEFT,
     LENGTHS,
@@ -51,26 +57,30 @@ from sw.noc.cycle_state import (
     STALL,
     STOP,
     TRACE,
+    TRACE_COPIES,
+    TRACE_CYCLE,
+    TRACE_DST,
+    TRACE_FLITS,
+    TRACE_LABEL,
+    TRACE_SRC,
+    TRACE_WAY,
     TURN_IN,
     TURN_OUT,
     TURN_SOURCE,
     U64,
     UNUSED,
     VCS,
+    VCS_0,
     WANT,
     WIRE_CYCLES,
     WIRE_FREE,
     State,
-    X,
-    Y,
 )
 
 __all__ = ["EJECT_CYCLES", "run"]
 
 EJECT_CYCLES = 1
 """From the grant of the local output to the sink, which takes whatever it gave credits for."""
-LOCAL = 4
-
 
 @compiled
 def _events(settings: I64, node: I32, port: I32, channel: I32, ring: I32, arrivals: I32,
@@ -102,9 +112,10 @@ def _sinks(s: State, cycle: int) -> None:
     """Sinks that stall give no credits then, else one for each channel that owes any."""
     limit = np.uint64(s.settings[STALL])
     for n in range(s.settings[NODES]):
-        s.random_sink[n] = step(s.random_sink[n])
-        if s.random_sink[n] & np.uint64(0xFFFFFF) < limit:
-            continue
+        if limit:
+            s.random_sink[n] = step(s.random_sink[n])
+            if s.random_sink[n] & np.uint64(0xFFFFFF) < limit:
+                continue
         at = n * PORTS + SINK
         for vc in range(s.settings[VCS]):
             if s.port[at, OCCUPIED] >> vc & 1:
@@ -117,9 +128,10 @@ def _generators(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32
                 random: U64, cycle: int) -> None:
     if len(trace):
         n = scalars[TRACE]
-        while n < len(trace) and trace[n, 0] == cycle:
-            made(scalars, settings, node, packet, unused,
-                  cycle, trace[n, 1], trace[n, 2], trace[n, 3])
+        while n < len(trace) and trace[n, TRACE_CYCLE] == cycle:
+            made(scalars, settings, node, packet, unused, cycle, trace[n, TRACE_SRC],
+                 trace[n, TRACE_DST], trace[n, TRACE_FLITS], trace[n, TRACE_WAY],
+                 trace[n, TRACE_LABEL], trace[n, TRACE_COPIES])
             n += 1
         scalars[TRACE] = n
         return
@@ -133,13 +145,13 @@ def _generators(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32
                 destination = int(drawn >> np.uint64(24) & np.uint64(0xFFFFF)) * nodes >> 20
             flits = int(drawn >> np.uint64(44) & np.uint64(0xFFFF)) * settings[LENGTHS] >> 16
             made(scalars, settings, node, packet, unused,
-                  cycle, n, destination, settings[SHORTEST] + flits)
+                 cycle, n, destination, settings[SHORTEST] + flits, -1, 0, 1)
 
 
 @compiled
 def _sources(settings: I64, node: I32, port: I32, channel: I32, arrivals: I32, arrival: I32,
-             packet: I32, cycle: int) -> None:
-    """A source sends one packet after the other, each on one channel."""
+             packet: I32, copying: I32 | None, cycle: int) -> None:
+    """A source sends one packet after the other, each on one channel; multicast on the first."""
     vcs = settings[VCS]
     for n in range(settings[NODES]):
         flit = node[n, SENDING]
@@ -149,8 +161,10 @@ def _sources(settings: I64, node: I32, port: I32, channel: I32, arrivals: I32, a
             if row < 0:
                 continue
             choice = port[exit_, READY]
-            if settings[ORDERED]:
-                choice &= 1 << (n + packet[row, DST]) % vcs
+            if copying is not None:
+                choice &= 1 if packet[row, LABEL] else (1 << settings[VCS_0]) - 1
+            if settings[ORDERED] and not packet[row, LABEL]:
+                choice &= 1 << (n + packet[row, DST]) % settings[VCS_0]
             if not choice:
                 continue
             node[n, SENDING_VC] = first(choice, node[n, TURN_SOURCE])
@@ -172,18 +186,8 @@ def _sources(settings: I64, node: I32, port: I32, channel: I32, arrivals: I32, a
 
 
 @compiled
-def _route(node: I32, router: int, end: int) -> int:
-    """Output of a packet: first x, then y."""
-    if node[end, X] != node[router, X]:
-        return 1 if node[end, X] > node[router, X] else 3
-    if node[end, Y] != node[router, Y]:
-        return 2 if node[end, Y] > node[router, Y] else 0
-    return LOCAL
-
-
-@compiled
 def _requests(settings: I64, node: I32, port: I32, channel: I32, ring: I32, packet: I32,
-              cycle: int, router: int, wish: I32, asked: I32) -> None:
+              masks: I32, copying: I32 | None, router: int, wish: I32, asked: I32) -> None:
     """Each input asks for the output of one of its channels, the next in turn that can go on."""
     vcs = settings[VCS]
     for input_ in range(PORTS - 1):
@@ -193,27 +197,27 @@ def _requests(settings: I64, node: I32, port: I32, channel: I32, ring: I32, pack
             vc = first(mask, port[entrance, TURN_IN])
             mask &= ~(1 << vc)
             row = entrance * vcs + vc
-            if channel[row, WANT] < 0:
-                channel[row, WANT] = _route(
-                    node, router, packet[ring[row, channel[row, HEAD]] >> 4, DST])
-            output = channel[row, WANT]
-            exit_ = router * PORTS + output
-            exit_vc = channel[row, OUT]
-            if exit_vc >= 0:
-                if not port[exit_, READY] >> exit_vc & 1:
+            if copying is not None:
+                output, exit_vc, does = ask(settings, node, port, channel, ring, packet, masks,
+                                            copying, router, row, vc)
+                if output < 0 or exit_vc < 0:
                     continue
+                wish[input_, 2] = does
             else:
-                choice = port[exit_, FREE]
-                if settings[ORDERED]:
-                    choice &= 1 << vc
-                # A channel that is alone in its class is claimed, also without a credit.
-                if vcs > 1 or choice & port[exit_, READY]:
-                    choice &= port[exit_, READY]
-                if not choice:
-                    continue
-                exit_vc = LOWEST[choice & port[exit_, FULL]]
-                if not choice & port[exit_, FULL]:
-                    exit_vc = LOWEST[choice]
+                if channel[row, WANT] < 0:
+                    channel[row, WANT] = route(
+                        node, router, packet[ring[row, channel[row, HEAD]] >> 4, DST])
+                output = channel[row, WANT]
+                exit_ = router * PORTS + output
+                exit_vc = channel[row, OUT]
+                if exit_vc >= 0:
+                    if not port[exit_, READY] >> exit_vc & 1:
+                        continue
+                else:
+                    exit_vc = channel_for(port, exit_, 1 << vc if settings[ORDERED] else -1,
+                                          vcs == 1)
+                    if exit_vc < 0:
+                        continue
             wish[input_, 0] = vc
             wish[input_, 1] = exit_vc
             asked[output] |= 1 << input_
@@ -241,14 +245,17 @@ def _wires(settings: I64, port: I32, channel: I32, ring: I32, arrivals: I32, arr
 @compiled
 def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ring: I32,
              arrivals: I32, arrival: I32, refunds: I32, refund: I32, packet: I32, unused: I32,
-             done: I32, cycle: int, wish: I32, asked: I32) -> None:
+             done: I32, masks: I32, copying: I32 | None, cycle: int, wish: I32,
+             asked: I32) -> None:
     """Every output grants one of the inputs that ask for it."""
     vcs, slots, entries = settings[VCS], settings[SLOTS], settings[ENTRIES]
-    stalls = settings[STALL] > 0
+    # Credits of a sink that never stalls matter only to packets that need many at once.
+    counted = settings[STALL] > 0 or copying is not None
     for router in range(settings[NODES]):
         if node[router, HELD] == 0:
             continue
-        _requests(settings, node, port, channel, ring, packet, cycle, router, wish, asked)
+        _requests(settings, node, port, channel, ring, packet, masks, copying, router, wish,
+                  asked)
         for output in range(PORTS - 1):
             if not asked[output]:
                 continue
@@ -260,55 +267,72 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
             vc, exit_vc = wish[input_, 0], wish[input_, 1]
             port[entrance, TURN_IN] = vc + 1
             row = entrance * vcs + vc
-            if not port[exit_, READY] >> exit_vc & 1 and (output != LOCAL or stalls):
+            does = TAKE
+            if copying is not None:
+                does = wish[input_, 2]
+                if does == CLAIM:
+                    claimed(port, copying, row, exit_, output, exit_vc)
+                    continue
+            if not port[exit_, READY] >> exit_vc & 1 and (output != LOCAL or counted):
                 channel[row, OUT] = exit_vc
                 port[exit_, FREE] &= ~(1 << exit_vc)
                 continue
-            flit = take(port, channel, ring, refunds, refund, vcs, slots, entries,
-                         cycle, entrance, vc)
-            node[router, HELD] -= 1
+            if copying is not None and does == KEEP:
+                flit = kept(settings, channel, ring, copying, row)
+            else:
+                flit = take(port, channel, ring, refunds, refund, vcs, slots, entries,
+                            cycle, entrance, vc)
+                node[router, HELD] -= 1
             tail = (flit & 15) + 1 == packet[flit >> 4, FLITS]
             if tail:
                 channel[row, OUT] = -1
                 channel[row, WANT] = -1
             else:
                 channel[row, OUT] = exit_vc
+            if copying is not None:
+                sent(channel, copying, row, output, tail)
             if flit & 15 == 0:
                 packet[flit >> 4, HOPS] += 1
-            if output != LOCAL or stalls:
+            if output != LOCAL or counted:
                 send(port, channel, arrivals, arrival, vcs, slots,
                       cycle, exit_, exit_vc, flit, tail)
-            elif tail:      # credits of a sink that never stalls do not run out
+            elif tail:
                 port[exit_, FREE] |= 1 << exit_vc
             else:
                 port[exit_, FREE] &= ~(1 << exit_vc)
             if output == LOCAL:
-                left(scalars, settings, node, packet, unused, done,
-                      cycle + EJECT_CYCLES, router, flit)
+                left(scalars, settings, node, packet, unused, done, copying,
+                     cycle + EJECT_CYCLES, router, flit)
 
 
 @compiled
 def run(s: State) -> bool:
     """Run to the end; False if room for packets is needed first (``with_packets``)."""
-    wish = np.zeros((PORTS, 2), np.int32)
+    return _run(s, s.copying)
+
+
+@compiled
+def _run(s: State, copying: I32 | None) -> bool:
+    wish = np.zeros((PORTS, 3), np.int32)
     asked = np.zeros(PORTS, np.int32)
     (scalars, settings, node, port, channel, ring, arrivals, arrival, refunds, refund, random,
-     _, trace, packet, unused, done) = s
+     _, trace, packet, unused, done, masks, _) = s
     while scalars[CYCLE] < settings[STOP]:
         cycle = scalars[CYCLE]
         if cycle >= settings[END] and scalars[LEFT] == scalars[MEASURED]:
             return True
-        if scalars[UNUSED] < settings[NODES] or scalars[MEASURED] + settings[NODES] > len(done):
+        if (scalars[UNUSED] < settings[NODES]
+                or scalars[MEASURED] + settings[COPIES_MADE] > len(done)):
             return False
         _events(settings, node, port, channel, ring, arrivals, arrival, refunds, refund, cycle)
-        if settings[STALL]:
+        if settings[STALL] or copying is not None:
             _sinks(s, cycle)
         _generators(scalars, settings, node, packet, unused, trace, random, cycle)
-        _sources(settings, node, port, channel, arrivals, arrival, packet, cycle)
+        _sources(settings, node, port, channel, arrivals, arrival, packet, copying, cycle)
         if settings[ENDS]:
             _wires(settings, port, channel, ring, arrivals, arrival, refunds, refund, packet,
                    cycle)
         _routers(scalars, settings, node, port, channel, ring, arrivals, arrival, refunds,
-                 refund, packet, unused, done, cycle, wish, asked)
+                 refund, packet, unused, done, masks, copying, cycle, wish, asked)
         scalars[CYCLE] = cycle + 1
     return True

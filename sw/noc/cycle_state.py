@@ -5,6 +5,10 @@ source): row ``6 * router + n`` of ``port``. After them come the ends of the wir
 each a port where flits arrive and, the same row, leave. Row ``port * vcs + vc`` of ``channel`` is a
 channel of a port. A flit is the row of its packet * 16 + its number in the packet. The constants
 below name the columns.
+
+A trace with waypoints or multicast has class 1 and copies too: channels of class 0 come first, then
+those of class 1, and ``copying`` and ``masks`` are there. Otherwise they are not, and neither is
+the code about them in the loop (``sw/noc/cycle_copies.py``).
 """
 
 from typing import NamedTuple
@@ -13,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.params.packet import Port
+from sw.noc.groups import group_of, groups_of
 from sw.noc.options import LabOptions
 from sw.noc.traffic import destination_table, seed_state, threshold
 
@@ -25,9 +30,11 @@ STEPS = {Port.NORTH: (0, -1), Port.EAST: (1, 0), Port.SOUTH: (0, 1), Port.WEST: 
 # left in all and at a wrong sink, next packet of the trace
 CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
 # settings: vcs, flits of a ring, cycles of the event tables; first and last measured cycle, end;
-# of the generators: limit, shortest packet, lengths; ordered; limit of the stalls; nodes; wire ends
-(VCS, ENTRIES, SLOTS, BEGIN, END, STOP, LIMIT, SHORTEST, LENGTHS, ORDERED, STALL, NODES,
- ENDS) = range(13)
+# of the generators: limit, shortest packet, lengths; ordered; limit of the stalls; nodes; wire
+# ends; most copies of packets that are made in a cycle; channels of class 0; masks of the channels
+# of class 1, and of those that are alone in their class
+(VCS, ENTRIES, SLOTS, BEGIN, END, STOP, LIMIT, SHORTEST, LENGTHS, ORDERED, STALL, NODES, ENDS,
+ COPIES_MADE, VCS_0, CLASS_1, ALONE) = range(17)
 # node: coordinates, flits in its input channels; source: destination (-1: drawn), queue of packets
 # (-1: none), next flit of the packet being sent (-1: none), its channel, channel in turn; measured
 # flits out and in, flits of measured packets
@@ -42,8 +49,16 @@ CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
 # channel, of an input port: ring of flits, channel and port that the front packet leaves by (-1:
 # not yet known); of an output port: credits
 HEAD, COUNT, OUT, WANT, CREDITS = range(5)
-# packet: next in its source's queue; cycles when made and sent; source, destination, flits, routers
-NEXT, MADE, SENT, SRC, DST, FLITS, HOPS = range(7)
+# packet: next in its source's queue; cycles when made and sent; source, destination, flits,
+# routers; waypoint (-1: none), label (0: unicast), copies that have not left
+NEXT, MADE, SENT, SRC, DST, FLITS, HOPS, WAY, LABEL, COPIES = range(10)
+# of a trace
+(TRACE_CYCLE, TRACE_SRC, TRACE_DST, TRACE_FLITS, TRACE_WAY, TRACE_LABEL,
+ TRACE_COPIES) = range(7)
+# copying, of a channel of an input port, about its front packet: mask of the channels that it may
+# go on by; of multicast, masks of the ports that lack a copy, of those where a channel is claimed,
+# and flits of the copy that is being sent while they are kept for others
+ALLOWED, LACKING, CLAIMED, READ = range(4)
 # done, of measured packets: cycles since made, since sent, routers
 LATENCY, NETWORK_LATENCY, ROUTERS = range(3)
 
@@ -73,16 +88,25 @@ class State(NamedTuple):
     random_sink: U64
     """Generators of the sources, and of the sinks' stalls."""
     trace: I32
-    """Cycle, source, destination, flits of each packet of a trace."""
     packet: I32
     unused: I32
     """Rows of ``packet``, a stack."""
     done: I32
+    masks: I32
+    """(labels, nodes): ports by which a router sends multicast packets on."""
+    copying: I32 | None
+    """By channel, as ``channel``; None where all packets are unicast of class 0."""
 
 
 def new_state(options: LabOptions) -> State:
     """State before the first cycle, without room for packets (``with_packets``)."""
     nodes, vcs = options.nodes, options.vcs
+    trace, most_copies, masks = _trace(options)
+    copies = bool((trace[:, TRACE_WAY] >= 0).any() or len(masks))
+    if (trace[:, TRACE_WAY] >= 0).any():
+        vcs += options.class1_vcs
+    class_1 = (1 << vcs) - (1 << options.vcs)
+    alone = sum(mask for mask in ((1 << options.vcs) - 1, class_1) if mask.bit_count() == 1)
     ids = np.arange(nodes)
     node = np.zeros((nodes, 12), np.int32)
     node[:, X], node[:, Y] = ids % options.width, ids // options.width
@@ -122,26 +146,28 @@ def new_state(options: LabOptions) -> State:
     entries = 1 << int(port[:, DEPTH].max() - 1).bit_length()
     slots = 1 << int(port[:, [FLIT_CYCLES, CREDIT_CYCLES]].max()).bit_length()
     end = options.warmup_cycles + options.measure_cycles
-    trace = [(p.cycle, p.source, p.destination, p.flits) for p in options.trace]
     return State(
         scalars=np.zeros(7, np.int64),
         settings=np.array([
             vcs, entries, slots, options.warmup_cycles, end, end + options.drain_cycles,
             threshold(options.rate / options.packet_flits), options.packet_min,
             options.packet_max - options.packet_min + 1, options.ordered,
-            threshold(options.stall), nodes, 2 * len(crossings)], np.int64),
+            threshold(options.stall), nodes, 2 * len(crossings), max(nodes, most_copies),
+            options.vcs, class_1, alone], np.int64),
         node=node, port=port, channel=channel,
         ring=np.zeros((len(channel), entries), np.int32),
         arrivals=np.zeros(slots, np.int32), arrival=np.zeros((slots, len(port), 3), np.int32),
         refunds=np.zeros(slots, np.int32), refund=np.zeros((slots, len(port), 2), np.int32),
         random=_generators(options.seed, nodes, False),
         random_sink=_generators(options.seed, nodes, True),
-        trace=np.array(trace, np.int32).reshape(-1, 4), packet=np.zeros((0, 7), np.int32),
-        unused=np.zeros(0, np.int32), done=np.zeros((0, 3), np.int32))
+        trace=trace, packet=np.zeros((0, 10), np.int32), unused=np.zeros(0, np.int32),
+        done=np.zeros((0, 3), np.int32), masks=masks,
+        copying=np.zeros((len(channel), 4), np.int32) if copies else None)
 
 
 def with_packets(state: State, more: int) -> State:
-    """The same state with room for ``more`` packets, and for as many measured ones."""
+    """The same state with room for ``more`` packets, and for as many measured copies or more."""
+    more = max(more, 2 * int(state.settings[COPIES_MADE]))
     size, unused = len(state.packet), int(state.scalars[UNUSED])
     packet, stack, done = (
         np.concatenate([table, np.zeros((more, *table.shape[1:]), np.int32)])
@@ -149,6 +175,23 @@ def with_packets(state: State, more: int) -> State:
     stack[unused:unused + more] = np.arange(size + more - 1, size - 1, -1)
     state.scalars[UNUSED] += more
     return state._replace(packet=packet, unused=stack, done=done)
+
+
+def _trace(options: LabOptions) -> tuple[I32, int, I32]:
+    """Packets of a trace; most copies made in a cycle; ``masks``, no rows if all is unicast."""
+    packets = options.trace if options.traffic == "trace" else ()
+    groups = groups_of(options)
+    rows = np.array([
+        (p.cycle, p.source, p.destination, p.flits, p.way,
+         groups.labels[group_of(p)] if p.targets else 0, p.copies) for p in packets],
+        np.int32).reshape(-1, 7)
+    masks = np.zeros((1 + max(groups.labels.values(), default=-1), options.nodes), np.int32)
+    for router, table in groups.entries.items():
+        for label, mask in table.items():
+            masks[label, router] = mask
+    _, cycles = np.unique(rows[:, TRACE_CYCLE], return_inverse=True)
+    made = np.bincount(cycles.reshape(-1), weights=rows[:, TRACE_COPIES])
+    return rows, int(made.max(initial=0)), masks
 
 
 def _links(options: LabOptions, node: I32) -> list[tuple[int, int, bool]]:

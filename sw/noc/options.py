@@ -12,6 +12,8 @@ DIE_BUFFER_CYCLES = 3
 """What the buffers at both ends of a wire between dies take, besides the wire."""
 FLITS_MAX = PAYLOAD_FLITS_MAX + 1
 """Flits of the longest packet, header included."""
+XY_CHANNELS_MAX = 8
+"""Channels of classes 0 and 1 together where a packet uses both."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,10 +24,25 @@ class TracePacket:
     """When it is made; the first cycle is 0."""
     source: int
     """Node id."""
-    destination: int
-    """Node id."""
+    destination: int = -1
+    """Node id; -1 where there are targets."""
     flits: int
-    """Flits, header included; 1 to 9."""
+    """Flits, header included; 1 to 9, or what a buffer holds where there are targets."""
+    way: int = -1
+    """Node id of a waypoint, from which on the packet is of class 1; -1 for none."""
+    targets: tuple[int, ...] = ()
+    """Node ids, each once, of the destinations of a multicast packet; empty for unicast."""
+    line: int = field(default=0, compare=False)
+    """Of the file it was read from, for messages; 0 if there is none."""
+
+    @property
+    def copies(self) -> int:
+        """How often it leaves the network."""
+        return len(self.targets) or 1
+
+    def named(self, number: int) -> str:
+        """The packet in words, ``number`` being its place in the trace."""
+        return f"packet {number} of the trace" + (f" (line {self.line})" if self.line else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,11 +70,13 @@ class LabOptions:
     vcs: int = 2
     """Virtual channels of route class 0; 1 to 8."""
     class1_vcs: int = 1
-    """Those of class 1; 0 to 4, 0 where no packet has a waypoint."""
+    """Those of class 1; 0 to 4, not 0 where a packet of the trace has a waypoint."""
     class2_vcs: int = 2
     """Those of class 2, transit and arrival: 2, or 0 where no packet is routed by tables."""
     depth: int = 4
     """Flits of a virtual channel's buffer; at least 1."""
+    labels: int = 128
+    """Entries of a router's table of multicast labels, one of them never used; 2 to 128."""
     packet_min: int = 4
     """Flits of the shortest packet, header included; 1 to 9."""
     packet_max: int = 4
@@ -100,6 +119,7 @@ class LabOptions:
         if self.class2_vcs not in (0, 2):
             raise NocError(f"class2_vcs must be 0 or 2, not {self.class2_vcs!r}")
         self._between("depth", 1, 1024)
+        self._between("labels", 2, 128)
         self._between("packet_min", 1, FLITS_MAX)
         self._between("packet_max", self.packet_min, FLITS_MAX)
         self._between("rate", 0, (self.packet_min + self.packet_max) / 2)
@@ -150,26 +170,60 @@ class LabOptions:
         if not low <= value <= high:
             raise NocError(f"{name} must be {low} to {high}, not {value!r}")
 
+    @property
+    def multicast_flits(self) -> int:
+        """Flits of the longest multicast packet: it lies in a buffer whole."""
+        return min(FLITS_MAX, self.depth)
+
     def _check_trace(self) -> None:
         if not self.trace:
             raise NocError("trace must have at least one packet, not none")
         before = TracePacket(cycle=-1, source=0, destination=0, flits=1)
         made: set[int] = set()
+        ways: dict[tuple[int, int], int] = {}
         for n, packet in enumerate(self.trace):
             if packet.cycle < before.cycle:
-                raise NocError(f"packet {n} of the trace must not be made before packet {n - 1} "
+                raise NocError(f"{packet.named(n)} must not be made before packet {n - 1} "
                                f"(cycle {before.cycle}), not at {packet.cycle}")
             if packet.cycle > before.cycle:
                 made = set()
-            for what in ("source", "destination"):
-                if not 0 <= getattr(packet, what) < self.nodes:
-                    raise NocError(f"{what} of packet {n} of the trace must be 0 to "
-                                   f"{self.nodes - 1}, not {getattr(packet, what)!r}")
-            if not 1 <= packet.flits <= FLITS_MAX:
-                raise NocError(f"flits of packet {n} of the trace must be 1 to {FLITS_MAX}, "
-                               f"not {packet.flits!r}")
+            self._check_packet(n, packet)
             if packet.source in made:
+                line = f"; the second is in line {packet.line}" if packet.line else ""
                 raise NocError(f"node {packet.source} must make one packet in cycle "
-                               f"{packet.cycle} of the trace, not two")
+                               f"{packet.cycle} of the trace, not two{line}")
             made.add(packet.source)
+            if self.ordered and not packet.targets:
+                way = ways.setdefault((packet.source, packet.destination), packet.way)
+                if way != packet.way:
+                    raise NocError(f"way of {packet.named(n)} must be {way} as before, for "
+                                   f"an ordered flow has one way, not {packet.way}")
             before = packet
+
+    def _check_packet(self, n: int, packet: TracePacket) -> None:
+        def refuse(what: str, rule: str, value: object) -> None:
+            raise NocError(f"{what} of {packet.named(n)} must be {rule}, not {value!r}")
+
+        if packet.targets and packet.destination != -1:
+            refuse("destination", "-1 beside targets", packet.destination)
+        nodes = [("source", packet.source)]
+        nodes += [("targets", node) for node in packet.targets] or [
+            ("destination", packet.destination)]
+        for what, node in nodes:
+            if not 0 <= node < self.nodes:
+                refuse(what, f"0 to {self.nodes - 1}", node)
+        longest = self.multicast_flits if packet.targets else FLITS_MAX
+        if not 1 <= packet.flits <= longest:
+            reason = f", as a multicast packet lies in a buffer of {self.depth} flits whole"
+            refuse("flits", f"1 to {longest}{reason if packet.targets else ''}", packet.flits)
+        if len(set(packet.targets)) < len(packet.targets):
+            refuse("targets", "nodes, each once", packet.targets)
+        if not -1 <= packet.way < self.nodes:
+            refuse("way", f"-1 (none) to {self.nodes - 1}", packet.way)
+        if packet.way >= 0 and packet.targets:
+            refuse("way", "-1 (none) beside targets", packet.way)
+        if packet.way >= 0 and not self.class1_vcs:
+            refuse("way", "-1 (none) where class1_vcs is 0", packet.way)
+        if packet.way >= 0 and self.vcs + self.class1_vcs > XY_CHANNELS_MAX:
+            refuse("way", f"-1 (none) where vcs + class1_vcs is over {XY_CHANNELS_MAX}",
+                   packet.way)

@@ -202,16 +202,47 @@ def test_refused(run, arguments, message, monkeypatch):
     assert result.stderr.startswith(f"Error: {message}")
 
 
+def test_trace_of_all_kinds(run, tmp_path):
+    (tmp_path / "trace.csv").write_text(
+        "cycle,source,destination,flits,way,targets\n0,5,,4,,9;7;5;1;6\n100,5,6,4,12,\n")
+    result = run("--k", "4", "--traffic", "trace", "--trace", "trace.csv", "--warmup", "0",
+                 "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["packets_measured"] == 6
+    assert found["packet_latency"] == pytest.approx((8 + 14 + 16 + 16 + 18 + 20) / 6)
+
+
+HEAD = "cycle,source,destination,flits\n"
+FULL_HEAD = "cycle,source,destination,flits,way,targets\n"
+
+
 @pytest.mark.parametrize("text, message", [
-    ("a,b\n", "x.csv: must have the columns cycle, source, destination, flits, not ['a', 'b']"),
-    ("cycle,source,destination,flits\n1,2,x,4\n",
-     "x.csv, line 2: must be whole numbers, not ['1', '2', 'x', '4']"),
-    ("cycle,source,destination,flits\n1,99,0,4\n",
-     "source of packet 0 of the trace must be 0 to 15, not 99"),
+    ("a,b\n", ("x.csv: must have the columns cycle, source, destination, flits and may have way "
+               "and targets, not ['a', 'b']")),
+    ("cycle,source,destination,flits,target\n1,2,3,4,5\n",
+     ("x.csv: must have the columns cycle, source, destination, flits and may have way and "
+      "targets, not ['cycle', 'source', 'destination', 'flits', 'target']")),
+    (HEAD + "1,2,x,4\n", "x.csv, line 2: destination must be a whole number, not 'x'"),
+    (HEAD + "1,2,,4\n", "x.csv, line 2: destination must be a whole number, not ''"),
+    (HEAD + "1,2,3\n", "x.csv, line 2: flits must be a whole number, not None"),
+    (HEAD + "1,2,3,4,5\n", "x.csv, line 2: must have 4 fields, not more: ['5']"),
+    (HEAD + "1,99,0,4\n", "source of packet 0 of the trace (line 2) must be 0 to 15, not 99"),
+    (FULL_HEAD + "1,0,1,4,x,\n", "x.csv, line 2: way must be a whole number, not 'x'"),
+    (FULL_HEAD + "1,0,,4,,3;x\n",
+     "x.csv, line 2: targets must be whole numbers with ; between, not 'x'"),
+    (FULL_HEAD + "1,0,2,4,,3\n",
+     "x.csv, line 2: destination must be empty beside targets, not '2'"),
+    (FULL_HEAD + "2,0,,4,,3;16\n1,0,1,4,,\n",
+     "targets of packet 1 of the trace (line 2) must be 0 to 15, not 16"),
+    (FULL_HEAD + "".join(f"{n},0,,1,,{1 + n}\n" for n in range(3)),
+     ("the trace's 3 multicast groups must fit the 3 labels of a router (labels): multicast groups "
+      "must fit 2 labels: no label is left for group 0 from (1, 1) (2 routers; router (1, 1) alone "
+      "has 2 labels in use)")),
 ])
 def test_traces_refused(run, tmp_path, text, message):
     (tmp_path / "x.csv").write_text(text)
-    result = run("--k", "4", "--traffic", "trace", "--trace", "x.csv")
+    result = run("--k", "4", "--traffic", "trace", "--trace", "x.csv", "--labels", "3")
     assert (result.exit_code, result.stderr) == (2, f"Error: {message}\n")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import random
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,87 @@ def test_credits_and_flits_are_kept(ordered):
     assert np.array_equal(state.channel[:, CREDITS], start)
     assert (state.port[:, FREE] == 7).all()
     assert len(state.port) == 16 * PORTS + 2 * 8
+
+
+def copies(packets, **other):
+    """Latencies and routers of packets (cycle, source, flits, what else)."""
+    values = {"width": 4, "height": 4, "warmup_cycles": 0, "measure_cycles": 2000}
+    found = simulate(LabOptions(traffic="trace", **values | other, trace=tuple(
+        TracePacket(cycle=c, source=s, flits=n, **rest) for c, s, n, rest in packets)))
+    assert found.counts.finished
+    assert found.counts.wrong == 0
+    return found
+
+
+def test_waypoint():
+    # 5 to 12 is 3 hops, 12 to 6 is 4; at its own waypoint a packet only changes class.
+    found = copies([(0, 5, 4, {"destination": 6, "way": 12}),
+                    (100, 5, 4, {"destination": 6, "way": 5}),
+                    (200, 5, 4, {"destination": 6, "way": 6})])
+    assert found.latency.tolist() == [3 + 2 * 7 + 3, 3 + 2 + 3, 3 + 2 + 3]
+    assert found.hops_routers.tolist() == [8, 2, 2]
+
+
+def test_copies_one_after_the_other():
+    # From 5: north to 1, east to 6 and on to 7, south to 9, and home; each copy takes 4 cycles, the
+    # buffer is read in the order of the ports.
+    found = copies([(0, 5, 4, {"targets": (9, 7, 5, 1, 6)})])
+    t0 = 3 + 3
+    expected = {1: t0 + 2, 6: t0 + 2 + 4 + 4, 7: t0 + 4 + 4, 9: t0 + 2 + 8, 5: t0 + 12}
+    assert sorted(found.latency) == sorted(expected.values())
+    assert sorted(found.hops_routers) == [1, 2, 2, 2, 3]
+    assert found.counts.injected.sum() == found.counts.offered.sum() == 4
+    assert found.counts.accepted[[9, 7, 5, 1, 6]].tolist() == [4] * 5
+    assert found.counts.accepted.sum() == 20
+    assert found.counts.delivered == found.counts.measured == 5
+
+
+@pytest.mark.parametrize("depth, interval", [(4, 7), (5, 6), (6, 5), (8, 4)])
+def test_copies_need_credits_for_a_whole_packet(depth, interval):
+    """In a row, each of 4 flits: when the credit of flit 8 - depth is back, after 4 cycles."""
+    found = copies([(n, 0, 4, {"targets": (3,)}) for n in range(10)], depth=depth)
+    assert found.latency.tolist() == [3 + 6 + 3 + n * (interval - 1) for n in range(10)]
+
+
+def test_multicast_is_not_starved():
+    """Two streams of unicast fill a link, on both channels, or on the only one."""
+    for vcs in (1, 2):
+        streams = [(n, s, 1, {"destination": 3}) for n in range(400) for s in (0, 1, 2)
+                   if (n, s) != (20, 1)]
+        found = copies(sorted([*streams, (20, 1, 4, {"targets": (3, 2)})],
+                              key=lambda packet: packet[0]), height=1, vcs=vcs)
+        assert found.counts.delivered == len(streams) + 2
+
+
+@pytest.mark.parametrize("vcs", [1, 2])
+def test_credits_and_flits_are_kept_with_copies(vcs):
+    rng = random.Random(vcs)
+    packets = []
+    for cycle in range(300):
+        for source in range(16):
+            kind, flits = rng.random(), rng.randint(1, 4)
+            if kind < 0.03:
+                rest = {"targets": tuple(random.Random(source).sample(range(16), 4))}
+            elif kind < 0.1:
+                rest = {"destination": rng.randrange(16), "way": rng.randrange(-1, 16)}
+            else:
+                continue
+            packets.append(TracePacket(cycle=cycle, source=source, flits=flits, **rest))
+    options = LabOptions(width=4, height=4, traffic="trace", trace=tuple(packets), vcs=vcs,
+                         die_width=2, die_latency_cycles=3, warmup_cycles=0, measure_cycles=300)
+    state = new_state(options)
+    start = state.channel[:, CREDITS].copy()
+    state = with_packets(state, 5000)
+    assert run_loop(state)
+    state.settings[STOP] = state.scalars[CYCLE] + 40
+    state.scalars[3] -= 1
+    run_loop(state)
+    assert state.scalars[UNUSED] == len(state.packet)
+    assert state.scalars[4] == sum(packet.copies for packet in packets)
+    assert not state.channel[:, COUNT].any()
+    assert not state.copying[:, 1:].any()
+    assert np.array_equal(state.channel[:, CREDITS], start)
+    assert (state.port[:, FREE] == (1 << vcs + 1) - 1).all()
 
 
 def booksim(key, mode="latency"):
