@@ -34,11 +34,13 @@ _OPTIONS = (
     click.option("--vcs", default=2, show_default=True, metavar="N",
                  help="Virtual channels of class 0."),
     click.option("--class1-vcs", default=1, show_default=True, metavar="N",
-                 help="Those of class 1, from a waypoint on (RTL only)."),
+                 help="Those of class 1, from a waypoint of a trace on."),
     click.option("--class2-vcs", default=2, show_default=True, metavar="N",
                  help="Those of class 2, by tables; 0 or 2 (RTL only)."),
     click.option("--depth", default=4, show_default=True, metavar="FLITS",
                  help="Buffer of a virtual channel."),
+    click.option("--labels", default=128, show_default=True, metavar="N",
+                 help="Multicast labels of a router, for a trace with targets."),
     click.option("--packet", default="4", show_default=True, metavar="N[-M]",
                  help="Flits of a packet, header included."),
     click.option("--ordered", is_flag=True, help="Every flow keeps one virtual channel."),
@@ -59,7 +61,8 @@ _OPTIONS = (
     click.option("--hotspot", default=-1, metavar="NODE",
                  help="Destination of hotspot, x + width * y; the middle if not given."),
     click.option("--trace", "trace_path", type=click.Path(path_type=Path, dir_okay=False),
-                 metavar="FILE", help="CSV of cycle, source, destination, flits for trace."),
+                 metavar="FILE", help="CSV for trace: cycle, source, destination, flits and, if "
+                                      "wanted, way and targets."),
     click.option("--flit-bits", default=256, show_default=True, metavar="N",
                  help="Width of a flit (RTL only)."),
 )
@@ -70,10 +73,10 @@ def lab_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_options(*, k: int, size: str | None, traffic: str, vcs: int, class1_vcs: int,
-                     class2_vcs: int, depth: int, packet: str, ordered: bool, seed: int,
-                     warmup: int, measure: int, drain: int, die: str | None, die_latency: int,
-                     die_cycles: int, stall: float, hotspot: int, trace_path: Path | None,
-                     flit_bits: int, **others: Any) -> Any:
+                     class2_vcs: int, depth: int, labels: int, packet: str, ordered: bool,
+                     seed: int, warmup: int, measure: int, drain: int, die: str | None,
+                     die_latency: int, die_cycles: int, stall: float, hotspot: int,
+                     trace_path: Path | None, flit_bits: int, **others: Any) -> Any:
         if (traffic == "trace") != (trace_path is not None):
             raise NocError("--trace FILE must be given with --traffic trace, and only then")
         width, height = span("--mesh", size, "x", "WxH") if size else (k, k)
@@ -81,7 +84,7 @@ def lab_options(command: Command) -> Command:
         die_width, die_height = span("--die", die, "x", "WxH") if die else (0, 0)
         options = LabOptions(
             width=width, height=height, traffic=traffic, vcs=vcs,
-            class1_vcs=class1_vcs, class2_vcs=class2_vcs, depth=depth,
+            class1_vcs=class1_vcs, class2_vcs=class2_vcs, depth=depth, labels=labels,
             packet_min=shortest, packet_max=longest, rate=0.0, ordered=ordered, seed=seed,
             warmup_cycles=warmup, measure_cycles=measure, drain_cycles=drain,
             die_width=die_width, die_height=die_height,
