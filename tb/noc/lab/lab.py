@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hw.params.noc import CHANNELS_MAX, NocParams
 from sw.noc import result
 from sw.noc.errors import NocError
+from sw.noc.groups import group_of, groups_of
 from sw.noc.options import LabOptions
 from sw.noc.traffic import destination_table, seed_state, threshold
 from tb.lib.build import Build, build
@@ -23,6 +24,7 @@ from tb.noc.lab.mixed import route_entry
 from tb.noc.lab.node import (
     EVERY_NODE,
     NODES_MAX,
+    TRACE_ENTRY,
     TRACE_PACKETS_MAX,
     UNIFORM,
     Count,
@@ -32,7 +34,7 @@ from tb.noc.lab.node import (
 from tb.noc.lab.top import build_lab
 
 __all__ = ["FOREVER", "build_of", "icarus", "job_of", "noc_of", "perform", "report", "run",
-           "settings_of", "verilator"]
+           "settings_of", "trace_writes", "verilator"]
 
 FOREVER = (1 << 32) - 1
 """A cycle that does not come."""
@@ -67,7 +69,8 @@ def noc_of(options: LabOptions) -> NocParams:
                      "die_cycles_per_flit": options.die_cycles_per_flit}
     return NocParams(flit_bits=options.flit_bits, vcs=options.vcs,
                      class1_vcs=options.class1_vcs, class2_vcs=options.class2_vcs,
-                     vc_depth=options.depth, multicast_flits=min(9, options.depth), labels=16,
+                     vc_depth=options.depth, multicast_flits=options.multicast_flits,
+                     labels=options.labels,
                      **crossings)
 
 
@@ -102,20 +105,47 @@ def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:
         write(node, Setting.DESTINATION, UNIFORM if fixed < 0 else fixed)
     everything = route_entry((1 << options.vcs) - 1)
     writes += [(EVERY_NODE, Table.ROUTES, node, everything) for node in range(options.nodes)]
-    traces: dict[int, int] = {}
-    for packet in options.trace if options.traffic == "trace" else ():
-        at = traces.get(packet.source, 0)
-        if at == TRACE_PACKETS_MAX:
-            raise NocError(f"trace must have at most {TRACE_PACKETS_MAX} packets of one node on "
-                           f"RTL, not more from node {packet.source}")
-        writes.append((packet.source, Table.TRACES, at,
-                       packet.flits - 1 << 40 | packet.destination << 32 | packet.cycle))
-        traces[packet.source] = at + 1
     if options.traffic == "trace":
         write(EVERY_NODE, Setting.PACKET, 0)
         write(EVERY_NODE, Setting.STOP, 0)
-        for node, count in traces.items():
-            write(node, Setting.TRACE_END, count)
+        writes += trace_writes(options)
+    return writes
+
+
+def trace_writes(options: LabOptions) -> list[tuple[int, int, int, int]]:
+    """Writes of a trace: its packets, the routers' labels, who is in whose multicast groups.
+
+    Raises
+    ------
+    NocError
+        If a node has too many packets, or a router too few labels.
+    """
+    writes: list[tuple[int, int, int, int]] = []
+    groups = groups_of(options)
+    made: dict[int, int] = {}
+    for number, packet in enumerate(options.trace):
+        at = made.get(packet.source, 0)
+        if at == TRACE_PACKETS_MAX:
+            raise NocError(f"node {packet.source} must have at most {TRACE_PACKETS_MAX} packets "
+                           f"of the trace on RTL, so not {packet.named(number)}")
+        way = 0
+        if packet.way >= 0:
+            way = packet.way // options.width + 1 << 7 | packet.way % options.width + 1
+        entry = TRACE_ENTRY.pack({
+            "trace_cycle": packet.cycle, "trace_length": packet.flits - 1,
+            "trace_destination": packet.copies - 1 if packet.targets else packet.destination,
+            "trace_way": groups.labels[group_of(packet)] if packet.targets else way,
+            "trace_multicast": bool(packet.targets)})
+        writes.append((packet.source, Table.TRACES, at, entry))
+        made[packet.source] = at + 1
+    writes += [(node, Table.SETTINGS, Setting.TRACE_END, count) for node, count in made.items()]
+    writes += [(node, Table.LABELS, label, mask)
+               for node, table in groups.entries.items() for label, mask in table.items()]
+    for source in {source for source, _ in groups.labels}:
+        own = [targets for other, targets in groups.labels if other == source]
+        everyone, common = frozenset[int]().union(*own), own[0].intersection(*own)
+        writes += [(node, Table.GROUP, source, 1 | (node not in common) << 1)
+                   for node in everyone]
     return writes
 
 

@@ -14,8 +14,8 @@ from hw.params.noc import NocParams
 from hw.params.packet import HEADER_BITS, ROUTE
 
 __all__ = ["BINS", "DROP_HEADER", "EVERY_NODE", "HISTOGRAM", "IN_TURN", "NODES_MAX",
-           "TRACE_PACKETS_MAX", "UNIFORM", "Count", "Error", "LabNode", "Setting", "Table",
-           "node_verilog", "read_signature", "write_signature"]
+           "TRACE_ENTRY", "TRACE_PACKETS_MAX", "UNIFORM", "Count", "Error", "LabNode", "Setting",
+           "Table", "node_verilog", "read_signature", "write_signature"]
 
 _BODY = Path(__file__).with_suffix(".sv")
 NODES_MAX = 256
@@ -39,6 +39,12 @@ LAB_HEADER = Format((*ROUTE, Field("serial", 16), Field("made", 32), Field("wait
 """Header of the laboratory's packets: number within the pair, cycle when it was made, and cycles
 until its head left."""
 
+TRACE_ENTRY = Format((Field("trace_cycle", 32), Field("trace_destination", 8),
+                      Field("trace_length", 4), Field("trace_way", 14),
+                      Field("trace_multicast", 1)))
+"""Packet of a trace, ``length`` being its payload, and ``way`` the header's way_x and way_y. Of a
+multicast packet ``destination`` is the number of copies - 1, and ``way`` the label."""
+
 
 class Table(IntEnum):
     """What a write goes to."""
@@ -46,6 +52,8 @@ class Table(IntEnum):
     SETTINGS = 0
     ROUTES = 1
     GROUP = 2
+    """By source: bit 0, the node is in a multicast group of it; bit 1, the source has groups
+    without the node, so that numbers of packets are missing here."""
     TRACES = 3
     LABELS = 4
     """Of the router, as the next three."""
@@ -98,7 +106,7 @@ class Count(IntEnum):
     ROUTERS = 8
     LATENCY_MAX = 9
     EXCESS_MAX = 10
-    """Cycles over 3 + 2 H + (L - 1), H link hops of the XY path and L flits."""
+    """Cycles over 3 + 2 H + (L - 1), H link hops of the XY path, or both its legs, and L flits."""
     TOO_FAST = 11
     """Packets that took less than that."""
     ERRORS = 12
@@ -182,10 +190,11 @@ def node_verilog(noc: NocParams, name: str) -> str:
         "CONTROL": noc.control_vc, "MULTICAST_PAYLOAD": noc.multicast_flits - 1,
         "TRACE": TRACE_PACKETS_MAX, "BINS": BINS, "SEEN": SEEN, "COUNTS": 1 + max(Count),
         "HEADER_BITS": HEADER_BITS}
-    offset = 0
-    for field in LAB_HEADER.fields:
-        constants[field.name.upper()] = offset
-        offset += field.bits
+    for form in (LAB_HEADER, TRACE_ENTRY):
+        offset = 0
+        for field in form.fields:
+            constants[field.name.upper()] = offset
+            offset += field.bits
     for names in (Table, Count, Error):
         constants |= {member.name: int(member) for member in names}
     lines = "\n".join(f"localparam {key} = {value};" for key, value in constants.items())

@@ -16,11 +16,12 @@ reg [31:0] window_start, window_end, stop;
 reg [6:0] label;
 reg [8:0] members;
 reg [15:0] trace_end;
-// Tables: by destination {alive, channels, way}; by source, in my multicast group; packets of a
-// trace {cycle, destination, length}, length without the header.
+// Tables: by destination {alive, channels, way}; by source {it has groups without me, in a group of
+// it}; packets of a trace, as TRACE_ENTRY of tb/noc/lab/node.py has them.
 reg [22:0] routes [0:255];
-reg group [0:255];
-reg [43:0] trace [0:TRACE - 1];
+reg [1:0] group [0:255];
+reg [58:0] trace [0:TRACE - 1];
+reg [58:0] traced;
 
 // Source. Cycles before ``drawn`` have had their chance of a packet; the packets of later ones are
 // the unbounded queue, drawn when their turn comes.
@@ -58,7 +59,7 @@ reg [FLIT_BITS - 1:0] data;
 reg head, tail;
 reg [7:0] from;
 reg [15:0] number_in, ahead;
-reg [31:0] latency, routers, shortest, dx, dy, sx, sy, mx, my;
+reg [31:0] latency, routers, shortest, dx, dy, sx, sy, mx, my, wx, wy;
 reg [2:0] class_sent, class_came;
 reg [CHANNELS - 1:0] usable;
 reg [31:0] mixed;
@@ -163,10 +164,12 @@ always @(posedge clk) begin
     if (run & ~waiting) begin
       if (trace_end != 0) begin
         if (trace_at != trace_end & trace[trace_at][31:0] <= now) begin
-          {length, destination, made} = trace[trace_at];
+          traced = trace[trace_at];
+          made = traced[TRACE_CYCLE +: 32];
+          length = traced[TRACE_LENGTH +: 4];
+          destination = traced[TRACE_DESTINATION +: 8];
           trace_at = trace_at + 1;
           ordered = ordered_limit[4];
-          multicast = 0;
           state = 0;
           waiting = 1;
         end
@@ -193,13 +196,22 @@ always @(posedge clk) begin
         index = 0;
         multicast = 0;
         way = routes[destination][13:0];
+        if (trace_end != 0) begin
+          multicast = traced[TRACE_MULTICAST];
+          if (multicast) begin
+            ordered = 1;
+            label = traced[TRACE_WAY +: 7];
+            members = destination + 1;
+          end
+          else way = traced[TRACE_WAY +: 14];
+        end
         extra = step(state * 64'h9E3779B97F4A7C15);
         if (trace_end == 0 & extra[23:0] < multicast_limit) begin
           multicast = 1;
           ordered = 1;
           if (length > MULTICAST_PAYLOAD) length = MULTICAST_PAYLOAD;
         end
-        else begin
+        else if (trace_end == 0) begin
           // An ordered flow has one way.
           if (ordered) extra = step({number, destination, 1'b1} * 64'h9E3779B97F4A7C15);
           // On class 2 the way is an address in the routers' tables.
@@ -317,8 +329,9 @@ always @(posedge clk) begin
         class_sent = class_of(heads[vc][VC +: 3]);
         class_came = class_of(vc);
         if (heads[vc][LABEL +: 7] != 0) begin
-          if (~group[from]) wrong(MISROUTED);
-          if (number_in != expected_group[from]) wrong(ORDER);
+          if (~group[from][0]) wrong(MISROUTED);
+          ahead = number_in - expected_group[from];
+          if (group[from][1] ? ahead[15] : ahead != 0) wrong(ORDER);
           expected_group[from] = number_in + 1;
         end else begin
           if (heads[vc][DST_X +: 7] != mx + 1 | heads[vc][DST_Y +: 7] != my + 1) wrong(MISROUTED);
@@ -346,8 +359,15 @@ always @(posedge clk) begin
         counts[BY_CLASS + class_came] = counts[BY_CLASS + class_came] + 1;
         if (heads[vc][MADE +: 32] >= window_start & heads[vc][MADE +: 32] < window_end) begin
           latency = now - heads[vc][MADE +: 32];
-          dx = sx > mx ? sx - mx : mx - sx;
-          dy = sy > my ? sy - my : my - sy;
+          // By the waypoint, if there was one.
+          wx = sx;
+          wy = sy;
+          if (heads[vc][LABEL +: 7] == 0 & class_came == 1 & heads[vc][WAY_X +: 14] != 0) begin
+            wx = heads[vc][WAY_X +: 7] - 1;
+            wy = heads[vc][WAY_Y +: 7] - 1;
+          end
+          dx = (sx > wx ? sx - wx : wx - sx) + (wx > mx ? wx - mx : mx - wx);
+          dy = (sy > wy ? sy - wy : wy - sy) + (wy > my ? wy - my : my - wy);
           shortest = 3 + 2 * (dx + dy) + heads[vc][LENGTH +: 4];
           counts[DONE] = counts[DONE] + 1;
           counts[LATENCY] = counts[LATENCY] + latency;
@@ -365,7 +385,7 @@ always @(posedge clk) begin
 
     // Sink: credits, unless it stalls.
     stalled = 0;
-    if (stall_limit != 0) begin
+    if (run & stall_limit != 0) begin
       sink_state = step(sink_state);
       stalled = sink_state[23:0] < stall_limit;
     end
