@@ -1,13 +1,17 @@
 """The cycle model and the RTL draw the same packets and take the same cycles for each."""
 
+import json
 import random
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
+from sw.cli import main
 from sw.noc import cycle_model
 from sw.noc.options import LabOptions, TracePacket
 from tb.noc.lab.lab import build_of, job_of, noc_of, perform, report
+from tb.noc.lab.node import TRACE_PACKETS_MAX
 
 pytestmark = pytest.mark.sim
 
@@ -82,3 +86,40 @@ def test_same_cycles(points):
         assert outcome.dropped == 0
         assert {key: rtl[key] for key in SAME} == {
             key: pytest.approx(model[key], rel=1e-12) for key in SAME}
+
+
+def test_trace_from_the_command_line(tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("cycle,source,destination,flits,way,targets\n"
+                    "0,4,,4,,4;0;2\n0,1,7,9,3,\n2,4,,2,,6\n3,8,0,5,,\n3,4,4,1,,\n")
+    found = {}
+    for on in ("model", "icarus"):
+        result = CliRunner().invoke(main.cli, [
+            "noc", "--k", "3", "--traffic", "trace", "--trace", str(path), "--on", on,
+            "--warmup", "0", "--measure", "60", "--flit-bits", "128",
+            "--json", str(tmp_path / "found.json")])
+        assert result.exit_code == 0, result.output
+        found[on] = json.loads((tmp_path / "found.json").read_text())
+    assert found["model"]["packets_measured"] == 7
+    assert {key: found["icarus"][key] for key in SAME} == {
+        key: pytest.approx(found["model"][key]) for key in SAME}
+
+
+@pytest.mark.parametrize("rows, options, message", [
+    ([f"{n},0,1,1,," for n in range(TRACE_PACKETS_MAX + 1)], [],
+     ("node 0 must have at most 1024 packets of the trace on RTL, so not packet 1024 of the trace "
+      "(line 1026)")),
+    (["0,0,,1,,1", "1,0,,1,,2"], ["--labels", "2"],
+     "the trace's 2 multicast groups must fit the 2 labels of a router (labels): "),
+    (["0,0,1,1,2,"], ["--class1-vcs", "0"],
+     "way of packet 0 of the trace (line 2) must be -1 (none) where class1_vcs is 0, not 2"),
+    (["0,0,,5,,1;2"], [], "flits of packet 0 of the trace (line 2) must be 1 to 4, "),
+    (["0,0,1,1,,"], ["--depth", "3"], "depth must be at least 4 on RTL, not 3"),
+    (["0,0,1,1,,"], ["--mesh", "20x20"], "width x height must be at most 256 on RTL, not 400"),
+])
+def test_trace_refused_before_anything_is_built(rows, options, message, tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("\n".join(["cycle,source,destination,flits,way,targets", *rows]))
+    result = CliRunner().invoke(main.cli, ["noc", "--k", "3", "--traffic", "trace", "--trace",
+                                           str(path), "--on", "icarus", *options])
+    assert (result.exit_code, result.stderr[:7 + len(message)]) == (2, f"Error: {message}")

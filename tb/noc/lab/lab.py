@@ -180,11 +180,12 @@ def icarus(options: LabOptions) -> dict[str, Any]:
 
 def run(options: LabOptions, sim: str = "verilator") -> dict[str, Any]:
     """Report of one experiment: the keys of ``sw.noc.result``, and ``build_s``."""
+    job = job_of(options)       # refuses before anything is built
     started = time.perf_counter()
     built = build_of(noc_of(options), options.width, options.height, sim,
                      die_width=options.die_width, die_height=options.die_height, long_runs=True)
     build_s = time.perf_counter() - started
-    outcome, = perform(built, [job_of(options)], options.nodes)
+    outcome, = perform(built, [job], options.nodes)
     return report(options, outcome, sim) | {"build_s": build_s}
 
 
