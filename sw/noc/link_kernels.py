@@ -4,12 +4,20 @@ import numpy as np
 import numpy.typing as npt
 
 from sw.noc.compiled import compiled
+from sw.noc.link_trees import (
+    EAST,
+    LOCAL,
+    NORTH,
+    SOUTH,
+    WEST,
+    add_tree,
+    extents,
+    walk_tree,
+)
 from sw.noc.live import Ints
 
 __all__ = ["EAST", "LOCAL", "NORTH", "SOUTH", "WEST", "add_flows", "walk_flows"]
 
-EAST, WEST, SOUTH, NORTH, LOCAL = range(5)
-"""Outputs; as inputs the direction that a packet comes in, LOCAL: from the source."""
 FULL = 1e29
 """A wait that stands for infinity."""
 Floats = npt.NDArray[np.float64]
@@ -55,44 +63,33 @@ def _add_part(width: int, lines: Floats, enters: Floats, start: int, x: int, y: 
 
 
 @compiled
-def _add_tree(width: int, points: Ints, first: int, last: int, work: float, square: float,
-              lines: Floats, enters: Floats, low: Ints, high: Ints) -> None:
+def _add_lines(width: int, points: Ints, first: int, last: int, work: float, square: float,
+               lines: Floats, enters: Floats, low: Ints, high: Ints, member: Ints) -> None:
     """Add the union of the XY paths of flows ``first`` to ``last`` - 1, but for their exits."""
     start = points[first, 0]
     sx, sy = start % width, start // width
-    west, east = sx, sx
-    for n in range(first, last):
-        end = points[n, points.shape[1] - 1]
-        x, y = end % width, end // width
-        west, east = min(west, x), max(east, x)
-        low[x], high[x] = sy, sy
-    for n in range(first, last):
-        end = points[n, points.shape[1] - 1]
-        x, y = end % width, end // width
-        low[x], high[x] = min(low[x], y), max(high[x], y)
+    west, east = extents(width, points, first, last, low, high, member)
     for x in (west, east):
         _add_part(width, lines, enters, start, x, sy, LOCAL, work, square)
-    for n in range(first, last):
-        x = points[n, points.shape[1] - 1] % width
-        if low[x] > high[x]:
-            continue        # this column is done
+    for x in range(west, east + 1):
         kind = LOCAL if x == sx else EAST if x > sx else WEST
         for y in (low[x], high[x]):
             _add_part(width, lines, enters, x + sy * width, x, y, kind, work, square)
-        low[x] = high[x] + 1
 
 
 @compiled
-def add_flows(width: int, points: Ints, rates: Floats, flits: Ints, trees: Ints, lines: Floats,
-              enters: Floats, local: Floats, sourced: Floats) -> None:
+def add_flows(width: int, points: Ints, rates: Floats, flits: Ints, trees: Ints, depth: int,
+              slow: Ints, lines: Floats, enters: Floats, local: Floats, sourced: Floats,
+              sums: Floats) -> None:
     """Add all flows: flits per cycle and their squares, at every output.
 
     ``lines`` (2, 4, height + 1, width + 1) gets differences along the lines, ``enters`` (outputs,
     inputs, routers) flits per cycle where a line begins or, LOCAL, a flow ends, ``local`` (2,
-    routers) those of the exits, ``sourced`` (2, routers) flits, and flits * (flits - 1), of the
-    sources.
+    routers) those of the exits, ``sourced`` (2, routers) cycles that the source's packets take, and
+    cycles * (cycles - 1); of trees, ``sums`` as ``link_trees.add_tree`` has them.
     """
     low, high = np.zeros(width, np.int32), np.zeros(width, np.int32)
+    member = np.zeros(sums.shape[3], np.int32)
     ways = points.shape[1]
     n = 0
     while n < len(points):
@@ -101,10 +98,13 @@ def add_flows(width: int, points: Ints, rates: Floats, flits: Ints, trees: Ints,
             last += 1
         work = rates[n] * flits[n]
         square = work * flits[n]
-        sourced[0, points[n, 0]] += work
-        sourced[1, points[n, 0]] += square - work
+        cycles = flits[n]
         if last > n + 1:
-            _add_tree(width, points, n, last, work, square, lines, enters, low, high)
+            _add_lines(width, points, n, last, work, square, lines, enters, low, high, member)
+            cycles *= add_tree(width, points, n, last, rates[n], flits[n], depth, slow, sums, low,
+                               high, member)
+        sourced[0, points[n, 0]] += rates[n] * cycles
+        sourced[1, points[n, 0]] += rates[n] * cycles * (cycles - 1)
         for flow in range(n, last):
             at, kind = points[flow, 0], LOCAL
             for leg in range(1, ways):
@@ -149,19 +149,36 @@ def _line(rows: Floats, columns: Floats, width: int, start: int, output: int, le
 
 
 @compiled
-def walk_flows(width: int, points: Ints, flits: Ints, wait_rows: Floats, wait_columns: Floats,
-               entering: Floats, extra_rows: Floats, extra_columns: Floats, slower: int,
-               source_wait: Floats) -> tuple[Floats, Floats]:
+def walk_flows(width: int, points: Ints, flits: Ints, trees: Ints, wait_rows: Floats,
+               wait_columns: Floats, entering: Floats, extra: Floats, extra_rows: Floats,
+               extra_columns: Floats, slower: int, source_wait: Floats,
+               tree_waits: Floats) -> tuple[Floats, Floats]:
     """Latency of each flow in an empty network, and with waits.
 
-    3 + 2 H + (L - 1), what crossings add, and the waits: at the source, where a line is entered
-    (``entering`` (outputs, inputs, routers)), along lines (prefix sums of the waits of packets that
-    go straight on), and at the exit.
+    3 + 2 H + (L - 1), what crossings add (``extra`` (outputs, routers), and prefix sums of it), and
+    the waits: at the source, where a line is entered (``entering`` (outputs, inputs, routers)),
+    along lines (prefix sums of the waits of packets that go straight on), and at the exit; of trees
+    as ``link_trees.walk_tree`` has them.
     """
     zero, latency = np.zeros(len(points)), np.zeros(len(points))
+    low, high = np.zeros(width, np.int32), np.zeros(width, np.int32)
+    member = np.zeros(len(source_wait), np.int32)
+    last = 0
     for n in range(len(points)):
+        if n >= last:
+            last = n + 1
+            while last < len(points) and trees[last] == trees[n]:
+                last += 1
+            if last > n + 1:
+                walk_tree(width, points, n, last, flits[n], extra, tree_waits, slower, low, high,
+                          member, zero, latency)
+                for branch in range(n, last):
+                    wait = latency[branch] + source_wait[points[n, 0]]
+                    latency[branch] = zero[branch] + wait if wait < FULL else np.inf
+        if zero[n] > 0:
+            continue
         at, kind, hops = points[n, 0], LOCAL, 0
-        wait, extra = source_wait[at], 0.0
+        wait, crossed = source_wait[at], 0.0
         for leg in range(1, points.shape[1]):
             there = points[n, leg]
             if there < 0:
@@ -175,12 +192,12 @@ def walk_flows(width: int, points: Ints, flits: Ints, wait_rows: Floats, wait_co
                 wait += entering[output, kind, at]
                 wait += _line(wait_rows, wait_columns, width, at, output, length)
                 wait -= _line(wait_rows, wait_columns, width, at, output, 1)
-                extra += _line(extra_rows, extra_columns, width, at, output, length)
+                crossed += _line(extra_rows, extra_columns, width, at, output, length)
                 hops += length
                 at, kind = goal, output
         wait += entering[LOCAL, kind, at]
-        zero[n] = 3 + 2 * hops + flits[n] - 1 + extra
-        if extra > 0:
+        zero[n] = 3 + 2 * hops + flits[n] - 1 + crossed
+        if crossed > 0:
             zero[n] += (flits[n] - 1) * slower
         latency[n] = zero[n] + wait if wait < FULL else np.inf
     return zero, latency

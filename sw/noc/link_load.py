@@ -34,6 +34,7 @@ import numpy.typing as npt
 from hw.params.machine import MeshParams
 from sw.noc.errors import NocError
 from sw.noc.link_kernels import EAST, LOCAL, NORTH, SOUTH, WEST, add_flows, walk_flows
+from sw.noc.link_trees import HELD, HELD_SQUARE, LONGER, WORK, WORK_SQUARE
 from sw.noc.live import Ints
 from sw.noc.options import DIE_BUFFER_CYCLES
 
@@ -42,6 +43,8 @@ __all__ = ["Flows", "LinkLoads", "LinkParams", "link_loads"]
 Floats = npt.NDArray[np.float64]
 ROUNDING = 1e-9
 """Load that is no load."""
+INFINITE = 1e30
+"""A wait without end in sums that must stay numbers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +53,8 @@ class LinkParams:
 
     mesh: MeshParams
     """Extent, and dies whose borders cross links."""
+    depth: int = 4
+    """Flits of a virtual channel's buffer; multicast packets are not longer."""
     blocking: float = 0.0
     """Capacity that a link loses for mixed load; 0 to 4."""
     sharing: float = 0.0
@@ -136,42 +141,81 @@ def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
     trees = flows.trees if len(flows.trees) else np.arange(count, dtype=np.int32)
     points = np.column_stack([flows.sources, vias, flows.ends]).astype(np.int32)
     rates, flits = flows.rates.astype(np.float64), flows.flits.astype(np.int32)
+    crossing = _crossings(mesh)
+    slow = np.where(crossing, params.die_cycles_per_flit, 1)
     # Flits and flits squared per cycle: by output as differences, by output and input where a
-    # flow enters a line; by source.
+    # flow enters a line; by source; of trees by output and input.
     lines = np.zeros((2, 4, mesh.height + 1, mesh.width + 1))
     enters = np.zeros((5, 5, nodes))
     local, sourced = np.zeros((2, nodes)), np.zeros((2, nodes))
-    add_flows(mesh.width, points, rates, flits, trees, lines, enters, local, sourced)
-    sums = np.stack([lines.cumsum(axis=3)[:, EAST], lines.cumsum(axis=3)[:, WEST],
-                     lines.cumsum(axis=2)[:, SOUTH], lines.cumsum(axis=2)[:, NORTH]], axis=1)
-    sums = sums[:, :, :-1, :-1].reshape(2, 4, nodes)
-    work, square = (np.concatenate([part, [own]]) for part, own in zip(sums, local, strict=True))
+    sums = np.zeros((5, 5, 6, nodes))
+    add_flows(mesh.width, points, rates, flits, trees, params.depth, slow * crossing, lines,
+              enters, local, sourced, sums)
+    along = np.stack([lines.cumsum(axis=3)[:, EAST], lines.cumsum(axis=3)[:, WEST],
+                      lines.cumsum(axis=2)[:, SOUTH], lines.cumsum(axis=2)[:, NORTH]], axis=1)
+    along = along[:, :, :-1, :-1].reshape(2, 4, nodes)
+    work, square = (np.concatenate([part, [own]]) for part, own in zip(along, local, strict=True))
 
-    crossing = _crossings(mesh)
-    slow = np.where(crossing, params.die_cycles_per_flit, 1)
-    load = work * slow
     straight = np.concatenate([work[:4] - enters[:4].sum(axis=1), np.zeros((1, nodes))])
     own = slow[:, None] * np.concatenate([enters, straight[:, None]], axis=1)
-    # What comes by other inputs; differences of sums leave rests of rounding.
-    other = np.where(own < load[:, None] - ROUNDING, load[:, None] - own, 0)
+    waits = _waits(own, slow**2 * _served(params, work, square), params.blocking * _mixed(own))
+    # Packets of trees hold a link for longer, as far as each other is concerned.
+    alone = [part - sums[n].sum(axis=1) for n, part in ((WORK, work), (WORK_SQUARE, square))]
+    unicast = own - slow[:, None] * sums[WORK]
+    tree_waits = _waits(
+        unicast + sums[HELD], slow**2 * _served(params, *alone) + sums[HELD_SQUARE].sum(axis=1),
+        params.blocking * _mixed(unicast), sums[LONGER])
     with np.errstate(divide="ignore", invalid="ignore"):
-        mixed = np.where(load > 0, (own * other).sum(axis=1) / load, 0)
-        mixed[LOCAL] = 0
-        serves = (1 + params.sharing) * square - params.sharing * work
-        residual = np.where(work > 0, slow * serves / (2 * work), 0)
-        room = 1 - load - params.blocking * mixed
-        waits = np.where(other > 0, other * residual[:, None] / room[:, None], 0)
         queue = 1 - sourced[0]
         source_wait = np.where(queue > 0, sourced[1] / (2 * queue), np.inf)
-    # Beyond its capacity nothing gets through a link, whatever input it comes by.
-    waits += np.where((room <= 0) & (work > 0), np.inf, 0)[:, None]
     entering, going = np.ascontiguousarray(waits[:, :5]), waits[:4, 5]
     extra = np.where(crossing[:4], float(params.die_latency_cycles + DIE_BUFFER_CYCLES), 0.0)
     shape = (4, mesh.height, mesh.width)
     zero, latency = walk_flows(
-        mesh.width, points, flits, *_prefixes(going.reshape(shape)), entering,
-        *_prefixes(extra.reshape(shape)), params.die_cycles_per_flit - 1, source_wait)
-    return LinkLoads(load=load, flits=work, latency=latency, zero_load=zero)
+        mesh.width, points, flits, trees, *_prefixes(going.reshape(shape)), entering,
+        extra, *_prefixes(extra.reshape(shape)), params.die_cycles_per_flit - 1, source_wait,
+        np.where(np.isinf(tree_waits), INFINITE, tree_waits))
+    return LinkLoads(load=slow * work, flits=work, latency=latency, zero_load=zero)
+
+
+def _served(params: LinkParams, work: Floats, square: Floats) -> Floats:
+    """Sum of rate * S * (S + sharing * (S - 1)) over packets of S flits."""
+    return (1 + params.sharing) * square - params.sharing * work
+
+
+def _others(own: Floats) -> Floats:
+    """What comes by other inputs than each; differences of sums leave rests of rounding."""
+    load = own.sum(axis=1)[:, None]
+    return np.where(own < load - ROUNDING, load - own, 0)
+
+
+def _mixed(own: Floats) -> Floats:
+    """How far load (5, inputs, routers) of several inputs mixes at each output, but for exits."""
+    load = own.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mixed = np.where(load > 0, (own * _others(own)).sum(axis=1) / load, 0)
+    mixed[LOCAL] = 0
+    return mixed
+
+
+def _waits(own: Floats, served: Floats, lost: Floats, longer: Floats | None = None) -> Floats:
+    """Waits (5, inputs, routers) at the outputs for ``own`` (5, inputs, routers) load by input.
+
+    ``served`` (5, routers) is that of all inputs, ``lost`` the capacity that blocking costs. With
+    ``longer`` packets wait also for those ahead of them that came by the same input, as they hold
+    this output longer than that input.
+    """
+    load = own.sum(axis=1)
+    other = _others(own)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        residual = np.where(load > 0, served / (2 * load), 0)
+        room = 1 - load - lost
+        waits: Floats = np.where(other > 0, other * residual[:, None] / room[:, None], 0)
+        if longer is not None:
+            waits += np.where(longer > 0, longer / (2 * room[:, None]), 0)
+    # Beyond its capacity nothing gets through a link, whatever input it comes by.
+    waits += np.where((room <= 0) & (load > 0), np.inf, 0)[:, None]
+    return waits
 
 
 def _crossings(mesh: MeshParams) -> npt.NDArray[np.bool_]:
@@ -189,9 +233,9 @@ def _crossings(mesh: MeshParams) -> npt.NDArray[np.bool_]:
 def _prefixes(values: Floats) -> tuple[Floats, Floats]:
     """Sums up to, not including, each router: along rows (east, west), columns (south, north).
 
-    Infinite values are taken as 1e30, so that differences of sums stay numbers.
+    Infinite values are taken as ``INFINITE``, so that differences of sums stay numbers.
     """
-    finite = np.where(np.isinf(values), 1e30, values)
+    finite = np.where(np.isinf(values), INFINITE, values)
     rows = np.zeros((2, values.shape[1], values.shape[2] + 1))
     columns = np.zeros((2, values.shape[1] + 1, values.shape[2]))
     rows[:, :, 1:] = finite[[EAST, WEST]].cumsum(axis=2)

@@ -5,7 +5,7 @@ import numpy as np
 from hw.params.machine import MeshParams
 from sw.noc.errors import NocError
 from sw.noc.link_load import Flows, LinkLoads, LinkParams, link_loads
-from sw.noc.options import LabOptions
+from sw.noc.options import LabOptions, TracePacket
 from sw.noc.traffic import destination_table
 
 __all__ = ["channel_bound", "flows_of", "loads_of", "mesh_of", "zero_load_latency"]
@@ -28,12 +28,7 @@ def flows_of(options: LabOptions) -> Flows:
     """
     nodes = options.nodes
     if options.traffic == "trace":
-        packets = options.trace
-        cycles = packets[-1].cycle + 1
-        return Flows(sources=np.array([p.source for p in packets], np.int32),
-                     ends=np.array([p.destination for p in packets], np.int32),
-                     rates=np.full(len(packets), 1 / cycles),
-                     flits=np.array([p.flits for p in packets], np.int32))
+        return _trace_flows(options.trace)
     lengths = np.arange(options.packet_min, options.packet_max + 1, dtype=np.int32)
     table = np.array(destination_table(options), np.int32)
     sources = np.arange(nodes, dtype=np.int32)
@@ -49,9 +44,22 @@ def flows_of(options: LabOptions) -> Flows:
                  rates=np.full(count * len(lengths), share), flits=np.repeat(lengths, count))
 
 
+def _trace_flows(trace: tuple[TracePacket, ...]) -> Flows:
+    """Every packet as a flow, or a tree of flows, that has one packet in the trace's length."""
+    branches = [(n, packet, end) for n, packet in enumerate(trace)
+                for end in packet.targets or (packet.destination,)]
+    return Flows(sources=np.array([p.source for _, p, _ in branches], np.int32),
+                 ends=np.array([end for _, _, end in branches], np.int32),
+                 rates=np.full(len(branches), 1 / (trace[-1].cycle + 1)),
+                 flits=np.array([p.flits for _, p, _ in branches], np.int32),
+                 vias=np.array([[p.way] for _, p, _ in branches], np.int32),
+                 trees=np.array([n for n, _, _ in branches], np.int32))
+
+
 def loads_of(options: LabOptions, blocking: float = 0.0, sharing: float = 0.0) -> LinkLoads:
     """Link loads of a pattern."""
-    params = LinkParams(mesh=mesh_of(options), blocking=blocking, sharing=sharing,
+    params = LinkParams(mesh=mesh_of(options), depth=options.depth, blocking=blocking,
+                        sharing=sharing,
                         die_latency_cycles=options.die_latency_cycles,
                         die_cycles_per_flit=options.die_cycles_per_flit)
     return link_loads(params, flows_of(options))

@@ -9,6 +9,7 @@ from hw.params.machine import MeshParams
 from hw.params.packet import Port
 from sw.golden.noc.classes import class_path
 from sw.golden.noc.route import path, tree
+from sw.noc.cycle_model import simulate
 from sw.noc.errors import NocError
 from sw.noc.link_fit import measured_latency, read_fit
 from sw.noc.link_kernels import EAST, LOCAL, NORTH, SOUTH, WEST
@@ -75,6 +76,27 @@ def test_loads_of_trees():
             position_of(s, MESH), [position_of(e, MESH) for e in ends], MESH).items()
           for port in Port if mask >> port & 1], 0.004) for s, ends in groups)
     assert found.flits == pytest.approx(want, abs=1e-12)
+
+
+@pytest.mark.parametrize("cycles_per_flit", [1, 3])
+def test_zero_load_of_trees_and_waypoints(cycles_per_flit):
+    """Equal to the cycle model's, packet by packet, across dies too."""
+    rng = random.Random(4)
+    packets = []
+    for n in range(150):
+        rest = {"targets": tuple(rng.sample(range(24), rng.randint(1, 8)))} if n % 2 else {
+            "destination": rng.randrange(24), "way": rng.randrange(-1, 24)}
+        packets.append(TracePacket(cycle=300 * n, source=rng.randrange(24),
+                                   flits=rng.randint(1, 9), **rest))
+    options = LabOptions(width=6, height=4, die_width=3, die_height=2, die_latency_cycles=10,
+                         die_cycles_per_flit=cycles_per_flit, depth=9, traffic="trace",
+                         trace=tuple(packets), warmup_cycles=0, measure_cycles=300 * 150)
+    want = simulate(options).latency.tolist()
+    found = loads_of(options).zero_load.tolist()
+    for packet in packets:
+        assert sorted(found[:packet.copies]) == sorted(want[:packet.copies]), packet
+        del found[:packet.copies], want[:packet.copies]
+    assert not found
 
 
 def test_waits_by_hand():
