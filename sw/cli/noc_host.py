@@ -15,10 +15,12 @@ from sw.cli.options import json_option, machine_option, print_whole, progress_ba
 from sw.noc.errors import NocError
 from sw.noc.fault_report import bytes_by_class, check_seconds, pair_shares
 from sw.noc.faults import Faults, random_faults, read_faults
-from sw.noc.link_fit import FITS, Fit, Held, fit, held_out, read_fit, write_fit
+from sw.noc.link_fit import FITS, Fit, fit, read_fit, write_fit
+from sw.noc.link_held import Held, held_out
 from sw.noc.link_load import Flows, LinkParams, link_loads
+from sw.noc.placed_traffic import Placed, read_placed
 from sw.noc.routing import Routes
-from sw.noc.traffic_file import Volumes, read_instance_volumes, read_volumes
+from sw.noc.traffic_file import Volumes, read_volumes
 
 __all__ = ["faults", "links"]
 
@@ -36,23 +38,29 @@ def open_faults(machine: Machine, defects: str, dead_links: int, seed: int) -> F
 
 
 def open_volumes(machine: Machine, routes: Routes, flows_path: Path | None,
-                 instance_path: Path | None) -> Volumes | None:
-    """Bytes per token of a flow file or a placement instance, if one is given."""
+                 instance_path: Path | None, placement_path: Path | None,
+                 ) -> tuple[Volumes | None, Placed | None]:
+    """Bytes per token of a flow file or a placement instance, if one is given; the latter, too."""
     if flows_path is not None and instance_path is not None:
         raise NocError("--flows and --instance must not both be given")
+    if placement_path is not None and instance_path is None:
+        raise NocError("--instance FILE must be given with --placement: the tiles that it places")
     if flows_path is not None:
-        return read_volumes(flows_path, machine.mesh)
+        return read_volumes(flows_path, machine.mesh), None
     if instance_path is not None:
-        return read_instance_volumes(instance_path, machine.mesh, ~routes.live.live)
-    return None
+        placed = read_placed(instance_path, placement_path, machine.mesh, ~routes.live.live)
+        return placed.volumes, placed
+    return None, None
 
 
 def fault_options(command: Any) -> Any:
-    """``--machine``, ``--defects``, ``--dead-links``, ``--seed``, ``--flows``, ``--instance``."""
+    """Machine and faults; ``--flows``, or ``--instance`` and ``--placement``."""
     for option in (
+            click.option("--placement", "placement_path", type=FILE, metavar="FILE",
+                         help="Where the tiles of --instance lie, as ouroboros map --out wrote it; "
+                              "without it, along a snake through the dies."),
             click.option("--instance", "instance_path", type=FILE, metavar="FILE",
-                         help="Placement instance (JSON); tile n lies on the n-th live core of a "
-                              "snake through the dies."),
+                         help="Placement instance (JSON), as ouroboros tile --out wrote it."),
             click.option("--flows", "flows_path", type=FILE, metavar="FILE",
                          help="CSV of source, destination, bytes per token, and tree for "
                               "multicasts; cores are x + width * y, from 0."),
@@ -73,12 +81,13 @@ def fault_options(command: Any) -> Any:
               help="Pairs drawn for the shares; 0: all of them.")
 @json_option
 def faults(machine_name: str, defects: str, dead_links: int, seed: int, flows_path: Path | None,
-           instance_path: Path | None, pairs: int, json_path: Path | None) -> None:
+           instance_path: Path | None, placement_path: Path | None, pairs: int,
+           json_path: Path | None) -> None:
     """Route around faults: classes of pairs and bytes, and the check of their channels, timed."""
     machine = load_machine(machine_name)
     found = open_faults(machine, defects, dead_links, seed)
     routes = Routes(found)
-    volumes = open_volumes(machine, routes, flows_path, instance_path)
+    volumes, _ = open_volumes(machine, routes, flows_path, instance_path, placement_path)
     started = time.process_time()
     shares = pair_shares(routes, pairs, seed)
     seconds = time.process_time() - started
@@ -114,8 +123,8 @@ def faults(machine_name: str, defects: str, dead_links: int, seed: int, flows_pa
 
 @click.command()
 @fault_options
-@click.option("--vcs", default=2, show_default=True, metavar="N", help="Channels of class 0.")
-@click.option("--depth", default=4, show_default=True, metavar="FLITS", help="Of a channel.")
+@click.option("--vcs", type=int, metavar="N", help="Channels of class 0; default: the machine's.")
+@click.option("--depth", type=int, metavar="FLITS", help="Of a channel; default: the machine's.")
 @click.option("--interval", default=0, metavar="CYCLES",
               help="Cycles per token; without it, twice the least that the busiest link allows.")
 @click.option("--die-latency", default=20, show_default=True, metavar="CYCLES",
@@ -128,9 +137,16 @@ def faults(machine_name: str, defects: str, dead_links: int, seed: int, flows_pa
               help="Hold the model against the cycle model where it was not fitted.")
 @json_option
 def links(machine_name: str, defects: str, dead_links: int, seed: int, flows_path: Path | None,
-          instance_path: Path | None, vcs: int, depth: int, interval: int, die_latency: int,
-          die_cycles: int, fit_again: bool, held: bool, json_path: Path | None) -> None:
-    """Load and contention of every link, from flows alone; the model's error and speed."""
+          instance_path: Path | None, placement_path: Path | None, vcs: int | None,
+          depth: int | None, interval: int, die_latency: int, die_cycles: int, fit_again: bool,
+          held: bool, json_path: Path | None) -> None:
+    """Load and contention of every link, from flows alone; the model's error and speed.
+
+    The nets of a placed model (--instance, --placement) are multicast trees; beside what they do to
+    the links stand the placement's own figures.
+    """
+    machine = load_machine(machine_name)
+    vcs, depth = vcs or machine.noc.vcs, depth or machine.noc.vc_depth
     if fit_again:
         with progress_bar("fit") as progress:
             fitted = fit(vcs, depth, progress)
@@ -140,17 +156,19 @@ def links(machine_name: str, defects: str, dead_links: int, seed: int, flows_pat
     console = Console()
     console.print(f"{vcs} channels of {depth} flits: blocking {fitted.blocking}, sharing "
                   f"{fitted.sharing}; largest error of latency over the fit {fitted.worst:.1%}")
-    machine = load_machine(machine_name)
+    params = LinkParams(mesh=machine.mesh, depth=depth, blocking=fitted.blocking,
+                        sharing=fitted.sharing, die_latency_cycles=die_latency,
+                        die_cycles_per_flit=die_cycles)
+    routes = Routes(open_faults(machine, defects, dead_links, seed))
+    volumes, placed = open_volumes(machine, routes, flows_path, instance_path, placement_path)
     results: dict[str, Any] = {"fit": dataclasses.asdict(fitted)}
     if held:
         results["held_out"] = show_held_out(fitted)
-    params = LinkParams(mesh=machine.mesh, blocking=fitted.blocking, sharing=fitted.sharing,
-                        die_latency_cycles=die_latency, die_cycles_per_flit=die_cycles)
     results["packets_per_s"] = show_speed(params, seed)
-    routes = Routes(open_faults(machine, defects, dead_links, seed))
-    volumes = open_volumes(machine, routes, flows_path, instance_path)
     if volumes is not None:
         results["traffic"] = show_traffic(machine, params, routes, volumes, interval)
+    if placed is not None:
+        results["placement"] = show_placed(machine, placed)
     write_json(json_path, results)
 
 
@@ -210,7 +228,8 @@ def show_traffic(machine: Machine, params: LinkParams, routes: Routes, volumes: 
         "zero_load_cycles": float(np.average(found.zero_load, weights=weights)),
         "flows_beyond_capacity": int((~kept).sum())}
     table = Table("quantity", "value", "", title="Traffic of a token")
-    table.add_row("byte-hops", f"{hops / 1e6:,.1f} M", "as unicast, without headers")
+    table.add_row("byte-hops", f"{hops / 1e6:,.1f} M",
+                  f"as unicast, {'with' if volumes.headers else 'without'} headers")
     table.add_row("flit-hops", f"{once.flit_hops:,.0f}", "headers included, trees as trees")
     table.add_row("busiest link", f"{result['busiest_flits_per_token']:,.0f}", "flits")
     table.add_row("busiest exit", f"{result['busiest_exit_flits_per_token']:,.0f}", "flits")
@@ -222,6 +241,21 @@ def show_traffic(machine: Machine, params: LinkParams, routes: Routes, volumes: 
                   f"cycles; {result['flows_beyond_capacity']:,} of {len(kept):,} flows meet a link "
                   f"beyond its capacity")
     Console().print(table)
+    return result
+
+
+def show_placed(machine: Machine, placed: Placed) -> dict[str, Any]:
+    """The placement's own figures, to hold the model's against."""
+    loads, flit_bytes = placed.loads, machine.noc.flit_bits // 8
+    core, direction = loads.busiest
+    result = {"busiest_flits_per_token": loads.busiest_flits(flit_bytes), "busiest_core": core,
+              "busiest_direction": direction, "nets_known": loads.known,
+              "flit_hops_per_token": float(loads.bytes.sum()) / flit_bytes}
+    Console().print(
+        f"the placement's own count: {result['flit_hops_per_token']:,.0f} flit-hops, busiest link "
+        f"{result['busiest_flits_per_token']:,.0f} flits, {direction} of core {core}; "
+        + ("multicast trees by XY as if nothing were dead, headers included" if loads.known else
+           "edges as unicast, half each way, without headers"))
     return result
 
 
@@ -249,6 +283,7 @@ def packets_of(routes: Routes, volumes: Volumes, bytes_per_flit: int) -> Flows:
         new = np.ones(len(trees), np.int32)
         new[1:] = (trees[1:] != trees[:-1]) | broken[trees[1:]]
         trees = (new.cumsum() - 1).astype(np.int32)
-    payload = volumes.volume_bytes / bytes_per_flit
-    return Flows(sources=volumes.sources, ends=volumes.ends, rates=payload / 8,
-                 flits=np.full(len(payload), 9, np.int32), vias=vias, trees=trees)
+    flits = volumes.volume_bytes / bytes_per_flit
+    return Flows(sources=volumes.sources, ends=volumes.ends,
+                 rates=flits / (9 if volumes.headers else 8),
+                 flits=np.full(len(flits), 9, np.int32), vias=vias, trees=trees)

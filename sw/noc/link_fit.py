@@ -1,15 +1,13 @@
-"""The two constants of the link-load model, fitted to the cycle model and held against it.
+"""The two constants of the link-load model, fitted to the cycle model.
 
 Fitted on uniform traffic on 8 x 8, packets of 1, 4 and 8 flits, at 0.2 to 0.8 of saturation; per
-number and depth of channels. What is held against it afterwards was not in the
-fit: other patterns, meshes, lengths and die links.
+number and depth of channels. ``link_held`` says how far they hold elsewhere.
 """
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +17,7 @@ from sw.noc.options import LabOptions
 from sw.noc.saturation import saturation
 from sw.noc.theory import loads_of
 
-__all__ = ["FITS", "Fit", "Held", "fit", "held_out", "read_fit", "write_fit"]
+__all__ = ["FITS", "Fit", "fit", "load_of_saturation", "measured_latency", "read_fit", "write_fit"]
 
 FITS = Path(__file__).with_suffix(".toml")
 """Fitted constants, by channels and depth."""
@@ -38,23 +36,6 @@ class Fit:
     sharing: float
     worst: float
     """Largest relative error of latency over the points of the fit."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
-    """One point of a comparison of mean latency."""
-
-    name: str
-    rate: float
-    fraction: float
-    """Of the cycle model's saturation."""
-    cycle_model: float
-    link_model: float
-
-    @property
-    def error(self) -> float:
-        """Relative error of the link-load model."""
-        return self.link_model / self.cycle_model - 1
 
 
 def read_fit(vcs: int, depth: int) -> Fit:
@@ -144,37 +125,3 @@ def fit(vcs: int, depth: int, progress: Callable[[int, int], None] | None = None
     _, blocking, sharing, worst = best
     return Fit(vcs=vcs, depth=depth, blocking=round(blocking, 3), sharing=round(sharing, 3),
                worst=round(worst, 3))
-
-
-HELD_OUT: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("8x8 uniform, 2 flits", {"packet_min": 2, "packet_max": 2}),
-    ("8x8 uniform, 1-9 flits", {"packet_min": 1, "packet_max": 9}),
-    ("8x8 transpose, 4 flits", {"traffic": "transpose"}),
-    ("8x8 bitcomp, 4 flits", {"traffic": "bitcomp"}),
-    ("8x8 neighbor, 4 flits", {"traffic": "neighbor"}),
-    ("8x8 hotspot, 4 flits", {"traffic": "hotspot"}),
-    ("4x4 uniform, 4 flits", {"width": 4, "height": 4}),
-    ("13x17 uniform, 4 flits", {"width": 13, "height": 17}),
-    ("26x17, 2 dies, 10 cycles at 1/2 width", {
-        "width": 26, "height": 17, "die_width": 13, "die_latency_cycles": 10,
-        "die_cycles_per_flit": 2}),
-)
-
-
-def held_out(fitted: Fit, fractions: Sequence[float] = (0.2, 0.4, 0.6, 0.8),
-             progress: Callable[[int, int], None] | None = None) -> list[Held]:
-    """Both models at points that were not fitted."""
-    found: list[Held] = []
-    for name, values in HELD_OUT:
-        options = LabOptions(vcs=fitted.vcs, depth=fitted.depth, warmup_cycles=2000,
-                             measure_cycles=15_000, **values)
-        saturated = load_of_saturation(options)
-        for fraction in fractions:
-            point = replace(options, rate=fraction * saturated)
-            loads = loads_of(point, fitted.blocking, fitted.sharing)
-            found.append(Held(name=name, rate=point.rate, fraction=fraction,
-                              cycle_model=measured_latency(point),
-                              link_model=float(np.average(loads.latency))))
-            if progress is not None:
-                progress(len(found), len(HELD_OUT) * len(fractions))
-    return found

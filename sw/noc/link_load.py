@@ -34,7 +34,15 @@ import numpy.typing as npt
 from hw.params.machine import MeshParams
 from sw.noc.errors import NocError
 from sw.noc.link_kernels import EAST, LOCAL, NORTH, SOUTH, WEST, add_flows, walk_flows
-from sw.noc.link_trees import HELD, HELD_SQUARE, LONGER, WORK, WORK_SQUARE
+from sw.noc.link_trees import (
+    EXIT_LOOP,
+    HELD,
+    HELD_SQUARE,
+    LINK_LOOP,
+    LONGER,
+    WORK,
+    WORK_SQUARE,
+)
 from sw.noc.live import Ints
 from sw.noc.options import DIE_BUFFER_CYCLES
 
@@ -159,12 +167,7 @@ def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
     straight = np.concatenate([work[:4] - enters[:4].sum(axis=1), np.zeros((1, nodes))])
     own = slow[:, None] * np.concatenate([enters, straight[:, None]], axis=1)
     waits = _waits(own, slow**2 * _served(params, work, square), params.blocking * _mixed(own))
-    # Packets of trees hold a link for longer, as far as each other is concerned.
-    alone = [part - sums[n].sum(axis=1) for n, part in ((WORK, work), (WORK_SQUARE, square))]
-    unicast = own - slow[:, None] * sums[WORK]
-    tree_waits = _waits(
-        unicast + sums[HELD], slow**2 * _served(params, *alone) + sums[HELD_SQUARE].sum(axis=1),
-        params.blocking * _mixed(unicast), sums[LONGER])
+    tree_waits = _tree_waits(params, own, work, square, slow, sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         queue = 1 - sourced[0]
         source_wait = np.where(queue > 0, sourced[1] / (2 * queue), np.inf)
@@ -176,6 +179,33 @@ def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
         extra, *_prefixes(extra.reshape(shape)), params.die_cycles_per_flit - 1, source_wait,
         np.where(np.isinf(tree_waits), INFINITE, tree_waits))
     return LinkLoads(load=slow * work, flits=work, latency=latency, zero_load=zero)
+
+
+def _tree_waits(params: LinkParams, own: Floats, work: Floats, square: Floats, slow: Ints,
+                sums: Floats) -> Floats:
+    """Waits (5, inputs, routers) of packets of trees.
+
+    Each other holds a link for longer than its flits take (``link_trees``). So do those unicast
+    packets that go by the channel of trees, as credits for all flits of a copy must be back. They
+    prefer it, and find it empty with the probability p = 1 - held by trees - p * held by them.
+    """
+    unicast = own - slow[:, None] * sums[WORK]
+    tree_work, tree_square, held = (sums[n].sum(axis=1) for n in (WORK, WORK_SQUARE, HELD))
+    alone, alone_square = work - tree_work, square - tree_square
+    loop = np.full((5, 1), LINK_LOOP)
+    loop[LOCAL] = EXIT_LOOP
+    with np.errstate(divide="ignore", invalid="ignore"):
+        length = np.where(tree_work > 0, tree_square / tree_work, 0)
+        own_length = np.where(alone > ROUNDING, alone_square / alone, 1)
+        longer = np.maximum(length - params.depth + loop, 0) / own_length / slow
+        mine = alone * slow * (1 + longer)
+        empty = np.clip((1 - held) / (1 + mine), 0, 1)
+    stretch = 1 + empty * longer
+    squares = 1 + empty * longer * (2 + longer)
+    return _waits(
+        unicast * stretch[:, None] + sums[HELD],
+        slow**2 * squares * _served(params, alone, alone_square) + sums[HELD_SQUARE].sum(axis=1),
+        params.blocking * _mixed(unicast), sums[LONGER])
 
 
 def _served(params: LinkParams, work: Floats, square: Floats) -> Floats:

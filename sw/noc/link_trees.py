@@ -17,8 +17,8 @@ import numpy.typing as npt
 from sw.noc.compiled import compiled
 from sw.noc.live import Ints
 
-__all__ = ["EAST", "HELD", "HELD_SQUARE", "LOCAL", "LONGER", "NORTH", "SOUTH", "STRAIGHT", "WEST",
-           "WORK", "WORK_SQUARE", "add_tree", "extents", "walk_tree"]
+__all__ = ["EAST", "EXIT_LOOP", "HELD", "HELD_SQUARE", "LINK_LOOP", "LOCAL", "LONGER", "NORTH",
+           "SOUTH", "STRAIGHT", "WEST", "WORK", "WORK_SQUARE", "add_tree", "extents", "walk_tree"]
 
 EAST, WEST, SOUTH, NORTH, LOCAL = range(5)
 """Outputs; as inputs the direction that a packet comes in, LOCAL: from the source."""

@@ -7,7 +7,7 @@ from typing import Any
 from sw.noc.options import LabOptions
 from sw.noc.theory import channel_bound, zero_load_latency
 
-__all__ = ["SATURATED", "saturation"]
+__all__ = ["SATURATED", "highest", "saturation"]
 
 SATURATED = 3.0
 """Multiple of the zero-load latency that counts as saturated, as BookSim2's tables have it."""
@@ -22,11 +22,20 @@ def saturation(options: LabOptions, run: Callable[[LabOptions], dict[str, Any]],
     """
     options = replace(options, rate=min(0.1, options.packet_flits))
     limit = SATURATED * zero_load_latency(options)
-    low, high = 0.0, min(channel_bound(options), options.packet_flits)
+
+    def over(rate: float) -> bool:
+        found = run(replace(options, rate=rate))
+        return bool(found["saturated"] or (found["packet_latency"] or 0) >= limit)
+
+    return highest(over, min(channel_bound(options), options.packet_flits), steps)
+
+
+def highest(over: Callable[[float], bool], high: float, steps: int = STEPS) -> float:
+    """Highest load that is not ``over``, found by halving, exact to ``high`` / 2**steps."""
+    low = 0.0
     for _ in range(steps):
         rate = (low + high) / 2
-        found = run(replace(options, rate=rate))
-        if found["saturated"] or (found["packet_latency"] or 0) >= limit:
+        if over(rate):
             high = rate
         else:
             low = rate

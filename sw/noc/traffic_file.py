@@ -1,8 +1,6 @@
-"""Who sends how many bytes to whom: flow files, and placement instances laid out simply."""
+"""Who sends how many bytes to whom: flow files."""
 
 import csv
-import gzip
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from hw.params.machine import MeshParams
 from sw.noc.errors import NocError
 from sw.noc.live import Ints
 
-__all__ = ["Volumes", "die_snake", "read_instance_volumes", "read_volumes"]
+__all__ = ["Volumes", "die_snake", "read_volumes"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +26,8 @@ class Volumes:
     """(flows,)"""
     trees: Ints
     """(flows,): number of the multicast tree, from 0 and together; empty if all are unicast."""
+    headers: bool = False
+    """The bytes are those on links: a header flit for every eight flits is in them."""
 
 
 def read_volumes(path: Path, mesh: MeshParams) -> Volumes:
@@ -85,33 +85,3 @@ def die_snake(mesh: MeshParams, dead: npt.NDArray[np.bool_]) -> npt.NDArray[np.i
                 xs = range(die_x * mesh.die_width, (die_x + 1) * mesh.die_width)
                 order += [x + mesh.width * y for x in (xs if row % 2 == 0 else reversed(xs))]
     return np.array([core for core in order if not dead[core]], np.int64)
-
-
-def read_instance_volumes(path: Path, mesh: MeshParams, dead: npt.NDArray[np.bool_]) -> Volumes:
-    """Edges of a placement instance (JSON, or .json.gz), tile n on core n of the die snake.
-
-    Edges are undirected: each way gets half of the volume.
-
-    Raises
-    ------
-    NocError
-        If the file is not such an instance, or has more tiles than there are live cores.
-    """
-    try:
-        raw = path.read_bytes()
-        found = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
-        edges = np.array(found["edges"], np.float64).reshape(-1, 3)
-        tiles = int(found["tiles"])
-    except OSError as error:
-        raise NocError(f"{path}: cannot be read: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise NocError(f"{path.name}: must be a placement instance, but {error!r} is "
-                       f"wrong") from None
-    cores = die_snake(mesh, dead)
-    if tiles > len(cores):
-        raise NocError(f"{path.name}: must have at most {len(cores)} tiles, one for each live "
-                       f"core, not {tiles}")
-    a, b = cores[edges[:, 0].astype(np.int64)], cores[edges[:, 1].astype(np.int64)]
-    return Volumes(sources=np.concatenate([a, b]).astype(np.int32),
-                   ends=np.concatenate([b, a]).astype(np.int32),
-                   volume_bytes=np.tile(edges[:, 2] / 2, 2), trees=np.zeros(0, np.int32))

@@ -4,6 +4,7 @@ import csv
 import json
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -14,9 +15,13 @@ from sw.noc import lab
 from sw.noc.booksim import COLUMNS, read_reference
 from sw.noc.fault_report import bytes_by_class, pair_shares
 from sw.noc.faults import Faults
+from sw.noc.placed_traffic import read_placed
 from sw.noc.result import KEYS
 from sw.noc.routing import Routes
-from sw.noc.traffic_file import die_snake, read_instance_volumes, read_volumes
+from sw.noc.traffic_file import die_snake, read_volumes
+from sw.place.cost import cost
+from sw.place.instance import Grid, Instance, Net, write_instance
+from sw.place.placement import Placement, save
 
 EIGHT = MeshParams(width=8, height=8, die_width=8, die_height=8)
 DIES = MeshParams(width=9, height=8, die_width=3, die_height=4)
@@ -128,6 +133,54 @@ def test_links(run, tmp_path, monkeypatch):
     assert found["interval_cycles"] == 180
 
 
+def placed(tmp_path, core, width=13):
+    """Net of 900 flits from tile 0 to 1 and 2, of 90 from 1 to 0; files of instance, placement."""
+    grid = Grid(width=width, height=17, die_width=13, die_height=17, die_penalty_hops=4)
+    instance = Instance(name="i", grid=grid, tiles=3, edges=[[0, 1, 99], [0, 2, 90]], nets=(
+        Net(source=0, sinks=(1, 2), volume_bytes=900 * 32),
+        Net(source=1, sinks=(0,), volume_bytes=90 * 32)))
+    write_instance(instance, tmp_path / "i.json")
+    save(Placement(instance_name="i", instance_digest=instance.digest, grid=grid, core=core,
+                   cost=cost(instance, np.array(core))), tmp_path / "p.json")
+
+
+def test_links_of_a_placement(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("sw.cli.noc_host.SPEED_FLOWS", 100)
+    placed(tmp_path, [0, 3, 2 + 13 * 2])
+    result = run("links", "--machine", "die", "--instance", "i.json", "--placement", "p.json",
+                 "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    # Three links to tile 1, two more to tile 2; three back.
+    assert found["traffic"]["flit_hops_per_token"] == pytest.approx(900 * 5 + 90 * 3)
+    assert found["traffic"]["busiest_flits_per_token"] == pytest.approx(900)
+    for key in ("flit_hops_per_token", "busiest_flits_per_token"):
+        assert found["placement"][key] == pytest.approx(found["traffic"][key])
+    assert found["placement"]["busiest_direction"] == "east"
+    # On the snake tile 2 lies behind tile 1.
+    result = run("links", "--machine", "die", "--instance", "i.json", "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["traffic"]["flit_hops_per_token"] == pytest.approx(900 * 2 + 90)
+
+
+@pytest.mark.parametrize("width, arguments, message", [
+    (13, ["--placement", "p.json"], "--instance FILE must be given with --placement"),
+    (13, ["--instance", "i.json", "--placement", "i.json"], "i.json: key 'schema' is missing"),
+    (26, ["--instance", "i.json", "--placement", "p.json"],
+     "i.json: must be for the machine's 13 x 17 cores in dies of 13 x 17, not 26 x 17 in dies"),
+    (13, ["--instance", "i.json", "--placement", "p.json", "--defects", "d.json"],
+     "p.json: must have every tile on a live core, not tile 1 on the dead core 3: give the same "),
+])
+def test_placements_refused(run, tmp_path, monkeypatch, width, arguments, message):
+    monkeypatch.setattr("sw.cli.noc_host.SPEED_FLOWS", 100)
+    placed(tmp_path, [0, 3, 30], width)
+    (tmp_path / "d.json").write_text(json.dumps({"W": 13, "H": 17, "dead": [3]}))
+    result = run("links", "--machine", "die", *arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith(f"Error: {message}")
+
+
 def test_trees_behind_faults_are_taken_apart(tmp_path):
     path = tmp_path / "flows.csv"
     path.write_text("source,destination,bytes,tree\n0,2,256,a\n0,8,256,a\n9,10,256,b\n9,11,256,b\n")
@@ -159,8 +212,9 @@ def test_instance_on_a_snake(tmp_path):
     assert order[:4].tolist() == [0, 2, 11, 10]
     assert len(order) == 71
     path = tmp_path / "i.json"
-    path.write_text(json.dumps({"tiles": 3, "edges": [[0, 1, 10], [1, 2, 4]]}))
-    volumes = read_instance_volumes(path, DIES, ~routes.live.live)
+    path.write_text(json.dumps({"tiles": 3, "edges": [[0, 1, 10], [1, 2, 4]], "W": 2, "H": 2,
+                                "die_w": 2, "die_h": 2, "lam": 0, "defects": []}))
+    volumes = read_placed(path, None, DIES, ~routes.live.live).volumes
     assert volumes.sources.tolist() == [0, 2, 2, 11]
     assert volumes.volume_bytes.tolist() == [5, 2, 5, 2]
     assert bytes_by_class(routes, volumes) == pytest.approx((4 / 14, 10 / 14, 0))
@@ -191,7 +245,7 @@ def test_sampled_shares_are_near_those_of_all_pairs():
      "--dead-links must be in the file of --defects, not beside it"),
     (["faults", "--machine", "tiny", "--defects", "13"], "dead routers must be 0 to 12, not 13"),
     (["links", "--flows", "none.csv"], "none.csv: cannot be read: "),
-    (["links", "--vcs", "7"], "link-load model must be fitted for 7 channels of 4 flits "),
+    (["links", "--vcs", "7"], "link-load model must be fitted for 7 channels of 10 flits "),
 ])
 def test_refused(run, arguments, message, monkeypatch):
     monkeypatch.setattr("sw.cli.noc_host.SPEED_FLOWS", 100)
