@@ -168,14 +168,14 @@ def test_copies_need_credits_for_a_whole_packet(depth, interval):
     assert found.latency.tolist() == [3 + 6 + 3 + n * (interval - 1) for n in range(10)]
 
 
-def test_multicast_is_not_starved():
-    """Two streams of unicast fill a link, on both channels, or on the only one."""
-    for vcs in (1, 2):
-        streams = [(n, s, 1, {"destination": 3}) for n in range(400) for s in (0, 1, 2)
-                   if (n, s) != (20, 1)]
-        found = copies(sorted([*streams, (20, 1, 4, {"targets": (3, 2)})],
-                              key=lambda packet: packet[0]), height=1, vcs=vcs)
-        assert found.counts.delivered == len(streams) + 2
+@pytest.mark.parametrize("vcs", [1, 2])
+def test_multicast_is_not_starved(vcs):
+    """Two streams of unicast fill a link for 800 cycles; only the multicast is measured."""
+    streams = [(n, s, 1, {"destination": 3}) for n in range(400) for s in (0, 2) if n != 20]
+    packets = sorted([*streams, (20, 1, 4, {"targets": (3, 2)})], key=lambda packet: packet[0])
+    found = copies(packets, height=1, vcs=vcs, warmup_cycles=20, measure_cycles=1)
+    assert len(found.latency) == 2
+    assert found.latency.max() < 100
 
 
 @pytest.mark.parametrize("vcs", [1, 2])
