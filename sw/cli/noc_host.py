@@ -271,6 +271,7 @@ def hops_of(routes: Routes, volumes: Volumes) -> Any:
 def packets_of(routes: Routes, volumes: Volumes, bytes_per_flit: int) -> Flows:
     """Packets per token of 8 payload flits and a header (bytes of a rest count by the flit).
 
+    Where headers are in the bytes, what is shorter than that is a shorter packet, such as a credit.
     A multicast tree whose paths are not all alive is taken apart into unicast. Class 2, which has
     no fixed path in terms of XY, takes the corners of its path by the tables.
     """
@@ -283,7 +284,9 @@ def packets_of(routes: Routes, volumes: Volumes, bytes_per_flit: int) -> Flows:
         new = np.ones(len(trees), np.int32)
         new[1:] = (trees[1:] != trees[:-1]) | broken[trees[1:]]
         trees = (new.cumsum() - 1).astype(np.int32)
-    flits = volumes.volume_bytes / bytes_per_flit
-    return Flows(sources=volumes.sources, ends=volumes.ends,
-                 rates=flits / (9 if volumes.headers else 8),
-                 flits=np.full(len(flits), 9, np.int32), vias=vias, trees=trees)
+    flits = volumes.volume_bytes / bytes_per_flit * (1 if volumes.headers else 9 / 8)
+    lengths = np.full(len(flits), 9, np.int32)
+    if volumes.headers:
+        lengths = np.clip(np.ceil(flits), 1, 9).astype(np.int32)
+    return Flows(sources=volumes.sources, ends=volumes.ends, rates=flits / lengths, flits=lengths,
+                 vias=vias, trees=trees)

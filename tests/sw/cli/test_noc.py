@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import numpy as np
@@ -189,6 +190,10 @@ def test_trees_behind_faults_are_taken_apart(tmp_path):
     assert flows.trees.tolist() == [0, 1, 2, 2]
     assert flows.vias.tolist() == [[8], [-1], [-1], [-1]]
     assert hops_of(routes, read_volumes(path, EIGHT)).tolist() == [4, 1, 1, 2]
+    assert flows.flits.tolist() == [9] * 4
+    assert flows.rates.tolist() == [1.0] * 4
+    whole = packets_of(routes, replace(read_volumes(path, EIGHT), headers=True), 64)
+    assert (whole.flits.tolist(), whole.rates.tolist()) == ([4] * 4, [1.0] * 4)
 
 
 def test_class_2_flows_turn_where_their_path_does():
