@@ -23,7 +23,7 @@ FITS = Path(__file__).with_suffix(".toml")
 """Fitted constants, by channels and depth."""
 FRACTIONS = (0.2, 0.4, 0.6, 0.8)
 LENGTHS = (1, 4, 8)
-BLOCKINGS = tuple(step / 50 for step in range(150))
+BLOCKINGS = tuple(step / 50 for step in range(201))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,21 +9,23 @@ own came one after the other already):
 
     wait = (load - own) * R / (1 - load - blocking * mixed)
     R = sum(rate * S * (S + sharing * (S - c))) / (2 * sum(rate * S))
-    mixed = sum(own * (load - own)) / load, over the inputs of the link
+    mixed = sum(own * (load - own) * elsewhere) / load, over the inputs of the link
 
 ``load`` is the share of cycles in which the link is busy, ``own`` the part of it that comes by the
-packet's own input; packets come at ``rate`` and occupy the link for S cycles, each of their flits
-for c. With ``own`` = 0, ``blocking`` = 0 and ``sharing`` = 0 this is the mean wait of M/G/1, first
-come first served (Pollaczek-Khinchine; Kleinrock, Queueing Systems I, 1975, eq. 5.70), and with
-``sharing`` = 1 and short flits that of processor sharing (Kleinrock II, 1976, eq. 4.17): virtual
-channels take turns flit by flit, so that a packet also waits for those that come after it. Leaving
-the own input out follows Ogras, Bogdan, Marculescu, An analytical approach for network-on-chip
-performance analysis, IEEE TCAD 2010, sec. IV. ``blocking`` is what finite buffers cost where
-streams mix: a packet that waits holds up others behind it that go elsewhere; a link that one input
-fills, and an exit, lose nothing. Both constants are fitted to the cycle model, per number and depth
-of channels (``sw.noc.link_fit``).
-The queue of a source is Geo/G/1:
-sum(rate * L * (L - 1)) / (2 * (1 - sum(rate * L))) for packets of L flits.
+packet's own input, ``elsewhere`` the share of that input's flits that go to other outputs; packets
+come at ``rate`` and occupy the link for S cycles, each of their flits for c. With ``own`` = 0,
+``blocking`` = 0 and ``sharing`` = 0 this is the mean wait of M/G/1, first come first served
+(Pollaczek-Khinchine; Kleinrock, Queueing Systems I, 1975, eq. 5.70), and with ``sharing`` = 1 and
+short flits that of processor sharing (Kleinrock II, 1976, eq. 4.17): virtual channels take turns
+flit by flit, so that a packet also waits for those that come after it. Leaving the own input out
+follows Ogras, Bogdan, Marculescu, An analytical approach for network-on-chip performance analysis,
+IEEE TCAD 2010, sec. IV. ``blocking`` is what finite buffers cost where streams mix: a packet that
+waits holds up others behind it that go elsewhere, and those are missed at an output that is idle. A
+link that one input fills, or inputs that have nothing for others, and an exit lose nothing. Both
+constants are fitted to the cycle model, per number and depth of channels (``sw.noc.link_fit``).
+The queue of a source is Geo/G/1: sum(rate * L * (L - 1)) / (2 * (1 - sum(rate * L))) for packets of
+L flits, and for as many flits more as a multicast packet has ports to go to from there. What else
+multicast packets do to each other and to unicast stands in ``link_trees`` and ``_tree_waits``.
 """
 
 from dataclasses import dataclass, field
@@ -40,6 +42,7 @@ from sw.noc.link_trees import (
     HELD_SQUARE,
     LINK_LOOP,
     LONGER,
+    STRAIGHT,
     WORK,
     WORK_SQUARE,
 )
@@ -166,7 +169,8 @@ def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
 
     straight = np.concatenate([work[:4] - enters[:4].sum(axis=1), np.zeros((1, nodes))])
     own = slow[:, None] * np.concatenate([enters, straight[:, None]], axis=1)
-    waits = _waits(own, slow**2 * _served(params, work, square), params.blocking * _mixed(own))
+    waits = _waits(own, slow**2 * _served(params, work, square),
+                   params.blocking * _mixed(own, slow))
     tree_waits = _tree_waits(params, own, work, square, slow, sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         queue = 1 - sourced[0]
@@ -205,7 +209,7 @@ def _tree_waits(params: LinkParams, own: Floats, work: Floats, square: Floats, s
     return _waits(
         unicast * stretch[:, None] + sums[HELD],
         slow**2 * squares * _served(params, alone, alone_square) + sums[HELD_SQUARE].sum(axis=1),
-        params.blocking * _mixed(unicast), sums[LONGER])
+        params.blocking * _mixed(unicast, slow), sums[LONGER])
 
 
 def _served(params: LinkParams, work: Floats, square: Floats) -> Floats:
@@ -219,11 +223,21 @@ def _others(own: Floats) -> Floats:
     return np.where(own < load - ROUNDING, load - own, 0)
 
 
-def _mixed(own: Floats) -> Floats:
-    """How far load (5, inputs, routers) of several inputs mixes at each output, but for exits."""
+def _mixed(own: Floats, slow: Ints) -> Floats:
+    """How far load (5, inputs, routers) of several inputs mixes at each output, but for exits.
+
+    What an input has for an output counts as far as the input's other packets go elsewhere;
+    ``slow`` (5, routers) are cycles per flit.
+    """
     load = own.sum(axis=1)
+    flits = own / slow[:, None]
+    # Straight on and round a corner from the same direction: one input.
+    came = flits[:, :5].sum(axis=0)
+    came[:4] += flits[range(4), STRAIGHT]
+    came = np.concatenate([np.broadcast_to(came, (5, *came.shape)), came[:, None]], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mixed = np.where(load > 0, (own * _others(own)).sum(axis=1) / load, 0)
+        elsewhere = np.where(flits < came - ROUNDING, 1 - flits / came, 0)
+        mixed = np.where(load > 0, (own * _others(own) * elsewhere).sum(axis=1) / load, 0)
     mixed[LOCAL] = 0
     return mixed
 
