@@ -223,7 +223,8 @@ def show_traffic(machine: Machine, params: LinkParams, routes: Routes, volumes: 
     result = {
         "interval_cycles": interval, "flit_hops_per_token": once.flit_hops,
         "busiest_flits_per_token": float(once.flits[:4].max()),
-        "busiest_load": found.busiest, "busiest_exit_flits_per_token": float(once.flits[4].max()),
+        "busiest_load": found.busiest, "busiest_held": float(found.held[:4].max()),
+        "busiest_exit_flits_per_token": float(once.flits[4].max()),
         "unicast_byte_hops_per_token": hops, "latency_cycles": latency,
         "zero_load_cycles": float(np.average(found.zero_load, weights=weights)),
         "flows_beyond_capacity": int((~kept).sum())}
@@ -235,6 +236,9 @@ def show_traffic(machine: Machine, params: LinkParams, routes: Routes, volumes: 
     table.add_row("busiest exit", f"{result['busiest_exit_flits_per_token']:,.0f}", "flits")
     table.add_row("interval", f"{interval:,}", "cycles per token")
     table.add_row("load of the busiest link", f"{found.busiest:.3f}", "at this interval")
+    if len(flows.trees):
+        table.add_row("busiest for multicast", f"{result['busiest_held']:.3f}",
+                      "of cycles in which no copy can start on a link")
     table.add_row("zero-load latency", f"{result['zero_load_cycles']:,.1f}",
                   "cycles, mean over flits")
     table.add_row("latency", "" if latency is None else f"{latency:,.1f}",

@@ -126,6 +126,9 @@ class LinkLoads:
     load: Floats
     """(5, routers): share of cycles in which each output is busy, by ``link_kernels`` (east, west,
     south, north, local); over 1: more than it can carry."""
+    held: Floats
+    """(5, routers): share of cycles in which a multicast packet could not start by each output,
+    since others use the link or lie in the buffer beyond; 0 where no tree goes."""
     flits: Floats
     """(5, routers): flits per cycle of each output."""
     latency: Floats
@@ -171,7 +174,7 @@ def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
     own = slow[:, None] * np.concatenate([enters, straight[:, None]], axis=1)
     waits = _waits(own, slow**2 * _served(params, work, square),
                    params.blocking * _mixed(own, slow))
-    tree_waits = _tree_waits(params, own, work, square, slow, sums)
+    tree_waits, held = _tree_waits(params, own, work, square, slow, sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         queue = 1 - sourced[0]
         source_wait = np.where(queue > 0, sourced[1] / (2 * queue), np.inf)
@@ -182,12 +185,12 @@ def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
         mesh.width, points, flits, trees, *_prefixes(going.reshape(shape)), entering,
         extra, *_prefixes(extra.reshape(shape)), params.die_cycles_per_flit - 1, source_wait,
         np.where(np.isinf(tree_waits), INFINITE, tree_waits))
-    return LinkLoads(load=slow * work, flits=work, latency=latency, zero_load=zero)
+    return LinkLoads(load=slow * work, held=held, flits=work, latency=latency, zero_load=zero)
 
 
 def _tree_waits(params: LinkParams, own: Floats, work: Floats, square: Floats, slow: Ints,
-                sums: Floats) -> Floats:
-    """Waits (5, inputs, routers) of packets of trees.
+                sums: Floats) -> tuple[Floats, Floats]:
+    """Waits (5, inputs, routers) of packets of trees, and how far outputs are held for them.
 
     Each other holds a link for longer than its flits take (``link_trees``). So do those unicast
     packets that go by the channel of trees, as credits for all flits of a copy must be back. They
@@ -206,10 +209,12 @@ def _tree_waits(params: LinkParams, own: Floats, work: Floats, square: Floats, s
         empty = np.clip((1 - held) / (1 + mine), 0, 1)
     stretch = 1 + empty * longer
     squares = 1 + empty * longer * (2 + longer)
-    return _waits(
-        unicast * stretch[:, None] + sums[HELD],
+    own = unicast * stretch[:, None] + sums[HELD]
+    waits = _waits(
+        own,
         slow**2 * squares * _served(params, alone, alone_square) + sums[HELD_SQUARE].sum(axis=1),
         params.blocking * _mixed(unicast, slow), sums[LONGER])
+    return waits, np.where(tree_work > 0, own.sum(axis=1), 0)
 
 
 def _served(params: LinkParams, work: Floats, square: Floats) -> Floats:
