@@ -109,11 +109,12 @@ def test_nested_design(sim, registered):
 
 @pytest.mark.sim
 def test_shared_code(build_root):
-    """Six stages in one model: their logic is there once, and does what it did."""
+    """Six stages, one class of C++ whose inputs are its own, behave as six."""
     built = build("chain", chain(), sim="verilator", shared=["stage"])
     assert run(built, test_module=BENCH, env={"STAGES": "6"}).tests == 1
-    text = "".join(path.read_text() for path in built.directory.glob("Vtop_stage*.cpp"))
-    assert len(re.findall(r"^void Vtop_stage\w*_nba_", text, re.MULTILINE)) == 1
+    header = (built.directory / "Vtop_stage.h").read_text()
+    assert all(re.search(rf"\W{name}[,;]", header.replace("___05F", "_").replace("_05F", "_"))
+               for name in ("i_payload", "i_valid", "rst"))
 
 
 @pytest.mark.sim
