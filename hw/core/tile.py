@@ -1,10 +1,11 @@
 """A tile of the mesh: a core and its router."""
 
-from amaranth import Module, Signal
+from amaranth import DomainRenamer, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.core.core import Core
+from hw.lib.gate import gated_domain
 from hw.lib.once import Library
 from hw.noc.link import Link
 from hw.noc.router import Router, RouterTable
@@ -20,6 +21,8 @@ MESH_PORTS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
 
 class Tile(wiring.Component):
     """What is repeated over a die; every tile is the same module and gets its place as inputs.
+
+    The clock of the router stops while nothing in it moves.
 
     Parameters
     ----------
@@ -51,8 +54,9 @@ class Tile(wiring.Component):
         m = Module()
 
         machine, library = self.machine, self.library
-        m.submodules.router = router = library.instance(
-            "router", lambda: Router(machine.noc), params=machine.noc)
+        router = library.instance("router", lambda: Router(machine.noc), params=machine.noc)
+        m.submodules.router = DomainRenamer("moving")(router)
+        gated_domain(m, library, "moving", router.active)
         m.submodules.core = core = library.instance(
             "core", lambda: Core(machine, library), params=machine)
 

@@ -86,6 +86,8 @@ class Channel(wiring.Component):
         What the front packet wants; without ``data``.
     freed : Out(1)
         One flit's room became free.
+    some : Out(1)
+        There are flits.
     """
 
     def __init__(self, noc: NocParams, number: int):
@@ -97,6 +99,7 @@ class Channel(wiring.Component):
             "states": In(OutputState(noc)).array(len(Port)),
             "request": Out(Request(noc)),
             "freed": Out(1),
+            "some": Out(1),
         })
 
     def elaborate(self, platform):
@@ -137,7 +140,6 @@ class Channel(wiring.Component):
             m.d.sync += after(end, end)
 
         # Named signals under conditions cost a simulator nothing while the buffer is empty.
-        some = Signal()
         wanted, enough, sendable, claimable = (Signal(ports) for _ in range(4))
         choice = Signal(ports)
         final, discard = Signal(), Signal()
@@ -148,8 +150,8 @@ class Channel(wiring.Component):
         alone = sum(1 << group[0] for group in map(self.noc.class_channels, range(2))
                     if len(group) == 1) | 0b11 << self.noc.transit_vc | 1 << self.noc.control_vc
         alone &= (1 << self.noc.channels) - 1
-        m.d.comb += some.eq(state.read.as_value() != end.as_value())
-        with m.If(some):
+        m.d.comb += self.some.eq(state.read.as_value() != end.as_value())
+        with m.If(self.some):
             m.d.comb += after(following, state.read)
             m.d.comb += request.tail.eq(entry.tail)
             with m.If(state.active):

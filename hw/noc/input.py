@@ -40,6 +40,8 @@ class Input(wiring.Component):
         At most one per cycle; virtual channels take turns.
     dropped : Out(1)
         High for a cycle for each packet, or run of stray flits, that does not reach all its ports.
+    active : Out(1)
+        A register may change at the end of this cycle.
     """
 
     def __init__(self, noc: NocParams):
@@ -51,6 +53,7 @@ class Input(wiring.Component):
             "states": In(OutputState(noc)).array(len(Port)),
             "request": Out(Request(noc)),
             "dropped": Out(1),
+            "active": Out(1),
         })
 
     def elaborate(self, platform):
@@ -75,6 +78,10 @@ class Input(wiring.Component):
 
         m.submodules.turn = turn = RoundRobin(channels)
         m.d.comb += turn.accept.eq(self.request.taken != 0)
+
+        waiting = Signal(channels)
+        m.d.comb += self.active.eq(
+            self.link.valid | (waiting != 0) | (self.link.credit != 0))
 
         for vc in range(channels):
             m.submodules[f"channel{vc}"] = channel = Channel(self.noc, vc)
@@ -103,6 +110,7 @@ class Input(wiring.Component):
 
             for state, own in zip(self.states, channel.states, strict=True):
                 connect(m, flipped(state), own)
+            m.d.comb += waiting[vc].eq(channel.some)
             m.d.comb += turn.requests[vc].eq(channel.request.p.ports != 0)
             m.d.sync += self.link.credit[vc].eq(channel.freed)
             with m.If(turn.grant[vc]):

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -81,6 +81,8 @@ class Router(wiring.Component):
         High for one cycle for each packet that did not reach all its ports.
     drop_header : Out(route_layout())
         First 64 bits of the latest such packet; of stray flits, whatever stood there.
+    active : Out(1)
+        A register may change at the end of this cycle, so the clock must not stop.
     """
 
     def __init__(self, noc: NocParams):
@@ -94,6 +96,7 @@ class Router(wiring.Component):
             "hops": Out(wiring.Signature({"data": Out(range(5)), "control": Out(range(5))})),
             "dropped": Out(1),
             "drop_header": Out(route_layout()),
+            "active": Out(1),
         })
 
     def elaborate(self, platform):
@@ -156,6 +159,10 @@ class Router(wiring.Component):
                 m.d.sync += drops.eq(DROPS_MAX)
             with m.Else():
                 m.d.sync += drops.eq(after)
+
+        m.d.comb += self.active.eq(
+            config.valid | (drops != 0) | Cat(entrance.active for entrance in inputs).any()
+            | Cat(link.valid | link.credit.any() for link in self.outputs).any())
 
         return m
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 
+from amaranth import EnableInserter
+
 from hw.noc.router import Router, RouterTable
 from hw.params.machine import MeshParams
 from hw.params.noc import NocParams
@@ -17,13 +19,20 @@ EVERY_PORT = (1 << len(Port)) - 1
 SETTLED_CYCLES = 8
 
 
+class _StoppingRouter(Router):
+    """A router whose clock stops while it says that nothing in it changes."""
+
+    def elaborate(self, platform):
+        return EnableInserter(self.active)(super().elaborate(platform))
+
+
 @cache
 def _simulator(noc: NocParams) -> PySim:
-    return PySim(Router(noc))
+    return PySim(_StoppingRouter(noc))
 
 
 class RouterBench:
-    """A router of ``MESH``, compiled once for each ``noc``.
+    """A router of ``MESH``, compiled once for each ``noc``; its clock stops when it may.
 
     Parameters
     ----------
