@@ -142,7 +142,7 @@ class Channel(wiring.Component):
         # Named signals under conditions cost a simulator nothing while the buffer is empty.
         wanted, enough, sendable, claimable = (Signal(ports) for _ in range(4))
         choice = Signal(ports)
-        final, discard = Signal(), Signal()
+        final, discard, claims = Signal(), Signal(), Signal()
         following = Signal(pointer)
         request, taken = self.request.p, self.request.taken
         own = 1 << self.number
@@ -163,7 +163,8 @@ class Channel(wiring.Component):
                 m.d.comb += sendable.eq(entry.ports & Cat(
                     (out.available & entry.allowed).any() for out in self.states))
                 m.d.comb += choice.eq(sendable)
-                with m.If((sendable == 0) & (entry.allowed & alone).any()):
+                m.d.comb += claims.eq((sendable == 0) & (entry.allowed & alone).any())
+                with m.If(claims):
                     with m.If(state.reserved != 0):
                         m.d.comb += choice.eq(state.reserved & Cat(
                             (out.credited & entry.allowed).any() for out in self.states))

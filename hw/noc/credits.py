@@ -49,13 +49,15 @@ class Credits(wiring.Component):
         for vc in range(self.channels):
             m.d.comb += self.counts[vc].eq(counts[vc])
 
+        down, up = Signal(self.channels), Signal(self.channels)
         with m.If((self.spent | self.back) != 0):
+            m.d.comb += [down.eq(self.spent & ~self.back), up.eq(self.back & ~self.spent)]
             for vc in range(self.channels):
-                with m.If(self.spent[vc] & ~self.back[vc]):
+                with m.If(down[vc]):
                     m.d.sync += counts[vc].eq(counts[vc] - 1)
                     m.d.sync += credited[vc].eq(counts[vc] != 1)
                     m.d.sync += full[vc].eq(0)
-                with m.If(self.back[vc] & ~self.spent[vc]):
+                with m.If(up[vc]):
                     m.d.sync += counts[vc].eq(counts[vc] + 1)
                     m.d.sync += credited[vc].eq(1)
                     m.d.sync += full[vc].eq(counts[vc] == self.depth - 1)

@@ -1,11 +1,11 @@
 """Input of a router: checks and routes what arrives, buffers it, asks for outputs."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.lib.arbiter import RoundRobin
-from hw.noc.channel import Channel, OutputState, Request
+from hw.noc.channel import Channel, OutputState, Request, entry_layout
 from hw.noc.link import Link
 from hw.noc.route import Place, Route, TableRead, route_layout
 from hw.params.noc import NocParams
@@ -79,35 +79,49 @@ class Input(wiring.Component):
         m.submodules.turn = turn = RoundRobin(channels)
         m.d.comb += turn.accept.eq(self.request.taken != 0)
 
+        # What is known about the packet that comes on each channel, changed by its next flit.
+        known = data.StructLayout({
+            "rest": 4,      # payload flits still to come
+            "lost": 1,      # the drop of these flits is counted already
+        })
+        packets = Signal(data.ArrayLayout(known, channels))
+        now, then = Signal(known), Signal(known)
+        entry = Signal(entry_layout(self.noc))
+        with m.If(self.link.valid):
+            m.d.comb += now.eq(packets[flit.vc])
+            m.d.comb += then.eq(now)
+            m.d.sync += packets[flit.vc].eq(then)
+            with m.If(now.rest != 0):
+                m.d.comb += entry.tail.eq(flit.tail | (now.rest == 1))
+                m.d.comb += then.rest.eq(Mux(flit.tail, 0, now.rest - 1))
+            with m.Elif(flit.head & (route.ports != 0)):
+                m.d.comb += entry.tail.eq(flit.tail | (header.length == 0))
+                m.d.comb += entry.ports.eq(route.ports)
+                m.d.comb += entry.allowed.eq(route.allowed)
+                m.d.comb += entry.multicast.eq(header.label != 0)
+                m.d.comb += entry.need.eq(header.length)
+                m.d.comb += self.dropped.eq(~route.good)
+                m.d.comb += then.rest.eq(Mux(flit.tail, 0, header.length))
+                m.d.comb += then.lost.eq(0)
+            with m.Else():
+                m.d.comb += entry.tail.eq(1)
+                m.d.comb += self.dropped.eq(flit.head | ~now.lost)
+                m.d.comb += then.lost.eq(~flit.tail)
+
         waiting = Signal(channels)
         m.d.comb += self.active.eq(
             self.link.valid | (waiting != 0) | (self.link.credit != 0))
 
+        arrives = Signal(channels)
+        with m.If(self.link.valid):
+            m.d.comb += arrives.eq(1 << flit.vc)
+
         for vc in range(channels):
             m.submodules[f"channel{vc}"] = channel = Channel(self.noc, vc)
-            rest = Signal(4, name=f"rest{vc}")   # payload flits still to come
-            lost = Signal(name=f"lost{vc}")      # the drop of these flits is counted already
-            entry = channel.put.entry
-            with m.If(self.link.valid & (flit.vc == vc)):
-                m.d.comb += channel.put.valid.eq(1)
+            m.d.comb += channel.put.entry.eq(entry)
+            m.d.comb += channel.put.valid.eq(arrives[vc])
+            with m.If(arrives[vc]):
                 m.d.comb += put.addr.eq(vc * depth + channel.end)
-                with m.If(rest != 0):
-                    m.d.comb += entry.tail.eq(flit.tail | (rest == 1))
-                    m.d.sync += rest.eq(Mux(flit.tail, 0, rest - 1))
-                with m.Elif(flit.head & (route.ports != 0)):
-                    m.d.comb += entry.tail.eq(flit.tail | (header.length == 0))
-                    m.d.comb += entry.ports.eq(route.ports)
-                    m.d.comb += entry.allowed.eq(route.allowed)
-                    m.d.comb += entry.multicast.eq(header.label != 0)
-                    m.d.comb += entry.need.eq(header.length)
-                    m.d.comb += self.dropped.eq(~route.good)
-                    m.d.sync += rest.eq(Mux(flit.tail, 0, header.length))
-                    m.d.sync += lost.eq(0)
-                with m.Else():
-                    m.d.comb += entry.tail.eq(1)
-                    m.d.comb += self.dropped.eq(flit.head | ~lost)
-                    m.d.sync += lost.eq(~flit.tail)
-
             for state, own in zip(self.states, channel.states, strict=True):
                 connect(m, flipped(state), own)
             m.d.comb += waiting[vc].eq(channel.some)
