@@ -34,8 +34,9 @@ COMPILE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
 # into masks.
 VERILATE_LONG = (*VERILATE, "-fno-dfg")
 COMPILE_LONG = ("OPT_FAST=-O2", *COMPILE[1:])
-# Tables that replace logic are numbered over the whole design, so no two instances had equal code.
-VERILATE_SHARED = ("-fno-table",)
+# Tables that replace logic are numbered over the whole design, and rewriting of data flow finds its
+# own way for each instance, so no two would have equal code.
+VERILATE_SHARED = ("-fno-dfg", "-fno-table")
 
 
 class SimulationError(OuroborosError):
