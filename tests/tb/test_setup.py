@@ -55,6 +55,7 @@ def test_nothing_missing(which):
 def test_programs_missing(which):
     which -= {"g++", "iverilog"}
     assert missing_packages(DEBIAN) == ["g++", "iverilog"]
+    assert missing_packages(DEBIAN, {"formal"}) == ["g++", "iverilog", "berkeley-abc"]
 
 
 def test_parts_of_python_missing(which):
