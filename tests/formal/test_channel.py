@@ -1,0 +1,48 @@
+"""Proof of a channel, for ever, and that it can fail."""
+
+import pytest
+
+from hw.params.noc import NocParams
+from tb.formal.broken import broken
+from tb.formal.channel import ChannelProof
+from tb.formal.prove import prove
+
+pytestmark = pytest.mark.formal
+
+
+def network(vcs, depth=4):
+    return NocParams(flit_bits=128, vcs=vcs, class1_vcs=0, class2_vcs=0, vc_depth=depth,
+                     multicast_flits=4, labels=2)
+
+
+@pytest.mark.parametrize("vcs, depth", [(1, 4), (2, 4), (1, 5)])
+def test_channel(vcs, depth):
+    """Alone in its class, one of two, and with more room than the longest multicast packet."""
+    found = prove(ChannelProof(network(vcs, depth), 0), f"channel{vcs}_{depth}", depth=4,
+                  invariant=True, reset=False)
+    assert found.held, found.log
+    assert found.for_ever
+
+
+WRONG = {
+    "second copy to a port": ("state.done.eq(state.done | choice)", "state.done.eq(choice)"),
+    "copy starts with a credit too few": ("> entry.need", ">= entry.need"),
+    "every copy frees": ("self.freed.eq(final)", "self.freed.eq(1)"),
+    "no copy but one": ("final.eq((wanted & ~choice) == 0)", "final.eq(1)"),
+    "copy is not rewound": ("state.read.eq(state.base)", "state.read.eq(following)"),
+    "copy changes its port": ("choice.eq(state.port & Cat(", "choice.eq(state.final & Cat("),
+    "claims are not kept": (
+        "state.reserved.eq(state.reserved | choice)", "state.reserved.eq(0)"),
+    "multicast takes any channel": ("request.allowed.eq(own)", "request.allowed.eq(own | 3)"),
+    "discards without giving back": (
+        "m.d.comb += self.freed.eq(1)", "m.d.comb += self.freed.eq(0)"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_proof_can_fail(what, monkeypatch):
+    monkeypatch.setattr("tb.formal.channel.Channel", broken("channel", *WRONG[what]))
+
+    found = prove(ChannelProof(network(1), 0), what.replace(" ", "_"), depth=9, reset=False)
+    assert not found.held
+    assert "Assert failed" in found.log
