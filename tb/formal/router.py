@@ -4,23 +4,18 @@ from amaranth import Cat, Module, Mux, ResetSignal, Signal
 from amaranth.hdl import Assert, Assume
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
+from amaranth.utils import ceil_log2
 
 from hw.noc.input import Input
 from hw.noc.output import Output
 from hw.noc.router import Router
 from hw.params.noc import NocParams
 from hw.params.packet import Port
-from tb.formal.packets import FOLLOWED, MARK, MESH, NEXT, PLACE, fixed, follow, wishes
+from tb.formal.packets import FOLLOWED, MARK, MESH, NEXT, PLACE, fixed, follow, stand, wishes
 
 __all__ = ["HoldProof", "InputProof", "RouterProof"]
 
 PORTS = len(Port)
-
-
-def _place(place, connected):
-    """Stand in the middle of the mesh."""
-    return [place.x.eq(PLACE), place.y.eq(PLACE), place.mesh_width.eq(MESH),
-            place.mesh_height.eq(MESH), place.connected.eq(connected)]
 
 
 def _check(m, noc, flit, moves, port):
@@ -38,7 +33,7 @@ def _check(m, noc, flit, moves, port):
         m.d.comb += Assert(follows == (valid & due[p] & (vc == channel)))
         with m.If(seen):
             m.d.comb += Assert((head == flit.head) & (tail == flit.tail))
-            m.d.comb += Assert((vc == flit.channel) | (flit.free & (vc < noc.vcs)))
+            m.d.comb += Assert(((1 << vc) & flit.allowed) != 0)
             m.d.sync += [due[p].eq(~tail), channel.eq(vc)]
         with m.Elif(follows):
             m.d.sync += due[p].eq(0)
@@ -81,6 +76,8 @@ class RouterProof(wiring.Component):
         m.d.comb += Assume(~ResetSignal())
         m.d.comb += [router.x.eq(PLACE), router.y.eq(PLACE), router.mesh_width.eq(MESH),
                      router.mesh_height.eq(MESH), router.connected.eq(connected)]
+        # Nobody writes the tables.
+        m.d.comb += Assume((self.die_turn == 0) & (self.core_turn == 0))
         flit = follow(m, self.noc, router.inputs, self, connected)
         outputs = router.outputs
         _check(m, self.noc, flit, lambda p: outputs[p].valid, lambda p: (
@@ -135,7 +132,9 @@ class InputProof(wiring.Component):
         m.submodules.input = entrance = Input(self.noc)
         connected = fixed(m, self.connected)
         m.d.comb += Assume(~ResetSignal())
-        m.d.comb += _place(entrance.place, connected)
+        m.d.comb += stand(entrance.place, connected)
+        m.d.comb += [entrance.table.die_turn.eq(self.die_turn),
+                     entrance.table.core_turn.eq(self.core_turn)]
         flit = follow(m, self.noc, [entrance.link], self, connected)
 
         request, taken = entrance.request.p, entrance.request.taken
@@ -176,8 +175,8 @@ class InputProof(wiring.Component):
             (pick != 0) & ((pick & (pick - 1)) == 0) & ((pick & ~allowed) == 0)
             & (alone | ((pick & available) != 0))))
 
-        ports, out = Signal(PORTS), Signal(4 + len(Cat(flit.channel)))
-        number = Signal.like(flit.channel)
+        ports, out = Signal(PORTS), Signal(4 + ceil_log2(channels))
+        number = Signal(range(channels))
         for c in range(channels):
             with m.If(taken[c]):
                 m.d.comb += number.eq(c)
