@@ -50,18 +50,18 @@ class RouterProof(wiring.Component):
     - The flit is on its route's port, nowhere else, in the very cycle in which its credit goes
       back, as many credits after it came as flits were before it: none lost, duplicated, misrouted,
       or overtaken on its channel. Without a route (no such destination, dead port) it is nowhere.
-    - It is on its own channel, or on any of class 0 if its packet came there and is not ordered;
-      head and tail are as they were.
+    - It is on a channel that its packet may use: of class 1 from its waypoint on, otherwise of its
+      class; head and tail are as they were.
     - After a flit that is not a tail, the next one on the same port and channel is the next one of
       the same packet, which is nowhere else and at no other time.
     - On each port and channel heads come after tails and nowhere else, never without a credit.
 
-    Bounded, 7 cycles from reset: each further one takes the solver three to four times as long.
+    Bounded (README): each further cycle takes the solver three to four times as long.
 
     Parameters
     ----------
     noc : NocParams
-        The network, without channels of class 1 and 2.
+        The network, without channels of class 2: nobody writes the tables.
     """
 
     def __init__(self, noc: NocParams):
@@ -116,7 +116,7 @@ class InputProof(wiring.Component):
     - with another flit: for the one channel that its packet's head got, from head to tail.
 
     The flit that moves in cycle t (taken, not claimed) is what a link would show in t + 1; of it
-    holds what ``RouterProof`` asserts. Bounded: 11 cycles from reset with 2 channels, 7 with 3.
+    holds what ``RouterProof`` asserts. Bounded (README).
     """
 
     def __init__(self, noc: NocParams):
