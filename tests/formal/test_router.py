@@ -42,7 +42,7 @@ def test_input(vcs, class1_vcs, class2_vcs, cycles):
     assert found.held, found.log
 
 
-@pytest.mark.parametrize("class1_vcs, cycles", [(0, 7), (1, 4)])
+@pytest.mark.parametrize("class1_vcs, cycles", [(0, 5), (1, 4)])
 def test_router(class1_vcs, cycles):
     found = prove(RouterProof(network(1, class1_vcs)), f"router{class1_vcs}", depth=cycles)
     assert found.held, found.log
