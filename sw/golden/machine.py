@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hw.params.machine import Machine
 from hw.params.packet import LABEL_ENTRY, Kind, Port, Unit
 from sw.golden.core.core import CoreError, GoldenCore
-from sw.golden.core.ni import Packet
+from sw.golden.core.packets import Packet
 from sw.golden.noc.classes import RouterTables, class_path
 from sw.golden.noc.route import neighbour
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hw.params.counters import STAGE_STATES, Counter, counter_count, stage_counter
 from hw.params.packet import TRACE_ENTRY, Kind, Unit
 from sw.errors import OuroborosError
-from sw.golden.core.ni import Packet, read_packet, write_packets
+from sw.golden.core.packets import Packet, read_packet, write_packets
 from sw.mapper.program import Coordinate, Program, Write
 from sw.runtime.link import Link
 

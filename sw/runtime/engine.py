@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from hw.params.packet import Flag, Kind
 from sw.errors import OuroborosError
-from sw.golden.core.ni import Packet, data_packets, pack_vector
+from sw.golden.core.packets import Packet, data_packets
+from sw.golden.core.vectors import pack_vector
 from sw.mapper.program import EmbedTarget, Program
 from sw.quantise.model import QuantModel
 from sw.runtime.link import Link

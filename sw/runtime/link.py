@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from sw.golden.core.ni import Packet
+from sw.golden.core.packets import Packet
 
 __all__ = ["Link"]
 

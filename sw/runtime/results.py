@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.params.packet import Flag
-from sw.golden.core.ni import Packet, unpack_vector
+from sw.golden.core.packets import Packet
+from sw.golden.core.vectors import unpack_vector
 from sw.mapper.head import HOST_LOGITS, HOST_RESULT
 from sw.mapper.program import Program
 

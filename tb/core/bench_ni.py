@@ -20,14 +20,9 @@ from hw.params import counters
 from hw.params.isa import Op, assemble
 from hw.params.machine import load_machine
 from hw.params.packet import DEST_ENTRY, Kind, Unit
-from sw.golden.core.ni import (
-    Arrived,
-    Config,
-    Credit,
-    Error,
+from sw.golden.core.ingress import Arrived, Config, Credit, Error, IngressModel, Write
+from sw.golden.core.packets import (
     Flit,
-    IngressModel,
-    Write,
     credit_packet,
     data_packets,
     entry_flits,

@@ -9,7 +9,7 @@ from cocotb.utils import get_sim_time
 
 from hw.noc.link import flit_layout
 from hw.params.machine import Machine
-from sw.golden.core.ni import Flit, Packet, packets_of
+from sw.golden.core.packets import Flit, Packet, packets_of
 from tb.lib.stream import pack, unpack
 
 __all__ = ["PERIOD_NS", "SimLink"]

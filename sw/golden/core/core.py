@@ -20,14 +20,9 @@ from hw.params.packet import (
     Unit,
 )
 from sw.golden.core.core_array import CoreArray, CoreError, bits
-from sw.golden.core.ni import (
-    Packet,
-    credit_packet,
-    entry_flits,
-    join_flits,
-    send_packets,
-)
+from sw.golden.core.packets import Packet, credit_packet, entry_flits, send_packets
 from sw.golden.core.sfu import SfuGolden
+from sw.golden.core.vectors import join_flits
 from sw.golden.kv.manager import KvSettings
 
 __all__ = ["CoreError", "GoldenCore"]

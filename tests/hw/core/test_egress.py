@@ -8,7 +8,7 @@ import pytest
 from hw.core.egress import Egress
 from hw.params.machine import load_machine
 from hw.params.packet import Kind, Unit
-from sw.golden.core.ni import Flit, credit_packet, data_packets, packets_of, reply_packet
+from sw.golden.core.packets import Flit, credit_packet, data_packets, packets_of, reply_packet
 from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")

@@ -10,23 +10,17 @@ from hw.core.entry_writer import entry_flits
 from hw.core.ingress import Ingress
 from hw.params.machine import load_machine
 from hw.params.packet import Kind, Unit
-from sw.golden.core import ni
-from sw.golden.core.ni import (
-    Arrived,
-    Config,
-    Credit,
-    Error,
+from sw.golden.core.ingress import Arrived, Config, Credit, Error, IngressModel, Request, Write
+from sw.golden.core.packets import (
     Flit,
-    IngressModel,
     Packet,
-    Request,
-    Write,
     credit_packet,
     data_packets,
     read_packet,
     reply_packet,
     write_packets,
 )
+from sw.golden.core.packets import entry_flits as golden_entry_flits
 from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
@@ -140,7 +134,7 @@ def outputs(ctx, dut, machine):
         effects.append(Credit(ctx.get(dut.credit.p.counter)))
     if ctx.get(dut.config.valid):
         unit = ctx.get(dut.config.unit)
-        bits = ni.entry_flits(machine, unit) * machine.noc.flit_bits
+        bits = golden_entry_flits(machine, unit) * machine.noc.flit_bits
         effects.append(Config(unit, ctx.get(dut.config.address),
                               ctx.get(dut.config.data) & (1 << bits) - 1))
     if ctx.get(dut.request.valid):
@@ -190,7 +184,7 @@ def random_packets(machine, rng, count):
                                        address=rng.randrange(1 << 24), count=rng.randrange(1, 9)))
         else:
             unit = rng.choice([Unit.PARAM, Unit.WEIGHT + 3, Unit.PROGRAM])
-            bits = ni.entry_flits(machine, unit) * machine.noc.flit_bits
+            bits = golden_entry_flits(machine, unit) * machine.noc.flit_bits
             packets += write_packets(machine, [rng.getrandbits(bits) for _ in
                                                range(rng.randint(1, 5))],
                                      src=OTHER, dst=ME, unit=unit,

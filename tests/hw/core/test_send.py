@@ -9,7 +9,7 @@ from hw.core.send import SendUnit, send_cycles
 from hw.params.isa import Op, assemble
 from hw.params.machine import load_machine
 from hw.params.packet import DEST_ENTRY, Kind, Unit
-from sw.golden.core.ni import Flit, packets_of, send_packets
+from sw.golden.core.packets import Flit, packets_of, send_packets
 from tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")

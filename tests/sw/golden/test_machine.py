@@ -7,7 +7,7 @@ from hw.params.isa import Op, assemble
 from hw.params.machine import load_machine
 from hw.params.packet import DEST_ENTRY, LABEL_ENTRY, STAGE_ENTRY, Flag, Kind, Unit
 from sw.golden.core.core import CoreError
-from sw.golden.core.ni import credit_packet, data_packets, write_packets
+from sw.golden.core.packets import credit_packet, data_packets, write_packets
 from sw.golden.machine import GoldenLink, GoldenMachine
 from sw.golden.noc.route import tree
 

@@ -6,7 +6,7 @@ import pytest
 from hw.params.counters import COUNTER_BITS, Counter, stage_counter
 from hw.params.machine import load_machine
 from hw.params.packet import TRACE_ENTRY, Kind, Port, Unit
-from sw.golden.core.ni import reply_packet
+from sw.golden.core.packets import reply_packet
 from sw.mapper.mapper import map_model
 from sw.noc.faults import Faults
 from sw.noc.routing import Routes

@@ -6,7 +6,7 @@ import pytest
 
 from hw.params.machine import load_machine
 from hw.params.packet import KV_CONFIG, Flag, Kind, Unit
-from sw.golden.core.ni import credit_packet, data_packets
+from sw.golden.core.packets import credit_packet, data_packets
 from sw.mapper.head import HOST_LOGITS
 from sw.mapper.mapper import map_model
 from sw.mapper.program import CoreImage, Write

@@ -8,15 +8,8 @@ from hw.params.isa import Fn, Op, Type, assemble
 from hw.params.machine import load_machine
 from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, KV_CONFIG, STAGE_ENTRY, Flag, Kind, Unit
 from sw.golden.core.core import CoreError, GoldenCore
-from sw.golden.core.ni import (
-    Packet,
-    credit_packet,
-    data_packets,
-    pack_vector,
-    read_packet,
-    unpack_vector,
-    write_packets,
-)
+from sw.golden.core.packets import Packet, credit_packet, data_packets, read_packet, write_packets
+from sw.golden.core.vectors import pack_vector, unpack_vector
 
 TINY = load_machine("tiny")
 MACHINE = replace(TINY, core=replace(TINY.core, slots=4))

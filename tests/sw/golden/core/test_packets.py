@@ -1,54 +1,25 @@
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from hw.params.machine import load_machine
-from hw.params.packet import DATA_HEADER, Kind, Unit
-from sw.golden.core.ni import (
-    Arrived,
-    Error,
+from hw.params.packet import Kind, Unit
+from sw.golden.core.packets import (
     Flit,
-    IngressModel,
-    Packet,
-    Write,
     credit_packet,
     data_packets,
     entry_flits,
-    join_flits,
-    pack_vector,
     packets_of,
     read_packet,
     reply_packet,
-    unpack_vector,
     write_packets,
 )
+from sw.golden.core.vectors import join_flits
 
 TINY = load_machine("tiny")
 DIE = load_machine("die")
 ENDS = {"src": (0, 1), "dst": (2, 1)}
 TOKEN = {"sequence": 3, "position": 9, "stage": 2, "operand": 1}
-
-
-@pytest.mark.parametrize("bits", [8, 16, 32])
-@pytest.mark.parametrize("flit_bits", [128, 256])
-def test_vectors_fill_flits_from_the_low_end(bits, flit_bits):
-    values = np.random.default_rng(bits).integers(-1 << bits - 1, 1 << bits - 1, 37)
-    flits = pack_vector(values, bits, flit_bits)
-    assert len(flits) == -(-37 * bits // flit_bits)
-    assert flits[0] & (1 << bits) - 1 == int(values[0]) % (1 << bits)
-    assert (unpack_vector(flits, bits, 37, flit_bits) == values).all()
-
-
-@pytest.mark.parametrize("values, bits, message", [
-    ([1, 128], 8, "value must fit 8 bits, not 128"),
-    ([-32769], 16, "value must fit 16 bits, not -32769"),
-    ([1], 12, r"element bits must be one of \(8, 16, 32\), not 12"),
-    ([[1]], 8, r"values must be a vector, not of shape \(1, 1\)"),
-])
-def test_vectors_refused(values, bits, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        pack_vector(values, bits, 128)
 
 
 def test_data_is_cut_after_eight_flits():
@@ -102,14 +73,3 @@ def test_torn_packets_refused(flits, message):
 def test_header_values_that_do_not_fit():
     with pytest.raises(ValueError, match=r"^counter must fit 5 bits, not 32$"):
         credit_packet(TINY, **ENDS, counter=32)
-
-
-def test_ingress_model():
-    wide = replace(TINY, cim=replace(TINY.cim, outputs=16), core=replace(TINY.core, lanes=16))
-    model = IngressModel(wide, lambda stage, sequence, position: (6, 40) if stage == 2 else None)
-    good, = data_packets([1, 2, 3], **ENDS, **TOKEN, offset=6, flags=8)
-    lost = Packet({**good.header, "stage": 3}, good.payload)
-    assert [model.take(flit) for flit in good.flits()] == [
-        [], [Write(41, 2, 1)], [Write(41, 3, 2)], [Write(42, 0, 3), Arrived(6, 1, 8)]]
-    assert [model.take(flit) for flit in lost.flits()] == [[Error()], [], [], []]
-    assert good.flits()[0].data == DATA_HEADER.pack(good.header)
