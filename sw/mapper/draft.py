@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.params.machine import Machine
-from sw.mapper.core import CoreBuilder, MapperError
+from sw.mapper.core import CoreBuilder
 from sw.mapper.labels import LabelAllocator
 from sw.mapper.layout import Layout
+from sw.mapper.limits import MapperError
 from sw.mapper.program import Coordinate
 from sw.mapper.stage import StageBuilder
 from sw.mapper.ways import Ways
@@ -140,8 +141,8 @@ class Draft:
             for group in block.kv:
                 for member, core in enumerate(group):
                     builder = self.cores[core]
-                    found.append(builder.set_kv(
-                        builder.take_macros(builder.macros_left), head_dim=shape.head_dim,
+                    found.append(builder.macros.set_kv(
+                        builder.macros.take(builder.macros.left), head_dim=shape.head_dim,
                         heads=heads, members=len(group), member=member))
         return min(blocks for blocks, _ in found), min(alone for _, alone in found)
 
@@ -199,8 +200,8 @@ class Draft:
         for place, builder in self.cores.items():
             stages = [s for s in self.stages if s.info.core == place]
             names = " and ".join(s.info.name for s in stages)
-            builder.limit("token slots", len(stages), core.slots)
-            builder.limit(f"buffer words for one slot of {names}",
+            builder.limits.check("token slots", len(stages), core.slots)
+            builder.limits.check(f"buffer words for one slot of {names}",
                           sum(s.words_used for s in stages), core.buffer_words)
             while (sum(s.info.slots for s in stages) > core.slots
                    or sum(s.info.slots * s.words_used for s in stages) > core.buffer_words):
@@ -209,9 +210,9 @@ class Draft:
 
     def share_macros(self, stage: StageBuilder) -> list[int]:
         """Macros for a stage's matrix: an equal part for each matrix still to come in its core."""
-        left = stage.core.macros_left
+        left = stage.core.macros.left
         to_come = [s for s in self.stages if s.core is stage.core and s.info.kind in MATRIX_KINDS]
-        return stage.core.take_macros(left // (len(to_come) - to_come.index(stage)))
+        return stage.core.macros.take(left // (len(to_come) - to_come.index(stage)))
 
     def norm_param(self, core: CoreBuilder, norm: Norm) -> int:
         """Parameter word of RSQRT."""

@@ -46,7 +46,7 @@ class UpGroup:
             rows = np.concatenate([np.arange(share.start, share.stop),
                                    np.full(length - len(share), -1)])
             weights = np.concatenate([gather(layer.w1, rows), gather(layer.w3, rows)])
-            plan = stage.core.place_matrix(weights, self.draft.share_macros(stage),
+            plan = stage.core.macros.place(weights, self.draft.share_macros(stage),
                                            cut=length)
             stage.wait(OPERAND_MAIN)
             stage.matrix(plan, areas["h"], [

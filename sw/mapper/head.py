@@ -62,7 +62,7 @@ class HeadGroup:
         """Logits of one core and (value, id) of the best of them."""
         share, areas = self.draft.lm_share(n), stage.areas
         weights = self.draft.model.head[share.start:share.stop]
-        plan = stage.core.place_matrix(weights, self.draft.share_macros(stage))
+        plan = stage.core.macros.place(weights, self.draft.share_macros(stage))
         stage.wait(OPERAND_MAIN)
         stage.matrix(plan, areas["h"], [(0, len(share), self._segment(stage, share))], skip=SKIP)
         stage.report(self.draft.machine.host, operand=HOST_LOGITS, src=areas["logits"], skip=SKIP,

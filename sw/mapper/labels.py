@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hw.params.machine import Machine
 from sw.golden.noc.route import tree
-from sw.mapper.core import MapperError
+from sw.mapper.limits import MapperError
 from sw.mapper.program import Coordinate
 
 __all__ = ["LabelAllocator"]

@@ -8,7 +8,7 @@ from itertools import islice
 
 from hw.params.machine import Machine
 from sw.golden.noc.route import is_core
-from sw.mapper.core import MapperError
+from sw.mapper.limits import MapperError
 from sw.mapper.program import Coordinate
 from sw.models.checkpoint import Shape
 

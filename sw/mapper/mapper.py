@@ -128,7 +128,7 @@ def _program(draft: Draft, embed: tuple[EmbedTarget, ...]) -> Program:
                            for core, share in zip(plan.lm, shares, strict=True)),
         result_core=plan.lm[0], stages=tuple(stage.info for stage in draft.stages),
         roles=tuple(Role(core=core, stages=tuple(builder.stage_names),
-                         macros_used=builder.macros_used)
+                         macros_used=builder.macros.used)
                     for core, builder in cores.items() if builder.stage_names),
         kv_blocks=draft.kv_blocks, kv_sequence_blocks=draft.kv_sequence_blocks,
         kv_members=draft.members, detours=draft.ways.detours(cores.keys()))

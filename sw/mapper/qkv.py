@@ -73,7 +73,7 @@ class QkvGroup:
         rows_q, rows_kv = (self.draft.padded_heads(some) for some in (heads, kv_heads))
         weights = np.concatenate([gather(layer.wq, rows_q), gather(layer.wk, rows_kv),
                                   gather(layer.wv, rows_kv)])
-        plan = stage.core.place_matrix(weights, self.draft.share_macros(stage))
+        plan = stage.core.macros.place(weights, self.draft.share_macros(stage))
 
         def requantise(area: str, requant: Requant, rows: Ints) -> Operation:
             place = areas[area]

@@ -90,7 +90,7 @@ class ResidualGroup:
     def _multiply(self, stage: StageBuilder, weights: Ints, requant: Requant,
                   channels: range) -> bool:
         """``x += rnd(acc * M, S)``; true if the sum of squares came with it."""
-        plan = stage.core.place_matrix(weights, self.draft.share_macros(stage))
+        plan = stage.core.macros.place(weights, self.draft.share_macros(stage))
         param = stage.core.params(requant.m[channels.start:channels.stop])
         x, one = stage.areas["x"], len(plan.passes) == 1
 
@@ -110,7 +110,7 @@ class ResidualGroup:
         channels, hidden = slices[n], self.draft.up_share(n)
         acc, x = stage.areas["acc"], stage.areas["x"]
         stage.wait(OPERAND_SECOND)
-        plan = stage.core.place_matrix(layer.w2[:, hidden.start:hidden.stop],
+        plan = stage.core.macros.place(layer.w2[:, hidden.start:hidden.stop],
                                        self.draft.share_macros(stage))
 
         def keep(start: int, count: int, release: bool) -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace
 from hw.params.isa import BMode, Fn, MMode, Op, Track, Type, assemble
 from hw.params.noc import PAYLOAD_FLITS_MAX
 from hw.params.packet import Flag
-from sw.mapper.core import CoreBuilder, MapperError, MatrixPlan
+from sw.mapper.core import CoreBuilder
 from sw.mapper.labels import LabelAllocator
+from sw.mapper.limits import MapperError
+from sw.mapper.macros import MatrixPlan
 from sw.mapper.program import Coordinate, StageInfo
 from sw.mapper.ways import Ways
 

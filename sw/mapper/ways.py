@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from hw.params.machine import Machine
 from hw.params.packet import Unit
-from sw.mapper.core import MapperError
+from sw.mapper.limits import MapperError
 from sw.mapper.program import Coordinate, Detours, Way, Write
 
 if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it

@@ -58,7 +58,7 @@ _DEFAULTS = (
                "estimate: mean distance in a square of side s is 2/3 s, the farthest 2 s",
                "Length of a critical way, in sides of the square that a block's cores fill."),
     Assumption("output_tiling", 1, "yes",
-               "rule of the mapper (sw.mapper.core.place_matrix): QKV, projection, up/gate and LM "
+               "rule of the mapper (sw.mapper.macros): QKV, projection, up/gate and LM "
                "head have all their inputs in every core; one matrix a core",
                "Tiles that do not fill a core leave macros empty."),
     Assumption("down_input_tiling", 1, "yes",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from hw.params.machine import Machine
-from sw.mapper.core import MapperError
+from sw.mapper.limits import MapperError
 from sw.mapper.mapper import map_model
 from sw.mapper.program import Program
 from sw.perf.image import Token

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hw.params.machine import Machine
-from sw.mapper.core import MapperError
 from sw.mapper.layout import PLACEMENTS
+from sw.mapper.limits import MapperError
 from sw.mapper.mapper import map_model
 from sw.mapper.program import Coordinate, Program
 from sw.noc.faults import Faults, Link

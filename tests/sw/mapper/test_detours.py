@@ -12,7 +12,7 @@ from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, Unit
 from sw.cli.demo import CHECKPOINT, TOKENIZER
 from sw.golden.core.core import CoreError
 from sw.golden.decoder import IntegerDecoder
-from sw.mapper.core import MapperError
+from sw.mapper.limits import MapperError
 from sw.mapper.mapper import map_model
 from sw.models.source import open_model
 from sw.noc.errors import NocError

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from hw.params.machine import load_machine
-from sw.mapper.core import CoreBuilder, MapperError
+from sw.mapper.core import CoreBuilder
 from sw.mapper.labels import LabelAllocator
+from sw.mapper.limits import MapperError
 from sw.mapper.stage import StageBuilder
 
 TINY = load_machine("tiny")
@@ -108,22 +109,6 @@ def test_contexts(map_to, placement, seq_len, context, message):
     with pytest.raises(MapperError) as error:
         map_to(TINY, placement, context, seq_len=seq_len)
     assert str(error.value) == message
-
-
-def test_heads_without_a_block_each():
-    builder = CoreBuilder(machine(cim__active_rows=16, cim__rows=16), (2, 2))
-    with pytest.raises(MapperError) as error:
-        builder.set_kv([0, 1], head_dim=16, heads=2, members=1, member=0)
-    assert str(error.value) == ("core (2, 2): 2 KV heads must have at least one block each, not 1 "
-                                "K and 1 V blocks in all")
-
-
-def test_macros_are_given_once():
-    builder = CoreBuilder(TINY, (1, 1))
-    assert builder.take_macros(3) == [0, 1, 2] and builder.macros_left == 1
-    with pytest.raises(MapperError, match=r"^core \(1, 1\): macros must be at most 4 on machine "
-                                          r"'tiny', not 5: too many by 1$"):
-        builder.take_macros(2)
 
 
 def test_fields_that_do_not_fit_an_instruction():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hw.params.machine import load_machine
-from sw.mapper.core import MapperError
+from sw.mapper.limits import MapperError
 from sw.mapper.mapper import map_model
 from sw.perf.image import Token
 from sw.place.cost import cost
