@@ -51,6 +51,13 @@ class Bench:
         self.link.golden.disorder = None if seed is None else random.Random(seed)
         self.engine = Engine(self.link, program, model, **options)
 
+    def serve(self, prompts, limits, logits="last"):
+        """Submit requests and serve them all."""
+        requests = [self.engine.submit(prompt, limit=limit, logits=logits)
+                    for prompt, limit in zip(prompts, limits, strict=True)]
+        self.run()
+        return requests
+
     def run(self):
         """Serve all requests; nothing is left in the machine afterwards."""
         asyncio.run(self.engine.run())
