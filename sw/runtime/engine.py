@@ -3,17 +3,14 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 
-import numpy as np
-import numpy.typing as npt
-
 from hw.params.packet import Flag, Kind
 from sw.errors import OuroborosError
-from sw.golden.core.packets import Packet, data_packets
-from sw.golden.core.vectors import pack_vector
-from sw.mapper.program import EmbedTarget, Program
+from sw.golden.core.packets import Packet
+from sw.mapper.program import Program
 from sw.quantise.model import QuantModel
 from sw.runtime.link import Link
 from sw.runtime.results import Result, Results
+from sw.runtime.rows import token_packets
 from sw.runtime.sequence import Request, Sequence
 
 __all__ = ["Engine", "EngineError", "Request"]
@@ -193,31 +190,17 @@ class Engine:
         return chosen, position, flags
 
     async def _inject(self, sequence: Sequence, position: int, flags: int) -> None:
-        row = self.model.embedding[sequence.token(position)]
-        packets: list[Packet] = []
         for target in self.program.embed:
             self._credits[target.counter] -= 1
-            packets += self._token_packets(target, row, sequence.id, position, flags)
         sequence.flying[position] = self._freed
         self.injected += 1
         sequence.next = position + 1
         cycles = self.link.cycles
         if cycles is not None:
             sequence.request.start_cycles.setdefault(position, cycles)
-        await self.link.send(packets)
-
-    def _token_packets(self, target: EmbedTarget, row: npt.NDArray[np.int16], sequence: int,
-                       position: int, flags: int) -> list[Packet]:
-        flit_bits, way = self.machine.noc.flit_bits, self.program.way_there(target.core)
-        vectors = [(0, row[target.first:target.first + target.channels])]
-        if target.rope_offset >= 0:
-            at = min(position, len(self.model.rope) - 1)
-            vectors.append((target.rope_offset, self.model.rope[at]))
-        return [packet for offset, vector in vectors
-                for packet in data_packets(
-                    pack_vector(vector, 16, flit_bits), src=self.machine.host, dst=target.core,
-                    stage=target.stage, operand=0, sequence=sequence, position=position,
-                    offset=offset, flags=flags, way=way)]
+        await self.link.send(token_packets(
+            self.program, self.model, token=sequence.token(position), sequence=sequence.id,
+            position=position, flags=flags))
 
     # Results
 
