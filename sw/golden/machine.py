@@ -122,8 +122,8 @@ class GoldenMachine:
         found, open_places = [], [(header["src_x"], header["src_y"])]
         while open_places:
             x, y = open_places.pop()
-            entry = self.cores[x, y].tables[Unit.LABEL][header["label"]]
-            ports = LABEL_ENTRY.unpack(entry)["ports"]
+            ports = self.cores[x, y].tables.entry(
+                Unit.LABEL, header["label"], LABEL_ENTRY)["ports"]
             if self._routers is not None and ports & self._routers.dead_ports.get((x, y), 0):
                 raise CoreError(f"label {header['label']} must lead by no dead port of router "
                                 f"{(x, y)}")
@@ -138,8 +138,8 @@ class GoldenMachine:
         found: dict[int, dict[Place, dict[int, int]]] = {unit: {} for unit in ROUTER_UNITS}
         for place, core in self.cores.items():
             for unit in ROUTER_UNITS:
-                if unit in core.tables:
-                    found[unit][place] = core.tables[unit]
+                if table := core.tables.written(unit):
+                    found[unit][place] = table
         self._routers = RouterTables(
             dead_ports={place: table[0] for place, table in found[Unit.ROUTER].items()},
             dies=_lists(found[Unit.DIES]), cores=_lists(found[Unit.CORES]))

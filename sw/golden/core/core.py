@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from hw.params.format import Format
-from hw.params.isa import Op, disassemble
+from hw.params.isa import Op
 from hw.params.machine import Machine
 from hw.params.packet import (
     CREDIT_ENTRY,
@@ -22,6 +21,7 @@ from hw.params.packet import (
 from sw.golden.core.core_array import CoreArray, CoreError, bits
 from sw.golden.core.packets import Packet, credit_packet, entry_flits, send_packets
 from sw.golden.core.sfu import SfuGolden
+from sw.golden.core.tables import CoreTables
 from sw.golden.core.vectors import join_flits
 from sw.golden.kv.manager import KvSettings
 
@@ -68,14 +68,11 @@ class GoldenCore:
         self.machine, self.place, self.inject = machine, place, send
         core = machine.core
         self.buffer = np.zeros(core.buffer_words * core.word_bits // 8, np.uint8)
-        self.tables: dict[int, dict[int, int]] = {}
+        self.tables = CoreTables(place)
         self.credits = [0] * core.credits
         self.slots: dict[int, _Slot] = {}
         self.sfu = SfuGolden(machine)
         self.array = CoreArray(machine, place)
-        # Table entries taken apart, by unit and address, for as long as they are not written again.
-        self._program: dict[int, tuple[Op, dict[str, int]]] = {}
-        self._entries: dict[tuple[int, int], dict[str, int]] = {}
 
     # Packets
 
@@ -108,7 +105,7 @@ class GoldenCore:
         for slot in self.slots.values():
             if (slot.stage, slot.sequence, slot.position) == (stage, sequence, position):
                 return slot
-        entry = self._entry(Unit.STAGE, stage, STAGE_ENTRY)
+        entry = self.tables.entry(Unit.STAGE, stage, STAGE_ENTRY)
         for index in range(entry["slot_first"], entry["slot_first"] + entry["slot_count"]):
             if index not in self.slots:
                 base = entry["base"] + (index - entry["slot_first"]) * entry["stride"]
@@ -118,17 +115,6 @@ class GoldenCore:
                 return self.slots[index]
         raise CoreError(f"core {self.place}: stage {stage} has no free slot for sequence "
                         f"{sequence}, position {position}: a sender broke its credits")
-
-    def _entry(self, unit: Unit, address: int, fmt: Format) -> dict[str, int]:
-        entry = self._entries.get((unit, address))
-        if entry is None:
-            try:
-                entry = fmt.unpack(self.tables[unit][address])
-            except KeyError:
-                raise CoreError(f"core {self.place}: {unit.name} entry {address} was never "
-                                "written") from None
-            self._entries[unit, address] = entry
-        return entry
 
     def _write(self, unit: int, address: int, value: int) -> None:
         if unit >= Unit.WEIGHT:
@@ -148,10 +134,7 @@ class GoldenCore:
         elif unit == Unit.STEP:
             self.array.steps[address] = value
         else:
-            self.tables.setdefault(unit, {})[address] = value
-            self._entries.pop((unit, address), None)
-            if unit == Unit.PROGRAM:
-                self._program.pop(address, None)
+            self.tables.write(unit, address, value)
 
     # Programs
 
@@ -228,9 +211,7 @@ class GoldenCore:
 
     def _fetch(self, slot: _Slot) -> tuple[Op, dict[str, int], bool]:
         """Instruction of a slot and whether the token skips it."""
-        if slot.pc not in self._program:
-            self._program[slot.pc] = disassemble(self.tables[Unit.PROGRAM][slot.pc])
-        op, fields = self._program[slot.pc]
+        op, fields = self.tables.instruction(slot.pc)
         need = fields["need"]
         skipped = slot.flags & fields["skip"] != 0 or slot.flags & need != need
         return op, fields, skipped
@@ -285,16 +266,16 @@ class GoldenCore:
 
     def _end(self, slot: _Slot) -> None:
         del self.slots[slot.index]
-        entry = self._entry(Unit.STAGE, slot.stage, STAGE_ENTRY)
+        entry = self.tables.entry(Unit.STAGE, slot.stage, STAGE_ENTRY)
         for n in range(entry["credit_first"], entry["credit_first"] + entry["credit_count"]):
-            credit = self._entry(Unit.CREDIT_LIST, n, CREDIT_ENTRY)
+            credit = self.tables.entry(Unit.CREDIT_LIST, n, CREDIT_ENTRY)
             self.inject(credit_packet(self.machine, src=self.place,
                                       dst=(credit["x"], credit["y"]), counter=credit["counter"],
                                       way=(credit["way_x"], credit["way_y"]),
                                       table=bool(credit["table"])))
 
     def _send(self, slot: _Slot, fields: Mapping[str, int]) -> None:
-        entry = self._entry(Unit.DEST, fields["dest"], DEST_ENTRY)
+        entry = self.tables.entry(Unit.DEST, fields["dest"], DEST_ENTRY)
         if fields["acquire"]:
             for n in bits(entry["credits"]):
                 self.credits[n] -= 1
@@ -307,7 +288,7 @@ class GoldenCore:
             self.inject(packet)
 
     def _has_credits(self, fields: Mapping[str, int]) -> bool:
-        entry = self._entry(Unit.DEST, fields["dest"], DEST_ENTRY)
+        entry = self.tables.entry(Unit.DEST, fields["dest"], DEST_ENTRY)
         return not fields["acquire"] or all(self.credits[n] for n in bits(entry["credits"]))
 
     def _bytes(self, slot: _Slot, word: int, count: int) -> npt.NDArray[np.uint8]:

@@ -322,4 +322,4 @@ def test_packets_of_a_write_may_hold_several_entries():
     [packet] = write_packets(MACHINE, entries, src=HOST, dst=HERE, unit=Unit.STAGE, address=1)
     assert isinstance(packet, Packet) and len(packet.payload) == 3
     bench.core.receive(packet)
-    assert [bench.core.tables[Unit.STAGE][n + 1] for n in range(3)] == entries
+    assert [bench.core.tables.written(Unit.STAGE)[n + 1] for n in range(3)] == entries
