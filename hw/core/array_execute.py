@@ -10,7 +10,7 @@ from hw.core.array_drain import ResultKind, frame_layout, result_layout
 from hw.core.array_load import load_job_layout
 from hw.core.array_write import append_job_layout
 from hw.core.bus import issue_layout
-from hw.kv.manager import BLOCK_BITS, KvOp, kv_command_layout, kv_reply_layout
+from hw.kv.layout import BLOCK_BITS, KvOp, kv_command_layout, kv_reply_layout
 from hw.lib.struct import struct
 from hw.params import isa
 from hw.params.isa import Op

@@ -1,66 +1,19 @@
 """KV tile manager: which macro holds which block of which sequence."""
 
-from enum import IntEnum
-
 from amaranth import Cat, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.core.bus import ConfigBus
-from hw.kv.bitmap import BlockBitmap, index_bits
+from hw.kv.bitmap import BlockBitmap
+from hw.kv.layout import BLOCK_BITS, KvOp, kv_command_layout, kv_reply_layout, place_layouts
 from hw.lib.struct import struct
 from hw.params.machine import Machine
 from hw.params.packet import KV_CONFIG, Unit
 from hw.params.timing import kv_wipe_cycles
 
-__all__ = ["BLOCK_BITS", "KvManager", "KvOp", "kv_command_layout", "kv_reply_layout"]
-
-BLOCK_BITS = 20
-"""Width of a block number in a command: as wide as a position, so that none wraps."""
-
-
-class KvOp(IntEnum):
-    """What a command asks for."""
-
-    LOOKUP = 0
-    """Where a block is, and which of its tokens are valid."""
-    APPEND = 1
-    """The same, allocating the block if there is none, and marks a token valid."""
-    FREE = 2
-    """Gives back every block of a sequence, of all heads."""
-
-
-def kv_command_layout(machine: Machine) -> data.StructLayout:
-    """One command; ``token`` is an index in the block. FREE looks at ``sequence`` only."""
-    return data.StructLayout({
-        "op":       2,
-        "sequence": 16,
-        "head":     4,
-        "block":    BLOCK_BITS,
-        "token":    index_bits(machine.cim.outputs),
-    })
-
-
-def _places(machine: Machine) -> dict[str, data.StructLayout]:
-    cim, core = machine.cim, machine.core
-    return {
-        "k": data.StructLayout({"macro": index_bits(core.macros),
-                                "block": index_bits(cim.groups)}),
-        "v": data.StructLayout({"macro": index_bits(core.macros),
-                                "block": index_bits(cim.rows // cim.outputs),
-                                "slot":  index_bits(cim.outputs // core.lanes)}),
-    }
-
-
-def kv_reply_layout(machine: Machine) -> data.StructLayout:
-    """One reply; places and ``valid`` mean something only with ``ok``.
-
-    ``k`` and ``v`` are the places of the block's two halves: ``block`` counts K blocks or V row
-    blocks of the macro, ``slot`` is the column slot. ``valid`` has a bit per token (LOOKUP only).
-    """
-    return data.StructLayout({
-        "ok": 1, "full": 1, **_places(machine), "valid": machine.cim.outputs})
+__all__ = ["KvManager"]
 
 
 class KvManager(wiring.Component):
@@ -131,7 +84,7 @@ class KvManager(wiring.Component):
         m = Module()
 
         kv, cim, core = self.machine.kv, self.machine.cim, self.machine.core
-        places = _places(self.machine)
+        places = place_layouts(self.machine)
         cmd, rsp, settings = self.cmd.p, self.rsp.p, self.settings
 
         pages = memory.Memory(shape=data.StructLayout({"valid": 1, **places}),

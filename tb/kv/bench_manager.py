@@ -10,7 +10,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, with_timeout
 
-from hw.kv.manager import KvOp, kv_command_layout, kv_reply_layout
+from hw.kv.layout import KvOp, kv_command_layout, kv_reply_layout
 from hw.params.machine import load_machine
 from hw.params.packet import KV_CONFIG, Unit
 from sw.golden.kv.manager import KvGolden, Place

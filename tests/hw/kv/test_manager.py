@@ -3,7 +3,8 @@ from functools import cache
 
 import pytest
 
-from hw.kv.manager import KvManager, KvOp
+from hw.kv.layout import KvOp
+from hw.kv.manager import KvManager
 from hw.params.machine import load_machine
 from hw.params.packet import KV_CONFIG, Unit
 from hw.params.timing import (

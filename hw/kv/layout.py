@@ -1,0 +1,57 @@
+"""Commands and replies of the KV tile manager."""
+
+from enum import IntEnum
+
+from amaranth.lib import data
+
+from hw.kv.bitmap import index_bits
+from hw.params.machine import Machine
+
+__all__ = ["BLOCK_BITS", "KvOp", "kv_command_layout", "kv_reply_layout", "place_layouts"]
+
+BLOCK_BITS = 20
+"""Width of a block number in a command: as wide as a position, so that none wraps."""
+
+
+class KvOp(IntEnum):
+    """What a command asks for."""
+
+    LOOKUP = 0
+    """Where a block is, and which of its tokens are valid."""
+    APPEND = 1
+    """The same, allocating the block if there is none, and marks a token valid."""
+    FREE = 2
+    """Gives back every block of a sequence, of all heads."""
+
+
+def kv_command_layout(machine: Machine) -> data.StructLayout:
+    """One command; ``token`` is an index in the block. FREE looks at ``sequence`` only."""
+    return data.StructLayout({
+        "op":       2,
+        "sequence": 16,
+        "head":     4,
+        "block":    BLOCK_BITS,
+        "token":    index_bits(machine.cim.outputs),
+    })
+
+
+def place_layouts(machine: Machine) -> dict[str, data.StructLayout]:
+    """Places of a block's two halves; see ``kv_reply_layout``."""
+    cim, core = machine.cim, machine.core
+    return {
+        "k": data.StructLayout({"macro": index_bits(core.macros),
+                                "block": index_bits(cim.groups)}),
+        "v": data.StructLayout({"macro": index_bits(core.macros),
+                                "block": index_bits(cim.rows // cim.outputs),
+                                "slot":  index_bits(cim.outputs // core.lanes)}),
+    }
+
+
+def kv_reply_layout(machine: Machine) -> data.StructLayout:
+    """One reply; places and ``valid`` mean something only with ``ok``.
+
+    ``k`` and ``v`` are the places of the block's two halves: ``block`` counts K blocks or V row
+    blocks of the macro, ``slot`` is the column slot. ``valid`` has a bit per token (LOOKUP only).
+    """
+    return data.StructLayout({
+        "ok": 1, "full": 1, **place_layouts(machine), "valid": machine.cim.outputs})
