@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
     Tiles are those of an --instance, of a --model on a --machine, or the cores of a --checkpoint's
     program (whose placement ouroboros run takes). Prints a proved lower bound and the gap to it,
     and what space-filling curves cost. Small instances are solved exactly. Ctrl-C ends the search
-    and keeps the best so far.
+    and keeps the best so far. Cores that are --dead get no tile, beside those of the instance.
     """
     if sum(given is not None for given in (instance_path, model_name, checkpoint)) != 1:
         raise OuroborosError("give one of --instance, --model and --checkpoint")
@@ -131,8 +132,10 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
                       spares_per_die=spares_per_die)
     results: dict[str, Any]
     if instance_path is not None:
+        instance = read_instance(instance_path)
+        grid = instance.grid.without(dead_cores(dead, instance.grid))
         with place_progress() as progress:
-            result = place(read_instance(instance_path), options, progress)
+            result = place(replace(instance, grid=grid), options, progress)
         print_result(result)
         results = result.as_dict()
     elif model_name is not None:

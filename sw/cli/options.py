@@ -17,6 +17,7 @@ from hw.params.machine import MeshParams
 from hw.params.packet import Port
 from sw.errors import OuroborosError
 from sw.noc.faults import Link
+from sw.place.instance import Grid
 
 __all__ = ["OutputFile", "dead_cores", "dead_links", "dead_links_option", "defects_option",
            "json_option", "machine_option", "model_options", "placement_option", "print_whole",
@@ -76,7 +77,7 @@ def defects_option(command: Command) -> Command:
              "floorplan.")(command)
 
 
-def dead_cores(dead: str, mesh: MeshParams) -> tuple[int, ...]:
+def dead_cores(dead: str, mesh: MeshParams | Grid) -> tuple[int, ...]:
     """Ascending ids of the dead cores that ``--dead`` names.
 
     Raises
@@ -132,7 +133,7 @@ def dead_links(text: str) -> tuple[Link, ...]:
     return tuple(found)
 
 
-def _read_map(path: str, mesh: MeshParams) -> list[int]:
+def _read_map(path: str, mesh: MeshParams | Grid) -> list[int]:
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:

@@ -1,10 +1,11 @@
 """``ouroboros relieve``: a placement's busiest link, made less busy."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from sw.cli.options import OutputFile, json_option, write_json
+from sw.cli.options import OutputFile, dead_cores, defects_option, json_option, write_json
 from sw.place.instance import read_instance
 from sw.place.links import FLIT_BYTES, TARGET_FLITS, link_loads
 from sw.place.placement import Placement, check, load, save
@@ -27,15 +28,18 @@ FILE = click.Path(path_type=Path, dir_okay=False)
               help="Flits per token that are few enough; default: the cycles of an MVM.")
 @click.option("--out", "out_path", type=OutputFile(), metavar="FILE",
               help="Write the new placement.")
+@defects_option
 @json_option
 def relieve_command(instance_path: Path, placement_path: Path, share: float, target_flits: int,
-                    out_path: Path | None, json_path: Path | None) -> None:
+                    dead: str, out_path: Path | None, json_path: Path | None) -> None:
     """Move tiles so that the busiest link carries less, for a stated share of the cost at most.
 
     Loads are those of multicast trees, X first, then Y; without nets in the instance, of every
-    edge as unicasts, half each way. Flits are 32 bytes, full, headers not counted.
+    edge as unicasts, half each way. Flits are 32 bytes, full, headers not counted. --dead: as
+    given to ouroboros map.
     """
     instance = read_instance(instance_path)
+    instance = replace(instance, grid=instance.grid.without(dead_cores(dead, instance.grid)))
     placed = load(placement_path)
     check(placed, instance, str(placement_path))
     before = link_loads(instance, placed.core).busiest_flits()

@@ -1,7 +1,8 @@
 """What is placed where: tiles joined by traffic, and the grid of cores that can hold them."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,11 @@ class Grid:
     def diameter(self) -> int:
         """Hops between opposite corners, die penalties included."""
         return int(self.u[-1] + self.v[-1])
+
+
+    def without(self, dead: Iterable[int]) -> "Grid":
+        """The grid with these cores dead too."""
+        return replace(self, defects=tuple(sorted({*self.defects, *dead})))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,7 @@
 """Faults over a wafer's life: which are survived, and what they cost."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +55,16 @@ class Lifetime:
 
 
 def live_through(instance: Instance, placement: Placement, faults: int, seed: int = 0,
-                 progress: Callable[[int, int], None] | None = None) -> Lifetime:
-    """Let cores die one after the other, each drawn from all live ones, until spares end.
+                 progress: Callable[[int, int], None] | None = None, *,
+                 dead: Iterable[int] = ()) -> Lifetime:
+    """Let cores die one after the other until spares end: ``dead``, then some drawn at random.
+
+    Parameters
+    ----------
+    faults : int
+        Cores that are drawn, each from all live ones.
+    dead : iterable of int
+        Live cores that die before, in this order.
 
     Raises
     ------
@@ -71,11 +79,12 @@ def live_through(instance: Instance, placement: Placement, faults: int, seed: in
     table_seconds = time.perf_counter() - began
     random = np.random.default_rng(seed)
     repairs, seconds, refusal = [], [], None
-    for n in range(faults):
+    named = tuple(dead)
+    for n in range(len(named) + faults):
         live = repairer.live
         if not live.size:
             break
-        failed = int(live[random.integers(live.size)])
+        failed = named[n] if n < len(named) else int(live[random.integers(live.size)])
         began = time.perf_counter()
         try:
             repairs.append(repairer.fail(failed))
@@ -84,7 +93,7 @@ def live_through(instance: Instance, placement: Placement, faults: int, seed: in
             break
         seconds.append(time.perf_counter() - began)
         if progress is not None:
-            progress(n + 1, faults)
+            progress(n + 1, len(named) + faults)
     return Lifetime(repairs=tuple(repairs), seconds=tuple(seconds), table_seconds=table_seconds,
                     cost_before=placement.cost, placement=repairer.placement(),
                     spares=repairer.spares, refusal=refusal)

@@ -163,5 +163,4 @@ def _without_spares(instance: Instance, per_die: int) -> Instance:
         raise PlaceError(f"{instance.name}: tiles must be at most {live - len(spares):,}, the live "
                          f"cores less {per_die} spares per die, not {instance.tiles:,}: keep "
                          "fewer spares or take a larger grid")
-    dead = tuple(sorted({*instance.grid.defects, *spares}))
-    return replace(instance, grid=replace(instance.grid, defects=dead))
+    return replace(instance, grid=instance.grid.without(spares))

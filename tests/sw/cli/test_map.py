@@ -35,6 +35,19 @@ def test_a_placement_and_its_certificate(run):
         assert word in result.stdout
 
 
+def test_dead_cores_beside_those_of_the_instance(run, tmp_path):
+    (tmp_path / "map.json").write_text(json.dumps({"width": 6, "height": 4, "dead": [0, 5, 8]}))
+    result = run("--instance", "ring.json", "--dead", "map.json", "--moves", "5000",
+                 "--spares-per-die", "1", "--out", "p.json")
+    assert result.exit_code == 0, result.output
+    placement = load("p.json")
+    assert placement.grid.defects == (0, 5, 8)
+    assert not {0, 5, 8} & {*placement.core.tolist()}
+    result = run("--instance", "ring.json", "--dead", "24")
+    assert result.exit_code == 2
+    assert "dead cores must be cores 0 to 23, not 24" in result.stderr
+
+
 @pytest.mark.parametrize("changes, message", [
     ({"tiles": 24}, "tiles must be at most 23, the grid's live cores, not 24, 1 too many"),
     ({"edges": None}, "ring.json: key 'edges' must be a list, not None"),

@@ -32,6 +32,27 @@ def test_faults_are_repaired(run):
     assert found["spares_left"] == 4 and "spares left: 4" in result.stdout
 
 
+def test_cores_of_a_defect_map_die(run):
+    """First those that the placement does not know, then as many drawn ones as asked for."""
+    Path("map.json").write_text(json.dumps({"width": 6, "height": 4, "dead": [3, 8, 23]}))
+    for faults, number in (((), 2), (("--faults", "1"), 3)):
+        result = run("--dead", "map.json", *faults, "--json", "r.json", "--out", "q.json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(Path("r.json").read_text())["faults"] == number
+        after = load("q.json")
+        assert {3, 8, 23} <= {*after.grid.defects} and len(after.grid.defects) == number + 1
+        assert not {*after.grid.defects} & {*after.core.tolist()}
+
+
+def test_a_placement_that_knows_of_more_dead_cores_than_its_instance(run):
+    """Repaired once, repaired again: the second time the user says what died the first time."""
+    run("--dead", "2,3", "--out", "p.json")
+    assert run("--faults", "1").exit_code == 2
+    result = run("--dead", "2,3", "--faults", "1", "--out", "q.json")
+    assert result.exit_code == 0, result.output
+    assert {2, 3} < {*load("q.json").grid.defects} and len(load("q.json").grid.defects) == 4
+
+
 def test_spares_end(run):
     result = run("--faults", "10")
     assert result.exit_code == 1
