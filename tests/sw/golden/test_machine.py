@@ -5,7 +5,7 @@ import pytest
 
 from hw.params.isa import Op, assemble
 from hw.params.machine import load_machine
-from hw.params.packet import DEST_ENTRY, LABEL_ENTRY, STAGE_ENTRY, Flag, Kind, Unit
+from hw.params.packet import DEST_ENTRY, LABEL_ENTRY, STAGE_ENTRY, Flag, Kind, Port, Unit
 from sw.golden.core.core import CoreError
 from sw.golden.core.packets import credit_packet, data_packets, write_packets
 from sw.golden.machine import GoldenLink, GoldenMachine
@@ -53,6 +53,15 @@ def token(n):
 def told(golden):
     return [((p.header["src_x"], p.header["src_y"]), p.header["sequence"], p.payload)
             for p in golden.to_host]
+
+
+def test_a_multicast_by_a_dead_port_is_refused():
+    """Routers' copies go by XY trees; the golden machine has been told of dead ports by then."""
+    golden = relay()
+    write(golden, A, Unit.ROUTER, [1 << Port.WEST])
+    with pytest.raises(CoreError, match=r"^label 5 must lead by no dead port of router \(2, 2\)$"):
+        golden.send(token(0))
+        golden.settle()
 
 
 def test_multicast():

@@ -8,7 +8,7 @@ import pytest
 
 from hw.params.isa import Op, disassemble
 from hw.params.machine import load_machine
-from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, Unit
+from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, Port, Unit
 from sw.cli.demo import CHECKPOINT, TOKENIZER
 from sw.golden.core.core import CoreError
 from sw.golden.decoder import IntegerDecoder
@@ -111,6 +111,8 @@ def test_tokens_go_in_by_a_waypoint(make_model, serve):
     program = map_model(machine, model, placement="split", routes=Routes(Faults(
         mesh=machine.mesh, links=frozenset({((1, 1), (2, 1))}))))
     assert [program.way_there(target.core) for target in program.embed] == [(0, 0), (1, 2)]
+    assert {(at, write.unit, write.values) for at, write in program.detours.writes} == {
+        ((1, 1), Unit.ROUTER, (1 << Port.EAST,)), ((2, 1), Unit.ROUTER, (1 << Port.WEST,))}
     check(serve(program, model, PROMPTS), model)
 
 
