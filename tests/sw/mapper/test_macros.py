@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw.params.machine import load_machine
-from hw.params.packet import Unit
+from hw.params.packet import KV_CONFIG, Unit
 from sw.mapper.limits import CoreLimits, MapperError
 from sw.mapper.macros import Macros
 
@@ -25,6 +25,24 @@ def test_heads_without_a_block_each():
         Macros(CoreLimits(cut, (2, 2))).set_kv([0, 1], head_dim=16, heads=2, members=1, member=0)
     assert str(error.value) == ("core (2, 2): 2 KV heads must have at least one block each, not 1 "
                                 "K and 1 V blocks in all")
+
+
+@pytest.mark.parametrize(("head_dim", "heads", "room"), [
+    (16, 2, (4, 4)),    # K: 2 macros of 4 blocks; V: 2 macros of 4; two heads share them
+    (8, 1, (16, 8)),    # two column slots: one sequence has only one of them
+    (8, 3, (5, 4)),     # three heads in two column slots: a slot has two of them
+])
+def test_blocks_of_all_sequences_and_of_one(head_dim, heads, room):
+    machine = replace(TINY, kv=replace(TINY.kv, heads=4))
+    macros = Macros(CoreLimits(machine, (1, 1)))
+    assert macros.set_kv([0, 1, 2, 3], head_dim=head_dim, heads=heads, members=2,
+                         member=1) == room
+    [write] = macros.writes()
+    fields = KV_CONFIG.unpack(write.values[0])
+    assert {name: fields[name] for name in ("k_macros", "v_macros", "v_slots", "head_dim",
+                                            "members_log2", "member")} == {
+        "k_macros": 0b0011, "v_macros": 0b1100, "v_slots": 16 // head_dim, "head_dim": head_dim,
+        "members_log2": 1, "member": 1}
 
 
 @pytest.mark.parametrize(("shape", "cut", "spans", "loads", "groups"), [

@@ -196,6 +196,23 @@ def test_every_stage_has_one_owner(make_model, placement):
                 assert sender[Unit.CREDIT].values[counter] == slots
 
 
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_slots_of_joins(make_model, placement):
+    """The residual waits where tokens come back to it: for all that are in QKV and attention, or
+    in up/gate, there is a slot, or as many as are left of the eight that two stages share."""
+    wide = machine(core__slots=16, core__buffer_words=4096)
+    slots = {}
+    for stage in map_model(wide, make_model(), placement=placement).stages:
+        assert slots.setdefault(stage.kind, stage.slots) == stage.slots
+    assert slots["down"] > slots["up"]
+    if placement == "plain":
+        assert slots["proj"] >= slots["qkv"] + slots["kv"]
+    else:
+        assert slots["proj"] > slots["qkv"]
+        for one, other in (("qkv", "proj"), ("up", "down"), ("lm", "embed")):
+            assert slots[one] + slots[other] == 8
+
+
 def test_programs_end_and_credits_are_taken_once(make_model):
     """No instruction after END belongs to a stage; every stage takes credits in one SEND at most
     for each group of receivers."""

@@ -111,6 +111,16 @@ def test_contexts(map_to, placement, seq_len, context, message):
     assert str(error.value) == message
 
 
+def test_a_credit_counter_that_does_not_fit():
+    most = (1 << TINY.core.credit_bits) - 1
+    builder = CoreBuilder(TINY, (1, 1))
+    assert builder.credit_counter(most) == 0
+    with pytest.raises(MapperError) as error:
+        builder.credit_counter(most + 1)
+    assert str(error.value) == (f"slots of a stage must fit {TINY.core.credit_bits} credit bits, "
+                                f"not {most + 1}")
+
+
 def test_fields_that_do_not_fit_an_instruction():
     """Sizes beyond the instruction set are refused as such, not wrapped."""
     stage = StageBuilder(CoreBuilder(TINY, (1, 2)), LabelAllocator(TINY), name="l0.up", kind="up",
