@@ -7,6 +7,7 @@ from hw.params.packet import Flag
 from sw.golden.core.packets import credit_packet, data_packets
 from sw.mapper.mapper import map_model
 from sw.runtime.engine import EngineError
+from sw.runtime.sequence import Request, Sequence
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2])
@@ -119,6 +120,31 @@ def test_headroom_delays_admission(make_bench, make_prompts):
         bench.steps(1)
         assert len(bench.engine._active) == together
         bench.run()
+
+
+def test_the_token_to_come_counts_at_admission(make_bench, make_prompts):
+    """16 prompt tokens fill a block: whoever is to be admitted needs another for the token after
+    them, those that are served already may find theirs."""
+    for length, together in ((15, 4), (16, 3), (17, 2)):
+        bench = make_bench(headroom_blocks=0)
+        for prompt in make_prompts(1, [length] * 4):
+            bench.engine.submit(prompt, limit=1)
+        bench.steps(1)
+        assert len(bench.engine._active) == together
+        bench.run()
+
+
+def test_decode_tokens_go_before_prompt_tokens(make_bench):
+    """An older sequence may be at its prompt, after a refusal, while a younger one decodes."""
+    engine = make_bench().engine
+    prompt, decode = (Sequence(Request(prompt=(1,) * 5, limit=3, logits="none"), n)
+                      for n in range(2))
+    prompt.next, decode.next = 2, 5
+    decode.request.tokens.append(7)
+    engine._active = [prompt, decode]
+    assert engine._next() == (decode, 5, 0)
+    decode.next = 6
+    assert engine._next() == (prompt, 2, Flag.QUIET)
 
 
 @pytest.mark.parametrize("seed", range(6))
