@@ -33,7 +33,7 @@ waves: setup-test  ## one test with waveforms, whose path it prints: K=name [SEE
 
 formal:  ## proofs by SMT solver
 	@python3 tb/setup.py --extra test --extra formal
-	@$(PYTEST) -m formal tests/formal
+	@$(PYTEST) -m formal tests/formal tests/tb/run
 
 check: setup-test  ## lint, types, import rules
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m mypy && $(PYTEST) tests/test_imports.py

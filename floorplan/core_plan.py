@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from floorplan.errors import FloorplanError
 from floorplan.geometry import NM_PER_MM, Rect, down, up
-from floorplan.links import SIDES, Pin, side_pins, wires
+from floorplan.links import SIDES, Pin, side_pins
 from floorplan.rules import CoreRules
 from hw.params.machine import Machine
-from hw.params.packet import Port
+from hw.params.router_size import router_memory_bits
 
 __all__ = ["Block", "CorePlan", "TreeWire", "plan_core"]
 
@@ -151,11 +151,9 @@ def _areas(machine: Machine, rules: CoreRules) -> list[tuple[str, float, str]]:
     core = machine.core
     buffer, params = core.buffer_words * core.word_bits, core.param_words * core.lanes * PARAM_BITS
     density, kib, noc = rules.memory_density, 8 * 1024, machine.noc
-    # Every bit of a flit (all that goes forward but "valid") in every buffer of every port.
-    flit_bits = sum(wire.forward for wire in wires(noc)) - 1
-    buffer_bits = len(Port) * noc.channels * noc.vc_depth * flit_bits
+    # Its memories are many and small, and read in the cycle of their address: flip-flops.
     router = rules.router_bit.transistors * noc.flit_bits + (
-        rules.flip_flop.transistors * buffer_bits)
+        rules.flip_flop.transistors * router_memory_bits(noc))
     return [
         (f"buffer {buffer // kib} KiB", density.area_mm2(buffer), density.source),
         ("control", rules.logic_mm2(rules.control.transistors), rules.control.source),

@@ -142,11 +142,11 @@ class CoreRules:
     logic_utilisation: Ratio
     """Share of a block of logic that its cells fill; at most 1."""
     flip_flop: Transistors
-    """Also per bit of the router's buffers."""
+    """Also per bit of the router's memories."""
     sfu_lane: Transistors
     """SFU, per lane."""
     router_bit: Transistors
-    """Router without its buffers, per bit of a flit."""
+    """Router without its memories, per bit of a flit."""
     control: Transistors
     """All logic that is not listed, per core."""
     macro_aspect_max: Ratio
