@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from hw.params.machine import load_machine
-from hw.params.packet import KV_CONFIG, Kind, Unit
+from hw.params.packet import KV_CONFIG, Flag, Kind, Unit
 from sw.mapper.head import HOST_LOGITS
 from sw.mapper.mapper import map_model
 from sw.mapper.program import CoreImage, Write
 from sw.quantise.quantise import quantise
+from sw.runtime.results import Result
+from sw.runtime.sequence import Request, Sequence
 
 MODELS = {}
 TINY = load_machine("tiny")
@@ -148,6 +150,19 @@ def test_credits_that_come_last(make_bench, make_prompts):
     bench.hold(99, lambda header: header["kind"] == Kind.CREDIT)
     for request in bench.serve(make_prompts(1, [5, 4]), [2, 3]):
         bench.check(request, request.limit)
+
+
+@pytest.mark.parametrize("order", [(5, 6), (6, 5)])
+def test_room_made_since_the_oldest_refused_token_counts(make_bench, order):
+    """One token went in before another sequence was freed, one after; both were refused."""
+    engine = make_bench().engine
+    one = Sequence(Request(prompt=(1,) * 9, limit=3), 0, next=7, flying={5: 0, 6: 1})
+    engine._active, engine._freed = [one], 1
+    for position in order:
+        assert one.leaving is None
+        engine._finish(one, Result(sequence=0, position=position, best=0, flags=Flag.POISON,
+                                   logits=None))
+    assert (one.next, one.rewind, one.leaving) == (5, None, None)
 
 
 def test_a_prompt_that_never_fits_is_not_even_begun(make_bench, make_prompts):
