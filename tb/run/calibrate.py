@@ -3,7 +3,7 @@
 import datetime
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -11,6 +11,7 @@ import click
 from hw.cim.macro import Macro
 from hw.lib.once import Library
 from hw.params.machine import Machine, load_machine
+from sw.cli.options import json_option, write_json
 from sw.perf.calibration import CALIBRATION, Constant, Fit, Sample, fit, write_calibration
 from tb.core.sfu_top import SfuTop
 from tb.lib.build import ROOT, build, run
@@ -89,7 +90,8 @@ def measure(block: Block, name: str, changes: Mapping[str, int], sim: str) -> li
               help="Only these; may be repeated. The file is written only if all are measured.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=CALIBRATION,
               show_default=True, help="Calibration file.")
-def calibrate(sim: str, names: tuple[str, ...], out: Path) -> None:
+@json_option
+def calibrate(sim: str, names: tuple[str, ...], out: Path, json_path: Path | None) -> None:
     """Measure macro, SFU and router on RTL, fit their cycles, and foretell a set held out."""
     today = datetime.date.today().isoformat()
     groups: dict[str, dict[str, Constant]] = {}
@@ -106,6 +108,8 @@ def calibrate(sim: str, names: tuple[str, ...], out: Path) -> None:
         found = fit(samples, held_out)
         groups[block.top] = constants(block, found, held_name, len(samples), len(held_out), today)
         click.echo(report(block, found, held_name, samples, held_out))
+    write_json(json_path, {group: {name: asdict(constant) for name, constant in found.items()}
+                           for group, found in groups.items()})
     if not names:
         write_calibration(groups, out)
         click.echo(f"written: {out}")

@@ -97,5 +97,21 @@ def test_commands_of_other_packages(run, monkeypatch):
         2, "Error: command odd must be a click command, not function\n")
 
 
+def commands(group, path=()):
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+def test_every_command_writes_json():
+    found = dict(commands(main.cli))
+    assert {("run",), ("emit",), ("floorplan",), ("calibrate",), ("noc", "sweep")} <= found.keys()
+    for path, command in found.items():
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert "--json" in options, f"ouroboros {' '.join(path)} must have --json"
+
+
 def test_version(run):
     assert run("--version").stdout.startswith("ouroboros, version ")
