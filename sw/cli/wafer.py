@@ -1,5 +1,6 @@
 """``ouroboros wafer``: what a full wafer would do with a model, and why."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from hw.params.machine import load_machine
 from sw.cli.options import json_option, machine_option, print_whole, write_json
+from sw.perf.busiest_link import read_busiest_link
 from sw.perf.errors import PerfError
 from sw.perf.wafer import Wafer, WaferOptions
 from sw.shapes.shape import load_shape
@@ -48,7 +50,8 @@ def _totals(found: dict[str, Any]) -> Table:
     cores = found["cores"]
     table = Table("quantity", "value", "", title="Totals")
     table.add_row("cores for weights", f"{cores['weights']:,}",
-                  f"of {cores['all']:,}; {cores['dead']} dead, {cores['spare']} spare, "
+                  f"of {cores['all']:,}; {cores['dead']} dead by defects, {cores['edge']} at the "
+                  f"edge, {cores['spare']} spare, "
                   f"{cores['embedding']} for the embedding")
     table.add_row("cores for KV", f"{cores['kv']:,}",
                   f"{cores['kv_members_per_head']} for each group of {cores['kv_heads_per_core']} "
@@ -109,9 +112,13 @@ def _calibration_table(found: dict[str, Any]) -> Table:
 @click.option("--clock-ghz", type=float, metavar="F", help="Clock; short for --set clock_ghz=F.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Another value for an assumption; may be repeated.")
+@click.option("--mapped", "mapped_path", metavar="FILE",
+              type=click.Path(path_type=Path, dir_okay=False),
+              help="What ouroboros map --model --json wrote: the busiest link of the model's own "
+                   "placement.")
 @json_option
 def wafer(machine_name: str, model_name: str, context: int, clock_ghz: float | None,
-          settings: tuple[str, ...], json_path: Any) -> None:
+          settings: tuple[str, ...], mapped_path: Path | None, json_path: Path | None) -> None:
     """Estimate a language model on the full wafer: tokens/s, latency, what binds.
 
     A first, analytic model: bounds from below on time, from the cycle formulas of the hardware and
@@ -121,7 +128,8 @@ def wafer(machine_name: str, model_name: str, context: int, clock_ghz: float | N
     if clock_ghz is not None:
         overrides["clock_ghz"] = clock_ghz
     model = Wafer(load_machine(machine_name), load_shape(model_name),
-                  WaferOptions(context=context, overrides=overrides))
+                  WaferOptions(context=context, overrides=overrides, busiest_link=(
+                      None if mapped_path is None else read_busiest_link(mapped_path))))
     found = model.as_dict()
     console = Console()
     print_whole(_stage_table(model))

@@ -45,11 +45,17 @@ _DEFAULTS = (
     Assumption("defect_density_per_cm2", 0.09, "1/cm2",
                "7 nm, Murphy: GEMINI, HPCA 2024; VLSI'19 press gives 0.11 at 5 nm",
                "Gives about 42 dead cores."),
+    Assumption("edge_cores", 40, "cores",
+               "ouroboros floorplan --machine wafer: 12 cores have a corner beyond the edge of a "
+               "300 mm wafer, 40 reach into its outer 3 mm (floorplan/rules.toml)",
+               "Dead on every wafer, of a mesh as large as the published one; beside the "
+               "defects."),
     Assumption("spare_cores_per_die", 4, "cores",
                "design decision: spares that keep repairs local",
                "Hold nothing."),
-    Assumption("die_link_cycles", 20, "cycles",
-               "BusyBarn's model, against 1 inside a die; the hardware has no die link yet",
+    Assumption("die_link_cycles", 23, "cycles",
+               "hw.noc.die_link: die_latency_cycles + 3; die_latency_cycles 20 as in BusyBarn's "
+               "published model, against 1 inside a die",
                "Extra cycles of a die border."),
     Assumption("die_crossings_per_way", 1, "borders",
                "estimate: a block of 13B takes 243 cores, a die has 221",

@@ -130,8 +130,15 @@ class Wafer(WaferPlacement):
                  alone(self.roots[1]), alone(self.up),
                  self._time(self.down, self.transit + downs + back),
                  alone(self.head), alone(self.head_root)]
-        links = round(self.value("busiest_link_flits") * self.shape.dim / LINK_REFERENCE_DIM)
-        return [*found, SubStageTime("mesh", 0, {"busiest link": links}, 0, 0, 0)]
+        return [*found, SubStageTime("mesh", 0, {"busiest link": self.link_flits}, 0, 0, 0)]
+
+    @property
+    def link_flits(self) -> int:
+        """Flits per token on the busiest link: of this model's placement, or scaled by width."""
+        flits = self.value("busiest_link_flits")
+        if self.busiest_link is None:
+            flits *= self.shape.dim / LINK_REFERENCE_DIM
+        return math.ceil(flits)
 
     def _attention_parts(self) -> list[SubStageTime]:
         """Score, softmax and context by themselves: parts of the row before."""
@@ -199,7 +206,8 @@ class Wafer(WaferPlacement):
         return {
             "machine": self.machine.name, "model": self.shape.name,
             "model_source": self.shape.source, "context": self.context,
-            "cores": {"all": self.machine.mesh.cores, "dead": self.dead, "spare": self.spare,
+            "cores": {"all": self.machine.mesh.cores, "dead": self.dead, "edge": self.edge,
+                      "spare": self.spare,
                       "weights": self.weight_cores, "embedding": self.embed_cores,
                       "kv": self.kv_cores,
                       "unused": self.kv_cores_left - self.kv_cores,

@@ -9,12 +9,16 @@ from sw.defects.process import Process
 from sw.perf.assumptions import Assumption, assumptions
 from sw.perf.block import attention, lm_head, norm_root, projection, qkv, reduced, up_gate
 from sw.perf.block_cores import block_cores, kv_sharing
+from sw.perf.busiest_link import BusiestLink
 from sw.perf.errors import PerfError
 from sw.perf.image import Token
 from sw.perf.substage import SubStage, columns
 from sw.shapes.shape import ModelShape
 
 __all__ = ["WaferOptions", "WaferPlacement"]
+
+PUBLISHED_CORES = 13_923
+"""Of the published machine, 117 x 119; the whole wafer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +29,8 @@ class WaferOptions:
     """Tokens that the token in question attends to, itself included."""
     overrides: dict[str, float] = field(default_factory=dict)
     """Values of assumptions by name."""
+    busiest_link: BusiestLink | None = None
+    """Of a placement of this model on this machine, instead of the assumption."""
 
 
 class WaferPlacement:
@@ -51,6 +57,14 @@ class WaferPlacement:
             raise PerfError(f"context must be at least 1, not {options.context}")
         self.machine, self.shape, self.context = machine, shape, options.context
         self.assumptions: dict[str, Assumption] = assumptions(options.overrides)
+        self.busiest_link = options.busiest_link
+        if self.busiest_link is not None:
+            if "busiest_link_flits" in options.overrides:
+                raise PerfError("busiest_link_flits must be given by name or by the file of a "
+                                "placement, not both")
+            self.busiest_link.check(machine, shape)
+            self.assumptions["busiest_link_flits"] = self.busiest_link.replace(
+                self.assumptions["busiest_link_flits"])
         if shape.kind != "decoder":
             raise PerfError(f"kind of model {shape.name!r} must be 'decoder' for the wafer model, "
                             f"not {shape.kind!r}")
@@ -72,10 +86,16 @@ class WaferPlacement:
 
     @cached_property
     def dead(self) -> int:
-        """Expected dead cores, rounded up."""
+        """Cores that defects are expected to kill, rounded up."""
         process = Process(core_area_mm2=self.value("core_area_mm2"),
                           density_per_cm2=self.value("defect_density_per_cm2"))
         return math.ceil(process.expected_dead(self.machine.mesh.cores))
+
+    @cached_property
+    def edge(self) -> int:
+        """Cores lost at the wafer's edge; a smaller machine than the published one has none."""
+        mesh = self.machine.mesh
+        return int(self.value("edge_cores")) if mesh.cores >= PUBLISHED_CORES else 0
 
     @cached_property
     def spare(self) -> int:
@@ -92,7 +112,7 @@ class WaferPlacement:
         lm = columns(machine, shape.dim, shape.vocab_size).cores
         self.weight_cores = tiles.cores * shape.n_layers + lm + 1
         self.embed_cores = tiles.down.cores + 1
-        left = (machine.mesh.cores - self.dead - self.spare - self.weight_cores
+        left = (machine.mesh.cores - self.dead - self.edge - self.spare - self.weight_cores
                 - self.embed_cores)
         self.kv_heads, self.members = kv_sharing(machine, shape, left)
         if not self.members:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +10,8 @@ from click.testing import CliRunner
 from hw.params.machine import load_machine
 from sw.cli.main import cli
 from sw.cli.wafer import wafer
+from sw.perf.assumptions import assumptions
+from sw.perf.busiest_link import BusiestLink
 from sw.perf.errors import PerfError
 from sw.perf.wafer import Wafer, WaferOptions
 from sw.shapes.shape import load_shape
@@ -25,8 +28,9 @@ def test_cores_of_13b():
     # Down: 3 row tiles x 10 column tiles a core, 5 x 4 of them. Two norm roots. LM head 250 tiles.
     assert found.weight_cores == 40 * (20 + 7 + 36 + 20 + 2) + 42 + 1
     assert found.dead == 42
+    assert found.edge == 40
     assert found.spare == 4 * 63
-    left = 13923 - 42 - 252 - found.weight_cores - 21
+    left = 13923 - 42 - 40 - 252 - found.weight_cores - 21
     assert found.kv_cores_left == left
     assert (found.members, found.kv_heads) == (4, 1)
     assert found.kv_cores == 4 * 40 * 40
@@ -83,6 +87,25 @@ def test_without_links_routers_bind():
     assert (found.slowest.name, found.slowest.binds) == ("projection", "multicast")
 
 
+def test_edge_of_a_smaller_machine():
+    """Eight dies of nine: no corner of it leaves the wafer."""
+    machine = load_machine("wafer")
+    smaller = replace(machine, mesh=replace(machine.mesh, width=8 * 13))
+    found = Wafer(smaller, load_shape("llama-13b"), WaferOptions())
+    assert (found.edge, found.spare) == (0, 4 * 56)
+
+
+def test_the_busiest_link_scales_with_the_width_unless_it_is_the_models_own():
+    assert model("llama-7b", busiest_link_flits=500).link_flits == 400
+    own = BusiestLink(flits=500.25, machine="wafer", model="llama-7b", where="m.json")
+    found = Wafer(load_machine("wafer"), load_shape("llama-7b"), WaferOptions(busiest_link=own))
+    assert found.link_flits == 501
+    source = found.assumptions["busiest_link_flits"].source
+    default = assumptions({})["busiest_link_flits"]
+    assert source == ("ouroboros map --model llama-7b --machine wafer, m.json; not scaled; default "
+                      f"{default.value:g} flits/token: {default.source}")
+
+
 def test_clock_scales_rates_only():
     slow, fast = model(clock_ghz=0.5), model()
     assert slow.latency_cycles == fast.latency_cycles
@@ -110,13 +133,13 @@ def test_every_assumption_has_a_source():
     (lambda: model("bert-large"), ("kind of model 'bert-large' must be 'decoder' for the wafer "
      "model, not 'encoder'")),
     (lambda: model("llama-65b"), ("model 'llama-65b' must leave 2560 cores for KV on machine "
-     "'wafer' (2 heads a core at most), not -2160 of 13923")),
+     "'wafer' (2 heads a core at most), not -2200 of 13923")),
     (lambda: model(context=70000), ("context must be at most 65536 tokens (all KV that fits beside "
      "llama-13b on machine 'wafer'), not 70000")),
     (lambda: model(context=0), "context must be at least 1, not 0"),
     (lambda: model(clock_ghz=0), "clock_ghz must be positive, not 0"),
     (lambda: model(greedy=2), ("assumption must be one of ['clock_ghz', 'core_area_mm2', "
-     "'defect_density_per_cm2', 'spare_cores_per_die', 'die_link_cycles', "
+     "'defect_density_per_cm2', 'edge_cores', 'spare_cores_per_die', 'die_link_cycles', "
      "'die_crossings_per_way', 'hops_per_block_side', 'busiest_link_flits'], not 'greedy'"))])
 def test_refused(call, message):
     with pytest.raises(PerfError) as error:
@@ -135,6 +158,40 @@ def test_command(tmp_path):
     assert all(a["source"] for a in found["assumptions"])
     assert found["sequences"] == 32
     assert found["calibration"]["macro.cycles_per_row_group"]["value"] == 8
+
+
+def test_command_with_a_placement(tmp_path):
+    mapped, path = tmp_path / "m.json", tmp_path / "wafer.json"
+    mapped.write_text(json.dumps({"busiest_link_flits": 450.5, "tiling": {
+        "machine": "wafer", "model": "llama-13b"}}))
+    result = CliRunner().invoke(wafer, ["--mapped", str(mapped), "--json", str(path)])
+    assert result.exit_code == 0, result.output
+    found = json.loads(path.read_text())
+    assert (found["interval_cycles"], found["interval_binds"]) == (451, "busiest link of mesh")
+    values = {a["name"]: a for a in found["assumptions"]}
+    assert values["busiest_link_flits"]["value"] == 450.5
+    assert str(mapped) in values["busiest_link_flits"]["source"]
+
+
+GOOD = {"busiest_link_flits": 450.5, "tiling": {"machine": "wafer", "model": "llama-13b"}}
+
+
+@pytest.mark.parametrize(("content", "arguments", "message"), [
+    ("nothing", [], "must be the JSON file of ouroboros map --model ("),
+    ("[]", [], "must have the keys 'busiest_link_flits' and 'tiling'"),
+    (json.dumps(GOOD | {"busiest_link_flits": -1}), [],
+     "key 'busiest_link_flits' must be a number of at least 0, not -1"),
+    (json.dumps(GOOD), ["--model", "llama-7b"],
+     "model must be 'llama-7b', as for the wafer model, not 'llama-13b'"),
+    (json.dumps(GOOD | {"tiling": {"machine": "die", "model": "llama-13b"}}), [],
+     "machine must be 'wafer', as for the wafer model, not 'die'"),
+    (json.dumps(GOOD), ["--set", "busiest_link_flits=3"],
+     "busiest_link_flits must be given by name or by the file of a placement, not both")])
+def test_bad_placements(tmp_path, content, arguments, message):
+    (tmp_path / "m.json").write_text(content)
+    result = CliRunner().invoke(cli, ["wafer", "--mapped", str(tmp_path / "m.json"), *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr and result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--model", "gpt-9"], ["--machine", "huge"],
