@@ -78,6 +78,14 @@ def test_stop_id(make_bench, make_prompts):
         assert request.finished == ("stop" if stop in undisturbed.tokens else "length")
 
 
+def test_a_stop_id_as_the_last_token_allowed(make_bench, make_prompts):
+    prompts = make_prompts(7, [3])
+    [free] = make_bench().serve(prompts, [4])
+    [request] = make_bench(stop_ids=[free.tokens[-1]]).serve(
+        prompts, [free.tokens.index(free.tokens[-1]) + 1])
+    assert request.finished == "stop"
+
+
 def test_a_stop_id_in_the_prompt_does_not_stop(make_bench):
     bench = make_bench(stop_ids=[1])
     [request] = bench.serve([[1, 1, 1]], [1])
