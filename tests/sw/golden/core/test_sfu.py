@@ -161,6 +161,17 @@ def test_softmax_agrees_with_the_scheme(core):
     assert core.get(B, 8, Type.I8) == numerics.normalise(acc, weights.sum()).tolist()
 
 
+def test_exp_of_the_least_value_is_zero(core):
+    """It marks what takes no part: also where the maximum is that value too."""
+    core.sfu.params[1] = 1
+    core.put(C, [LOW, 0, 0, 0])
+    core.put(A, [LOW, LOW, LOW + 1, LOW])
+    core.run(Fn.EXP, 4, d_type=Type.I8, m_mode=MMode.FIXED, param=1)
+    weight = int(numerics.EXP[0])
+    assert core.get(D, 4, Type.I8) == [0, 0, weight, 0] and weight > 0
+    assert core.get(C, 4) == [LOW, weight, 0, 0]
+
+
 @pytest.mark.parametrize("scale", [1, 50, 3000])
 def test_norm_agrees_with_the_scheme(core, scale):
     x = np.random.default_rng(scale).integers(-scale, scale + 1, 24)
