@@ -93,6 +93,14 @@ def test_multiplier_modes(core):
     assert core.get(D, 8) == [45] * 8
 
 
+def test_parameters_wrap_at_the_end_of_their_memory(core):
+    last = len(core.sfu.params) - 1
+    core.sfu.params[last], core.sfu.params[0] = [3, 5, 7, 9], [2, 4, 6, 8]
+    core.put(A, [10] * 8)
+    core.run(Fn.MAC, 8, m_mode=MMode.PARAM, param=last)
+    assert core.get(D, 8) == [30, 50, 70, 90, 20, 40, 60, 80]
+
+
 @pytest.mark.parametrize("a_type", list(Type))
 @pytest.mark.parametrize("d_type", list(Type))
 def test_types_pack_from_the_low_end_and_pad_with_zeros(core, a_type, d_type):
