@@ -48,6 +48,8 @@ class Log:
     issues: list = field(default_factory=list)
     traces: list = field(default_factory=list)
     credits: list = field(default_factory=list)
+    active: list = field(default_factory=list)
+    """By cycle, whether anything was under way."""
 
     def order(self, unit):
         """Sequences of the instructions that a unit took."""
@@ -127,6 +129,7 @@ def run_controller(machine, program, script, *, cycles=80, stages=None, credit_l
                         end += 1
                     finishing[end] = log.issues[-1]
                     busy[unit] = end
+            log.active.append(bool(ctx.get(dut.active)))
             ctx.set(dut.credit_out.ready, credit_ready(cycle))
             if ctx.get(dut.credit_out.valid) and credit_ready(cycle):
                 log.credits.append({name: ctx.get(getattr(dut.credit_out.p, name))

@@ -213,6 +213,17 @@ def test_end_waits_for_the_credits_of_the_last():
     assert first < 6 and second > 16
 
 
+def test_active_until_the_last_credit_has_gone():
+    """The core's clock may stop no earlier, although its slots are free by then."""
+    stages = [{"slot_first": 0, "slot_count": 1, "base": 0, "stride": 4, "credit_count": 2}]
+    log = run([END], {3: [("token", 0, 1, 0)]}, stages=stages, credit_list=LIST, cycles=40,
+              credit_ready=lambda cycle: cycle > 20)
+    assert log.credits == LIST[:2]
+    busy = [cycle for cycle, active in enumerate(log.active) if active]
+    assert busy == [*range(busy[0], busy[-1] + 1)]
+    assert busy[0] == 4 and 21 <= busy[-1] <= 24 and log.traces[0][0] < 9
+
+
 @pytest.mark.parametrize("members_log2", [0, 1, 2])
 def test_local_tokens(members_log2):
     """KV tokens up to the position whose block belongs to this member, counted one by one."""

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -64,6 +65,7 @@ class Bench:
         while True:
             ready = self.rng is None or self.rng.random() < 0.5
             ctx.set(rsp.ready, ready)
+            assert ctx.get(self.dut.active)
             *_, came, p = await ctx.tick().sample(rsp.valid, rsp.payload)
             if came and ready:
                 break
@@ -202,7 +204,8 @@ def test_lookups_stream_one_per_cycle():
 
 def test_settings_written_again_forget_everything():
     async def story(bench, ctx):
-        for sequence in range(4):
+        # Three: the place where the next search would begin is another one than at first.
+        for sequence in range(3):
             await bench.append(ctx, sequence, 0, 0, 0)
         await bench.configure(ctx)
         bench.golden = KvGolden(TINY, SETTINGS)
@@ -212,6 +215,29 @@ def test_settings_written_again_forget_everything():
             await bench.append(ctx, sequence, 0, 0, 0)
 
     Bench().run(story)
+
+
+def test_a_column_slot_is_chosen_anew_after_free():
+    """First the next one, as the slot wanted is full; when it has room again, that one."""
+    async def story(bench, ctx):
+        for sequence in (0, 2):
+            for block in range(4):
+                assert (await bench.append(ctx, sequence, 0, block, 0))[0].v.slot == 0
+        assert (await bench.append(ctx, 1, 1, 0, 0))[0].v.slot == 1
+        for sequence in (0, 1):
+            await bench.free(ctx, sequence)
+        assert (await bench.append(ctx, 1, 1, 0, 0))[0].v.slot == 0
+
+    Bench(replace(SETTINGS, k_blocks=8)).run(story)
+
+
+def test_heads_that_are_not_configured():
+    async def story(bench, ctx):
+        assert (await bench.append(ctx, 0, 0, 0, 0))[0].ok
+        for reply, _ in (await bench.append(ctx, 0, 1, 0, 0), await bench.lookup(ctx, 0, 1, 0)):
+            assert not reply.ok and not reply.full
+
+    Bench(replace(SETTINGS, heads=1)).run(story)
 
 
 @pytest.mark.parametrize("ready", [0.3, 0.7])

@@ -267,6 +267,17 @@ def test_a_full_core_poisons():
     assert flags(1, 1, flags=FREE) == FREE and flags(2, 0) == 0
 
 
+def test_a_refused_token_stays_poisoned_past_its_next_wait():
+    """WAIT adds the flags of what has come to those that the token has."""
+    bench = Bench([assemble(Op.APPEND, k=1, v=2), assemble(Op.WAIT, operand=1, packets=1),
+                   assemble(Op.SEND, dest=0, flits=1)])
+    bench.kv(k_blocks=1)
+    for sequence, flags in ((0, 0), (1, 0), (2, Flag.POISON)):
+        bench.token(sequence=sequence)
+        sent = bench.token(sequence=sequence, operand=1, flags=int(Flag.STREAM))
+        assert sent[0].header["flags"] == flags | Flag.STREAM
+
+
 def test_kv_has_to_be_configured():
     bench = Bench([assemble(Op.APPEND)])
     with pytest.raises(CoreError) as error:

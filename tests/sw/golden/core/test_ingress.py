@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from hw.params.machine import load_machine
 from hw.params.packet import DATA_HEADER
 from sw.golden.core.ingress import Arrived, Error, IngressModel, Write
@@ -19,3 +21,14 @@ def test_ingress_model():
         [], [Write(41, 2, 1)], [Write(41, 3, 2)], [Write(42, 0, 3), Arrived(6, 1, 8)]]
     assert [model.take(flit) for flit in lost.flits()] == [[Error()], [], [], []]
     assert good.flits()[0].data == DATA_HEADER.pack(good.header)
+
+
+@pytest.mark.parametrize("length", [0, 9])
+def test_a_wrong_length_is_refused_with_the_header(length):
+    """Nobody is asked for a slot, so none is taken."""
+    asked = []
+    model = IngressModel(TINY, lambda *token: asked.append(token) or (6, 40))
+    packet, = data_packets([1, 2, 3], **ENDS, **TOKEN)
+    packet = Packet({**packet.header, "length": length}, packet.payload)
+    assert [model.take(flit) for flit in packet.flits()] == [[Error()], [], [], []]
+    assert not asked
