@@ -114,8 +114,8 @@ def _calibration_table(found: dict[str, Any]) -> Table:
               help="Another value for an assumption; may be repeated.")
 @click.option("--mapped", "mapped_path", metavar="FILE",
               type=click.Path(path_type=Path, dir_okay=False),
-              help="What ouroboros map --model --json wrote: the busiest link of the model's own "
-                   "placement.")
+              help="What ouroboros map or relieve wrote by --json: the busiest link of the "
+                   "model's own placement.")
 @json_option
 def wafer(machine_name: str, model_name: str, context: int, clock_ghz: float | None,
           settings: tuple[str, ...], mapped_path: Path | None, json_path: Path | None) -> None:

@@ -86,9 +86,11 @@ _DEFAULTS = (
                "hw.noc.channel sends copies of a multicast packet one after the other; a tree "
                "along a column of cores has two at each router",
                "Row 'multicast': cycles of a router input per token."),
-    Assumption("busiest_link_flits", 624, "flits/token",
-               "instance llama13b_kv1 placed by an annealer (die-Hilbert start, 60 s), multicast "
-               "on XY trees; scaled with the model's width; 0 leaves it out",
+    Assumption("busiest_link_flits", 383, "flits/token",
+               "llama-13b's own tiles, placed and relieved by the commands in sw/perf/README.md "
+               "(annealed only: 615; without dead cores 704; reference instance llama13b_kv1: "
+               "624), headers and credits included, multicast on XY trees; scaled with the "
+               "model's width; 0 leaves it out",
                "No link of the mesh carries more than a flit a cycle."),
     Assumption("no_network_contention", 1, "yes",
                "not modelled: waiting of packets for each other below a full link",

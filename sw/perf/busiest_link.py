@@ -15,62 +15,53 @@ __all__ = ["BusiestLink", "read_busiest_link"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BusiestLink:
-    """What ``ouroboros map --model`` found."""
+    """What ``ouroboros map`` or ``ouroboros relieve`` found for the tiles of a model."""
 
-    flits: float
-    """Flits per token on multicast trees, headers and credits included."""
-    machine: str
-    """Name of the machine."""
-    model: str
-    """Name of the shape."""
+    load_bytes: float
+    """Per token, on multicast trees, headers and credits included."""
+    instance: str
+    """Name of the tiles: model and machine, see ``sw.tiling.model.tile_model``."""
     where: str
     """File, for people."""
 
-    def check(self, machine: Machine, shape: ModelShape) -> None:
-        """Refuse the placement of another model or machine.
+    def assumption(self, default: Assumption, machine: Machine, shape: ModelShape) -> Assumption:
+        """The assumption with this figure and its source; the default stays beside it.
 
         Raises
         ------
         PerfError
-            If it is one.
+            If the placement is one of another model or machine.
         """
-        for what, have, want in (("machine", self.machine, machine.name),
-                                 ("model", self.model, shape.name)):
-            if have != want:
-                raise PerfError(f"{self.where}: {what} must be {want!r}, as for the wafer model, "
-                                f"not {have!r}")
-
-    def replace(self, default: Assumption) -> Assumption:
-        """The assumption with this figure and its source; the default stays beside it."""
+        wanted = f"{shape.name} on {machine.name}"
+        if self.instance != wanted:
+            raise PerfError(f"{self.where}: key 'instance' must be {wanted!r}, the tiles of the "
+                            f"wafer model, not {self.instance!r}")
         return replace(
-            default, value=self.flits,
-            source=f"ouroboros map --model {self.model} --machine {self.machine}, {self.where}; "
-                   f"not scaled; default {default.value:g} {default.unit}: {default.source}")
+            default, value=self.load_bytes / (machine.noc.flit_bits // 8),
+            source=f"{self.where}, the model's own placement, not scaled; default "
+                   f"{default.value:g} {default.unit}: {default.source}")
 
 
 def read_busiest_link(path: Path) -> BusiestLink:
-    """Read what ``ouroboros map --model .. --json`` wrote.
+    """Read what ``ouroboros map --json`` or ``ouroboros relieve --json`` wrote.
 
     Raises
     ------
     PerfError
-        If the file is none of these.
+        If the file is none of these, or its instance does not say who sends to whom.
     """
     try:
         found: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PerfError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise PerfError(f"{path}: must be the JSON file of ouroboros map --model ({error})"
-                        ) from None
-    try:
-        tiling = found["tiling"]
-        flits, machine, model = found["busiest_link_flits"], tiling["machine"], tiling["model"]
-    except (KeyError, TypeError):
-        raise PerfError(f"{path}: must have the keys 'busiest_link_flits' and 'tiling' (with "
-                        "'machine' and 'model'), as ouroboros map --model --json writes them"
-                        ) from None
-    if type(flits) not in (int, float) or not 0 <= flits < float("inf"):
-        raise PerfError(f"{path}: key 'busiest_link_flits' must be a number of at least 0, "
-                        f"not {flits!r}")
-    return BusiestLink(flits=flits, machine=str(machine), model=str(model), where=str(path))
+        raise PerfError(f"{path}: must be the JSON file of ouroboros map or relieve "
+                        f"({error})") from None
+    links = found.get("links", found) if isinstance(found, dict) else None
+    if not isinstance(links, dict) or "busiest_bytes" not in links or "instance" not in found:
+        raise PerfError(f"{path}: must have the keys 'instance' and 'busiest_bytes', as ouroboros "
+                        "map and relieve write them")
+    load = links["busiest_bytes"]
+    if type(load) not in (int, float) or not 0 <= load < float("inf"):
+        raise PerfError(f"{path}: key 'busiest_bytes' must be a number of at least 0, not {load!r}")
+    return BusiestLink(load_bytes=load, instance=str(found["instance"]), where=str(path))

@@ -62,9 +62,8 @@ class WaferPlacement:
             if "busiest_link_flits" in options.overrides:
                 raise PerfError("busiest_link_flits must be given by name or by the file of a "
                                 "placement, not both")
-            self.busiest_link.check(machine, shape)
-            self.assumptions["busiest_link_flits"] = self.busiest_link.replace(
-                self.assumptions["busiest_link_flits"])
+            self.assumptions["busiest_link_flits"] = self.busiest_link.assumption(
+                self.assumptions["busiest_link_flits"], machine, shape)
         if shape.kind != "decoder":
             raise PerfError(f"kind of model {shape.name!r} must be 'decoder' for the wafer model, "
                             f"not {shape.kind!r}")

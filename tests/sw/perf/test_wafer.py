@@ -64,27 +64,30 @@ def test_stage_times_of_13b():
     # Score: 256 local tokens are 16 beats, 1 to start, 1 for word C; then 9 idle: 3 to the next
     # instruction, 1 to the release, 5 to drop what is left in the tree.
     assert times["score"].units["SFU"] == 16 + 1 + 1 + 9
-    assert times["mesh"].cycles == 624
+    assert times["mesh"].cycles == 383
 
 
 def test_totals_of_13b():
     found = model()
-    assert found.interval_cycles == 624
-    assert found.slowest.name == "mesh"
+    # Two copies of 40 heads' outputs, 4 flits and a header each, and of a scale of 2 and a header.
+    assert found.interval_cycles == 2 * (40 * 5 + 3) == 406
+    assert (found.slowest.name, found.slowest.binds) == ("projection", "multicast")
     assert found.latency_cycles == (
         found.block_latency["norm 1"] + 40 * sum(found.block_latency.values())
         + found.times[-3].serial + found.times[-2].serial + 2 * found.transit)
-    assert found.prefill_tokens_per_s == pytest.approx(1e9 / 624)
-    assert found.prefill_s == pytest.approx((found.latency_cycles + 1023 * 624) / 1e9)
+    assert found.prefill_tokens_per_s == pytest.approx(1e9 / 406)
+    assert found.prefill_s == pytest.approx((found.latency_cycles + 1023 * 406) / 1e9)
     # 64 sequences are fewer than the tokens that fill the pipeline, so room for KV binds.
-    assert found.tokens_to_fill == math.ceil(found.latency_cycles / 624) > 64
+    assert found.tokens_to_fill == math.ceil(found.latency_cycles / 406) > 64
     assert found.decode_tokens_per_s == pytest.approx(64e9 / found.latency_cycles)
     assert found.decode_binds == "KV room"
 
 
-def test_without_links_routers_bind():
-    found = model(busiest_link_flits=0)
-    assert (found.slowest.name, found.slowest.binds) == ("projection", "multicast")
+def test_a_busy_link_binds():
+    """The reference instance's, before any relief."""
+    found = model(busiest_link_flits=624)
+    assert (found.interval_cycles, found.slowest.name) == (624, "mesh")
+    assert model(busiest_link_flits=0).interval_cycles == 406
 
 
 def test_edge_of_a_smaller_machine():
@@ -97,13 +100,13 @@ def test_edge_of_a_smaller_machine():
 
 def test_the_busiest_link_scales_with_the_width_unless_it_is_the_models_own():
     assert model("llama-7b", busiest_link_flits=500).link_flits == 400
-    own = BusiestLink(flits=500.25, machine="wafer", model="llama-7b", where="m.json")
+    own = BusiestLink(load_bytes=500.25 * 32, instance="llama-7b on wafer", where="m.json")
     found = Wafer(load_machine("wafer"), load_shape("llama-7b"), WaferOptions(busiest_link=own))
     assert found.link_flits == 501
     source = found.assumptions["busiest_link_flits"].source
     default = assumptions({})["busiest_link_flits"]
-    assert source == ("ouroboros map --model llama-7b --machine wafer, m.json; not scaled; default "
-                      f"{default.value:g} flits/token: {default.source}")
+    assert source == (f"m.json, the model's own placement, not scaled; default {default.value:g} "
+                      f"flits/token: {default.source}")
 
 
 def test_clock_scales_rates_only():
@@ -160,10 +163,14 @@ def test_command(tmp_path):
     assert found["calibration"]["macro.cycles_per_row_group"]["value"] == 8
 
 
-def test_command_with_a_placement(tmp_path):
+MAPPED = {"instance": "llama-13b on wafer", "links": {"busiest_bytes": 450.5 * 32}}
+RELIEVED = {"instance": "llama-13b on wafer", "busiest_bytes": 450.5 * 32}
+
+
+@pytest.mark.parametrize("command", ["map", "relieve"])
+def test_command_with_a_placement(tmp_path, command):
     mapped, path = tmp_path / "m.json", tmp_path / "wafer.json"
-    mapped.write_text(json.dumps({"busiest_link_flits": 450.5, "tiling": {
-        "machine": "wafer", "model": "llama-13b"}}))
+    mapped.write_text(json.dumps(MAPPED if command == "map" else RELIEVED))
     result = CliRunner().invoke(wafer, ["--mapped", str(mapped), "--json", str(path)])
     assert result.exit_code == 0, result.output
     found = json.loads(path.read_text())
@@ -173,19 +180,18 @@ def test_command_with_a_placement(tmp_path):
     assert str(mapped) in values["busiest_link_flits"]["source"]
 
 
-GOOD = {"busiest_link_flits": 450.5, "tiling": {"machine": "wafer", "model": "llama-13b"}}
-
-
 @pytest.mark.parametrize(("content", "arguments", "message"), [
-    ("nothing", [], "must be the JSON file of ouroboros map --model ("),
-    ("[]", [], "must have the keys 'busiest_link_flits' and 'tiling'"),
-    (json.dumps(GOOD | {"busiest_link_flits": -1}), [],
-     "key 'busiest_link_flits' must be a number of at least 0, not -1"),
-    (json.dumps(GOOD), ["--model", "llama-7b"],
-     "model must be 'llama-7b', as for the wafer model, not 'llama-13b'"),
-    (json.dumps(GOOD | {"tiling": {"machine": "die", "model": "llama-13b"}}), [],
-     "machine must be 'wafer', as for the wafer model, not 'die'"),
-    (json.dumps(GOOD), ["--set", "busiest_link_flits=3"],
+    ("nothing", [], "must be the JSON file of ouroboros map or relieve ("),
+    ("[]", [], "must have the keys 'instance' and 'busiest_bytes'"),
+    (json.dumps({"busiest_bytes": 3}), [], "must have the keys 'instance' and 'busiest_bytes'"),
+    (json.dumps(RELIEVED | {"busiest_bytes": -1}), [],
+     "key 'busiest_bytes' must be a number of at least 0, not -1"),
+    (json.dumps(MAPPED), ["--model", "llama-7b"],
+     ("key 'instance' must be 'llama-7b on wafer', the tiles of the wafer model, not "
+      "'llama-13b on wafer'")),
+    (json.dumps(RELIEVED | {"instance": "llama-13b on die"}), [],
+     "key 'instance' must be 'llama-13b on wafer'"),
+    (json.dumps(MAPPED), ["--set", "busiest_link_flits=3"],
      "busiest_link_flits must be given by name or by the file of a placement, not both")])
 def test_bad_placements(tmp_path, content, arguments, message):
     (tmp_path / "m.json").write_text(content)
