@@ -51,8 +51,7 @@ def _totals(found: dict[str, Any]) -> Table:
     table = Table("quantity", "value", "", title="Totals")
     table.add_row("cores for weights", f"{cores['weights']:,}",
                   f"of {cores['all']:,}; {cores['dead']} dead by defects, {cores['edge']} at the "
-                  f"edge, {cores['spare']} spare, "
-                  f"{cores['embedding']} for the embedding")
+                  f"edge, {cores['spare']} spare, {cores['embedding']} for the embedding")
     table.add_row("cores for KV", f"{cores['kv']:,}",
                   f"{cores['kv_members_per_head']} for each group of {cores['kv_heads_per_core']} "
                   f"heads; {cores['unused']:,} left over")

@@ -34,8 +34,8 @@ def wafer_estimate() -> dict[str, Any]:
         ("room for KV", f"{found['kv_tokens']:,}", "tokens",
          f"{found['kv_tokens_of_cores_left']:,} if no core were left over"),
         ("cores for weights", f"{cores['weights']:,}", "cores",
-         (f"of {cores['all']:,}: {cores['dead']} dead, {cores['spare']} spare, "
-          f"{cores['embedding']} for the embedding")),
+         (f"of {cores['all']:,}: {cores['dead']} dead by defects, {cores['edge']} at the edge, "
+          f"{cores['spare']} spare, {cores['embedding']} for the embedding")),
         ("cores for KV", f"{cores['kv']:,}", "cores", f"{cores['unused']:,} are left over"),
     ]
     return {
