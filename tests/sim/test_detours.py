@@ -48,6 +48,10 @@ def test_the_shipped_model():
             serve(source, machine, ["Once upon a time", "One day"], tokens=3, on="verilator",
                   logits="all", placement=layout, twin=True, **options)
             for options in ({}, {"defects": dead, "dead_links": [*faults.links]}))
+        assert not faults.routers & around.program.images.keys()
+        assert faults.routers & whole.program.images.keys()
+        ports = {at: write.values for at, write in around.program.detours.writes}
+        assert all(one in ports for link in faults.links for one in link)
         assert whole.bit_exact and around.bit_exact
         assert whole.summary()["logits"] == around.summary()["logits"]
         assert whole.result.errors == around.result.errors == 0
