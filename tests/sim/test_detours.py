@@ -9,7 +9,7 @@ from hw.params.packet import Unit
 from sw.cli.demo import CHECKPOINT, TOKENIZER
 from sw.mapper.mapper import map_model
 from sw.models.source import open_model
-from sw.noc.faults import random_faults
+from sw.noc.faults import Faults, random_faults
 from sw.noc.routing import Routes
 from sw.quantise.quantise import quantise
 from sw.runtime.job import Job, RequestSpec
@@ -22,12 +22,15 @@ TINY_SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_he
 
 @pytest.mark.sim
 def test_two_dead_routers_and_two_dead_links(make_checkpoint):
-    """Seed 20: waypoints; 21: the routers' tables too."""
+    """Seed 20: waypoints; 21: the routers' tables too; then the host's rows by a waypoint."""
     machine = load_machine("tiny")
     machine = replace(machine, noc=replace(machine.noc, class1_vcs=1, class2_vcs=2))
     model = quantise(make_checkpoint(**TINY_SHAPE))
-    for seed, units in ((20, {Unit.ROUTER}), (21, {Unit.ROUTER, Unit.DIES, Unit.CORES})):
-        routes = Routes(random_faults(machine.mesh, 2, 2, seed))
+    mesh, every = machine.mesh, {Unit.ROUTER, Unit.DIES, Unit.CORES}
+    for faults, units in (
+            (random_faults(mesh, 2, 2, 20), {Unit.ROUTER}), (random_faults(mesh, 2, 2, 21), every),
+            (Faults(mesh=mesh, links=frozenset({((1, 1), (2, 1))})), {Unit.ROUTER})):
+        routes = Routes(faults)
         program = map_model(machine, model, placement="split", routes=routes)
         assert {write.unit for _, write in program.detours.writes} == units
         result = verilator(
