@@ -61,10 +61,10 @@ class Channel(wiring.Component):
     whichever can take it: a copy starts only when the port's channel, of the same number as this
     one, is free and has the credits for the whole packet, and rewinds the buffer at its end; the
     last copy frees the flits as it sends them. If the channel is free but credits are lacking, the
-    packet claims it, so that packets that need one credit cannot starve those that need many;
-    meanwhile it may go to other ports. Unicast packets claim too where their class has one channel
-    only; where it has more, a claim needs a credit, so that all may start under the same condition.
-    A packet without ports is discarded.
+    packet claims it, and may go to other ports meanwhile. A unicast head claims too, the lowest
+    free channel that it may use, if none of these has a credit, and keeps to it. So whoever waits
+    may start as soon as a channel is free and the arbiters' turn comes, whatever the moment in
+    which credits come back. A packet without ports is discarded.
 
     Parameters
     ----------
@@ -142,14 +142,10 @@ class Channel(wiring.Component):
         # Named signals under conditions cost a simulator nothing while the buffer is empty.
         wanted, enough, sendable, claimable = (Signal(ports) for _ in range(4))
         choice = Signal(ports)
-        final, discard, claims = Signal(), Signal(), Signal()
+        final, discard = Signal(), Signal()
         following = Signal(pointer)
         request, taken = self.request.p, self.request.taken
         own = 1 << self.number
-        # Channels that are alone in their class.
-        alone = sum(1 << group[0] for group in map(self.noc.class_channels, range(2))
-                    if len(group) == 1) | 0b11 << self.noc.transit_vc | 1 << self.noc.control_vc
-        alone &= (1 << self.noc.channels) - 1
         m.d.comb += self.some.eq(state.read.as_value() != end.as_value())
         with m.If(self.some):
             m.d.comb += after(following, state.read)
@@ -163,17 +159,16 @@ class Channel(wiring.Component):
                 m.d.comb += sendable.eq(entry.ports & Cat(
                     (out.available & entry.allowed).any() for out in self.states))
                 m.d.comb += choice.eq(sendable)
-                m.d.comb += claims.eq((sendable == 0) & (entry.allowed & alone).any())
-                with m.If(claims):
-                    with m.If(state.reserved != 0):
-                        m.d.comb += choice.eq(state.reserved & Cat(
-                            (out.credited & entry.allowed).any() for out in self.states))
-                    with m.Else():
-                        m.d.comb += claimable.eq(entry.ports & Cat(
-                            (out.free & entry.allowed).any() for out in self.states))
-                        m.d.comb += choice.eq(claimable)
-                        m.d.comb += request.claim.eq(claimable != 0)
                 m.d.comb += request.allowed.eq(entry.allowed)
+                with m.If(state.reserved != 0):
+                    m.d.comb += choice.eq(state.reserved & Cat(
+                        (out.credited & state.channel).any() for out in self.states))
+                    m.d.comb += request.allowed.eq(state.channel)
+                with m.Elif(sendable == 0):
+                    m.d.comb += claimable.eq(entry.ports & Cat(
+                        (out.free & entry.allowed).any() for out in self.states))
+                    m.d.comb += choice.eq(claimable)
+                    m.d.comb += request.claim.eq(claimable != 0)
                 m.d.comb += request.head.eq(1)
                 m.d.comb += final.eq(1)
                 m.d.comb += discard.eq(entry.ports == 0)
@@ -182,10 +177,8 @@ class Channel(wiring.Component):
                 m.d.comb += enough.eq(Cat(
                     out.credits[self.number] > entry.need for out in self.states))
                 free = Cat(out.free[self.number] for out in self.states)
-                waiting = free if alone & own else Cat(
-                    out.available[self.number] for out in self.states)
                 m.d.comb += sendable.eq(wanted & enough & (state.reserved | free))
-                m.d.comb += claimable.eq(wanted & ~enough & waiting)
+                m.d.comb += claimable.eq(wanted & ~enough & free)
                 with m.If(sendable != 0):
                     m.d.comb += choice.eq(lowest(sendable))
                 with m.Else():
@@ -199,6 +192,7 @@ class Channel(wiring.Component):
         with m.If(taken != 0):
             with m.If(request.claim):
                 m.d.sync += state.reserved.eq(state.reserved | choice)
+                m.d.sync += state.channel.eq(taken)
             with m.Else():
                 m.d.comb += self.freed.eq(final)
                 m.d.sync += state.read.eq(following)

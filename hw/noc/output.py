@@ -20,8 +20,8 @@ class Output(wiring.Component):
 
     Each cycle one of the inputs that ask gets the link, in turn. A virtual channel belongs to one
     packet from its head, or claim, to its tail. A head that may go on by several channels gets one
-    whose buffer beyond is empty, if there is one. Whether a request may be made at all is for the
-    inputs to check by ``state``.
+    whose buffer beyond is empty, if there is one; a claim the lowest that is free. Whether a
+    request may be made at all is for the inputs to check by ``state``.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Output(wiring.Component):
 
         won = Signal.like(self.requests[0].p)
         sent = Signal()
-        free, empty, chosen, spent = (Signal(channels) for _ in range(4))
+        free, ready, empty, chosen, spent = (Signal(channels) for _ in range(5))
         with m.If(turn.grant != 0):
             for n, request in enumerate(self.requests):
                 with m.If(turn.grant[n]):
@@ -75,9 +75,11 @@ class Output(wiring.Component):
                     m.d.comb += request.taken.eq(chosen)
                     m.d.sync += flit.data.eq(request.data)
             with m.If(won.head & (won.allowed & (won.allowed - 1) != 0)):
-                m.d.comb += free.eq(won.allowed & credited & ~owned)
-                m.d.comb += empty.eq(free & credits.full)
-                m.d.comb += chosen.eq(lowest(Mux(empty != 0, empty, free)))
+                m.d.comb += free.eq(won.allowed & ~owned)
+                m.d.comb += ready.eq(free & credited)
+                m.d.comb += empty.eq(ready & credits.full)
+                m.d.comb += chosen.eq(lowest(
+                    Mux(won.claim, free, Mux(empty != 0, empty, ready))))
             with m.Else():
                 m.d.comb += chosen.eq(won.allowed)
             m.d.comb += sent.eq(~won.claim)

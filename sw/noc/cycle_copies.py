@@ -10,7 +10,6 @@ from sw.noc.compiled import compiled
 from sw.noc.cycle_flits import channel_for
 from sw.noc.cycle_state import (
     ALLOWED,
-    ALONE,
     CLAIMED,
     CLASS_1,
     COUNT,
@@ -76,8 +75,7 @@ def ask(settings: I64, node: I32, port: I32, channel: I32, ring: I32, packet: I3
     if output < 0:
         output = _leg(settings, node, channel, packet, copying, router, row, vc, front)
     allowed = copying[row, ALLOWED]
-    return output, channel_for(port, router * PORTS + output, allowed,
-                               allowed & settings[ALONE] != 0), TAKE
+    return output, channel_for(port, router * PORTS + output, allowed), TAKE
 
 
 @compiled
@@ -118,8 +116,7 @@ def _ask_copy(settings: I64, port: I32, channel: I32, flits: int, copying: I32, 
         if channel[exit_ * settings[VCS] + vc, CREDITS] >= flits:
             if free or claimed_ >> output & 1:
                 return output, vc, TAKE if lacking == 1 << output else KEEP
-        elif claimable < 0 and free and (
-                settings[ALONE] >> vc & 1 or port[exit_, READY] >> vc & 1):
+        elif claimable < 0 and free:
             claimable = output
     return claimable, vc, CLAIM
 

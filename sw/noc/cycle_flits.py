@@ -59,17 +59,17 @@ def first(mask: int, turn: int) -> int:
 
 
 @compiled
-def channel_for(port: I32, exit_: int, allowed: int, alone: bool) -> int:
+def channel_for(port: I32, exit_: int, allowed: int) -> int:
     """Channel of an output for a head, -1 if there is none.
 
     Of those that nobody owns and that have a credit one whose buffer beyond is empty, or else the
-    lowest. If ``alone``, also without a credit: then it is claimed.
+    lowest. If none has a credit, the lowest: then it is claimed.
     """
     choice = port[exit_, FREE] & allowed
-    if not alone or choice & port[exit_, READY]:
-        choice &= port[exit_, READY]
     if not choice:
         return -1
+    if choice & port[exit_, READY]:
+        choice &= port[exit_, READY]
     empty = choice & port[exit_, FULL]
     return int(LOWEST[empty if empty else choice])
 

@@ -112,8 +112,7 @@ def _requests(settings: I64, node: I32, port: I32, channel: I32, ring: I32, pack
                     if not port[exit_, READY] >> exit_vc & 1:
                         continue
                 else:
-                    exit_vc = channel_for(port, exit_, 1 << vc if settings[ORDERED] else -1,
-                                          vcs == 1)
+                    exit_vc = channel_for(port, exit_, 1 << vc if settings[ORDERED] else -1)
                     if exit_vc < 0:
                         continue
             wish[input_, 0] = vc

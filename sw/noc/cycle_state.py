@@ -32,9 +32,9 @@ CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
 # settings: vcs, flits of a ring, cycles of the event tables; first and last measured cycle, end;
 # of the generators: limit, shortest packet, lengths; ordered; limit of the stalls; nodes; wire
 # ends; most copies of packets that are made in a cycle; channels of class 0; masks of the channels
-# of class 1, and of those that are alone in their class
+# of class 1
 (VCS, ENTRIES, SLOTS, BEGIN, END, STOP, LIMIT, SHORTEST, LENGTHS, ORDERED, STALL, NODES, ENDS,
- COPIES_MADE, VCS_0, CLASS_1, ALONE) = range(17)
+ COPIES_MADE, VCS_0, CLASS_1) = range(16)
 # node: coordinates, flits in its input channels; source: destination (-1: drawn), queue of packets
 # (-1: none), next flit of the packet being sent (-1: none), its channel, channel in turn; measured
 # flits out and in, flits of measured packets
@@ -106,7 +106,6 @@ def new_state(options: LabOptions) -> State:
     if (trace[:, TRACE_WAY] >= 0).any():
         vcs += options.class1_vcs
     class_1 = (1 << vcs) - (1 << options.vcs)
-    alone = sum(mask for mask in ((1 << options.vcs) - 1, class_1) if mask.bit_count() == 1)
     ids = np.arange(nodes)
     node = np.zeros((nodes, 12), np.int32)
     node[:, X], node[:, Y] = ids % options.width, ids // options.width
@@ -153,7 +152,7 @@ def new_state(options: LabOptions) -> State:
             threshold(options.rate / options.packet_flits), options.packet_min,
             options.packet_max - options.packet_min + 1, options.ordered,
             threshold(options.stall), nodes, 2 * len(crossings), max(nodes, most_copies),
-            options.vcs, class_1, alone], np.int64),
+            options.vcs, class_1], np.int64),
         node=node, port=port, channel=channel,
         ring=np.zeros((len(channel), entries), np.int32),
         arrivals=np.zeros(slots, np.int32), arrival=np.zeros((slots, len(port), 3), np.int32),
