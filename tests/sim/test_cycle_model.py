@@ -25,8 +25,6 @@ DIES = replace(DRAWN, width=4, height=2, die_width=2, die_height=1, die_latency_
                die_cycles_per_flit=2, rate=0.25)
 
 
-
-
 def mixed(options, unicast, waypoint, multicast, *, stall=0.0):
     """A trace of all kinds; the three are probabilities of a packet per node and cycle.
 
@@ -86,6 +84,21 @@ def test_same_cycles(points):
         assert outcome.dropped == 0
         assert {key: rtl[key] for key in SAME} == {
             key: pytest.approx(model[key], rel=1e-12) for key in SAME}
+
+
+def test_multicast_is_not_starved():
+    """Three nodes fill a link with single flits; a multicast packet of four gets its turn."""
+    packets = [TracePacket(cycle=n, source=s, destination=3, flits=1)
+               for n in range(300) for s in range(3) if (n, s) != (20, 1)]
+    packets.append(TracePacket(cycle=20, source=1, targets=(3, 2), flits=4))
+    options = LabOptions(width=4, height=1, flit_bits=128, traffic="trace", warmup_cycles=20,
+                         measure_cycles=1, trace=tuple(sorted(packets, key=lambda p: p.cycle)))
+    built = build_of(noc_of(options), 4, 1, "icarus")
+    outcome, = perform(built, [job_of(options)], 4)
+    rtl, model = report(options, outcome, "icarus"), cycle_model.run(options)
+    assert {key: rtl[key] for key in SAME} == {
+        key: pytest.approx(model[key], rel=1e-12) for key in SAME}
+    assert (rtl["packets_measured"], rtl["latency_max"] < 200) == (4, True)
 
 
 def test_trace_from_the_command_line(tmp_path):

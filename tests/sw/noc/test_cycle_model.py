@@ -168,14 +168,15 @@ def test_copies_need_credits_for_a_whole_packet(depth, interval):
     assert found.latency.tolist() == [3 + 6 + 3 + n * (interval - 1) for n in range(10)]
 
 
-@pytest.mark.parametrize("vcs", [1, 2])
-def test_multicast_is_not_starved(vcs):
-    """Two streams of unicast fill a link for 800 cycles; only the multicast is measured."""
-    streams = [(n, s, 1, {"destination": 3}) for n in range(400) for s in (0, 2) if n != 20]
+@pytest.mark.parametrize("sources", [(0, 2), (0, 1, 2)])
+@pytest.mark.parametrize("vcs", [1, 2, 3, 4])
+def test_multicast_is_not_starved(vcs, sources):
+    """Streams of unicast fill a link for 400 cycles or more; only the multicast is measured."""
+    streams = [(n, s, 1, {"destination": 3}) for n in range(400) for s in sources if n != 20]
     packets = sorted([*streams, (20, 1, 4, {"targets": (3, 2)})], key=lambda packet: packet[0])
     found = copies(packets, height=1, vcs=vcs, warmup_cycles=20, measure_cycles=1)
     assert len(found.latency) == 2
-    assert found.latency.max() < 100
+    assert found.latency.max() < 200
 
 
 @pytest.mark.parametrize("vcs", [1, 2])
