@@ -1,5 +1,6 @@
 """``ouroboros noc pairs``, ``mixed`` and ``around``: routers in RTL, judged by hardware."""
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hw.params.machine import MeshParams
-from sw.cli.noc_options import span
+from sw.cli.noc_options import mesh_options, span
 from sw.cli.options import json_option, print_whole, progress_bar, write_json
 from sw.noc.errors import NocError
 from sw.noc.faults import random_faults
@@ -34,45 +35,22 @@ TRIES = 100
 
 def rtl_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of the routers, given to the command as ``options`` (``LabOptions``) and ``on``."""
-    def with_options(k: int, size: str | None, vcs: int, class1_vcs: int, class2_vcs: int,
-                     depth: int, die: str | None, die_latency: int, flit_bits: int,
-                     **others: Any) -> Any:
-        width, height = span("--mesh", size, "x", "WxH") if size else (k, k)
-        die_width, die_height = span("--die", die, "x", "WxH") if die else (0, 0)
-        return command(options=LabOptions(
-            width=width, height=height, vcs=vcs, class1_vcs=class1_vcs, class2_vcs=class2_vcs,
-            depth=depth, die_width=die_width, die_height=die_height,
-            die_latency_cycles=die_latency, flit_bits=flit_bits), **others)
+    @functools.wraps(command)
+    def with_options(mesh: dict[str, int], **others: Any) -> Any:
+        return command(options=LabOptions(**mesh), **others)
 
-    with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
-    found = json_option(with_options)
-    for option in reversed((
-            click.option("--k", default=8, show_default=True, metavar="N",
-                         help="Nodes per row and rows."),
-            click.option("--mesh", "size", metavar="WxH", help="Instead of --k."),
-            click.option("--vcs", default=2, show_default=True, metavar="N",
-                         help="Virtual channels of class 0."),
-            click.option("--class1-vcs", default=1, show_default=True, metavar="N",
-                         help="Those of class 1."),
-            click.option("--class2-vcs", default=2, show_default=True, metavar="N",
-                         help="Those of class 2; 0 or 2."),
-            click.option("--depth", default=9, show_default=True, metavar="FLITS",
-                         help="Buffer of a virtual channel."),
-            click.option("--die", metavar="WxH", help="Nodes of one die."),
-            click.option("--die-latency", default=20, show_default=True, metavar="CYCLES",
-                         help="Cycles on the wire between dies."),
-            click.option("--flit-bits", default=128, show_default=True, metavar="N",
-                         help="Width of a flit."),
-            click.option("--on", default="verilator", show_default=True,
-                         type=click.Choice(["verilator", "icarus"]), help="Simulator."))):
-        found = option(found)
-    return found
+    simulator = click.option("--on", default="verilator", show_default=True,
+                             type=click.Choice(["verilator", "icarus"]), help="Simulator.")
+    return mesh_options(depth=9, flit_bits=128)(simulator(json_option(with_options)))
 
 
 @click.command()
 @rtl_options
 def pairs(options: LabOptions, on: str, json_path: Path | None) -> None:
     """Zero-load latency of every pair: T0 = 3 + 2 H + (L - 1) for H links and L flits."""
+    if options.die_width or options.die_height:
+        raise NocError("--die must not be given: a crossing adds to T0, which the scoreboards do "
+                       "not know")
     options = all_pairs(options)
     built, build_s = compiled(options, on)
     outcome, = perform(built, [job_of(options)], options.nodes)

@@ -18,6 +18,7 @@ from tb.noc.lab.command import conclude, fault_sets
     (("mixed", "--rate", "6"), "rate must be 0 to 5.0, not 6.0"),
     (("pairs", "--k", "17"), "width x height must be at most 256 on RTL, not 289"),
     (("pairs", "--depth", "3"), "depth must be at least 4 on RTL, not 3"),
+    (("pairs", "--die", "4x4"), "--die must not be given: a crossing adds to T0"),
     (("around", "--sets", "0"), "--sets must be at least 1, not 0"),
     (("around", "--class2-vcs", "0"), "--class1-vcs and --class2-vcs must not be 0"),
     (("around", "--faults", "1"), "--faults must be R:L,.., not '1'"),
