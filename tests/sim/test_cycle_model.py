@@ -18,8 +18,8 @@ pytestmark = pytest.mark.sim
 SAME = ("packet_latency", "network_latency", "hops_routers", "p50", "p95", "p99", "latency_max",
         "accepted", "accepted_min_node", "accepted_max_node", "injected", "served_min_node",
         "packets_measured", "wrong", "saturated")
-DRAWN = LabOptions(width=3, height=3, flit_bits=128, packet_min=1, packet_max=9, rate=0.5,
-                   warmup_cycles=100, measure_cycles=400, seed=4)
+DRAWN = LabOptions(width=3, height=3, flit_bits=128, labels=16, packet_min=1, packet_max=9,
+                   rate=0.5, warmup_cycles=100, measure_cycles=400, seed=4)
 ONE = replace(DRAWN, vcs=1, class1_vcs=0, class2_vcs=0, rate=0.4)
 DIES = replace(DRAWN, width=4, height=2, die_width=2, die_height=1, die_latency_cycles=3,
                die_cycles_per_flit=2, rate=0.25)
@@ -91,8 +91,9 @@ def test_multicast_is_not_starved():
     packets = [TracePacket(cycle=n, source=s, destination=3, flits=1)
                for n in range(300) for s in range(3) if (n, s) != (20, 1)]
     packets.append(TracePacket(cycle=20, source=1, targets=(3, 2), flits=4))
-    options = LabOptions(width=4, height=1, flit_bits=128, traffic="trace", warmup_cycles=20,
-                         measure_cycles=1, trace=tuple(sorted(packets, key=lambda p: p.cycle)))
+    options = LabOptions(width=4, height=1, flit_bits=128, labels=16, traffic="trace",
+                         warmup_cycles=20, measure_cycles=1,
+                         trace=tuple(sorted(packets, key=lambda packet: packet.cycle)))
     built = build_of(noc_of(options), 4, 1, "icarus")
     outcome, = perform(built, [job_of(options)], 4)
     rtl, model = report(options, outcome, "icarus"), cycle_model.run(options)
@@ -109,7 +110,7 @@ def test_trace_from_the_command_line(tmp_path):
     for on in ("model", "icarus"):
         result = CliRunner().invoke(main.cli, [
             "noc", "--k", "3", "--traffic", "trace", "--trace", str(path), "--on", on,
-            "--warmup", "0", "--measure", "60", "--flit-bits", "128",
+            "--warmup", "0", "--measure", "60", "--flit-bits", "128", "--labels", "16",
             "--json", str(tmp_path / "found.json")])
         assert result.exit_code == 0, result.output
         found[on] = json.loads((tmp_path / "found.json").read_text())

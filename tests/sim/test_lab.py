@@ -100,8 +100,8 @@ def test_same_packets_as_the_reference():
                                      ("around", "--faults", "1:0", "--sets", "2")])
 def test_commands(command, tmp_path):
     """``ouroboros noc pairs``, ``mixed`` and ``around``, on 3 x 3 under Icarus."""
-    result = CliRunner().invoke(cli, ["noc", *command, "--k", "3", "--on", "icarus", "--json",
-                                      str(tmp_path / "found.json")])
+    result = CliRunner().invoke(cli, ["noc", *command, "--k", "3", "--labels", "16", "--on",
+                                      "icarus", "--json", str(tmp_path / "found.json")])
     assert result.exit_code == 0, result.output
     runs = json.loads((tmp_path / "found.json").read_text())["runs"]
     assert len(runs) == 1 + (command[0] == "around")
