@@ -97,9 +97,9 @@ class ArbiterProof(wiring.Component):
 class OutputProof(wiring.Component):
     """Credits of an output never over- or underflow, and no channel is given twice.
 
-    The inputs ask as ``Channel`` does: a head for a free channel with a credit, or a claim; other
-    flits for a channel that belongs to a packet and has a credit. The far end returns a credit for
-    each flit, at any time later.
+    The inputs ask as ``Channel`` does: a head for a free channel with a credit, or a claim for a
+    free one; other flits for a channel that belongs to a packet and has a credit. The far end
+    returns a credit for each flit, at any time later.
     """
 
     def __init__(self, noc: NocParams):
@@ -120,7 +120,7 @@ class OutputProof(wiring.Component):
             alone = (wants & (wants - 1)) == 0
             possible = Signal(name=f"possible{n}")
             with m.If(self.claims[n]):
-                m.d.comb += possible.eq(self.heads[n] & alone & ((wants & state.free) != 0))
+                m.d.comb += possible.eq(self.heads[n] & ((wants & state.free) != 0))
             with m.Elif(self.heads[n]):
                 m.d.comb += possible.eq((wants & state.available) != 0)
             with m.Else():

@@ -34,6 +34,10 @@ class ChannelProof(wiring.Component):
     - What is asked of the port is what ``HoldProof`` expects.
     - A multicast copy starts on the channel's own number, with credits for the whole packet, and
       always has a credit until its tail has gone.
+    - Whoever waits asks: a head whose port has a free channel that it may use, or one that it has
+      claimed and that has the credits, and that has no other port left, asks for it in this very
+      cycle, as ``WaitProof`` expects. A unicast packet claims one channel of those that it may use,
+      and keeps to it.
     - When the last flit of a packet is freed, no claim of it is left.
 
     Parameters
@@ -106,21 +110,23 @@ class ChannelProof(wiring.Component):
                 m.d.comb += credited.eq(state.credited)
 
         allowed, pick = request.allowed, self.picks
-        asks, alone, available = Signal(), Signal(), Signal(noc.channels)
+        asks, alone = Signal(), Signal()
+        unowned, available = Signal(noc.channels), Signal(noc.channels)
         m.d.comb += [asks.eq(request.ports != 0), alone.eq((allowed & (allowed - 1)) == 0)]
         for p, state in enumerate(channel.states):
             with m.If(request.ports[p]):
-                m.d.comb += available.eq(state.available)
+                m.d.comb += [unowned.eq(state.free), available.eq(state.available)]
         m.d.comb += taken.eq(Mux(asks & self.grants, pick, 0))
         m.d.comb += Assume(~(asks & self.grants) | (
             (pick != 0) & ((pick & (pick - 1)) == 0) & ((pick & ~allowed) == 0)
-            & (alone | ((pick & available) != 0))))
+            & Mux(request.claim, (pick & unowned) != 0, alone | ((pick & available) != 0))))
 
         m.d.comb += Assert((request.ports & (request.ports - 1)) == 0)
         with m.If(here):
             m.d.comb += Assert(allowed != 0)
             with m.If(request.claim):
-                m.d.comb += Assert(request.head & alone & ((allowed & free) != 0))
+                m.d.comb += Assert(request.head & ((allowed & free) != 0))
+                m.d.comb += Assert(alone | ((allowed & free & credited) == 0))
             with m.Elif(request.head):
                 m.d.comb += Assert((alone & ((allowed & claimed & credited) != 0))
                                    | ((allowed & free & credited) != 0))
@@ -131,7 +137,8 @@ class ChannelProof(wiring.Component):
         with m.Elif(sent):
             m.d.sync += claimed.eq(claimed & ~taken)
             m.d.sync += begun.eq(Mux(request.tail, 0, taken))
-        return Holds(claimed=claimed, begun=begun, have=have, shown=shown)
+        return Holds(claimed=claimed, begun=begun, free=free, credited=credited, have=have,
+                     shown=shown)
 
     def _packets(self, m, channel, there, moves, sent):
         """What is put, and what becomes of the flit that is followed."""

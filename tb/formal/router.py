@@ -108,9 +108,10 @@ class InputProof(wiring.Component):
     """Input's side of the contract with the outputs, and all that ``RouterProof`` says of one.
 
     Outputs answer as ``HoldProof`` shows: at any time, or never; with a channel that the request
-    allows, free and with a credit unless the request names one that it holds. The input asks
+    allows, free, and with a credit unless it is a claim, or the one that the request names because
+    it holds it. The input asks
 
-    - for one port at most, with a head that claims: for one free channel;
+    - for one port at most, with a head that claims: for channels one of which is free;
     - with a head: for channels one of which is free and has a credit, or one that it has claimed
       and that has a credit;
     - with another flit: for the one channel that its packet's head got, from head to tail.
@@ -163,7 +164,7 @@ class InputProof(wiring.Component):
         with m.If(asks):
             m.d.comb += Assert(allowed != 0)
             with m.If(request.claim):
-                m.d.comb += Assert(request.head & alone & ((allowed & free) != 0))
+                m.d.comb += Assert(request.head & ((allowed & free) != 0))
             with m.Elif(request.head):
                 m.d.comb += ready.eq(alone & ((allowed & held & credited) != 0))
                 m.d.comb += Assert(ready | ((allowed & available) != 0))
@@ -173,7 +174,7 @@ class InputProof(wiring.Component):
         m.d.comb += taken.eq(Mux(asks & self.grants, pick, 0))
         m.d.comb += Assume(~(asks & self.grants) | (
             (pick != 0) & ((pick & (pick - 1)) == 0) & ((pick & ~allowed) == 0)
-            & (alone | ((pick & available) != 0))))
+            & (Mux(request.claim, (pick & free) != 0, alone | ((pick & available) != 0)))))
 
         ports, out = Signal(PORTS), Signal(4 + ceil_log2(channels))
         number = Signal(range(channels))
@@ -194,7 +195,8 @@ class HoldProof(wiring.Component):
     The five inputs ask for this port as ``InputProof`` shows, otherwise at any time; the far end
     returns credits at any time. Asserted, for ever: a channel is free unless one input, and one
     only, holds it; an answer is one channel that the request allows, which nobody holds, or he who
-    asks; the flit of the answered request, and no other, is on the link in the next cycle, with
+    asks; a claim gets one that nobody holds, whatever its credits; whenever somebody asks, one is
+    answered; the flit of the answered request, and no other, is on the link in the next cycle, with
     that channel, and only with a credit; heads come after tails and nowhere else.
     """
 
@@ -222,7 +224,7 @@ class HoldProof(wiring.Component):
             alone, may = Signal(name=f"alone{n}"), Signal(name=f"may{n}")
             m.d.comb += alone.eq((wants & (wants - 1)) == 0)
             with m.If(self.claims[n]):
-                m.d.comb += may.eq(self.heads[n] & alone & ((wants & state.free) != 0))
+                m.d.comb += may.eq(self.heads[n] & ((wants & state.free) != 0))
             with m.Elif(self.heads[n]):
                 m.d.comb += may.eq(((wants & state.available) != 0)
                                    | (alone & ((wants & held & state.credited) != 0)))
@@ -237,8 +239,9 @@ class HoldProof(wiring.Component):
                 m.d.comb += Assert(((given & (given - 1)) == 0) & ((given & ~wants) == 0))
                 m.d.comb += Assert((given & ~(state.free | held | started)) == 0)
                 m.d.comb += Assert(self.claims[n] | ((given & state.credited) != 0))
-                m.d.comb += Assert(alone | ((given & state.available) != 0))
+                m.d.comb += Assert(alone | self.claims[n] | ((given & state.available) != 0))
                 with m.If(self.claims[n]):
+                    m.d.comb += Assert((given & ~state.free) == 0)
                     m.d.sync += held.eq(held | given)
                 with m.Else():
                     m.d.sync += held.eq(held & ~given)
@@ -248,7 +251,9 @@ class HoldProof(wiring.Component):
                     for c in range(channels):
                         with m.If(given[c]):
                             m.d.comb += number.eq(c)
-        m.d.comb += Assert(sum(request.taken != 0 for request in output.requests) <= 1)
+        # Whenever somebody asks, one is answered.
+        m.d.comb += Assert(sum(request.taken != 0 for request in output.requests)
+                           == Cat(request.p.ports.any() for request in output.requests).any())
 
         moved, was, where = Signal(), Signal.like(data), Signal.like(number)
         m.d.sync += [moved.eq(moves), was.eq(data), where.eq(number)]

@@ -12,6 +12,7 @@ from amaranth.hdl import Assert
 
 from hw.noc.channel import entry_layout
 from hw.params.packet import Port
+from tb.formal.asks import asks, cut_through
 from tb.formal.packets import FOLLOWED, NEXT
 
 __all__ = ["Flit", "Holds", "Line", "legal", "remember"]
@@ -23,12 +24,14 @@ PORTS = len(Port)
 class Holds:
     """Of the port that is followed: channels claimed and begun by the front packet, credits.
 
-    ``have`` are the credits of the channel's own number while it is held, ``shown`` those that the
-    channel sees in this cycle.
+    ``have`` are the credits of the channel's own number while it is held. ``free`` and ``credited``
+    channels and ``shown`` credits of its own are what the channel sees in this cycle.
     """
 
     claimed: Signal
     begun: Signal
+    free: Signal
+    credited: Signal
     have: Signal
     shown: Signal
 
@@ -89,7 +92,8 @@ def remember(m, noc, number, channel, there, put: Line, flit: Flit, holds: Holds
     _line(m, noc, shadow, put)
     _front(m, noc, number, shadow, put, there, holds)
     _followed(m, noc, shadow, put, there, flit)
-    _cut_through(m, noc, number, channel, shadow, put, there, holds)
+    asks(m, number, channel, shadow, there, holds)
+    cut_through(m, noc, number, channel, shadow, put, there, holds)
 
 
 class _Place:
@@ -123,7 +127,8 @@ class _Place:
 class _Shadow:
     """State of a channel, kept from what it shows; flits from the front on.
 
-    ``active``: between head and tail of a copy, to ``port`` by channel ``via``; ``final``: the last
+    ``active``: between head and tail of a copy, to ``port`` by channel ``via``, which is also the
+    channel of the latest claim; ``final``: the last
     copy, whose flits are freed as they go; ``middle``: both. ``copied`` and ``reserved`` ports of
     the front packet have their copy, or were claimed. ``off`` flits of a copy that is not the last
     have gone. Of the n-th flit in the buffer: ``inside`` (it exists), ``entry``, ``head`` and
@@ -144,7 +149,7 @@ class _Shadow:
             m.d.sync += [heads[end.index].eq(put.head), entries[end.index].eq(put.entry)]
             m.d.sync += end.set(end.next())
         with m.If((taken != 0) & request.claim):
-            m.d.sync += reserved.eq(reserved | request.ports)
+            m.d.sync += [reserved.eq(reserved | request.ports), via.eq(taken)]
         with m.Elif(taken != 0):
             m.d.sync += [active.eq(~request.tail), port.eq(request.ports), via.eq(taken),
                          final.eq(channel.freed), *read.set(read.next())]
@@ -221,7 +226,9 @@ def _front(m, noc, number, shadow, put, there, holds):
         multicast & ((copied & ~front.ports) == 0) & (copied != front.ports)
         & (front.need < used)))
     m.d.comb += Assert((reserved == 0) | (
-        (used != 0) & ~shadow.middle & ((reserved & (copied | ~front.ports)) == 0)))
+        (used != 0) & ~shadow.middle & ((reserved & (copied | ~front.ports)) == 0)
+        & (via != 0) & ((via & (via - 1)) == 0)
+        & Mux(front.multicast, via == 1 << number, (via & ~front.allowed) == 0)))
     with m.If(active):
         m.d.comb += Assert((port != 0) & ((port & (port - 1)) == 0))
         m.d.comb += Assert((via != 0) & ((via & (via - 1)) == 0))
@@ -230,8 +237,7 @@ def _front(m, noc, number, shadow, put, there, holds):
                                & ((front.ports & ~port & ~copied) != 0) & (via == 1 << number))
     m.d.comb += Assert(holds.begun == Mux(active & (port == there), via, 0))
     m.d.comb += Assert(holds.claimed == Mux(
-        (reserved & there & ~Mux(active, port, 0)) != 0,
-        Mux(multicast, 1 << number, front.allowed), 0))
+        (reserved & there & ~Mux(active, port, 0)) != 0, via, 0))
 
 
 def _followed(m, noc, shadow, put, there, flit):
@@ -271,30 +277,3 @@ def _followed(m, noc, shadow, put, there, flit):
     with m.If(flit.due):
         m.d.comb += Assert(active & here & (shadow.via == flit.where))
         m.d.comb += Assert(flit.waits | Mux(used == 0, flit.follows, shadow.mark[0] == NEXT))
-
-
-def _cut_through(m, noc, number, channel, shadow, put, there, holds):
-    """A copy starts with credits for its packet, and has one for each flit; claims are used."""
-    request, front = channel.request.p, shadow.entry[0]
-    copying = Signal()
-    with m.If((channel.request.taken != 0) & ~request.claim & (request.ports == there)):
-        with m.If(request.head):
-            m.d.sync += copying.eq(front.multicast & ~request.tail)
-            m.d.comb += Assert(~front.multicast | (
-                (holds.shown > front.need) & (channel.request.taken == 1 << number)))
-        with m.Elif(request.tail):
-            m.d.sync += copying.eq(0)
-    m.d.comb += Assert(~((holds.claimed == 1 << number) & ~shadow.active & (
-        holds.shown > Mux(front.multicast, front.need, 0))) | (request.ports != 0))
-    m.d.comb += Assert(holds.have <= noc.vc_depth)
-    m.d.comb += Assert(~copying | ((holds.begun == 1 << number) & (holds.have != 0)))
-    m.d.comb += Assert((holds.begun == 0) | shadow.final | (
-        copying & (holds.have + shadow.off > front.need)))
-    tails = [inside & entry.tail for inside, entry in zip(
-        shadow.inside, shadow.entry, strict=True)]
-    left = put.rest + shadow.used
-    for n, tail in reversed(list(enumerate(tails))):
-        left = Mux(tail, n + 1, left)
-    with m.If(copying & shadow.final):
-        m.d.comb += Assert(holds.have >= left)
-        m.d.comb += Assert(Cat(tails).any() | (put.multicast & ~put.head & (put.rest != 0)))

@@ -33,6 +33,25 @@ WRONG = {
     "copy changes its port": ("choice.eq(state.port & Cat(", "choice.eq(state.final & Cat("),
     "claims are not kept": (
         "state.reserved.eq(state.reserved | choice)", "state.reserved.eq(0)"),
+    "claim forgets its channel": (
+        "| choice)\n                m.d.sync += state.channel.eq(taken)", "| choice)"),
+    "claim goes on by any channel": (
+        "state.channel).any() for out in self.states))\n" + " " * 20
+        + "m.d.comb += request.allowed.eq(state.channel)",
+        "state.channel).any() for out in self.states))"),
+    "claimed channel needs no credit": (
+        "state.reserved & Cat(\n                        (out.credited & state.channel).any()",
+        "state.reserved & Cat(\n                        (out.credited | state.channel).any()"),
+    "second claim": (
+        "with m.If(state.reserved != 0):", "with m.If((state.reserved != 0) & (sendable == 0)):"),
+    "claim of a channel that is not free": (
+        "(out.free & entry.allowed).any()", "(entry.allowed).any()"),
+    "claim needs a credit": (
+        "(out.free & entry.allowed).any()", "(out.available & entry.allowed).any()"),
+    "multicast claims with a credit only": (
+        "free = Cat(out.free[self.number]", "free = Cat(out.available[self.number]"),
+    "claim is left behind": (
+        "m.d.sync += state.reserved.eq(0)", "m.d.sync += state.reserved.eq(state.reserved)"),
     "multicast takes any channel": ("request.allowed.eq(own)", "request.allowed.eq(own | 3)"),
     "discards without giving back": (
         "m.d.comb += self.freed.eq(1)", "m.d.comb += self.freed.eq(0)"),
@@ -43,6 +62,6 @@ WRONG = {
 def test_proof_can_fail(what, monkeypatch):
     monkeypatch.setattr("tb.formal.channel.Channel", broken("channel", *WRONG[what]))
 
-    found = prove(ChannelProof(network(1), 0), what.replace(" ", "_"), depth=9, reset=False)
+    found = prove(ChannelProof(network(2), 0), what.replace(" ", "_"), depth=9, reset=False)
     assert not found.held
     assert "Assert failed" in found.log

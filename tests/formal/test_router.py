@@ -52,6 +52,12 @@ WRONG = {
     "output forgets owner at body": (
         HoldProof, "output", "won.claim | ~won.tail", "won.claim | won.head & ~won.tail", 3),
     "output forgets claim": (HoldProof, "output", "won.claim | ~won.tail", "~won.tail", 3),
+    "claim takes a channel that is not free": (
+        HoldProof, "output", "Mux(won.claim, free,", "Mux(won.claim, won.allowed,", 3),
+    "claim needs a credit": (
+        HoldProof, "output", "Mux(won.claim, free,", "Mux(0, free,", 6),
+    "head takes a channel without a credit": (
+        HoldProof, "output", "free & credited)", "free)", 6),
     "output names wrong channel": (HoldProof, "output", "_number(chosen)", "~_number(chosen)", 3),
     "route turns wrong way": (RouteProof, "route", "column > place.x", "column < place.x", 1),
     "route ignores dead ports": (RouteProof, "route", "wanted & place.connected)", "wanted)", 1),
@@ -68,7 +74,8 @@ WRONG = {
     "label past the table": (
         RouteProof, "route", "header.label < noc.labels", "header.label <= noc.labels", 1),
     "input changes class at no waypoint": (
-        InputProof, "input", "entry.allowed.eq(route.allowed)", "entry.allowed.eq(1 << vc)", 5),
+        InputProof, "input", "entry.allowed.eq(route.allowed)", "entry.allowed.eq(1 << flit.vc)",
+        5),
     "input goes elsewhere": (
         InputProof, "input", "entry.ports.eq(route.ports)", "entry.ports.eq(route.ports << 1)", 5),
     "input mixes buffers": (
@@ -77,9 +84,13 @@ WRONG = {
         InputProof, "channel",
         "eq(final)\n                m.d.sync += state.read.eq(following)", "eq(final)", 5),
     "channel loses a flit": (
-        InputProof, "channel", "with m.Elif(discard):", "with m.Elif(some):", 5),
+        InputProof, "channel", "with m.Elif(discard):", "with m.Elif(self.some):", 5),
     "channel forgets its way": (
-        InputProof, "channel", "state.channel.eq(taken)", "state.channel.eq(~taken)", 6),
+        InputProof, "channel", "eq(choice)\n                m.d.sync += state.channel.eq(taken)",
+        "eq(choice)\n                m.d.sync += state.channel.eq(~taken)", 6),
+    "channel forgets what it claimed": (
+        InputProof, "channel", "| choice)\n                m.d.sync += state.channel.eq(taken)",
+        "| choice)", 6),
     "router sends to all": (
         RouterProof, "router", "entrance.request.p.ports & 1 << o", "entrance.request.p.ports", 4),
     "router answers the wrong input": (
