@@ -15,8 +15,8 @@ from hw.params.packet import Port
 
 __all__ = ["PACKETS_AHEAD_MAX", "Router", "RouterTable", "config_signature"]
 
-PACKETS_AHEAD_MAX = 8
-"""Packets that may overtake a waiting one: one of each other input, twice (README, Fairness)."""
+PACKETS_AHEAD_MAX = 25
+"""Packets that may overtake a waiting one where inputs have two channels (README, Fairness)."""
 DROPS_MAX = 63
 """Drops that can wait to be reported; more at once are lost from the count."""
 
@@ -51,8 +51,10 @@ class Router(wiring.Component):
     Packets of one virtual channel never mix, those of different ones share a link flit by flit,
     in turn.
 
-    With two virtual channels nothing starves: a packet at the front of its input waits while at
-    most ``PACKETS_AHEAD_MAX`` others go before it on its output and virtual channel.
+    With two virtual channels no unicast packet starves: one at the front of its channel waits
+    while at most ``PACKETS_AHEAD_MAX`` others get a channel of its output that it could use, if
+    the packets of the other channel have one port each. Where three or more channels of an input
+    are busy there is no such bound for a single packet (README, Fairness).
 
     Wrong packets (no head, length over 8, label past the table, empty entry, a destination that
     does not exist, a port that is dead or not connected) are taken in and forgotten, as far as

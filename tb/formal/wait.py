@@ -1,7 +1,7 @@
 """How many packets may go before one that waits for an output."""
 
-from amaranth import Module, Mux, Signal
-from amaranth.hdl import Assert
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -9,6 +9,7 @@ from hw.lib.arbiter import RoundRobin
 from hw.noc.output import Output
 from hw.params.noc import NocParams
 from hw.params.packet import Port
+from tb.formal.shadow import legal
 
 __all__ = ["WaitProof"]
 
@@ -16,13 +17,19 @@ PORTS = len(Port)
 
 
 class WaitProof(wiring.Component):
-    """At most so many packets of other inputs get a channel for which a packet waits.
+    """At most so many packets of others get a channel for which a packet waits.
 
-    The packet is at the front of channel ``number`` of input 0 and may use the channels
-    ``allowed``; it asks as ``Channel`` does, when its input's turn allows: for a free channel with
-    a credit, and where ``claims``, for a free one. ``rivals`` are the other channels of its input
-    that ever ask, for this output or for others that may take what they ask, or not. The other
-    four inputs ask as ``HoldProof`` shows, otherwise at any time.
+    The packet is at the front of channel ``number`` of input 0, the lowest of ``allowed``, the
+    channels that it may use. It asks as ``ChannelProof`` shows, when its input's turn allows:
+    whenever one of them is free; it claims if none of the free ones has a credit. It waits until it
+    gets a channel, by its head or a claim; an earlier packet of its own channel may have been the
+    last that went. The other four inputs ask as ``HoldProof`` shows, for sets of channels that
+    ``Route`` gives, otherwise at any time.
+
+    ``rivals`` are the other channels of its input that ever ask, for this output or another, one
+    packet each at a time. Where there is one, and it is before the waiting packet in turn, it asks
+    at most ``vain`` times in vain, which is what ``asks`` shows of an input where nothing else
+    asks. Several never ask in vain if ``vain`` is 0.
 
     Parameters
     ----------
@@ -30,15 +37,18 @@ class WaitProof(wiring.Component):
         The network.
     allowed, rivals : int
         Sets of channels.
-    claims : bool
-        Whether the channel is alone in its class.
+    vain : int
+        See above.
     most : int
         What is asserted.
+    asks : bool
+        Count how often the packet asks in vain instead of the packets that get a channel.
     """
 
-    def __init__(self, noc: NocParams, *, allowed: int, claims: bool, rivals: int, most: int):
-        self.noc, self.allowed, self.claims = noc, allowed, claims
-        self.rivals, self.most = rivals, most
+    def __init__(self, noc: NocParams, *, allowed: int, rivals: int, vain: int, most: int,
+                 asks: bool = False):
+        self.noc, self.allowed, self.rivals = noc, allowed, rivals
+        self.vain, self.most, self.by_asks = vain, most, asks
         super().__init__({
             "starts": In(1), "others": In(noc.channels), "elsewhere": In(1), "accepted": In(1),
             "asks": In(PORTS), "heads": In(PORTS), "tails": In(PORTS), "claiming": In(PORTS),
@@ -53,54 +63,60 @@ class WaitProof(wiring.Component):
         state, link = output.state, output.link
         waits, waited, count = Signal(), Signal(), Signal(range(self.most + 3))
         number = (self.allowed & -self.allowed).bit_length() - 1
+        own = 1 << number
+
+        # Who holds each channel that is not free, a channel of input 0 or another input, and
+        # whether its packet has begun.
+        owners = [Signal(range(channels + PORTS - 1), name=f"owner{c}") for c in range(channels)]
+        started = Signal(channels)
+
+        def held(who):
+            return Cat(owner == who for owner in owners) & ~state.free
 
         # The waiting packet.
-        ready, claim, mine = Signal(), Signal(), Signal()
+        ready, claim, mine, won = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            waits.eq((self.starts | waited) & (count <= self.most)),
+            waits.eq((self.starts & (held(number) == 0) | waited) & (count <= self.most)),
             ready.eq((state.available & self.allowed) != 0),
-            claim.eq(~ready & ((state.free & self.allowed) != 0) if self.claims else 0),
-            turn.requests.eq(self.others & self.rivals | ((waits & (ready | claim)) << number)),
-            mine.eq(turn.grant[number])]
+            claim.eq(~ready & ((state.free & self.allowed) != 0)),
+            turn.requests.eq(self.others & self.rivals | Mux(
+                waits, (ready | claim) << number, self.others & own)),
+            mine.eq(turn.grant[number] & waits)]
 
-        # Channels that are not alone in their class are claimed with a credit only.
-        shared = sum(1 << c for group in map(self.noc.class_channels, range(2))
-                     if len(group) > 1 for c in group)
-        free = state.free & (state.credited | ~shared)
-        won = Signal()
+        # A rival whose turn is before the waiting packet's asks only so often in vain.
+        several = self.rivals & (self.rivals - 1) != 0
+        first = Signal(init=several or (self.rivals & (own - 1)) != 0)
+        vain = Signal(range(self.vain + 2))
+        with m.If(turn.grant.any() & turn.accept):
+            m.d.sync += [first.eq(turn.grant[number] | several), vain.eq(0)]
+        with m.Elif(first & (turn.grant & ~own).any()):
+            m.d.sync += vain.eq(vain + 1)
+            m.d.comb += Assume(vain < self.vain)
+
         taken = Signal(channels)
         for n, request in enumerate(output.requests):
-            wants, given = self.wants[n], request.taken
-            claimed, begun = (Signal(channels, name=f"{name}{n}") for name in ("claimed", "begun"))
-            alone, may = Signal(name=f"alone{n}"), Signal(name=f"may{n}")
-            m.d.comb += alone.eq((wants & (wants - 1)) == 0)
-            with m.If(self.claiming[n]):
-                m.d.comb += may.eq(self.heads[n] & alone & ((wants & free) != 0))
-            with m.Elif(self.heads[n]):
-                m.d.comb += may.eq(((wants & state.available) != 0)
-                                   | (alone & ((wants & claimed & state.credited) != 0)))
-            with m.Else():
-                m.d.comb += may.eq(alone & ((wants & begun & state.credited) != 0))
-            asks = self.asks[n] & may
-            if n == 0:
-                asks = asks & (turn.grant != 0) & ~self.elsewhere
-            m.d.comb += [
-                request.p.ports.eq(asks), request.p.allowed.eq(wants),
-                request.p.claim.eq(self.claiming[n]), request.p.head.eq(self.heads[n]),
-                request.p.tail.eq(self.tails[n])]
-            if n == 0:
+            asked, given = request.p, request.taken
+            m.d.comb += [asked.allowed.eq(self.wants[n]), asked.claim.eq(self.claiming[n]),
+                         asked.head.eq(self.heads[n]), asked.tail.eq(self.tails[n])]
+            who = channels + n - 1 if n else Signal(range(channels))
+            may = _may(self.noc, asked, state, held(who), started, one=n == 0)
+            if n:
+                m.d.comb += asked.ports.eq(self.asks[n] & may)
+            else:
+                m.d.comb += who.eq(sum(Mux(turn.grant[c], c, 0) for c in range(channels)))
                 with m.If(mine):
-                    m.d.comb += [
-                        request.p.ports.eq(1), request.p.allowed.eq(self.allowed),
-                        request.p.claim.eq(claim), request.p.head.eq(1), request.p.tail.eq(0)]
-                    m.d.comb += won.eq(given != 0)
-                m.d.comb += turn.accept.eq(Mux(mine | ~self.elsewhere, given != 0, self.accepted))
-            with m.If((given != 0) & ~won):
-                with m.If(self.claiming[n]):
-                    m.d.sync += claimed.eq(claimed | given)
+                    m.d.comb += [asked.ports.eq(1), asked.allowed.eq(self.allowed),
+                                 asked.claim.eq(claim), asked.head.eq(1), won.eq(given != 0),
+                                 turn.accept.eq(won)]
+                with m.Elif(self.elsewhere):
+                    m.d.comb += turn.accept.eq(self.accepted)
                 with m.Else():
-                    m.d.sync += claimed.eq(claimed & ~given)
-                    m.d.sync += begun.eq(Mux(self.tails[n], begun & ~given, begun | given))
+                    m.d.comb += [asked.ports.eq(turn.grant.any()), turn.accept.eq(given != 0),
+                                 Assume(may | ~turn.grant.any())]
+            for c in range(channels):
+                with m.If(given[c]):
+                    m.d.sync += [owners[c].eq(who), started[c].eq(~asked.claim)]
+            with m.If((given != 0) & ~won):
                 m.d.comb += taken.eq(given)
 
         for c in range(channels):
@@ -113,8 +129,20 @@ class WaitProof(wiring.Component):
             m.d.sync += [waited.eq(0), count.eq(0)]
         with m.Elif(waits):
             m.d.sync += waited.eq(1)
-            with m.If((taken & self.allowed & state.free) != 0):
+            with m.If(mine if self.by_asks else (taken & self.allowed & state.free) != 0):
                 m.d.sync += count.eq(count + 1)
         m.d.comb += Assert(count <= self.most)
 
         return m
+
+
+def _may(noc, asked, state, held, started, *, one):
+    """Whether somebody who holds these channels may ask so; with ``one``, if he has one packet."""
+    wants, claims = asked.allowed, asked.claim
+    alone = (wants & (wants - 1)) == 0
+    available, free = (wants & state.available) != 0, (wants & state.free) != 0
+    first = legal(noc, wants) & ((held == 0) if one else 1)
+    ready = wants & held & state.credited
+    head = Mux(claims, first & free & (alone | ~available),
+               first & available | alone & ((ready & ~started) != 0))
+    return Mux(asked.head, head, ~claims & alone & ((ready & started) != 0))

@@ -2,11 +2,16 @@
 
 import pytest
 
+from hw.noc.router import PACKETS_AHEAD_MAX
 from hw.params.noc import NocParams
+from tb.formal.broken import broken
 from tb.formal.prove import prove
 from tb.formal.wait import WaitProof
 
 pytestmark = pytest.mark.formal
+
+ONE, ANY = 4, 7
+"""Of a packet that may use one channel, or two, where nothing else asks at its input."""
 
 
 def network(vcs, class1_vcs=0):
@@ -14,25 +19,62 @@ def network(vcs, class1_vcs=0):
                      multicast_flits=4, labels=2)
 
 
-@pytest.mark.parametrize("rivals, most", [(0b00, 3), (0b10, 4)])
-def test_channel_alone_in_its_class(rivals, most):
-    """Nothing else at its input, or one other channel: so many may go before, and do."""
-    def wait(most):
-        return WaitProof(network(1), allowed=1, claims=True, rivals=rivals, most=most)
-
-    found = prove(wait(most), f"wait{rivals}", depth=4, invariant=True, reset=False)
-    assert found.held, found.log
+def at_most(proof, name):
+    """Whether ``proof`` holds for ever, whatever the credits are."""
+    found = prove(proof, name, depth=4, invariant=True, reset=False, free="output.credits")
     assert found.for_ever
-    assert not prove(wait(most - 1), f"wait{rivals}_less", depth=14, reset=False).held
+    return found.held
+
+
+@pytest.mark.parametrize("vcs, allowed, most", [(1, 0b1, ONE), (2, 0b01, ONE), (2, 0b11, ANY)],
+                         ids=["alone", "ordered, class of two", "any of two"])
+def test_nothing_else_at_its_input(vcs, allowed, most):
+    """So many packets go before, and do; and it asks no oftener in vain, bodies included."""
+    def wait(most, asks):
+        return WaitProof(network(vcs), allowed=allowed, rivals=0, vain=0, most=most, asks=asks)
+
+    name = f"wait{vcs}{allowed}"
+    assert at_most(wait(most, asks=False), name)
+    assert at_most(wait(most, asks=True), f"{name}_asks")
+    less = prove(wait(most - 1, asks=False), f"{name}_less", depth=16, reset=False)
+    assert "Assert failed" in less.log
+
+
+@pytest.mark.parametrize("vcs, allowed, rivals, vain, most", [
+    (1, 0b01, 0b10, ONE, PACKETS_AHEAD_MAX), (1, 0b10, 0b01, ONE, PACKETS_AHEAD_MAX),
+    (2, 0b01, 0b100, ONE, 25), (2, 0b01, 0b010, ANY, 37),
+    (2, 0b11, 0b100, ONE, 39)],
+    ids=["alone", "alone, higher", "ordered", "ordered, rival of any of two", "any of two"])
+def test_one_other_channel_at_its_input(vcs, allowed, rivals, vain, most):
+    """So many packets go before, and do; the rival asks as often in vain as shown above."""
+    def wait(most):
+        return WaitProof(network(vcs), allowed=allowed, rivals=rivals, vain=vain, most=most)
+
+    name = f"wait{vcs}{allowed}_{rivals}_{vain}"
+    assert at_most(wait(most), name)
+    assert not at_most(wait(most - 1), f"{name}_less")
+
+
+def test_both_any_of_two():
+    """An upper bound, perhaps not the least."""
+    proof = WaitProof(network(2), allowed=0b11, rivals=0b010, vain=ANY, most=57)
+    assert at_most(proof, "wait_both")
 
 
 @pytest.mark.parametrize("vcs, class1_vcs, allowed, rivals", [
-    (2, 0, 0b001, 0b000), (2, 0, 0b011, 0b000), (1, 1, 0b001, 0b110)],
-    ids=["ordered, class of two", "any of two", "two rivals at its input"])
-def test_no_bound(vcs, class1_vcs, allowed, rivals):
-    """Twelve go before it and it could go on so: in one class with others, or with two rivals."""
-    proof = WaitProof(network(vcs, class1_vcs), allowed=allowed, claims=vcs == 1, rivals=rivals,
-                      most=12)
-    found = prove(proof, f"wait_{vcs}_{allowed}", depth=60, reset=False)
-    assert not found.held
+    (1, 1, 0b001, 0b110), (2, 0, 0b001, 0b110)], ids=["alone", "ordered, class of two"])
+def test_no_bound_with_two_others_at_its_input(vcs, class1_vcs, allowed, rivals):
+    """More than forty go before it and it could go on so, though the rivals never ask in vain."""
+    proof = WaitProof(network(vcs, class1_vcs), allowed=allowed, rivals=rivals, vain=0, most=40)
+    found = prove(proof, f"wait_{vcs}_{allowed}_two", depth=100, reset=False)
+    assert "Assert failed" in found.log
+
+
+def test_proof_can_fail(monkeypatch):
+    """Claims that need a credit bound nothing."""
+    monkeypatch.setattr("tb.formal.wait.Output", broken(
+        "output", "Mux(won.claim, free,", "Mux(0, free,"))
+
+    proof = WaitProof(network(2), allowed=0b11, rivals=0, vain=0, most=3 * ANY)
+    found = prove(proof, "wait_wrong", depth=60, reset=False)
     assert "Assert failed" in found.log

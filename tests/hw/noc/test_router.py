@@ -3,7 +3,6 @@ from itertools import pairwise
 
 import pytest
 
-from hw.noc.router import PACKETS_AHEAD_MAX
 from hw.params.noc import NocParams
 from hw.params.packet import Port
 from tb.noc.packets import header_of, packet
@@ -53,7 +52,10 @@ def test_fair_share():
 
 
 def test_starvation_bound():
-    """Five inputs, two channels, one output that stalls: nobody is overtaken too often."""
+    """Five inputs, two channels, one output that stalls: nobody is overtaken too often.
+
+    In random traffic once or twice by each other input; what can happen is proved in tests/formal.
+    """
     rng = random.Random(3)
     bench = RouterBench(NOC, labels={1: 1 << E}, hold=lambda port, vc: rng.random() < 0.8)
     for port in Port:
@@ -66,7 +68,7 @@ def test_starvation_bound():
                  if flits[0].vc == vc]
         for port in Port:
             turns = [n for n, source in enumerate(order) if source == port]
-            assert max(b - a - 1 for a, b in pairwise(turns)) <= PACKETS_AHEAD_MAX
+            assert max(b - a - 1 for a, b in pairwise(turns)) <= 2 * (len(Port) - 1)
 
 
 def test_stalled_channel_blocks_no_other():
