@@ -42,9 +42,10 @@ def test_nothing_else_at_its_input(vcs, allowed, most):
 
 @pytest.mark.parametrize("vcs, allowed, rivals, vain, most", [
     (1, 0b01, 0b10, ONE, PACKETS_AHEAD_MAX), (1, 0b10, 0b01, ONE, PACKETS_AHEAD_MAX),
-    (2, 0b01, 0b100, ONE, 25), (2, 0b01, 0b010, ANY, 37),
+    (2, 0b01, 0b100, ONE, 25), (2, 0b01, 0b010, ONE, 25), (2, 0b01, 0b010, ANY, 37),
     (2, 0b11, 0b100, ONE, 39)],
-    ids=["alone", "alone, higher", "ordered", "ordered, rival of any of two", "any of two"])
+    ids=["alone", "alone, higher", "ordered", "both ordered",
+         "ordered, rival of any of two", "any of two"])
 def test_one_other_channel_at_its_input(vcs, allowed, rivals, vain, most):
     """So many packets go before, and do; the rival asks as often in vain as shown above."""
     def wait(most):
