@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sw.cli.noc_options import lab_options
-from sw.cli.options import json_option, print_whole, progress_bar, write_json
+from sw.cli.options import OutputFile, json_option, print_whole, progress_bar, write_json
 from sw.noc.booksim import Reference, read_reference, row_of, write_rows
 from sw.noc.errors import NocError
 from sw.noc.lab import runner
@@ -53,10 +53,10 @@ def overload(options: LabOptions, seed: int) -> LabOptions:
               help="Also offered load 1, three seeds, for throughput.")
 @click.option("--on", "on", multiple=True, default=("model",), show_default=True,
               help="model, verilator or icarus; may be repeated.")
-@click.option("--csv", "csv_path", type=click.Path(path_type=Path, dir_okay=False),
-              metavar="FILE", help="Write all points with the columns of BookSim2's tables.")
-@click.option("--plot", "plot_path", type=click.Path(path_type=Path, dir_okay=False),
-              metavar="FILE", help="Draw the curves, .svg or .png.")
+@click.option("--csv", "csv_path", type=OutputFile(), metavar="FILE",
+              help="Write all points with the columns of BookSim2's tables.")
+@click.option("--plot", "plot_path", type=OutputFile(), metavar="FILE",
+              help="Draw the curves, .svg or .png.")
 @reference_option
 @json_option
 def sweep(options: LabOptions, rates: str, with_overload: bool, on: tuple[str, ...],

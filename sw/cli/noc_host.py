@@ -146,7 +146,8 @@ def links(machine_name: str, defects: str, dead_links: int, seed: int, flows_pat
     the links stand the placement's own figures.
     """
     machine = load_machine(machine_name)
-    vcs, depth = vcs or machine.noc.vcs, depth or machine.noc.vc_depth
+    vcs = machine.noc.vcs if vcs is None else vcs
+    depth = machine.noc.vc_depth if depth is None else depth
     if fit_again:
         with progress_bar("fit") as progress:
             fitted = fit(vcs, depth, progress)
