@@ -11,13 +11,13 @@ help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## ?/\t/' | expand -t 12
 
 setup:  ## .venv with the project, and the Debian packages it needs
-	@python3 tb/setup.py
+	@python3 tb/flow/setup.py
 
 setup-test:
-	@python3 tb/setup.py --extra test
+	@python3 tb/flow/setup.py --extra test
 
 demo: setup  ## checkpoint to report, end to end
-	@$(PYTHON) -m sw.cli.main demo
+	@$(PYTHON) -m ouroboros.sw.cli.main demo
 
 test: setup-test  ## unit and simulation tests
 	@$(PYTEST) -n $(WORKERS) -m "not slow and not formal" $(SELECT)
@@ -32,14 +32,15 @@ waves: setup-test  ## one test with waveforms, whose path it prints: K=name [SEE
 	@WAVES=1 $(PYTEST) -s -m sim -k "$(or $(K),$(error type: make waves K=name))"
 
 formal:  ## proofs by SMT solver
-	@python3 tb/setup.py --extra test --extra formal
-	@$(PYTEST) -m formal tests/formal tests/tb/run
+	@python3 tb/flow/setup.py --extra test --extra formal
+	@$(PYTEST) -m formal tests/formal tests/tb/flow
 
 check: setup-test  ## lint, types, import rules
+	@mkdir -p build/check && ln -sfn ../.. build/check/ouroboros
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m mypy && $(PYTEST) tests/test_imports.py
 
 bench: setup  ## simulation speed of the small machine
-	@$(PYTHON) -m tb.lib.speed small
+	@$(PYTHON) -m ouroboros.tb.lib.speed small
 
 clean:  ## remove builds and caches, keep .venv
 	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis

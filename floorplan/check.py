@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from floorplan.geometry import NM_PER_MM, Rect
-from floorplan.links import OPPOSITE
-from floorplan.plan import Plan
+from ouroboros.floorplan.geometry import NM_PER_MM, Rect
+from ouroboros.floorplan.links import OPPOSITE
+from ouroboros.floorplan.plan import Plan
 
 __all__ = ["Check", "check"]
 

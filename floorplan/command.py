@@ -6,24 +6,31 @@ from typing import Any
 import click
 from rich.table import Table
 
-from floorplan.check import Check, check
-from floorplan.defects import KINDS, DefectMap, make_map, nominal_process, read_map, write_map
-from floorplan.die_picture import core_picture, die_picture
-from floorplan.errors import FloorplanError
-from floorplan.geometry import NM_PER_MM
-from floorplan.link_load import placement_load, read_load
-from floorplan.occupancy import Occupancy, occupancy
-from floorplan.plan import Plan, plan_floor
-from floorplan.rules import load_rules
-from floorplan.wafer_picture import load_picture, wafer_picture
-from floorplan.write_def import write_die_def, write_wafer_def
-from floorplan.write_gds import write_gds
-from floorplan.write_lef import write_lef
-from hw.params.machine import load_machine
-from sw.cli.options import json_option, machine_option, print_whole, write_json
-from sw.defects.process import REGIONS
-from sw.place.instance import Instance, read_instance
-from sw.place.placement import Placement, load
+from ouroboros.floorplan.check import Check, check
+from ouroboros.floorplan.defects import (
+    KINDS,
+    DefectMap,
+    make_map,
+    nominal_process,
+    read_map,
+    write_map,
+)
+from ouroboros.floorplan.die_picture import core_picture, die_picture
+from ouroboros.floorplan.errors import FloorplanError
+from ouroboros.floorplan.geometry import NM_PER_MM
+from ouroboros.floorplan.link_load import placement_load, read_load
+from ouroboros.floorplan.occupancy import Occupancy, occupancy
+from ouroboros.floorplan.plan import Plan, plan_floor
+from ouroboros.floorplan.rules import load_rules
+from ouroboros.floorplan.wafer_picture import load_picture, wafer_picture
+from ouroboros.floorplan.write_def import write_die_def, write_wafer_def
+from ouroboros.floorplan.write_gds import write_gds
+from ouroboros.floorplan.write_lef import write_lef
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.options import json_option, machine_option, print_whole, write_json
+from ouroboros.sw.defects.process import REGIONS
+from ouroboros.sw.place.instance import Instance, read_instance
+from ouroboros.sw.place.placement import Placement, load
 
 __all__ = ["floorplan"]
 

@@ -7,12 +7,12 @@ to is a result (``macro_density_mb_per_mm2``) that can be held against published
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from floorplan.errors import FloorplanError
-from floorplan.geometry import NM_PER_MM, Rect, down, up
-from floorplan.links import SIDES, Pin, side_pins
-from floorplan.rules import CoreRules
-from hw.params.machine import Machine
-from hw.params.router_size import router_memory_bits
+from ouroboros.floorplan.errors import FloorplanError
+from ouroboros.floorplan.geometry import NM_PER_MM, Rect, down, up
+from ouroboros.floorplan.links import SIDES, Pin, side_pins
+from ouroboros.floorplan.rules import CoreRules
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.router_size import router_memory_bits
 
 __all__ = ["Block", "CorePlan", "TreeWire", "plan_core"]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from floorplan.errors import FloorplanError
-from floorplan.plan import Plan
-from sw.defects.maps import defect_map, exact_map
-from sw.defects.process import Process
-from sw.perf.assumptions import assumptions
+from ouroboros.floorplan.errors import FloorplanError
+from ouroboros.floorplan.plan import Plan
+from ouroboros.sw.defects.maps import defect_map, exact_map
+from ouroboros.sw.defects.process import Process
+from ouroboros.sw.wafer.assumptions import assumptions
 
 __all__ = ["KINDS", "SCHEMA", "STRESS_DEAD", "DefectMap", "make_map", "nominal_process", "read_map",
            "write_map"]

@@ -2,9 +2,9 @@
 
 from textwrap import wrap
 
-from floorplan.geometry import NM_PER_MM, Rect
-from floorplan.picture import Frame, Picture
-from floorplan.plan import Plan
+from ouroboros.floorplan.geometry import NM_PER_MM, Rect
+from ouroboros.floorplan.picture import Frame, Picture
+from ouroboros.floorplan.plan import Plan
 
 __all__ = ["core_picture", "die_picture"]
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from floorplan.errors import FloorplanError
-from hw.params.packet import Port
-from sw.place.instance import Instance
-from sw.place.links import DIRECTIONS, link_loads
-from sw.place.placement import Placement
+from ouroboros.floorplan.errors import FloorplanError
+from ouroboros.hw.params.packet import Port
+from ouroboros.sw.place.instance import Instance
+from ouroboros.sw.place.links import DIRECTIONS, link_loads
+from ouroboros.sw.place.placement import Placement
 
 __all__ = ["placement_load", "read_load"]
 

@@ -6,7 +6,7 @@ core's ``w_i``, pin n of ``e_i`` meets ``w_o``; north and south alike.
 
 from dataclasses import dataclass
 
-from hw.params.noc import NocParams
+from ouroboros.hw.params.noc import NocParams
 
 __all__ = ["OPPOSITE", "SIDES", "Pin", "Wire", "side_pins", "wires"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sw.place.instance import Instance
-from sw.place.placement import Placement
+from ouroboros.sw.place.instance import Instance
+from ouroboros.sw.place.placement import Placement
 
 __all__ = ["ENDS", "IDLE", "Occupancy", "occupancy"]
 

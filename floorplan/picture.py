@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from floorplan.geometry import NM_PER_MM, Rect
-from sw.report.svg import Svg, number
+from ouroboros.floorplan.geometry import NM_PER_MM, Rect
+from ouroboros.sw.report.svg import Svg, number
 
 __all__ = ["Frame", "Picture", "heat_colour", "layer_colour"]
 

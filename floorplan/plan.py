@@ -8,11 +8,11 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from floorplan.core_plan import CorePlan, plan_core
-from floorplan.errors import FloorplanError
-from floorplan.geometry import NM_PER_MM, Rect, down
-from floorplan.rules import Rules
-from hw.params.machine import Machine
+from ouroboros.floorplan.core_plan import CorePlan, plan_core
+from ouroboros.floorplan.errors import FloorplanError
+from ouroboros.floorplan.geometry import NM_PER_MM, Rect, down
+from ouroboros.floorplan.rules import Rules
+from ouroboros.hw.params.machine import Machine
 
 __all__ = ["Plan", "plan_floor"]
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from hw.params.load import load
+from ouroboros.hw.params.load import load
 
 __all__ = ["RULES", "CoreRules", "Density", "DieRules", "Length", "LogicDensity", "Ratio", "Rules",
            "Transistors", "WaferRules", "load_rules"]

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from floorplan.errors import FloorplanError
-from floorplan.geometry import NM_PER_MM, Rect
-from floorplan.occupancy import ENDS, IDLE, Occupancy
-from floorplan.picture import HEAT, Frame, Picture, heat_colour, layer_colour
-from floorplan.plan import Plan
-from hw.params.packet import Port
+from ouroboros.floorplan.errors import FloorplanError
+from ouroboros.floorplan.geometry import NM_PER_MM, Rect
+from ouroboros.floorplan.occupancy import ENDS, IDLE, Occupancy
+from ouroboros.floorplan.picture import HEAT, Frame, Picture, heat_colour, layer_colour
+from ouroboros.floorplan.plan import Plan
+from ouroboros.hw.params.packet import Port
 
 __all__ = ["load_picture", "wafer_picture"]
 
@@ -18,8 +18,6 @@ SIZE = 960.0
 """User units of the wafer's diameter."""
 LEFT, TOP, GAP, LEGEND = 50.0, 92.0, 40.0, 400.0
 END_COLOUR, PLACED_COLOUR = "#6b7280", "#3f72b8"
-STEPS = ((0, -1), (1, 0), (0, 1), (-1, 0))
-"""x, y of the neighbour at each mesh port, in the order of ``Port``."""
 
 
 class _Sheet:
@@ -217,7 +215,7 @@ def _pairs(load: npt.NDArray[np.float64],
     both, most, where = [], 0.0, (0, 0)
     _, height, _ = load.shape
     for port, back in ((Port.EAST, Port.WEST), (Port.SOUTH, Port.NORTH)):
-        dx, dy = STEPS[port]
+        dx, dy = port.step
         for y in range(height - dy):
             for x in range(width - dx):
                 core, other = x + width * y, x + dx + width * (y + dy)

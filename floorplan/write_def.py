@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from floorplan.geometry import Rect
-from floorplan.links import OPPOSITE, SIDES, side_pins
-from floorplan.plan import Plan
-from floorplan.write_lef import (
+from ouroboros.floorplan.geometry import Rect
+from ouroboros.floorplan.links import OPPOSITE, SIDES, side_pins
+from ouroboros.floorplan.plan import Plan
+from ouroboros.floorplan.write_lef import (
     DBU_PER_UM,
     LAYER,
     border_core,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import gdstk
 
-from floorplan.geometry import NM_PER_UM, Rect
-from floorplan.links import SIDES
-from floorplan.plan import Plan
+from ouroboros.floorplan.geometry import NM_PER_UM, Rect
+from ouroboros.floorplan.links import SIDES
+from ouroboros.floorplan.plan import Plan
 
 __all__ = ["LAYERS", "write_gds"]
 

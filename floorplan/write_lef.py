@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from floorplan.geometry import NM_PER_UM, Rect
-from floorplan.links import SIDES, Pin
-from floorplan.plan import Plan
+from ouroboros.floorplan.geometry import NM_PER_UM, Rect
+from ouroboros.floorplan.links import SIDES, Pin
+from ouroboros.floorplan.plan import Plan
 
 __all__ = ["DBU_PER_UM", "LAYER", "core_name", "die_name", "die_pins", "write_lef"]
 

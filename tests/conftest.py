@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sw.models.checkpoint import Checkpoint, Layer, Shape
-from tb.toolchain import SIMULATORS, ToolError, find
+from ouroboros.sw.models.checkpoint import Checkpoint, Layer, Shape
+from ouroboros.tb.flow.toolchain import SIMULATORS, ToolError, find
 
 # Two BLAS threads are slower than one on small matrices, and the test runner has its own workers.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

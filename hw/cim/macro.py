@@ -6,9 +6,9 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from hw.cim.sequencer import Sequencer, command_layout, operand_signature, operand_words
-from hw.params.cim import ACTIVATION_BITS
-from hw.params.machine import Machine
+from ouroboros.hw.cim.sequencer import Sequencer, command_layout, operand_signature, operand_words
+from ouroboros.hw.params.cim import ACTIVATION_BITS
+from ouroboros.hw.params.machine import Machine
 
 __all__ = ["Macro", "command_layout", "macro_signature", "operand_signature", "write_signature"]
 

@@ -4,10 +4,10 @@ from amaranth import DomainRenamer, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
-from hw.cim.macro import Macro, macro_signature
-from hw.lib.gate import gated_domain
-from hw.lib.once import Library, flat_ports
-from hw.params.machine import Machine
+from ouroboros.hw.cim.macro import Macro, macro_signature
+from ouroboros.hw.lib.gate import gated_domain
+from ouroboros.hw.lib.library import Library, flat_ports
+from ouroboros.hw.params.machine import Machine
 
 __all__ = ["GatedMacro"]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from amaranth.lib.wiring import In
 
-from hw.cim.macro import macro_signature
-from hw.lib.once import flat_ports
-from hw.params.machine import Machine
+from ouroboros.hw.cim.macro import macro_signature
+from ouroboros.hw.lib.library import flat_ports
+from ouroboros.hw.params.machine import Machine
 
 __all__ = ["twin_verilog"]
 

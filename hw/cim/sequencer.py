@@ -4,8 +4,8 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.params.cim import ACTIVATION_BITS
-from hw.params.machine import Machine
+from ouroboros.hw.params.cim import ACTIVATION_BITS
+from ouroboros.hw.params.machine import Machine
 
 __all__ = ["Sequencer", "command_layout", "operand_signature", "operand_words", "step_layout"]
 

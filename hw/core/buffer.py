@@ -5,8 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 
-from hw.core.bus import BufferRead, BufferWrite
-from hw.params.machine import Machine
+from ouroboros.hw.lib.bus import BufferRead, BufferWrite
+from ouroboros.hw.params.machine import Machine
 
 __all__ = ["Buffer"]
 

@@ -5,16 +5,22 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from hw.core.bus import ConfigBus, done_signature, issue_signature
-from hw.core.credits import CreditCounters, CreditSender
-from hw.core.events import trace_layout
-from hw.core.slots import Slots, SlotState, arrived_signature, found_signature, lookup_signature
-from hw.core.stage_table import StageTable
-from hw.lib.struct import struct
-from hw.params import isa
-from hw.params.isa import Op
-from hw.params.machine import Machine
-from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, KV_CONFIG, Unit
+from ouroboros.hw.core.credits import CreditCounters, CreditSender
+from ouroboros.hw.core.events import trace_layout
+from ouroboros.hw.core.slots import (
+    Slots,
+    SlotState,
+    arrived_signature,
+    found_signature,
+    lookup_signature,
+)
+from ouroboros.hw.core.stage_table import StageTable
+from ouroboros.hw.lib.bus import ConfigBus, done_signature, issue_signature
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.params import isa
+from ouroboros.hw.params.isa import Op
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, KV_CONFIG, Unit
 
 __all__ = ["Controller"]
 

@@ -4,21 +4,21 @@ from amaranth import DomainRenamer, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.core.array import ArrayUnit
-from hw.core.buffer import Buffer
-from hw.core.bus import ConfigBus
-from hw.core.controller import Controller
-from hw.core.egress import Egress
-from hw.core.events import Events
-from hw.core.ingress import Ingress
-from hw.core.send import SendUnit
-from hw.core.sfu import Sfu
-from hw.lib.gate import gated_domain
-from hw.lib.once import Library
-from hw.noc.link import Link
-from hw.params.counters import STAGE_STATES
-from hw.params.machine import Machine
-from hw.params.packet import ROUTE_BITS
+from ouroboros.hw.array.array import ArrayUnit
+from ouroboros.hw.core.buffer import Buffer
+from ouroboros.hw.core.controller import Controller
+from ouroboros.hw.core.egress import Egress
+from ouroboros.hw.core.events import Events
+from ouroboros.hw.core.ingress import Ingress
+from ouroboros.hw.core.send import SendUnit
+from ouroboros.hw.lib.bus import ConfigBus
+from ouroboros.hw.lib.gate import gated_domain
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.noc.link import Link
+from ouroboros.hw.params.counters import STAGE_STATES
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import ROUTE_BITS
+from ouroboros.hw.sfu.sfu import Sfu
 
 __all__ = ["Core"]
 

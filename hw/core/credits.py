@@ -5,10 +5,10 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.core.bus import ConfigBus
-from hw.lib.struct import struct
-from hw.params.machine import Machine
-from hw.params.packet import CREDIT_ENTRY, Unit
+from ouroboros.hw.lib.bus import ConfigBus
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import CREDIT_ENTRY, Unit
 
 __all__ = ["CreditCounters", "CreditSender"]
 

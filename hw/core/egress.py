@@ -5,11 +5,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.core.events import EventRead
-from hw.lib.struct import struct
-from hw.noc.link import Link, flit_layout
-from hw.params.machine import Machine
-from hw.params.packet import CONFIG_HEADER, CREDIT_ENTRY, CREDIT_HEADER, HEADER_BITS, Kind
+from ouroboros.hw.core.events import EventRead
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.noc.link import Link, flit_layout
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import CONFIG_HEADER, CREDIT_ENTRY, CREDIT_HEADER, HEADER_BITS, Kind
 
 __all__ = ["Egress", "credit_layout", "request_layout"]
 

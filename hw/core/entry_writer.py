@@ -4,10 +4,10 @@ from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.core.bus import ConfigBus
-from hw.params.machine import Machine
-from hw.params.noc import PAYLOAD_FLITS_MAX
-from hw.params.packet import Unit
+from ouroboros.hw.lib.bus import ConfigBus
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
+from ouroboros.hw.params.packet import Unit
 
 __all__ = ["EntryWriter", "entry_flits"]
 

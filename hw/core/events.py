@@ -6,10 +6,10 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.core.bus import ConfigBus
-from hw.params.counters import COUNTER_BITS, STAGE_STATES, Counter, stage_counter
-from hw.params.machine import Machine
-from hw.params.packet import ROUTE_BITS, TRACE_ENTRY, Unit
+from ouroboros.hw.lib.bus import ConfigBus
+from ouroboros.hw.params.counters import COUNTER_BITS, STAGE_STATES, Counter, stage_counter
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import ROUTE_BITS, TRACE_ENTRY, Unit
 
 __all__ = ["EventRead", "EventSignature", "Events", "trace_layout"]
 

@@ -5,14 +5,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.core.bus import BufferWrite, ConfigBus
-from hw.core.egress import request_layout
-from hw.core.packet_parser import PacketParser, carries_payload
-from hw.core.slots import arrived_signature, found_signature, lookup_signature
-from hw.lib.struct import struct
-from hw.noc.link import Link, flit_layout
-from hw.params.machine import Machine
-from hw.params.packet import DATA_HEADER, HEADER_BITS, Kind
+from ouroboros.hw.core.egress import request_layout
+from ouroboros.hw.core.packet_parser import PacketParser, carries_payload
+from ouroboros.hw.core.slots import arrived_signature, found_signature, lookup_signature
+from ouroboros.hw.lib.bus import BufferWrite, ConfigBus
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.noc.link import Link, flit_layout
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import DATA_HEADER, HEADER_BITS, Kind
 
 __all__ = ["Ingress"]
 

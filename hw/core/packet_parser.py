@@ -5,15 +5,15 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from hw.core.bus import ADDRESS_BITS, BufferWrite, ConfigBus
-from hw.core.egress import request_layout
-from hw.core.entry_writer import EntryWriter
-from hw.core.slots import arrived_signature, found_signature
-from hw.lib.struct import struct
-from hw.noc.link import flit_layout
-from hw.params.machine import Machine
-from hw.params.noc import PAYLOAD_FLITS_MAX
-from hw.params.packet import CONFIG_HEADER, CREDIT_HEADER, DATA_HEADER, HEADER_BITS, Kind
+from ouroboros.hw.core.egress import request_layout
+from ouroboros.hw.core.entry_writer import EntryWriter
+from ouroboros.hw.core.slots import arrived_signature, found_signature
+from ouroboros.hw.lib.bus import ADDRESS_BITS, BufferWrite, ConfigBus
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.noc.link import flit_layout
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
+from ouroboros.hw.params.packet import CONFIG_HEADER, CREDIT_HEADER, DATA_HEADER, HEADER_BITS, Kind
 
 __all__ = ["PacketParser", "carries_payload", "placed_flit_layout"]
 

@@ -6,13 +6,19 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.core.bus import BufferRead, ConfigBus, done_signature, issue_layout, issue_signature
-from hw.lib.struct import struct
-from hw.noc.link import flit_layout
-from hw.params.isa import SEND
-from hw.params.machine import Machine
-from hw.params.noc import PAYLOAD_FLITS_MAX
-from hw.params.packet import DATA_HEADER, DEST_ENTRY, Kind, Unit
+from ouroboros.hw.lib.bus import (
+    BufferRead,
+    ConfigBus,
+    done_signature,
+    issue_layout,
+    issue_signature,
+)
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.noc.link import flit_layout
+from ouroboros.hw.params.isa import SEND
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
+from ouroboros.hw.params.packet import DATA_HEADER, DEST_ENTRY, Kind, Unit
 
 __all__ = ["SendUnit", "send_cycles"]
 

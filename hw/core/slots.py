@@ -5,11 +5,11 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.core.bus import ADDRESS_BITS
-from hw.core.stage_table import stage_layout
-from hw.params.core import OPERANDS
-from hw.params.machine import Machine
-from hw.params.packet import Flag
+from ouroboros.hw.core.stage_table import stage_layout
+from ouroboros.hw.lib.bus import ADDRESS_BITS
+from ouroboros.hw.params.core import OPERANDS
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import Flag
 
 __all__ = ["SlotState", "Slots", "arrived_signature", "found_signature", "lookup_signature"]
 

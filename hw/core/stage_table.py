@@ -5,10 +5,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.core.bus import ADDRESS_BITS, ConfigBus
-from hw.lib.struct import struct
-from hw.params.machine import Machine
-from hw.params.packet import STAGE_ENTRY, Unit
+from ouroboros.hw.lib.bus import ADDRESS_BITS, ConfigBus
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import STAGE_ENTRY, Unit
 
 __all__ = ["StageTable", "stage_layout"]
 

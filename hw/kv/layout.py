@@ -4,8 +4,8 @@ from enum import IntEnum
 
 from amaranth.lib import data
 
-from hw.kv.bitmap import index_bits
-from hw.params.machine import Machine
+from ouroboros.hw.kv.bitmap import index_bits
+from ouroboros.hw.params.machine import Machine
 
 __all__ = ["BLOCK_BITS", "KvOp", "kv_command_layout", "kv_reply_layout", "place_layouts"]
 

@@ -5,13 +5,19 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.core.bus import ConfigBus
-from hw.kv.bitmap import BlockBitmap
-from hw.kv.layout import BLOCK_BITS, KvOp, kv_command_layout, kv_reply_layout, place_layouts
-from hw.lib.struct import struct
-from hw.params.machine import Machine
-from hw.params.packet import KV_CONFIG, Unit
-from hw.params.timing import kv_wipe_cycles
+from ouroboros.hw.kv.bitmap import BlockBitmap
+from ouroboros.hw.kv.layout import (
+    BLOCK_BITS,
+    KvOp,
+    kv_command_layout,
+    kv_reply_layout,
+    place_layouts,
+)
+from ouroboros.hw.lib.bus import ConfigBus
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import KV_CONFIG, Unit
+from ouroboros.hw.params.timing.array import kv_wipe_cycles
 
 __all__ = ["KvManager"]
 
@@ -29,7 +35,7 @@ class KvManager(wiring.Component):
       ``slot_search_cycles`` more with the first one of a (sequence, head).
     * FREE: ``ok``. Costs 3 cycles per block, see ``free_cycles``.
 
-    (Cycle counts are in ``hw.params.timing``.)
+    (Cycle counts are in ``hw.params.timing.array``.)
 
     A sequence, head or block that the tables cannot hold gives neither ``ok`` nor ``full``.
 

@@ -2,7 +2,7 @@
 
 from amaranth import ClockDomain, ClockSignal, Instance, Module, ResetSignal
 
-from hw.lib.once import Library
+from ouroboros.hw.lib.library import Library
 
 __all__ = ["CLOCK_GATE", "gated_domain"]
 

@@ -4,10 +4,10 @@ from amaranth import Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.lib.arbiter import RoundRobin
-from hw.lib.queue import Queue
-from hw.noc.link import flit_layout
-from hw.params.noc import NocParams
+from ouroboros.hw.lib.arbiter import RoundRobin
+from ouroboros.hw.lib.queue import Queue
+from ouroboros.hw.noc.link import flit_layout
+from ouroboros.hw.params.noc import NocParams
 
 __all__ = ["Buffers"]
 

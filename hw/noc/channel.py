@@ -4,9 +4,9 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.lib.arbiter import lowest
-from hw.params.noc import NocParams
-from hw.params.packet import Port
+from ouroboros.hw.lib.arbiter import lowest
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
 
 __all__ = ["Channel", "OutputState", "Request", "entry_layout"]
 

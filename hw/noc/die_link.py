@@ -4,10 +4,10 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.noc.buffers import Buffers
-from hw.noc.credits import Credits
-from hw.noc.link import Link, flit_layout
-from hw.params.noc import NocParams
+from ouroboros.hw.noc.buffers import Buffers
+from ouroboros.hw.noc.credits import Credits
+from ouroboros.hw.noc.link import Link, flit_layout
+from ouroboros.hw.params.noc import NocParams
 
 __all__ = ["DieLink"]
 

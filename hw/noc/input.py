@@ -4,12 +4,12 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.lib.arbiter import RoundRobin
-from hw.noc.channel import Channel, OutputState, Request, entry_layout
-from hw.noc.link import Link
-from hw.noc.route import Place, Route, TableRead, route_layout
-from hw.params.noc import NocParams
-from hw.params.packet import Port
+from ouroboros.hw.lib.arbiter import RoundRobin
+from ouroboros.hw.noc.channel import Channel, OutputState, Request, entry_layout
+from ouroboros.hw.noc.link import Link
+from ouroboros.hw.noc.route import Place, Route, TableRead, route_layout
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
 
 __all__ = ["Input"]
 

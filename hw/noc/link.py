@@ -4,7 +4,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.params.noc import NocParams
+from ouroboros.hw.params.noc import NocParams
 
 __all__ = ["Link", "flit_layout"]
 

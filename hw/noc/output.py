@@ -5,12 +5,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.lib.arbiter import RoundRobin, lowest
-from hw.noc.channel import OutputState, Request
-from hw.noc.credits import Credits
-from hw.noc.link import Link, flit_layout
-from hw.params.noc import NocParams
-from hw.params.packet import Port
+from ouroboros.hw.lib.arbiter import RoundRobin, lowest
+from ouroboros.hw.noc.channel import OutputState, Request
+from ouroboros.hw.noc.credits import Credits
+from ouroboros.hw.noc.link import Link, flit_layout
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
 
 __all__ = ["Output"]
 

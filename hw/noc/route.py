@@ -5,10 +5,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.lib.struct import struct
-from hw.params.format import Format
-from hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
-from hw.params.packet import ROUTE, TABLE_ADDRESS, Port, Turn
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.params.format import Format
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
+from ouroboros.hw.params.packet import ROUTE, TABLE_ADDRESS, Port, Turn
 
 __all__ = ["Place", "Route", "TableRead", "route_layout"]
 

@@ -6,12 +6,12 @@ from amaranth import Cat, Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.noc.input import Input
-from hw.noc.link import Link
-from hw.noc.output import Output
-from hw.noc.route import Place, route_layout
-from hw.params.noc import DIE_CORES_MAX, DIES_MAX, NocParams
-from hw.params.packet import Port
+from ouroboros.hw.noc.input import Input
+from ouroboros.hw.noc.link import Link
+from ouroboros.hw.noc.output import Output
+from ouroboros.hw.noc.route import Place, route_layout
+from ouroboros.hw.params.noc import DIE_CORES_MAX, DIES_MAX, NocParams
+from ouroboros.hw.params.packet import Port
 
 __all__ = ["PACKETS_AHEAD_MAX", "Router", "RouterTable", "config_signature"]
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from hw.params.check import at_least, power_of_two
+from ouroboros.hw.params.check import at_least, power_of_two
 
 ACTIVATION_BITS = 8
 """Width of an operand, and cycles that an active row group takes."""
 TREE_LEVELS_PER_REGISTER = 2
-"""Levels of adders between two registers of ``hw.cim.tree.AdderTree``."""
+"""Levels of adders between two registers of ``hw.array.tree.AdderTree``."""
 
 
 def tree_latency_cycles(macros: int) -> int:

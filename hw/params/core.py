@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hw.params.check import at_least, between, power_of_two
+from ouroboros.hw.params.check import at_least, between, power_of_two
 
 OPERANDS = 4
 """Operand groups of a token slot, each with its own count of arrived packets."""

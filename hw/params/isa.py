@@ -8,7 +8,7 @@ only if ``flags & skip == 0`` and ``flags & need == need`` for the token's flags
 from collections.abc import Mapping
 from enum import IntEnum
 
-from hw.params.format import Field, Format
+from ouroboros.hw.params.format import Field, Format
 
 INSTRUCTION_BITS = 128
 

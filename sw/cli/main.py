@@ -7,23 +7,23 @@ from typing import Any
 
 import click
 
-from hw.params.load import ConfigError
-from sw.cli.demo import demo
-from sw.cli.group import Failure, OpenGroup
-from sw.cli.htree import htree
-from sw.cli.map import map_command
-from sw.cli.noc import noc
-from sw.cli.overlap import overlap
-from sw.cli.predict import predict
-from sw.cli.quantise import quantise
-from sw.cli.relieve import relieve_command
-from sw.cli.repair import repair
-from sw.cli.run import run
-from sw.cli.speed import speed
-from sw.cli.tile import tile
-from sw.cli.wafer import wafer
-from sw.cli.yields import yield_command
-from sw.errors import OuroborosError
+from ouroboros.hw.params.load import ConfigError
+from ouroboros.sw.cli.demo import demo
+from ouroboros.sw.cli.group import Failure, OpenGroup
+from ouroboros.sw.cli.htree import htree
+from ouroboros.sw.cli.map import map_command
+from ouroboros.sw.cli.noc import noc
+from ouroboros.sw.cli.overlap import overlap
+from ouroboros.sw.cli.predict import predict
+from ouroboros.sw.cli.quantise import quantise
+from ouroboros.sw.cli.relieve import relieve_command
+from ouroboros.sw.cli.repair import repair
+from ouroboros.sw.cli.run import run
+from ouroboros.sw.cli.speed import speed
+from ouroboros.sw.cli.tile import tile
+from ouroboros.sw.cli.wafer import wafer
+from ouroboros.sw.cli.yields import yield_command
+from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = ["cli", "main"]
 

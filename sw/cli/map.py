@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hw.params.machine import Machine, load_machine
-from sw.cli.options import (
+from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.sw.cli.options import (
     OutputFile,
     dead_cores,
     defects_option,
@@ -20,20 +20,20 @@ from sw.cli.options import (
     machine_option,
     write_json,
 )
-from sw.cli.tile import print_tiles, rules_options, tiles_as_dict
-from sw.errors import OuroborosError
-from sw.mapper.layout import PLACEMENTS
-from sw.models.source import open_model
-from sw.perf.image import Token
-from sw.place.instance import read_instance
-from sw.place.place import Options, Result, place
-from sw.place.placement import save
-from sw.shapes.shape import ModelShape, load_shape
-from sw.tiling.cores import count_cores
-from sw.tiling.model import tile_model
-from sw.tiling.place import place_program
-from sw.tiling.program import flit_hops
-from sw.tiling.rules import TilingRules
+from ouroboros.sw.cli.tile import print_tiles, rules_options, tiles_as_dict
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.mapper.layout import PLACEMENTS
+from ouroboros.sw.models.shape import ModelShape, load_shape
+from ouroboros.sw.place.instance import read_instance
+from ouroboros.sw.place.place import Options, Result, place
+from ouroboros.sw.place.placement import save
+from ouroboros.sw.program.image import Token
+from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.tiling.cores import count_cores
+from ouroboros.sw.tiling.model import tile_model
+from ouroboros.sw.tiling.place import place_program
+from ouroboros.sw.tiling.program import flit_hops
+from ouroboros.sw.tiling.rules import TilingRules
 
 __all__ = ["map_command"]
 

@@ -9,14 +9,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from sw.cli.group import OpenGroup
-from sw.cli.noc_curves import compare, saturation, sweep
-from sw.cli.noc_host import faults, links
-from sw.cli.noc_options import lab_options
-from sw.cli.options import json_option, write_json
-from sw.noc.lab import runner
-from sw.noc.options import LabOptions
-from sw.noc.theory import channel_bound, zero_load_latency
+from ouroboros.sw.cli.group import OpenGroup
+from ouroboros.sw.cli.noc_curves import compare, saturation, sweep
+from ouroboros.sw.cli.noc_host import faults, links
+from ouroboros.sw.cli.noc_options import lab_options
+from ouroboros.sw.cli.options import json_option, write_json
+from ouroboros.sw.noc.experiment.lab import runner
+from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
 
 __all__ = ["noc"]
 

@@ -9,15 +9,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from sw.cli.noc_options import lab_options
-from sw.cli.options import OutputFile, json_option, print_whole, progress_bar, write_json
-from sw.noc.booksim import Reference, read_reference, row_of, write_rows
-from sw.noc.errors import NocError
-from sw.noc.lab import runner
-from sw.noc.options import LabOptions
-from sw.noc.plot import plot_sweep
-from sw.noc.saturation import saturation as find_saturation
-from sw.noc.theory import channel_bound, zero_load_latency
+from ouroboros.sw.cli.noc_options import lab_options
+from ouroboros.sw.cli.options import OutputFile, json_option, print_whole, progress_bar, write_json
+from ouroboros.sw.noc.errors import NocError
+from ouroboros.sw.noc.experiment.lab import runner
+from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
+from ouroboros.sw.noc.study.booksim import Reference, read_reference, row_of, write_rows
+from ouroboros.sw.noc.study.plot import plot_sweep
+from ouroboros.sw.noc.study.saturation import saturation as find_saturation
 
 __all__ = ["compare", "saturation", "sweep"]
 

@@ -10,17 +10,23 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hw.params.machine import Machine, load_machine
-from sw.cli.options import json_option, machine_option, print_whole, progress_bar, write_json
-from sw.noc.errors import NocError
-from sw.noc.fault_report import bytes_by_class, check_seconds, pair_shares
-from sw.noc.faults import Faults, random_faults, read_faults
-from sw.noc.link_fit import FITS, Fit, fit, read_fit, write_fit
-from sw.noc.link_held import Held, held_out
-from sw.noc.link_load import Flows, LinkParams, link_loads
-from sw.noc.placed_traffic import Placed, read_placed
-from sw.noc.routing import Routes
-from sw.noc.traffic_file import Volumes, read_volumes
+from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.sw.cli.options import (
+    json_option,
+    machine_option,
+    print_whole,
+    progress_bar,
+    write_json,
+)
+from ouroboros.sw.noc.errors import NocError
+from ouroboros.sw.noc.experiment.placed_traffic import Placed, read_placed
+from ouroboros.sw.noc.experiment.traffic_file import Volumes, read_volumes
+from ouroboros.sw.noc.load.fit import FITS, Fit, fit, read_fit, write_fit
+from ouroboros.sw.noc.load.held import Held, held_out
+from ouroboros.sw.noc.load.load import Flows, LinkParams, link_loads
+from ouroboros.sw.noc.routes.fault_report import bytes_by_class, check_seconds, pair_shares
+from ouroboros.sw.noc.routes.faults import Faults, random_faults, read_faults
+from ouroboros.sw.noc.routes.routing import Routes
 
 __all__ = ["faults", "links"]
 

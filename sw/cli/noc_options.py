@@ -8,9 +8,9 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from sw.noc.errors import NocError
-from sw.noc.options import PATTERNS, LabOptions
-from sw.noc.trace import read_trace
+from ouroboros.sw.noc.errors import NocError
+from ouroboros.sw.noc.experiment.options import PATTERNS, LabOptions
+from ouroboros.sw.noc.experiment.trace import read_trace
 
 __all__ = ["lab_options", "mesh_options", "span"]
 

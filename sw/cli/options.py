@@ -13,11 +13,11 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hw.params.machine import MeshParams
-from hw.params.packet import Port
-from sw.errors import OuroborosError
-from sw.noc.faults import Link
-from sw.place.instance import Grid
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.packet import MESH_PORTS
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.noc.routes.faults import Link
+from ouroboros.sw.place.instance import Grid
 
 __all__ = ["OutputFile", "dead_cores", "dead_links", "dead_links_option", "defects_option",
            "json_option", "machine_option", "model_options", "placement_option", "print_whole",
@@ -52,7 +52,7 @@ def machine_option(default: str = "small") -> Callable[[Command], Command]:
 
 
 def model_options(command: Command) -> Command:
-    """``--checkpoint`` and ``--tokenizer``: paths for ``sw.models.source.open_model``."""
+    """``--checkpoint`` and ``--tokenizer``: paths for ``sw.quantise.source.open_model``."""
     command = click.option(
         "--tokenizer", type=click.Path(path_type=Path), metavar="FILE",
         help="Tokenizer in llama2.c's .bin format.")(command)
@@ -110,26 +110,25 @@ def dead_links_option(command: Command) -> Command:
 
 
 def dead_links(text: str) -> tuple[Link, ...]:
-    """Links that ``--dead-links`` names; whether they exist is for ``sw.noc.faults`` to say.
+    """Links that ``--dead-links`` names; whether they exist is for ``sw.noc.routes.faults`` to say.
 
     Raises
     ------
     OuroborosError
         If one is not x,y,port.
     """
-    steps = {Port.NORTH.name: (0, -1), Port.EAST.name: (1, 0), Port.SOUTH.name: (0, 1),
-             Port.WEST.name: (-1, 0)}
+    ports = {port.name: port for port in MESH_PORTS}
     found: list[Link] = []
     for part in text.split(";"):
         if not part.strip():
             continue
         try:
             left, up, port = part.split(",")
-            x, y, (dx, dy) = int(left), int(up), steps[port.strip().upper()]
+            at, way = (int(left), int(up)), ports[port.strip().upper()]
         except (KeyError, ValueError):
             raise OuroborosError(f"dead links must be x,y,port with port one of north, east, south "
                                  f"and west and semicolons between, not {part!r}") from None
-        found.append(((x, y), (x + dx, y + dy)))
+        found.append((at, way.beyond(at)))
     return tuple(found)
 
 

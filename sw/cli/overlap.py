@@ -6,18 +6,18 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hw.params.machine import load_machine
-from sw.cli.options import (
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.options import (
     json_option,
     machine_option,
     model_options,
     placement_option,
     write_json,
 )
-from sw.cli.run import job_progress
-from sw.models.source import open_model
-from sw.perf.overlap import measure
-from sw.runtime.service import backend
+from ouroboros.sw.cli.run import job_progress
+from ouroboros.sw.experiments.overlap import measure
+from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.runtime.service import backend
 
 __all__ = ["overlap"]
 

@@ -6,8 +6,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hw.params.machine import load_machine
-from sw.cli.options import (
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.options import (
     json_option,
     machine_option,
     model_options,
@@ -15,10 +15,10 @@ from sw.cli.options import (
     print_whole,
     write_json,
 )
-from sw.models.source import open_model
-from sw.perf.errors import PerfError
-from sw.perf.pipeline import Prediction, stage_rows
-from sw.tiling.placed import place_model
+from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.perf.pipeline import Prediction, stage_rows
+from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.tiling.placed import place_model
 
 __all__ = ["predict"]
 

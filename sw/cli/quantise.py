@@ -8,9 +8,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from sw.cli.options import OutputFile, json_option, model_options, progress_bar, write_json
-from sw.models.source import open_model
-from sw.quantise.evaluate import Evaluation, evaluate, sample_evaluation
+from ouroboros.sw.cli.options import (
+    OutputFile,
+    json_option,
+    model_options,
+    progress_bar,
+    write_json,
+)
+from ouroboros.sw.quantise.evaluate import Evaluation, evaluate, sample_evaluation
+from ouroboros.sw.quantise.source import open_model
 
 __all__ = ["quantise"]
 

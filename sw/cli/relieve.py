@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from sw.cli.options import OutputFile, dead_cores, defects_option, json_option, write_json
-from sw.place.instance import read_instance
-from sw.place.links import FLIT_BYTES, TARGET_FLITS, link_loads
-from sw.place.placement import Placement, check, load, save
-from sw.place.relieve import relieve
+from ouroboros.sw.cli.options import OutputFile, dead_cores, defects_option, json_option, write_json
+from ouroboros.sw.place.instance import read_instance
+from ouroboros.sw.place.links import FLIT_BYTES, TARGET_FLITS, link_loads
+from ouroboros.sw.place.placement import Placement, check, load, save
+from ouroboros.sw.place.relieve import relieve
 
 __all__ = ["relieve_command"]
 

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from sw.cli.options import (
+from ouroboros.sw.cli.options import (
     OutputFile,
     dead_cores,
     defects_option,
@@ -15,9 +15,9 @@ from sw.cli.options import (
     progress_bar,
     write_json,
 )
-from sw.place.instance import read_instance
-from sw.place.lifetime import live_through
-from sw.place.placement import check, load, save
+from ouroboros.sw.place.instance import read_instance
+from ouroboros.sw.place.lifetime import live_through
+from ouroboros.sw.place.placement import check, load, save
 
 __all__ = ["repair"]
 

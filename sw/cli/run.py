@@ -6,8 +6,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hw.params.machine import load_machine
-from sw.cli.options import (
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.options import (
     dead_cores,
     dead_links,
     dead_links_option,
@@ -18,9 +18,9 @@ from sw.cli.options import (
     placement_option,
     write_json,
 )
-from sw.models.source import open_model
-from sw.runtime import job
-from sw.runtime.service import BACKENDS, Served, serve
+from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.runtime import job
+from ouroboros.sw.runtime.service import BACKENDS, Served, serve
 
 __all__ = ["job_progress", "print_served", "run"]
 

@@ -6,11 +6,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hw.params.machine import load_machine
-from sw.cli.options import json_option, machine_option, model_options, write_json
-from sw.cli.run import job_progress
-from sw.models.source import open_model
-from sw.runtime.service import serve
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.options import json_option, machine_option, model_options, write_json
+from ouroboros.sw.cli.run import job_progress
+from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.runtime.service import serve
 
 __all__ = ["speed"]
 

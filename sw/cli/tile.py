@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import click
 from rich.table import Table
 
-from hw.params.machine import Machine, load_machine
-from sw.cli.options import (
+from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.sw.cli.options import (
     OutputFile,
     dead_cores,
     defects_option,
@@ -17,12 +17,12 @@ from sw.cli.options import (
     print_whole,
     write_json,
 )
-from sw.place.instance import Instance, write_instance
-from sw.shapes.shape import load_shape
-from sw.tiling.cores import CoreCount, count_cores
-from sw.tiling.model import tile_model
-from sw.tiling.ports import PortLoad, port_loads
-from sw.tiling.rules import TilingRules
+from ouroboros.sw.models.shape import load_shape
+from ouroboros.sw.place.instance import Instance, write_instance
+from ouroboros.sw.tiling.cores import CoreCount, count_cores
+from ouroboros.sw.tiling.model import tile_model
+from ouroboros.sw.tiling.ports import PortLoad, port_loads
+from ouroboros.sw.tiling.rules import TilingRules
 
 __all__ = ["print_tiles", "rules_options", "tile", "tiles_as_dict"]
 

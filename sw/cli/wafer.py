@@ -7,12 +7,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hw.params.machine import load_machine
-from sw.cli.options import json_option, machine_option, print_whole, write_json
-from sw.perf.busiest_link import read_busiest_link
-from sw.perf.errors import PerfError
-from sw.perf.wafer import Wafer, WaferOptions
-from sw.shapes.shape import load_shape
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.options import json_option, machine_option, print_whole, write_json
+from ouroboros.sw.models.shape import load_shape
+from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.wafer.busiest_link import read_busiest_link
+from ouroboros.sw.wafer.estimate import Wafer, WaferOptions
 
 __all__ = ["wafer"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from hw.params.machine import Machine, load_machine
-from sw.cli.options import json_option, machine_option, print_whole, write_json
-from sw.defects.process import MODELS, REGIONS, Process
-from sw.perf.assumptions import assumptions
+from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.sw.cli.options import json_option, machine_option, print_whole, write_json
+from ouroboros.sw.defects.process import MODELS, REGIONS, Process
+from ouroboros.sw.wafer.assumptions import assumptions
 
 __all__ = ["yield_command"]
 

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 import numpy as np
 
-from hw.params.machine import MeshParams
-from sw.defects.process import REGIONS, DefectError, Process
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.sw.defects.process import REGIONS, DefectError, Process
 
 __all__ = ["defect_map", "exact_map"]
 

@@ -23,7 +23,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import OuroborosError
+from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = ["MODELS", "REGIONS", "DefectError", "Process"]
 

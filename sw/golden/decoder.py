@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import OuroborosError
-from sw.golden import numerics
-from sw.golden.numerics import Ints
-from sw.quantise.model import Norm, QuantLayer, QuantModel, Requant
+from ouroboros.sw.golden import numerics
+from ouroboros.sw.golden.numerics import Ints
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.models.integer import Norm, QuantLayer, QuantModel, Requant
 
 __all__ = ["DecodeError", "IntegerDecoder", "Observer"]
 

@@ -4,18 +4,17 @@ import random
 from collections import deque
 from collections.abc import Mapping
 
-from hw.params.machine import Machine
-from hw.params.packet import LABEL_ENTRY, Kind, Port, Unit
-from sw.golden.core.core import CoreError, GoldenCore
-from sw.golden.core.packets import Packet
-from sw.golden.noc.classes import RouterTables, class_path
-from sw.golden.noc.route import neighbour
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import LABEL_ENTRY, MESH_PORTS, Kind, Port, Unit
+from ouroboros.sw.golden.core import CoreError, GoldenCore
+from ouroboros.sw.noc.routes.classes import RouterTables, class_path
+from ouroboros.sw.noc.routes.xy import neighbour
+from ouroboros.sw.program.packets import Packet
 
 __all__ = ["GoldenLink", "GoldenMachine"]
 
 Place = tuple[int, int]
 
-STEPS = {Port.NORTH: (0, -1), Port.EAST: (1, 0), Port.SOUTH: (0, 1), Port.WEST: (-1, 0)}
 ROUTER_UNITS = (Unit.ROUTER, Unit.DIES, Unit.CORES)
 """What the host tells routers about dead parts and ways around them."""
 ADVANCES_PER_PACKET = 4
@@ -129,7 +128,7 @@ class GoldenMachine:
                                 f"{(x, y)}")
             if ports >> Port.LOCAL & 1:
                 found.append((x, y))
-            open_places += [(x + dx, y + dy) for port, (dx, dy) in STEPS.items()
+            open_places += [port.beyond((x, y)) for port in MESH_PORTS
                             if ports >> port & 1]
         return found
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import OuroborosError
+from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = [
     "ACC_BITS", "EXP", "EXP_STEPS_PER_OCTAVE", "LOGIT_FRACTION_BITS", "NORM_INDEX_MIN", "QK_BITS",

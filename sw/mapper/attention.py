@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from hw.params.isa import BMode, Fn, MMode, Op, Track, Type
-from hw.params.packet import Flag
-from sw.mapper.draft import Draft
-from sw.mapper.program import Coordinate
-from sw.mapper.stage import StageBuilder
-from sw.quantise.model import QuantLayer
+from ouroboros.hw.params.isa import BMode, Fn, MMode, Op, Track, Type
+from ouroboros.hw.params.packet import Flag
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.draft import Draft
+from ouroboros.sw.mapper.stage import StageBuilder
+from ouroboros.sw.models.integer import QuantLayer
 
 __all__ = ["AttentionGroup"]
 
@@ -34,7 +34,7 @@ class AttentionGroup:
         Number of the group in the block.
     """
 
-    def __init__(self, draft: Draft, layer: int, cores: Sequence[Coordinate], n: int):
+    def __init__(self, draft: Draft, layer: int, cores: Sequence[Position], n: int):
         self.draft = draft
         shape = draft.model.shape
         per_group = shape.n_kv_heads // len(draft.plan.blocks[layer].kv)

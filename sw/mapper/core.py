@@ -5,17 +5,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hw.params.machine import Machine
-from hw.params.packet import (
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import (
     CREDIT_ENTRY,
     DEST_ENTRY,
     LABEL_ENTRY,
     STAGE_ENTRY,
     Unit,
 )
-from sw.mapper.limits import CoreLimits, MapperError
-from sw.mapper.macros import Macros
-from sw.mapper.program import Coordinate, CoreImage, Way, Write
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.limits import CoreLimits, MapperError
+from ouroboros.sw.mapper.macros import Macros
+from ouroboros.sw.program.program import CoreImage, Way, Write
 
 __all__ = ["CoreBuilder"]
 
@@ -33,7 +34,7 @@ class CoreBuilder:
         Coordinates, used in messages.
     """
 
-    def __init__(self, machine: Machine, core: Coordinate):
+    def __init__(self, machine: Machine, core: Position):
         self.machine, self.core = machine, core
         self.limits = CoreLimits(machine, core)
         self.macros = Macros(self.limits)
@@ -87,7 +88,7 @@ class CoreBuilder:
         return self._dests.index(entry)
 
     def stage(self, index: int, *, name: str, slots: int, words: int, code: Sequence[int],
-              owners: Sequence[tuple[Coordinate, int, Way]]) -> None:
+              owners: Sequence[tuple[Position, int, Way]]) -> None:
         """Add a stage with its program and the (core, counter, way there) of who reserves slots."""
         core = self.machine.core
         self.limits.check("stages", index + 1, core.stages)

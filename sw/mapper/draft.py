@@ -5,15 +5,15 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from hw.params.machine import Machine
-from sw.mapper.core import CoreBuilder
-from sw.mapper.labels import LabelAllocator
-from sw.mapper.layout import Layout
-from sw.mapper.limits import MapperError
-from sw.mapper.program import Coordinate
-from sw.mapper.stage import StageBuilder
-from sw.mapper.ways import Ways
-from sw.quantise.model import Norm, QuantModel, Requant
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.core import CoreBuilder
+from ouroboros.sw.mapper.labels import LabelAllocator
+from ouroboros.sw.mapper.layout import Layout
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.mapper.stage import StageBuilder
+from ouroboros.sw.mapper.ways import Ways
+from ouroboros.sw.models.integer import Norm, QuantModel, Requant
 
 __all__ = ["DEFAULT_CONTEXT", "MATRIX_KINDS", "SHARED_SLOTS", "SLOTS", "STAGE_INDEX", "Draft",
            "Ints", "gather"]
@@ -174,7 +174,7 @@ class Draft:
 
     # Parts of stages
 
-    def stage(self, kind: str, layer: int, core: Coordinate, suffix: str = "") -> StageBuilder:
+    def stage(self, kind: str, layer: int, core: Position, suffix: str = "") -> StageBuilder:
         """A new stage; its name follows from layer, kind and suffix."""
         prefix = f"l{layer}." if layer >= 0 else ""
         built = StageBuilder(

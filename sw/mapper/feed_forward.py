@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hw.params.isa import Fn, MMode, Type
-from sw.mapper.draft import Draft, Ints, gather
-from sw.mapper.program import Coordinate
-from sw.mapper.stage import Operation, StageBuilder
-from sw.quantise.model import QuantLayer, Requant
+from ouroboros.hw.params.isa import Fn, MMode, Type
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.draft import Draft, Ints, gather
+from ouroboros.sw.mapper.stage import Operation, StageBuilder
+from ouroboros.sw.models.integer import QuantLayer, Requant
 
 __all__ = ["UpGroup"]
 
@@ -28,7 +28,7 @@ class UpGroup:
         Where; core n makes the inputs of down core n.
     """
 
-    def __init__(self, draft: Draft, layer: int, cores: Sequence[Coordinate]):
+    def __init__(self, draft: Draft, layer: int, cores: Sequence[Position]):
         self.draft = draft
         self.stages = []
         for n, core in enumerate(cores):

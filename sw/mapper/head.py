@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from hw.params.isa import Fn, MMode, Track, Type
-from hw.params.packet import Flag
-from sw.mapper.draft import Draft
-from sw.mapper.program import Coordinate
-from sw.mapper.stage import EFFECTLESS, Operation, StageBuilder
+from ouroboros.hw.params.isa import Fn, MMode, Track, Type
+from ouroboros.hw.params.packet import Flag
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.draft import Draft
+from ouroboros.sw.mapper.stage import EFFECTLESS, Operation, StageBuilder
 
 __all__ = ["HOST_LOGITS", "HOST_RESULT", "HeadGroup"]
 
@@ -28,7 +28,7 @@ class HeadGroup:
         Where.
     """
 
-    def __init__(self, draft: Draft, cores: Sequence[Coordinate]):
+    def __init__(self, draft: Draft, cores: Sequence[Position]):
         self.draft = draft
         self.stages = []
         lanes = draft.lanes

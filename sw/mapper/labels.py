@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from hw.params.machine import Machine
-from sw.golden.noc.route import tree
-from sw.mapper.limits import MapperError
-from sw.mapper.program import Coordinate
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.noc.routes.xy import tree
 
 __all__ = ["LabelAllocator"]
 
@@ -15,10 +15,10 @@ class LabelAllocator:
 
     def __init__(self, machine: Machine):
         self.machine = machine
-        self.tables: dict[Coordinate, dict[int, int]] = {}
-        self._groups: dict[tuple[Coordinate, tuple[Coordinate, ...]], int] = {}
+        self.tables: dict[Position, dict[int, int]] = {}
+        self._groups: dict[tuple[Position, tuple[Position, ...]], int] = {}
 
-    def label(self, source: Coordinate, targets: Sequence[Coordinate]) -> int:
+    def label(self, source: Position, targets: Sequence[Position]) -> int:
         """Label of the group, new or known.
 
         Raises

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from hw.params.machine import Machine
-from sw.golden.noc.route import is_core
-from sw.mapper.limits import MapperError
-from sw.mapper.program import Coordinate
-from sw.models.checkpoint import Shape
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.models.checkpoint import Shape
+from ouroboros.sw.noc.routes.xy import is_core
 
 __all__ = ["PLACEMENTS", "BlockLayout", "Layout", "layout", "snake"]
 
@@ -21,15 +21,15 @@ PLACEMENTS = ("plain", "split")
 class BlockLayout:
     """Cores of one transformer block; a core may occur under several headings."""
 
-    qkv: tuple[Coordinate, ...]
+    qkv: tuple[Position, ...]
     """Each makes q, k, v of its share of the KV heads."""
-    kv: tuple[tuple[Coordinate, ...], ...]
+    kv: tuple[tuple[Position, ...], ...]
     """For each group of KV heads, the cores that share its tokens."""
-    proj: tuple[Coordinate, ...]
+    proj: tuple[Position, ...]
     """Residual slices after attention."""
-    up: tuple[Coordinate, ...]
+    up: tuple[Position, ...]
     """Each makes its share of the hidden channels."""
-    down: tuple[Coordinate, ...]
+    down: tuple[Position, ...]
     """Residual slices after the feed-forward layer; each takes its share of hidden channels."""
 
 
@@ -39,17 +39,17 @@ class Layout:
 
     name: str
     """Name of the placement."""
-    embed: tuple[Coordinate, ...]
+    embed: tuple[Position, ...]
     """Residual slices that the host fills."""
     blocks: tuple[BlockLayout, ...]
     """First to last."""
-    lm: tuple[Coordinate, ...]
+    lm: tuple[Position, ...]
     """Each makes its share of the logits."""
-    cores: tuple[Coordinate, ...]
+    cores: tuple[Position, ...]
     """Every core in use, once: core n of the layout lies at ``cores[n]``."""
 
 
-def snake(machine: Machine) -> Iterator[Coordinate]:
+def snake(machine: Machine) -> Iterator[Position]:
     """Cores row by row, every second row backwards, so that neighbours in order are adjacent."""
     for y in range(1, machine.mesh.height + 1):
         row = range(1, machine.mesh.width + 1)
@@ -58,8 +58,8 @@ def snake(machine: Machine) -> Iterator[Coordinate]:
 
 
 def layout(machine: Machine, shape: Shape, placement: str,
-           cores: Sequence[Coordinate] | None = None,
-           live: Collection[Coordinate] | None = None) -> Layout:
+           cores: Sequence[Position] | None = None,
+           live: Collection[Position] | None = None) -> Layout:
     """Cores for a model.
 
     ``plain``: a core for each of QKV, projection, up/gate and down, one for each KV head (or fewer
@@ -124,11 +124,11 @@ def layout(machine: Machine, shape: Shape, placement: str,
     return Layout(name=placement, embed=head[:slices], blocks=tuple(blocks), lm=head, cores=taken)
 
 
-def _check_cores(machine: Machine, placement: str, cores: Sequence[Coordinate],
-                 need: int, alive: frozenset[Coordinate]) -> None:
+def _check_cores(machine: Machine, placement: str, cores: Sequence[Position],
+                 need: int, alive: frozenset[Position]) -> None:
     if len(cores) != need:
         raise MapperError(f"cores for placement {placement!r} must be {need}, not {len(cores)}")
-    seen: set[Coordinate] = set()
+    seen: set[Position] = set()
     for core in cores:
         if not is_core(core, machine.mesh):
             raise MapperError(f"cores must lie in the {machine.mesh.width} x "

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from hw.params.machine import Machine
-from sw.errors import OuroborosError
-from sw.mapper.program import Coordinate
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = ["CoreLimits", "MapperError"]
 
@@ -19,7 +19,7 @@ class CoreLimits:
 
     machine: Machine
     """Sizes."""
-    core: Coordinate
+    core: Position
     """Coordinates, used in messages."""
 
     def check(self, what: str, need: int, have: int) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hw.params.packet import KV_CONFIG, Unit
-from sw.mapper.limits import CoreLimits, MapperError
-from sw.mapper.program import Write
+from ouroboros.hw.params.packet import KV_CONFIG, Unit
+from ouroboros.sw.mapper.limits import CoreLimits, MapperError
+from ouroboros.sw.program.program import Write
 
 __all__ = ["Macros", "MatrixPass", "MatrixPlan"]
 

@@ -3,29 +3,30 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hw.params.isa import Type
-from hw.params.machine import Machine
-from hw.params.noc import PAYLOAD_FLITS_MAX
-from sw.mapper.attention import AttentionGroup
-from sw.mapper.core import CoreBuilder
-from sw.mapper.draft import Draft
-from sw.mapper.feed_forward import UpGroup
-from sw.mapper.head import HeadGroup
-from sw.mapper.layout import layout
-from sw.mapper.program import Coordinate, EmbedTarget, Program, Role
-from sw.mapper.qkv import QkvGroup
-from sw.mapper.residual import OPERAND_MAIN, ResidualGroup
-from sw.mapper.ways import Ways
-from sw.quantise.model import QuantModel
+from ouroboros.hw.params.isa import Type
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.attention import AttentionGroup
+from ouroboros.sw.mapper.core import CoreBuilder
+from ouroboros.sw.mapper.draft import Draft
+from ouroboros.sw.mapper.feed_forward import UpGroup
+from ouroboros.sw.mapper.head import HeadGroup
+from ouroboros.sw.mapper.layout import layout
+from ouroboros.sw.mapper.qkv import QkvGroup
+from ouroboros.sw.mapper.residual import OPERAND_MAIN, ResidualGroup
+from ouroboros.sw.mapper.ways import Ways
+from ouroboros.sw.models.integer import QuantModel
+from ouroboros.sw.program.program import EmbedTarget, Program, Role
 
 if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
-    from sw.noc.routing import Routes
+    from ouroboros.sw.noc.routes.routing import Routes
 
 __all__ = ["map_model"]
 
 
 def map_model(machine: Machine, model: QuantModel, *, placement: str = "plain",
-              cores: Sequence[Coordinate] | None = None, context: int | None = None,
+              cores: Sequence[Position] | None = None, context: int | None = None,
               routes: "Routes | None" = None) -> Program:
     """Place ``model`` on ``machine``.
 

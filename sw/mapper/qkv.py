@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hw.params.isa import Fn, MMode, Type
-from sw.mapper.attention import AttentionGroup
-from sw.mapper.draft import Draft, Ints, gather
-from sw.mapper.program import Coordinate
-from sw.mapper.stage import Operation, StageBuilder
-from sw.quantise.model import QuantLayer, Requant
+from ouroboros.hw.params.isa import Fn, MMode, Type
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.attention import AttentionGroup
+from ouroboros.sw.mapper.draft import Draft, Ints, gather
+from ouroboros.sw.mapper.stage import Operation, StageBuilder
+from ouroboros.sw.models.integer import QuantLayer, Requant
 
 __all__ = ["QkvGroup"]
 
@@ -29,7 +29,7 @@ class QkvGroup:
         Where.
     """
 
-    def __init__(self, draft: Draft, layer: int, cores: Sequence[Coordinate]):
+    def __init__(self, draft: Draft, layer: int, cores: Sequence[Position]):
         self.draft, self.count = draft, len(cores)
         self.stages = [self._layout(core, n, layer) for n, core in enumerate(cores)]
 
@@ -39,7 +39,7 @@ class QkvGroup:
         first, last = (k * shape.n_kv_heads // self.count for k in (n, n + 1))
         return (range(first * shape.heads_per_kv, last * shape.heads_per_kv), range(first, last))
 
-    def _layout(self, core: Coordinate, n: int, layer: int) -> StageBuilder:
+    def _layout(self, core: Position, n: int, layer: int) -> StageBuilder:
         pad = self.draft.head_pad
         stage = self.draft.stage("qkv", layer, core, f".{n}" if self.count > 1 else "")
         stage.area("h", self.draft.model.shape.dim, Type.I8)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hw.params.isa import BMode, Fn, MMode, Track, Type
-from sw.mapper.draft import Draft, Ints
-from sw.mapper.program import Coordinate
-from sw.mapper.stage import StageBuilder
-from sw.quantise.model import Norm, QuantLayer, Requant
+from ouroboros.hw.params.isa import BMode, Fn, MMode, Track, Type
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.draft import Draft, Ints
+from ouroboros.sw.mapper.stage import StageBuilder
+from ouroboros.sw.models.integer import Norm, QuantLayer, Requant
 
 __all__ = ["ResidualGroup"]
 
@@ -35,11 +35,11 @@ class ResidualGroup:
         One for each slice.
     """
 
-    def __init__(self, draft: Draft, kind: str, layer: int, cores: Sequence[Coordinate]):
+    def __init__(self, draft: Draft, kind: str, layer: int, cores: Sequence[Position]):
         self.draft, self.kind = draft, kind
         self.stages = [self._layout(core, n, layer, len(cores)) for n, core in enumerate(cores)]
 
-    def _layout(self, core: Coordinate, n: int, layer: int, count: int) -> StageBuilder:
+    def _layout(self, core: Position, n: int, layer: int, count: int) -> StageBuilder:
         draft = self.draft
         shape, lanes, channels = draft.model.shape, draft.lanes, len(draft.slices[n])
         stage = draft.stage(self.kind, layer, core, f".{n}" if count > 1 else "")

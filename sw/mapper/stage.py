@@ -3,15 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hw.params.isa import BMode, Fn, MMode, Op, Track, Type, assemble
-from hw.params.noc import PAYLOAD_FLITS_MAX
-from hw.params.packet import Flag
-from sw.mapper.core import CoreBuilder
-from sw.mapper.labels import LabelAllocator
-from sw.mapper.limits import MapperError
-from sw.mapper.macros import MatrixPlan
-from sw.mapper.program import Coordinate, StageInfo
-from sw.mapper.ways import Ways
+from ouroboros.hw.params.isa import BMode, Fn, MMode, Op, Track, Type, assemble
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
+from ouroboros.hw.params.packet import Flag
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.core import CoreBuilder
+from ouroboros.sw.mapper.labels import LabelAllocator
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.mapper.macros import MatrixPlan
+from ouroboros.sw.mapper.ways import Ways
+from ouroboros.sw.program.program import StageInfo
 
 __all__ = ["EFFECTLESS", "Area", "Operation", "StageBuilder"]
 
@@ -60,7 +61,7 @@ class StageBuilder:
                               slots=slots)
         self.areas: dict[str, Area] = {}
         self.packets = [0, 0, 0, 0]
-        self.owners: list[tuple[Coordinate, int]] = []
+        self.owners: list[tuple[Position, int]] = []
         self.words_used = 0
         self._code: list[Callable[[], int]] = []
         self._word_bytes = core.machine.core.word_bits // 8
@@ -184,7 +185,7 @@ class StageBuilder:
                       dst=first.flit_offset(area, element), acquire=int(bool(counters)))
             counters = 0
 
-    def report(self, host: Coordinate, *, operand: int, src: int, flits: int, dst: int,
+    def report(self, host: Position, *, operand: int, src: int, flits: int, dst: int,
                skip: int = 0, need: int = 0) -> None:
         """Send to the host, which always has room; ``dst`` is for the host to make sense of."""
         dest = self.core.dest({"x": host[0], "y": host[1], "operand": operand,

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from hw.params.machine import Machine
-from hw.params.packet import Unit
-from sw.mapper.limits import MapperError
-from sw.mapper.program import Coordinate, Detours, Way, Write
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import Unit
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.program.program import Detours, Way, Write
 
 if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
-    from sw.noc.routing import Routes
+    from ouroboros.sw.noc.routes.routing import Routes
 
 __all__ = ["Ways"]
 
@@ -42,14 +43,14 @@ class Ways:
             routes.require("the host's port", machine.host)
 
     @property
-    def live(self) -> tuple[Coordinate, ...] | None:
+    def live(self) -> tuple[Position, ...] | None:
         """Cores that are alive, row by row; None: all."""
         if self.routes is None:
             return None
         width = self.machine.mesh.width
         return tuple((n % width + 1, n // width + 1) for n in self.routes.cores.tolist())
 
-    def way(self, source: Coordinate, target: Coordinate, *, tables: bool = True) -> Way:
+    def way(self, source: Position, target: Position, *, tables: bool = True) -> Way:
         """Way of unicast packets, by the routers' tables only if ``tables``.
 
         Raises
@@ -76,21 +77,21 @@ class Ways:
         self._tables |= found.route_class == 2
         return Way(found.way, table=found.route_class == 2)
 
-    def dest(self, source: Coordinate, target: Coordinate) -> dict[str, int]:
+    def dest(self, source: Position, target: Position) -> dict[str, int]:
         """Fields of a unicast ``DEST_ENTRY`` that choose the route."""
         way = self.way(source, target)
         return {"vc": self.machine.noc.transit_vc if way.table else 0,
                 "way_x": way.at[0], "way_y": way.at[1]}
 
-    def groups(self, source: Coordinate,
-               targets: Sequence[Coordinate]) -> list[tuple[Coordinate, ...]]:
+    def groups(self, source: Position,
+               targets: Sequence[Position]) -> list[tuple[Position, ...]]:
         """Who is sent to together: those whose XY way is alive, then each of the others alone."""
         straight = [target for target in targets
                     if self.routes is None or self.routes.route(source, target).route_class == 0]
         return [*([tuple(straight)] if straight else []),
                 *((target,) for target in targets if target not in straight)]
 
-    def detours(self, used: Collection[Coordinate]) -> Detours | None:
+    def detours(self, used: Collection[Position]) -> Detours | None:
         """The host's part, once all ways of the program have been asked for.
 
         Raises

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import OuroborosError
+from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = ["Checkpoint", "CheckpointError", "FloatArray", "Layer", "Shape"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sw.models.checkpoint import Checkpoint, CheckpointError
+from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError
 
 __all__ = ["FloatLlama", "Observer"]
 

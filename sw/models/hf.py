@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import safetensors
 
-from sw.models.checkpoint import Checkpoint, CheckpointError, FloatArray, Layer, Shape
+from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError, FloatArray, Layer, Shape
 
 __all__ = ["interleave_rows", "read"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sw.models.checkpoint import Checkpoint, CheckpointError, FloatArray, Layer, Shape
+from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError, FloatArray, Layer, Shape
 
 __all__ = ["read", "write"]
 

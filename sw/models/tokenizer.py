@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sw.models.checkpoint import CheckpointError
+from ouroboros.sw.models.checkpoint import CheckpointError
 
 __all__ = ["BOS_ID", "EOS_ID", "Tokenizer", "read", "write"]
 

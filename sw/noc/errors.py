@@ -1,6 +1,6 @@
 """Errors of the network's host side."""
 
-from sw.errors import OuroborosError
+from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = ["NocError"]
 

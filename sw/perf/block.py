@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from hw.params.isa import BMode, Fn, MMode, Op, Track, Type
-from hw.params.machine import Machine
-from sw.perf.image import Instruction
-from sw.perf.substage import Inflow, Sizes, SubStage, Tiling, columns, divide, ins
-from sw.shapes.shape import ModelShape
+from ouroboros.hw.params.isa import BMode, Fn, MMode, Op, Track, Type
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.models.shape import ModelShape
+from ouroboros.sw.perf.substage import Inflow, Sizes, SubStage, Tiling, columns, divide, ins
+from ouroboros.sw.program.image import Instruction
 
 __all__ = ["attention", "attention_parts", "lm_head", "norm_root", "projection", "qkv", "reduced",
            "up_gate"]

@@ -9,12 +9,12 @@ the inputs, int32 partial sums are exchanged.
 
 from dataclasses import dataclass
 
-from hw.params.isa import Type
-from hw.params.machine import Machine
-from sw.perf.block import reduced, up_gate
-from sw.perf.image import Token
-from sw.perf.substage import Sizes, SubStage, Tiling, columns, divide
-from sw.shapes.shape import ModelShape
+from ouroboros.hw.params.isa import Type
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.models.shape import ModelShape
+from ouroboros.sw.perf.block import reduced, up_gate
+from ouroboros.sw.perf.substage import Sizes, SubStage, Tiling, columns, divide
+from ouroboros.sw.program.image import Token
 
 __all__ = ["BlockCores", "block_cores", "kv_sharing"]
 

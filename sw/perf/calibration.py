@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sw.perf.errors import PerfError
+from ouroboros.sw.perf.errors import PerfError
 
 __all__ = ["CALIBRATION", "Constant", "Fit", "Sample", "fit", "read_calibration",
            "write_calibration"]

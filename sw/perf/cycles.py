@@ -1,15 +1,15 @@
 """Cycles of one instruction: how long its token waits, and how long it holds each resource.
 
-Built on ``hw.params.timing`` and ``hw.params.timing_sfu``, which the hardware's tests assert, and
-on the contracts stated by the send unit and the controller.
+Built on ``hw.params.timing``, which the hardware's tests assert, and on the contracts stated by the
+send unit and the controller.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from hw.params.isa import Fn, Op
-from hw.params.machine import Machine
-from hw.params.timing import (
+from ouroboros.hw.params.isa import Fn, Op
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.timing.array import (
     append_cycles,
     context_cycles,
     drop_cycles,
@@ -18,8 +18,8 @@ from hw.params.timing import (
     mvm_cycles,
     score_cycles,
 )
-from hw.params.timing_sfu import reads_c, sfu_beats, sfu_cycles, sfu_occupancy
-from sw.perf.image import Instruction, Stage, Token, packet_flits
+from ouroboros.hw.params.timing.sfu import reads_c, sfu_beats, sfu_cycles, sfu_occupancy
+from ouroboros.sw.program.image import Instruction, Stage, Token, packet_flits
 
 __all__ = ["ACCEPT_CYCLES", "DISPATCH_CYCLES", "ISSUE_CYCLES", "Holds", "holds", "latency",
            "loaded_groups", "send_cycles", "serial", "vector_length"]

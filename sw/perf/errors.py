@@ -1,6 +1,6 @@
 """What goes wrong in the performance models, as one sentence."""
 
-from sw.errors import OuroborosError
+from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = ["PerfError"]
 

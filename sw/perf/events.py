@@ -3,27 +3,28 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from hw.params.cim import ACTIVATION_BITS
-from hw.params.isa import Fn, Op
-from hw.params.machine import Machine
-from hw.params.packet import Port
-from hw.params.timing import block_groups
-from sw.mapper.program import Coordinate, Program
-from sw.perf.cycles import loaded_groups, vector_length
-from sw.perf.image import Route, Stage, Token, packet_flits, unicast
-from sw.perf.walk import head_dim, injected_flits
+from ouroboros.hw.params.cim import ACTIVATION_BITS
+from ouroboros.hw.params.isa import Fn, Op
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import Port
+from ouroboros.hw.params.position import Position
+from ouroboros.hw.params.timing.array import block_groups
+from ouroboros.sw.perf.cycles import loaded_groups, vector_length
+from ouroboros.sw.perf.walk import head_dim, injected_flits
+from ouroboros.sw.program.image import Route, Stage, Token, packet_flits, unicast
+from ouroboros.sw.program.program import Program
 
 __all__ = ["token_events"]
 
 
 def token_events(program: Program, stages: Sequence[Stage],
-                 token: Token) -> dict[Coordinate, Counter[str]]:
+                 token: Token) -> dict[Position, Counter[str]]:
     """Events of one token in every core, by counter name (``hw.params.counters``, lower case).
 
     Configuration and readout are not in it; a token that is poisoned on its way counts as if not.
     """
     machine = program.machine
-    found: dict[Coordinate, Counter[str]] = defaultdict(Counter)
+    found: dict[Position, Counter[str]] = defaultdict(Counter)
 
     def travel(route: Route, flits: int, kind: str, seen: set[object]) -> None:
         for core, port in route.links:

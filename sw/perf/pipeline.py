@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hw.params.packet import Flag
-from sw.mapper.program import Program
-from sw.perf.errors import PerfError
-from sw.perf.events import token_events
-from sw.perf.image import Token, read_stages
-from sw.perf.stage_time import MachineTime, machine_time
+from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.perf.events import token_events
+from ouroboros.sw.perf.stage_time import MachineTime, machine_time
+from ouroboros.sw.program.image import Token, read_stages
+from ouroboros.sw.program.program import Program
 
 __all__ = ["Decode", "Prediction"]
 

@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sw.mapper.program import Coordinate, Program
-from sw.perf.cycles import ACCEPT_CYCLES, Holds, holds
-from sw.perf.image import Link, Stage, Token, packet_flits, unicast
-from sw.perf.walk import Walk, credit_delay, head_dim, injected_flits, walk
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.perf.cycles import ACCEPT_CYCLES, Holds, holds
+from ouroboros.sw.perf.walk import Walk, credit_delay, head_dim, injected_flits, walk
+from ouroboros.sw.program.image import Link, Stage, Token, packet_flits, unicast
+from ouroboros.sw.program.program import Program
 
 __all__ = ["CoreTime", "MachineTime", "StageTime", "machine_time"]
 
@@ -47,7 +48,7 @@ class StageTime:
 class CoreTime:
     """Occupancy of one core's units, all its stages together."""
 
-    core: Coordinate
+    core: Position
     """Where."""
     stages: tuple[StageTime, ...]
     """What it hosts."""
@@ -130,8 +131,8 @@ def machine_time(program: Program, stages: Sequence[Stage], token: Token) -> Mac
     machine = program.machine
     walked = walk(program, stages, token)
     walks = {(w.stage.info.core, w.stage.info.index): w for w in walked.stages}
-    incoming: dict[tuple[Coordinate, int], int] = defaultdict(int)
-    outgoing: dict[tuple[Coordinate, int], int] = defaultdict(int)
+    incoming: dict[tuple[Position, int], int] = defaultdict(int)
+    outgoing: dict[tuple[Position, int], int] = defaultdict(int)
     links: dict[Link, int] = defaultdict(int)
 
     for target in program.embed:
@@ -157,7 +158,7 @@ def machine_time(program: Program, stages: Sequence[Stage], token: Token) -> Mac
             for link in unicast(machine.mesh, stage.info.core, taken.core).links:
                 links[link] += 1
 
-    cores: dict[Coordinate, list[StageTime]] = defaultdict(list)
+    cores: dict[Position, list[StageTime]] = defaultdict(list)
     for stage in stages:
         own = (stage.info.core, stage.info.index)
         walked_stage = walks[own]

@@ -7,12 +7,12 @@ the wafer and a stage of a simulated machine are counted by the same formulas.
 
 from dataclasses import dataclass
 
-from hw.params.isa import Op, Type, assemble, disassemble
-from hw.params.machine import Machine
-from sw.mapper.program import StageInfo
-from sw.perf.cycles import Holds, holds, serial
-from sw.perf.errors import PerfError
-from sw.perf.image import Instruction, Stage, Token, packet_flits
+from ouroboros.hw.params.isa import Op, Type, assemble, disassemble
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.perf.cycles import Holds, holds, serial
+from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.program.image import Instruction, Stage, Token, packet_flits
+from ouroboros.sw.program.program import StageInfo
 
 __all__ = ["Inflow", "Sizes", "SubStage", "Tiling", "columns", "divide", "ins"]
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hw.params.isa import Op
-from hw.params.machine import Machine, MeshParams
-from hw.params.noc import PAYLOAD_FLITS_MAX
-from sw.mapper.program import Coordinate, EmbedTarget, Program
-from sw.perf.cycles import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES, latency
-from sw.perf.errors import PerfError
-from sw.perf.image import Route, Send, Stage, Token, packet_flits, unicast
+from ouroboros.hw.params.isa import Op
+from ouroboros.hw.params.machine import Machine, MeshParams
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.perf.cycles import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES, latency
+from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.program.image import Route, Send, Stage, Token, packet_flits, unicast
+from ouroboros.sw.program.program import EmbedTarget, Program
 
 __all__ = ["Reserved", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits",
            "packet_times", "walk"]
@@ -54,7 +55,7 @@ class StageWalk:
 class Reserved:
     """A slot reserved for the token."""
 
-    core: Coordinate
+    core: Position
     """By the stage of this core, or the host at this port."""
     stage: int
     """Number of that stage; 0 for the host."""
@@ -72,7 +73,7 @@ class Walk:
     """Those that took part, in the order of their ends."""
     result: int
     """Cycle in which the host has the result packet."""
-    reserved: dict[tuple[Coordinate, int], list[Reserved]]
+    reserved: dict[tuple[Position, int], list[Reserved]]
     """For every (core, stage): who took a credit for a slot of it, and when."""
 
 
@@ -156,7 +157,7 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
     """
     machine = program.machine
     running = {(s.info.core, s.info.index): _Running(machine, s, token) for s in stages}
-    reserved: dict[tuple[Coordinate, int], list[Reserved]] = {key: [] for key in running}
+    reserved: dict[tuple[Position, int], list[Reserved]] = {key: [] for key in running}
     owned = {owner: key for key, run in running.items() for owner in run.stage.owners}
     result: int | None = None
     for core, stage, operand, allocated, counts in _injection(program, head_dim(stages)):
@@ -191,10 +192,10 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
                                     key=lambda stage: stage.end)), result, reserved)
 
 
-def _injection(program: Program, channels: int) -> list[tuple[Coordinate, int, int, int, int]]:
+def _injection(program: Program, channels: int) -> list[tuple[Position, int, int, int, int]]:
     """Packets of a token from the host: (core, stage, operand, header looked up, count seen)."""
     machine, at = program.machine, HOST_FIRST_CYCLES
-    found: list[tuple[Coordinate, int, int, int, int]] = []
+    found: list[tuple[Position, int, int, int, int]] = []
     for target in program.embed:
         route = unicast(machine.mesh, machine.host, target.core)
         for flits in injected_flits(program, target, channels):
@@ -217,6 +218,6 @@ def injected_flits(program: Program, target: EmbedTarget, channels: int) -> list
     return [-(-size // flit_bytes) for size in sizes]
 
 
-def credit_delay(mesh: MeshParams, source: Coordinate, target: Coordinate) -> int:
+def credit_delay(mesh: MeshParams, source: Position, target: Position) -> int:
     """From the act of END in ``source`` to the credit in the counter of ``target``."""
     return CREDIT_CYCLES + HOP_CYCLES * len(unicast(mesh, source, target).links)

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sw.place.budget import Budget
-from sw.place.cost import cost
-from sw.place.errors import PlaceError
-from sw.place.instance import Instance, Ints
-from sw.place.reheat import reheat
-from sw.place.state import Bools, State
+from ouroboros.sw.place.budget import Budget
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.errors import PlaceError
+from ouroboros.sw.place.instance import Instance, Ints
+from ouroboros.sw.place.reheat import reheat
+from ouroboros.sw.place.state import Bools, State
 
 __all__ = ["Annealed", "Progress", "Schedule", "anneal"]
 

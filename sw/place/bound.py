@@ -26,8 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sw.place.compiled import compiled
-from sw.place.instance import Grid, Instance, Ints
+from ouroboros.sw.lib.compiled import compiled
+from ouroboros.sw.place.instance import Grid, Instance, Ints
 
 __all__ = ["Bound", "balls", "evaluate", "lower_bound"]
 

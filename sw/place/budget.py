@@ -2,7 +2,7 @@
 
 import time
 
-from sw.place.errors import PlaceError
+from ouroboros.sw.place.errors import PlaceError
 
 __all__ = ["Budget"]
 

@@ -11,10 +11,10 @@ and ``PATIENCE`` labels were extended: where tiles gain by stepping aside, it co
 import numpy as np
 import numpy.typing as npt
 
-from sw.place.compiled import compiled, inlined
-from sw.place.instance import Ints
-from sw.place.kernel import EMPTY
-from sw.place.traffic import Ints32
+from ouroboros.sw.lib.compiled import compiled, inlined
+from ouroboros.sw.place.instance import Ints
+from ouroboros.sw.place.kernel import EMPTY
+from ouroboros.sw.place.traffic import Ints32
 
 __all__ = ["LABELS_MAX", "NEVER", "find_chain"]
 

@@ -1,6 +1,6 @@
 """The objective: volume times hops, die borders counted as extra hops."""
 
-from sw.place.instance import Instance, Ints
+from ouroboros.sw.place.instance import Instance, Ints
 
 __all__ = ["cost", "edge_hops"]
 

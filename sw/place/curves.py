@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sw.place.cost import cost
-from sw.place.instance import Grid, Instance, Ints
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Grid, Instance, Ints
 
 __all__ = ["Baselines", "baselines", "die_hilbert", "die_snake", "row_snake"]
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sw.place.compiled import compiled
-from sw.place.cost import cost
-from sw.place.instance import Instance, Ints
+from ouroboros.sw.lib.compiled import compiled
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Instance, Ints
 
 __all__ = ["TILES_MAX", "Exact", "solve"]
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sw.place import json_file
-from sw.place.errors import PlaceError
+from ouroboros.sw.lib import json_file
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.place.errors import PlaceError
 
 __all__ = ["Grid", "Instance", "Ints", "Net", "read_instance", "write_instance"]
 
@@ -238,7 +239,7 @@ def read_instance(path: Path | str) -> Instance:
             if "unit_bytes" in found else 1,
             tile_names=tuple(tuple(name) for name in names),
             nets=_nets(found, path))
-    except PlaceError as error:
+    except OuroborosError as error:
         words = str(error)
         raise PlaceError(words if words.startswith(str(path)) else f"{path}: {words}") from None
 

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from sw.place.compiled import compiled, inlined
-from sw.place.traffic import Ints32
+from ouroboros.sw.lib.compiled import compiled, inlined
+from ouroboros.sw.place.traffic import Ints32
 
 __all__ = ["DRAWS", "EMPTY", "NOBODY", "exponential_draws", "sweep"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from sw.place.errors import PlaceError
-from sw.place.instance import Instance
-from sw.place.placement import Placement
-from sw.place.repair import Repair, Repairer
+from ouroboros.sw.place.errors import PlaceError
+from ouroboros.sw.place.instance import Instance
+from ouroboros.sw.place.placement import Placement
+from ouroboros.sw.place.repair import Repair, Repairer
 
 __all__ = ["Lifetime", "live_through"]
 

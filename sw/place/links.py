@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sw.place.compiled import compiled, inlined
-from sw.place.instance import Instance, Ints
+from ouroboros.sw.lib.compiled import compiled, inlined
+from ouroboros.sw.place.instance import Instance, Ints
 
 __all__ = ["DIRECTIONS", "FLIT_BYTES", "TARGET_FLITS", "LinkLoads", "Nets", "link_loads",
            "nets_of", "tree"]

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sw.place import exact
-from sw.place.anneal import anneal
-from sw.place.bound import lower_bound
-from sw.place.cost import cost as cost_of
-from sw.place.curves import Baselines, baselines
-from sw.place.errors import PlaceError
-from sw.place.instance import Instance
-from sw.place.links import LinkLoads, link_loads
-from sw.place.placement import Placement
-from sw.place.repair import spare_cores
-from sw.place.start import best_start
+from ouroboros.sw.place import exact
+from ouroboros.sw.place.anneal import anneal
+from ouroboros.sw.place.bound import lower_bound
+from ouroboros.sw.place.cost import cost as cost_of
+from ouroboros.sw.place.curves import Baselines, baselines
+from ouroboros.sw.place.errors import PlaceError
+from ouroboros.sw.place.instance import Instance
+from ouroboros.sw.place.links import LinkLoads, link_loads
+from ouroboros.sw.place.placement import Placement
+from ouroboros.sw.place.repair import spare_cores
+from ouroboros.sw.place.start import best_start
 
 __all__ = ["Options", "Result", "place"]
 

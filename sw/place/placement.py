@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sw.place import json_file
-from sw.place.cost import cost
-from sw.place.errors import PlaceError
-from sw.place.instance import Grid, Instance, Ints
+from ouroboros.sw.lib import json_file
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.errors import PlaceError
+from ouroboros.sw.place.instance import Grid, Instance, Ints
 
 __all__ = ["SCHEMA", "Placement", "check", "load", "save"]
 
@@ -136,6 +137,6 @@ def load(path: Path | str) -> Placement:
             lower_bound=None if found.get("lower_bound") is None
             else json_file.integer(found, "lower_bound", path),
             seed=json_file.integer(found, "seed", path))
-    except PlaceError as error:
+    except OuroborosError as error:
         words = str(error)
         raise PlaceError(words if words.startswith(str(path)) else f"{path}: {words}") from None

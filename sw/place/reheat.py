@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from sw.place.budget import Budget
-from sw.place.kernel import NOBODY
-from sw.place.state import Owners, State, Step
+from ouroboros.sw.place.budget import Budget
+from ouroboros.sw.place.kernel import NOBODY
+from ouroboros.sw.place.state import Owners, State, Step
 
 __all__ = ["reheat"]
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sw.place.compiled import compiled, inlined
-from sw.place.cost import cost
-from sw.place.errors import PlaceError
-from sw.place.instance import Instance, Ints
-from sw.place.kernel import EMPTY
-from sw.place.links import link_loads, nets_of, tree
-from sw.place.traffic import Ints32, traffic_of
+from ouroboros.sw.lib.compiled import compiled, inlined
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.errors import PlaceError
+from ouroboros.sw.place.instance import Instance, Ints
+from ouroboros.sw.place.kernel import EMPTY
+from ouroboros.sw.place.links import link_loads, nets_of, tree
+from ouroboros.sw.place.traffic import Ints32, traffic_of
 
 __all__ = ["Relieved", "relieve"]
 

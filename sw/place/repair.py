@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sw.place.chain import LABELS_MAX, NEVER, find_chain
-from sw.place.errors import PlaceError
-from sw.place.instance import Grid, Instance, Ints
-from sw.place.kernel import EMPTY
-from sw.place.placement import Placement, check
-from sw.place.traffic import traffic_of
+from ouroboros.sw.place.chain import LABELS_MAX, NEVER, find_chain
+from ouroboros.sw.place.errors import PlaceError
+from ouroboros.sw.place.instance import Grid, Instance, Ints
+from ouroboros.sw.place.kernel import EMPTY
+from ouroboros.sw.place.placement import Placement, check
+from ouroboros.sw.place.traffic import traffic_of
 
 __all__ = ["Repair", "Repairer", "spare_cores"]
 

@@ -9,10 +9,10 @@ transformer blocks on a die instead of two and a third.
 import numpy as np
 import numpy.typing as npt
 
-from sw.place.compiled import compiled
-from sw.place.cost import cost
-from sw.place.curves import ORIENTATIONS, Baselines, die_hilbert
-from sw.place.instance import Instance, Ints
+from ouroboros.sw.lib.compiled import compiled
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.curves import ORIENTATIONS, Baselines, die_hilbert
+from ouroboros.sw.place.instance import Instance, Ints
 
 __all__ = ["best_start", "die_ends", "flow_order"]
 

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from sw.place.budget import Budget
-from sw.place.cost import cost
-from sw.place.instance import Instance, Ints
-from sw.place.kernel import EMPTY, NOBODY, exponential_draws, sweep
-from sw.place.traffic import Ints32, traffic_of
+from ouroboros.sw.place.budget import Budget
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Instance, Ints
+from ouroboros.sw.place.kernel import EMPTY, NOBODY, exponential_draws, sweep
+from ouroboros.sw.place.traffic import Ints32, traffic_of
 
 __all__ = ["Bools", "Owners", "State", "Step"]
 

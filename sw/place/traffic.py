@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sw.place.instance import Instance
+from ouroboros.sw.place.instance import Instance
 
 __all__ = ["Ints32", "Traffic", "traffic_of"]
 

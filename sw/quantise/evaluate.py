@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sw.golden.decoder import IntegerDecoder
-from sw.golden.numerics import LOGIT_FRACTION_BITS
-from sw.models.checkpoint import Checkpoint
-from sw.models.float_llama import FloatLlama
-from sw.quantise.model import QuantModel, QuantModelError
+from ouroboros.sw.golden.decoder import IntegerDecoder
+from ouroboros.sw.golden.numerics import LOGIT_FRACTION_BITS
+from ouroboros.sw.models.checkpoint import Checkpoint
+from ouroboros.sw.models.float_llama import FloatLlama
+from ouroboros.sw.models.integer import QuantModel, QuantModelError
 
 __all__ = ["Evaluation", "evaluate", "sample_evaluation"]
 

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sw.golden.numerics import (
+from ouroboros.sw.golden.numerics import (
     EXP_STEPS_PER_OCTAVE,
     LOGIT_FRACTION_BITS,
     QK_BITS,
     ROPE_FRACTION_BITS,
     SHIFT_MAX,
 )
-from sw.models.checkpoint import Checkpoint, Layer, Shape
-from sw.models.float_llama import FloatLlama
-from sw.models.tokenizer import BOS_ID, Tokenizer
-from sw.quantise.model import Norm, QuantLayer, QuantModel, QuantModelError, Requant
+from ouroboros.sw.models.checkpoint import Checkpoint, Layer, Shape
+from ouroboros.sw.models.float_llama import FloatLlama
+from ouroboros.sw.models.integer import Norm, QuantLayer, QuantModel, QuantModelError, Requant
+from ouroboros.sw.models.tokenizer import BOS_ID, Tokenizer
 
 __all__ = ["Calibration", "calibrate", "quantise", "sample_calibration", "split_tokens",
            "text_calibration"]

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from sw.mapper.program import Coordinate, Program, Role
-from sw.report.svg import Svg
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.program.program import Program, Role
+from ouroboros.sw.report.svg import Svg
 
 __all__ = ["KINDS", "heat_map", "role_map"]
 
@@ -35,7 +36,7 @@ def role_map(program: Program) -> str:
     return str(svg)
 
 
-def heat_map(program: Program, values: Mapping[Coordinate, int], unit: str) -> str:
+def heat_map(program: Program, values: Mapping[Position, int], unit: str) -> str:
     """A number for each core, the larger the darker."""
     mesh, most = program.machine.mesh, max(values.values(), default=0)
     svg = _mesh(program, f"{unit} per core")
@@ -56,16 +57,16 @@ def heat_map(program: Program, values: Mapping[Coordinate, int], unit: str) -> s
     return str(svg)
 
 
-def _corner(core: Coordinate) -> tuple[float, float]:
+def _corner(core: Position) -> tuple[float, float]:
     return (LEFT + (core[0] - 1) * (CELL_WIDTH + GAP), TOP + (core[1] - 1) * (CELL_HEIGHT + GAP))
 
 
-def _centre(core: Coordinate) -> tuple[float, float]:
+def _centre(core: Position) -> tuple[float, float]:
     left, top = _corner(core)
     return left + CELL_WIDTH / 2, top + CELL_HEIGHT / 2
 
 
-def _way(cores: Sequence[Coordinate]) -> str:
+def _way(cores: Sequence[Position]) -> str:
     """Path from core to core; cells are drawn over it, so it must run in rows and gaps."""
     x, y = _centre(cores[0])
     parts = [f"M{x:.0f} {y:.0f}"]
@@ -97,7 +98,7 @@ def _mesh(program: Program, label: str) -> Svg:
     return svg
 
 
-def _role_cell(svg: Svg, core: Coordinate, role: Role | None, kinds: Mapping[str, str],
+def _role_cell(svg: Svg, core: Position, role: Role | None, kinds: Mapping[str, str],
                macros: int) -> None:
     left, top = _corner(core)
     if role is None:

@@ -8,10 +8,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from hw.params.counters import Counter
-from sw.report import mesh_map, timeline, utilisation
-from sw.runtime.job import JobResult
-from sw.runtime.service import Served, expected_positions
+from ouroboros.hw.params.counters import Counter
+from ouroboros.sw.report import mesh_map, timeline, utilisation
+from ouroboros.sw.runtime.job import JobResult
+from ouroboros.sw.runtime.service import Served, expected_positions
 
 __all__ = ["Report", "expected_vectors", "render", "verdict"]
 

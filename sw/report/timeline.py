@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
-from hw.params.packet import Flag
-from sw.mapper.program import Program, StageInfo
-from sw.report.svg import Svg
-from sw.runtime.job import JobResult
+from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.program.program import Program, StageInfo
+from ouroboros.sw.report.svg import Svg
+from ouroboros.sw.runtime.job import JobResult
 
 __all__ = ["COLOURS", "Bar", "Row", "Window", "lanes", "progress", "rows", "timeline", "window",
            "zoom"]

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hw.params.counters import STAGE_STATES
-from sw.mapper.program import Coordinate, Program, StageInfo
-from sw.report.svg import Svg, nice_ticks
-from sw.runtime.job import JobResult
+from ouroboros.hw.params.counters import STAGE_STATES
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.program.program import Program, StageInfo
+from ouroboros.sw.report.svg import Svg, nice_ticks
+from ouroboros.sw.runtime.job import JobResult
 
 __all__ = ["STATES", "KindCycles", "StageCycles", "bars", "event_totals", "flit_hops", "kinds",
            "slowest", "stages", "table"]
@@ -92,7 +93,7 @@ def event_totals(result: JobResult) -> dict[str, int]:
     return totals
 
 
-def flit_hops(result: JobResult) -> dict[Coordinate, int]:
+def flit_hops(result: JobResult) -> dict[Position, int]:
     """Flits of the data class that each core's router sent to a neighbour.
 
     The control class is left out: reading the counters travels in it.

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from hw.params.machine import load_machine
-from sw.perf.wafer import Wafer, WaferOptions
-from sw.shapes.shape import load_shape
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.models.shape import load_shape
+from ouroboros.sw.wafer.estimate import Wafer, WaferOptions
 
 __all__ = ["wafer_estimate"]
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hw.params.counters import STAGE_STATES, Counter, counter_count, stage_counter
-from hw.params.packet import TRACE_ENTRY, Kind, Unit
-from sw.errors import OuroborosError
-from sw.golden.core.packets import Packet, read_packet, write_packets
-from sw.mapper.program import Coordinate, Program, Write
-from sw.runtime.link import Link
+from ouroboros.hw.params.counters import STAGE_STATES, Counter, counter_count, stage_counter
+from ouroboros.hw.params.packet import TRACE_ENTRY, Kind, Unit
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.program.packets import Packet, read_packet, write_packets
+from ouroboros.sw.program.program import Program, Write
+from ouroboros.sw.runtime.link import Link
 
 __all__ = ["CoreCounters", "Device", "DeviceError", "TraceEntry"]
 
@@ -74,7 +75,7 @@ class Device:
         return [] if detours is None else [
             packet for core, write in detours.writes for packet in self._write(core, write)]
 
-    def _write(self, core: Coordinate, write: Write) -> list[Packet]:
+    def _write(self, core: Position, write: Write) -> list[Packet]:
         machine = self.program.machine
         return write_packets(machine, write.values, src=machine.host, dst=core, unit=write.unit,
                              address=write.address, way=self.program.way_there(core))
@@ -94,7 +95,7 @@ class Device:
         await self.barrier()
         return len(packets)
 
-    async def barrier(self, cores: Iterable[Coordinate] | None = None) -> None:
+    async def barrier(self, cores: Iterable[Position] | None = None) -> None:
         """Wait until every configured core (or ``cores``) has taken all its configuration."""
         for core in self.program.images if cores is None else cores:
             await self.read(core, Unit.COUNTER, Counter.CYCLES, 1)
@@ -106,7 +107,7 @@ class Device:
                               for packet in self._write(core, Write(Unit.CONTROL, 0, (0,)))])
         await self.barrier(cores)
 
-    async def read(self, core: Coordinate, unit: Unit, address: int, count: int) -> list[int]:
+    async def read(self, core: Position, unit: Unit, address: int, count: int) -> list[int]:
         """Entries of a unit; only while no token is under way.
 
         Raises
@@ -133,7 +134,7 @@ class Device:
                 values.append(packet.payload[0])
         return values
 
-    async def counters(self, core: Coordinate) -> CoreCounters:
+    async def counters(self, core: Position) -> CoreCounters:
         """Event counters of a core."""
         stages = self.program.machine.core.stages
         values = await self.read(core, Unit.COUNTER, 0, counter_count(stages))
@@ -160,7 +161,7 @@ class Device:
             errors += sum(await self.read(core, Unit.COUNTER, Counter.ERRORS, 1))
         return errors
 
-    async def trace(self, core: Coordinate) -> list[TraceEntry]:
+    async def trace(self, core: Position) -> list[TraceEntry]:
         """Trace of a core, oldest first: the last ``trace_words`` tokens that ended."""
         depth = self.program.machine.core.trace_words
         [total] = await self.read(core, Unit.TRACE, depth, 1)

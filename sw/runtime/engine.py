@@ -3,15 +3,15 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from hw.params.packet import Flag, Kind
-from sw.errors import OuroborosError
-from sw.golden.core.packets import Packet
-from sw.mapper.program import Program
-from sw.quantise.model import QuantModel
-from sw.runtime.link import Link
-from sw.runtime.results import Result, Results
-from sw.runtime.rows import token_packets
-from sw.runtime.sequence import Request, Sequence
+from ouroboros.hw.params.packet import Flag, Kind
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.models.integer import QuantModel
+from ouroboros.sw.program.packets import Packet
+from ouroboros.sw.program.program import Program
+from ouroboros.sw.runtime.link import Link
+from ouroboros.sw.runtime.results import Result, Results
+from ouroboros.sw.runtime.rows import token_packets
+from ouroboros.sw.runtime.sequence import Request, Sequence
 
 __all__ = ["Engine", "EngineError", "Request"]
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from sw.golden.machine import GoldenLink
-from sw.runtime.job import Job, JobResult, Progress, execute
+from ouroboros.sw.golden.machine import GoldenLink
+from ouroboros.sw.runtime.job import Job, JobResult, Progress, execute
 
 __all__ = ["run"]
 

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sw.mapper.program import Coordinate, Program
-from sw.quantise.model import QuantModel
-from sw.runtime.device import CoreCounters, Device, TraceEntry
-from sw.runtime.engine import Engine, Request
-from sw.runtime.link import Link
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.models.integer import QuantModel
+from ouroboros.sw.program.program import Program
+from ouroboros.sw.runtime.device import CoreCounters, Device, TraceEntry
+from ouroboros.sw.runtime.engine import Engine, Request
+from ouroboros.sw.runtime.link import Link
 
 __all__ = ["Backend", "Job", "JobResult", "Progress", "RequestSpec", "execute"]
 
@@ -66,9 +67,9 @@ class JobResult:
     """Wall time of making the simulator's program; 0 if it was there."""
     tokens: int = 0
     """Tokens that went through the machine: prompt, generated and control tokens."""
-    counters: dict[Coordinate, CoreCounters] = field(default_factory=dict)
+    counters: dict[Position, CoreCounters] = field(default_factory=dict)
     """Event counters of the run, by core."""
-    traces: dict[Coordinate, list[TraceEntry]] = field(default_factory=dict)
+    traces: dict[Position, list[TraceEntry]] = field(default_factory=dict)
     """Tokens by stage, by core."""
     flit_hops: int | None = None
     """Data flits that routers sent through mesh ports during the run, idle cores' routers

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from sw.golden.core.packets import Packet
+from ouroboros.sw.program.packets import Packet
 
 __all__ = ["Link"]
 

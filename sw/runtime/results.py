@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hw.params.packet import Flag
-from sw.golden.core.packets import Packet
-from sw.golden.core.vectors import unpack_vector
-from sw.mapper.head import HOST_LOGITS, HOST_RESULT
-from sw.mapper.program import Program
+from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.mapper.head import HOST_LOGITS, HOST_RESULT
+from ouroboros.sw.program.packets import Packet
+from ouroboros.sw.program.program import Program
+from ouroboros.sw.program.vectors import unpack_vector
 
 __all__ = ["Result", "Results"]
 

@@ -1,9 +1,9 @@
 """What the host injects for a token: its embedding row and its position's RoPE row."""
 
-from sw.golden.core.packets import Packet, data_packets
-from sw.golden.core.vectors import pack_vector
-from sw.mapper.program import Program
-from sw.quantise.model import QuantModel
+from ouroboros.sw.models.integer import QuantModel
+from ouroboros.sw.program.packets import Packet, data_packets
+from ouroboros.sw.program.program import Program
+from ouroboros.sw.program.vectors import pack_vector
 
 __all__ = ["token_packets"]
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from hw.params.machine import Machine
-from sw.errors import OuroborosError
-from sw.golden.decoder import IntegerDecoder
-from sw.mapper.program import Program
-from sw.models.source import ModelSource
-from sw.models.tokenizer import Tokenizer
-from sw.noc.faults import Link
-from sw.quantise.model import QuantModel
-from sw.runtime.engine import Request
-from sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec
-from sw.tiling.placed import place_model
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.golden.decoder import IntegerDecoder
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.models.integer import QuantModel
+from ouroboros.sw.models.tokenizer import Tokenizer
+from ouroboros.sw.noc.routes.faults import Link
+from ouroboros.sw.program.program import Program
+from ouroboros.sw.quantise.source import ModelSource
+from ouroboros.sw.runtime.engine import Request
+from ouroboros.sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec
+from ouroboros.sw.tiling.placed import place_model
 
 __all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve"]
 

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hw.params.isa import Type
-from sw.perf.substage import Tiling
-from sw.tiling.cores import CoreCount
-from sw.tiling.slices import home_slices, overlap, row_slices
-from sw.tiling.traffic import Traffic
+from ouroboros.hw.params.isa import Type
+from ouroboros.sw.perf.substage import Tiling
+from ouroboros.sw.tiling.cores import CoreCount
+from ouroboros.sw.tiling.slices import home_slices, overlap, row_slices
+from ouroboros.sw.tiling.traffic import Traffic
 
 __all__ = ["BlockTraffic", "Residual"]
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from hw.params.machine import Machine
-from sw.perf.block_cores import BlockCores, block_cores, kv_sharing
-from sw.perf.substage import Tiling, columns, divide
-from sw.shapes.shape import ModelShape
-from sw.tiling.errors import TilingError
-from sw.tiling.rules import TilingRules
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.models.shape import ModelShape
+from ouroboros.sw.perf.block_cores import BlockCores, block_cores, kv_sharing
+from ouroboros.sw.perf.substage import Tiling, columns, divide
+from ouroboros.sw.tiling.errors import TilingError
+from ouroboros.sw.tiling.rules import TilingRules
 
 __all__ = ["CoreCount", "CrossCores", "core_bytes", "count_cores"]
 

@@ -1,6 +1,6 @@
 """What goes wrong in tiling, as one sentence."""
 
-from sw.errors import OuroborosError
+from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = ["TilingError"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from hw.params.machine import Machine
-from sw.mapper.program import Coordinate
-from sw.place.instance import Grid
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.place.instance import Grid
 
 __all__ = ["DIE_PENALTY_HOPS", "core_at", "machine_grid", "place_of"]
 
@@ -27,11 +27,11 @@ def machine_grid(machine: Machine, defects: Iterable[int] = ()) -> Grid:
                 defects=tuple(sorted(set(defects))))
 
 
-def place_of(grid: Grid, core: int) -> Coordinate:
+def place_of(grid: Grid, core: int) -> Position:
     """(x, y) from 1 of a core id."""
     return int(core) % grid.width + 1, int(core) // grid.width + 1
 
 
-def core_at(grid: Grid, place: Coordinate) -> int:
+def core_at(grid: Grid, place: Position) -> int:
     """Core id of (x, y) from 1."""
     return place[0] - 1 + grid.width * (place[1] - 1)

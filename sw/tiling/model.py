@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from hw.params.isa import Type
-from hw.params.machine import Machine
-from sw.place.instance import Instance
-from sw.shapes.shape import ModelShape
-from sw.tiling.block import BlockTraffic, Residual
-from sw.tiling.cores import CoreCount, count_cores
-from sw.tiling.grid import machine_grid
-from sw.tiling.rules import TilingRules
-from sw.tiling.traffic import Traffic
+from ouroboros.hw.params.isa import Type
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.models.shape import ModelShape
+from ouroboros.sw.place.instance import Instance
+from ouroboros.sw.tiling.block import BlockTraffic, Residual
+from ouroboros.sw.tiling.cores import CoreCount, count_cores
+from ouroboros.sw.tiling.grid import machine_grid
+from ouroboros.sw.tiling.rules import TilingRules
+from ouroboros.sw.tiling.traffic import Traffic
 
 __all__ = ["model_traffic", "tile_model"]
 

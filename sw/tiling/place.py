@@ -6,23 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from hw.params.machine import Machine
-from sw.mapper.limits import MapperError
-from sw.mapper.mapper import map_model
-from sw.mapper.program import Program
-from sw.perf.image import Token
-from sw.place.anneal import Annealed, anneal
-from sw.place.bound import lower_bound
-from sw.place.cost import cost
-from sw.place.curves import baselines
-from sw.place.instance import Instance, Ints
-from sw.place.links import link_loads
-from sw.place.place import Result
-from sw.place.placement import Placement
-from sw.quantise.model import QuantModel
-from sw.tiling.grid import core_at, machine_grid, place_of
-from sw.tiling.placed import check_routes, unreachable
-from sw.tiling.program import flit_hops, host_tiles, program_traffic
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.models.integer import QuantModel
+from ouroboros.sw.place.anneal import Annealed, anneal
+from ouroboros.sw.place.bound import lower_bound
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.curves import baselines
+from ouroboros.sw.place.instance import Instance, Ints
+from ouroboros.sw.place.links import link_loads
+from ouroboros.sw.place.place import Result
+from ouroboros.sw.place.placement import Placement
+from ouroboros.sw.program.image import Token
+from ouroboros.sw.program.program import Program
+from ouroboros.sw.tiling.grid import core_at, machine_grid, place_of
+from ouroboros.sw.tiling.placed import check_routes, unreachable
+from ouroboros.sw.tiling.program import flit_hops, host_tiles, program_traffic
 
 __all__ = ["place_program"]
 

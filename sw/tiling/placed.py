@@ -5,21 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hw.params.machine import Machine
-from sw.mapper.layout import PLACEMENTS
-from sw.mapper.limits import MapperError
-from sw.mapper.mapper import map_model
-from sw.mapper.program import Coordinate, Program
-from sw.noc.faults import Faults, Link
-from sw.perf.image import Route, read_stages, unicast
-from sw.place.instance import Grid
-from sw.place.placement import check, load
-from sw.quantise.model import QuantModel
-from sw.tiling.grid import machine_grid, place_of
-from sw.tiling.program import program_traffic
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.layout import PLACEMENTS
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.models.integer import QuantModel
+from ouroboros.sw.noc.routes.faults import Faults, Link
+from ouroboros.sw.place.instance import Grid
+from ouroboros.sw.place.placement import check, load
+from ouroboros.sw.program.image import Route, read_stages, unicast
+from ouroboros.sw.program.program import Program
+from ouroboros.sw.tiling.grid import machine_grid, place_of
+from ouroboros.sw.tiling.program import program_traffic
 
 if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
-    from sw.noc.routing import Routes
+    from ouroboros.sw.noc.routes.routing import Routes
 
 __all__ = ["check_routes", "place_model", "unreachable"]
 
@@ -78,7 +79,7 @@ def _routes(machine: Machine, grid: Grid, dead_links: frozenset[Link]) -> "Route
     """Routes around what is dead; None if nothing is, or if packets can only go XY."""
     if not dead_links and not (grid.defects and machine.noc.class1_vcs):
         return None
-    from sw.noc.routing import Routes
+    from ouroboros.sw.noc.routes.routing import Routes
     return Routes(Faults(mesh=machine.mesh, links=dead_links, routers=frozenset(
         place_of(grid, core) for core in grid.defects)))
 
@@ -98,7 +99,7 @@ def check_routes(program: Program, defects: Iterable[int]) -> None:
     dead = {place_of(grid, core) for core in grid.defects}
     if not dead:
         return
-    ways: list[tuple[Coordinate, Route]] = []
+    ways: list[tuple[Position, Route]] = []
     for stage in read_stages(program):
         core = stage.info.core
         ways += [(core, route) for send in stage.sends(flags=0) for route in send.delivery.routes]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sw.place.instance import Net
+from ouroboros.sw.place.instance import Net
 
 __all__ = ["PortLoad", "port_loads"]
 

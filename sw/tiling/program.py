@@ -6,11 +6,12 @@ does not depend on where the cores lie: placing the same layout elsewhere gives 
 
 import numpy as np
 
-from sw.mapper.program import Coordinate, Program
-from sw.perf.events import token_events
-from sw.perf.image import Token, packet_flits, read_stages
-from sw.place.instance import Grid, Instance, Net
-from sw.tiling.grid import machine_grid
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.perf.events import token_events
+from ouroboros.sw.place.instance import Grid, Instance, Net
+from ouroboros.sw.program.image import Token, packet_flits, read_stages
+from ouroboros.sw.program.program import Program
+from ouroboros.sw.tiling.grid import machine_grid
 
 __all__ = ["flit_hops", "host_tiles", "instance_name", "program_traffic"]
 
@@ -35,12 +36,12 @@ def program_traffic(program: Program, grid: Grid | None = None) -> Instance:
         Where tiles may go; the default is the machine without defects.
     """
     machine = program.machine
-    tile_of: dict[Coordinate, int] = {role.core: n for n, role in enumerate(program.roles)}
+    tile_of: dict[Position, int] = {role.core: n for n, role in enumerate(program.roles)}
     flit_bytes = machine.noc.flit_bits // 8
     edges: list[tuple[int, int, int]] = []
     nets: dict[tuple[int, tuple[int, ...]], int] = {}
 
-    def flow(source: Coordinate, targets: list[Coordinate], flits: int) -> None:
+    def flow(source: Position, targets: list[Position], flits: int) -> None:
         sinks = tuple(sorted(tile_of[target] for target in targets))
         edges.extend((tile_of[source], sink, flits) for sink in sinks)
         key = tile_of[source], sinks

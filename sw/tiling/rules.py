@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sw.tiling.errors import TilingError
+from ouroboros.sw.tiling.errors import TilingError
 
 __all__ = ["TilingRules"]
 

@@ -1,7 +1,7 @@
 """Which channels lie on which core of a tiled matrix."""
 
-from hw.params.machine import Machine
-from sw.perf.substage import Tiling, divide
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.perf.substage import Tiling, divide
 
 __all__ = ["column_slices", "home_slices", "overlap", "row_slices"]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hw.params.isa import Type
-from hw.params.machine import Machine
-from sw.perf.image import packet_flits
-from sw.perf.substage import Sizes
-from sw.place.instance import Grid, Instance, Ints, Net
+from ouroboros.hw.params.isa import Type
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.perf.substage import Sizes
+from ouroboros.sw.place.instance import Grid, Instance, Ints, Net
+from ouroboros.sw.program.image import packet_flits
 
 __all__ = ["Mark", "Traffic"]
 

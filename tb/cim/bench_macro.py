@@ -10,8 +10,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge, Timer
 
-from hw.params.machine import load_machine
-from tb.cim.macro_traffic import MacroTraffic
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.tb.cim.macro_traffic import MacroTraffic
 
 _ENABLES = ("operand__en", "operand__clear", "write__en", "cmd__valid")
 

@@ -4,11 +4,11 @@ from amaranth import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.cim.macro import macro_signature
-from hw.cim.macro_gated import GatedMacro
-from hw.cim.macro_twin import twin_verilog
-from hw.lib.once import Library, flat_ports
-from hw.params.machine import Machine
+from ouroboros.hw.cim.macro import macro_signature
+from ouroboros.hw.cim.macro_gated import GatedMacro
+from ouroboros.hw.cim.macro_twin import twin_verilog
+from ouroboros.hw.lib.library import Library, flat_ports
+from ouroboros.hw.params.machine import Machine
 
 __all__ = ["MacroPair", "pair_sources"]
 

@@ -1,7 +1,8 @@
 """Measures how fast Verilator runs a macro and its behavioural twin.
 
-``python -m tb.cim.macro_speed small`` prints, for both, products and cycles per CPU-second: busy
-with full products back to back, and idle. No cocotb: its clock would be slower than the twin.
+``python -m ouroboros.tb.cim.macro_speed small`` prints, for both, products and cycles per
+CPU-second: busy with full products back to back, and idle. No cocotb: its clock
+would be slower than the twin.
 """
 
 import resource
@@ -15,13 +16,13 @@ from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.cim.macro import macro_signature
-from hw.cim.macro_gated import GatedMacro
-from hw.cim.macro_twin import twin_verilog
-from hw.lib.once import Library
-from hw.params.machine import Machine, load_machine
-from tb.lib.build import BUILD_ROOT
-from tb.toolchain import find
+from ouroboros.hw.cim.macro import macro_signature
+from ouroboros.hw.cim.macro_gated import GatedMacro
+from ouroboros.hw.cim.macro_twin import twin_verilog
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.tb.flow.build import BUILD_ROOT
+from ouroboros.tb.flow.toolchain import find
 
 __all__ = ["MacroSpeed", "measure"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hw.params.machine import Machine
-from sw.golden.cim.macro import Drained, Macro, valid_groups
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.golden.macro import Drained, Macro, valid_groups
 
 __all__ = ["MacroTraffic"]
 

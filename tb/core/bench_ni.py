@@ -12,15 +12,15 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ReadOnly, RisingEdge
 
-from hw.core.bus import config_data_bits, done_signature, issue_layout
-from hw.core.egress import credit_layout
-from hw.core.slots import arrived_signature, found_signature, lookup_signature
-from hw.params import counters
-from hw.params.isa import Op, assemble
-from hw.params.machine import load_machine
-from hw.params.packet import DEST_ENTRY, Kind, Unit
-from sw.golden.core.ingress import Arrived, Config, Credit, Error, IngressModel, Write
-from sw.golden.core.packets import (
+from ouroboros.hw.core.egress import credit_layout
+from ouroboros.hw.core.slots import arrived_signature, found_signature, lookup_signature
+from ouroboros.hw.lib.bus import config_data_bits, done_signature, issue_layout
+from ouroboros.hw.params import counters
+from ouroboros.hw.params.isa import Op, assemble
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import DEST_ENTRY, Kind, Unit
+from ouroboros.sw.golden.ingress import Arrived, Config, Credit, Error, IngressModel, Write
+from ouroboros.sw.program.packets import (
     credit_packet,
     data_packets,
     entry_flits,
@@ -29,9 +29,9 @@ from sw.golden.core.packets import (
     send_packets,
     write_packets,
 )
-from tb.core.link_ends import LinkSink, LinkSource
-from tb.lib.scoreboard import Scoreboard
-from tb.lib.stream import StreamDriver, StreamMonitor, pack, unpack
+from ouroboros.tb.core.link_ends import LinkSink, LinkSource
+from ouroboros.tb.lib.scoreboard import Scoreboard
+from ouroboros.tb.lib.stream import StreamDriver, StreamMonitor, pack, unpack
 
 HOST, ME = (0, 1), (2, 1)
 REGION = 16

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from functools import cache
 
-from hw.core.controller import Controller
-from hw.params.isa import Op, disassemble
-from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, KV_CONFIG, STAGE_ENTRY, Unit
-from tb.lib.pysim import PySim
+from ouroboros.hw.core.controller import Controller
+from ouroboros.hw.params.isa import Op, disassemble
+from ouroboros.hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, KV_CONFIG, STAGE_ENTRY, Unit
+from ouroboros.tb.lib.pysim import PySim
 
 __all__ = ["Issue", "Log", "run_controller"]
 

@@ -6,9 +6,9 @@ from collections import deque
 import cocotb
 from cocotb.triggers import ReadOnly, RisingEdge
 
-from hw.noc.link import flit_layout
-from sw.golden.core.packets import Flit
-from tb.lib.stream import pack, unpack
+from ouroboros.hw.noc.link import flit_layout
+from ouroboros.sw.program.packets import Flit
+from ouroboros.tb.lib.stream import pack, unpack
 
 __all__ = ["LinkSink", "LinkSource"]
 

@@ -4,16 +4,16 @@ from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.core.buffer import Buffer
-from hw.core.bus import ConfigBus, done_signature, issue_signature
-from hw.core.egress import Egress, credit_layout
-from hw.core.events import Events
-from hw.core.ingress import Ingress
-from hw.core.send import SendUnit
-from hw.core.slots import arrived_signature, found_signature, lookup_signature
-from hw.lib.once import Library
-from hw.noc.link import Link
-from hw.params.machine import Machine
+from ouroboros.hw.core.buffer import Buffer
+from ouroboros.hw.core.egress import Egress, credit_layout
+from ouroboros.hw.core.events import Events
+from ouroboros.hw.core.ingress import Ingress
+from ouroboros.hw.core.send import SendUnit
+from ouroboros.hw.core.slots import arrived_signature, found_signature, lookup_signature
+from ouroboros.hw.lib.bus import ConfigBus, done_signature, issue_signature
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.noc.link import Link
+from ouroboros.hw.params.machine import Machine
 
 __all__ = ["NetworkInterface", "ni_sources"]
 

@@ -5,11 +5,11 @@ from amaranth.hdl import Assert, Assume
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from hw.lib.arbiter import RoundRobin
-from hw.lib.queue import Queue
-from hw.noc.output import Output
-from hw.params.noc import NocParams
-from hw.params.packet import Port
+from ouroboros.hw.lib.arbiter import RoundRobin
+from ouroboros.hw.lib.queue import Queue
+from ouroboros.hw.noc.output import Output
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
 
 __all__ = ["ArbiterProof", "OutputProof", "QueueProof"]
 

@@ -5,11 +5,11 @@ from amaranth.hdl import Assert, Assume
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from hw.noc.channel import Channel, entry_layout
-from hw.params.noc import NocParams
-from hw.params.packet import Port
-from tb.formal.packets import FOLLOWED, NEXT, fixed
-from tb.formal.shadow import Flit, Holds, Line, legal, remember
+from ouroboros.hw.noc.channel import Channel, entry_layout
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
+from ouroboros.tb.formal.packets import FOLLOWED, NEXT, fixed
+from ouroboros.tb.formal.shadow import Flit, Holds, Line, legal, remember
 
 __all__ = ["ChannelProof"]
 

@@ -7,10 +7,10 @@ from amaranth.hdl import Assert, Assume
 from amaranth.lib.wiring import In
 from amaranth.utils import ceil_log2
 
-from hw.noc.route import Place, route_layout
-from hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
-from hw.params.packet import ROUTE_BITS, Port
-from tb.formal.route import expected
+from ouroboros.hw.noc.route import Place, route_layout
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
+from ouroboros.hw.params.packet import ROUTE_BITS, Port
+from ouroboros.tb.formal.route import expected
 
 __all__ = ["FOLLOWED", "MARK", "NEXT", "Followed", "fixed", "follow", "stand", "wishes"]
 

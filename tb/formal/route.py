@@ -6,9 +6,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from amaranth.utils import ceil_log2
 
-from hw.noc.route import Place, Route, route_layout
-from hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
-from hw.params.packet import Port, Turn
+from ouroboros.hw.noc.route import Place, Route, route_layout
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
+from ouroboros.hw.params.packet import Port, Turn
 
 __all__ = ["RouteProof", "expected"]
 

@@ -6,12 +6,22 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from amaranth.utils import ceil_log2
 
-from hw.noc.input import Input
-from hw.noc.output import Output
-from hw.noc.router import Router
-from hw.params.noc import NocParams
-from hw.params.packet import Port
-from tb.formal.packets import FOLLOWED, MARK, MESH, NEXT, PLACE, fixed, follow, stand, wishes
+from ouroboros.hw.noc.input import Input
+from ouroboros.hw.noc.output import Output
+from ouroboros.hw.noc.router import Router
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
+from ouroboros.tb.formal.packets import (
+    FOLLOWED,
+    MARK,
+    MESH,
+    NEXT,
+    PLACE,
+    fixed,
+    follow,
+    stand,
+    wishes,
+)
 
 __all__ = ["HoldProof", "InputProof", "RouterProof"]
 

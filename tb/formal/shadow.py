@@ -10,10 +10,10 @@ from typing import Any
 from amaranth import Array, Cat, Mux, Signal
 from amaranth.hdl import Assert
 
-from hw.noc.channel import entry_layout
-from hw.params.packet import Port
-from tb.formal.asks import asks, cut_through
-from tb.formal.packets import FOLLOWED, NEXT
+from ouroboros.hw.noc.channel import entry_layout
+from ouroboros.hw.params.packet import Port
+from ouroboros.tb.formal.asks import asks, cut_through
+from ouroboros.tb.formal.packets import FOLLOWED, NEXT
 
 __all__ = ["Flit", "Holds", "Line", "legal", "remember"]
 

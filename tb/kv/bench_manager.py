@@ -10,13 +10,13 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, with_timeout
 
-from hw.kv.layout import KvOp, kv_command_layout, kv_reply_layout
-from hw.params.machine import load_machine
-from hw.params.packet import KV_CONFIG, Unit
-from sw.golden.kv.manager import KvGolden, Place
-from tb.core.array_agent import random_settings
-from tb.lib.scoreboard import Scoreboard
-from tb.lib.stream import StreamDriver, StreamMonitor
+from ouroboros.hw.kv.layout import KvOp, kv_command_layout, kv_reply_layout
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import KV_CONFIG, Unit
+from ouroboros.sw.golden.kv import KvGolden, Place
+from ouroboros.tb.array.agent import random_settings
+from ouroboros.tb.lib.scoreboard import Scoreboard
+from ouroboros.tb.lib.stream import StreamDriver, StreamMonitor
 
 
 def coins(probability):

@@ -1,4 +1,4 @@
-"""Cocotb bench of a chain of counting stages, for the tests of ``hw.lib.once`` and of builds.
+"""Cocotb bench of a chain of counting stages, for the tests of ``hw.lib.library`` and of builds.
 
 STAGES: number of stages; FAIL: set to let the test fail.
 """

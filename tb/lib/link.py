@@ -7,10 +7,10 @@ from cocotb.queue import Queue
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 from cocotb.utils import get_sim_time
 
-from hw.noc.link import flit_layout
-from hw.params.machine import Machine
-from sw.golden.core.packets import Flit, Packet, packets_of
-from tb.lib.stream import pack, unpack
+from ouroboros.hw.noc.link import flit_layout
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.program.packets import Flit, Packet, packets_of
+from ouroboros.tb.lib.stream import pack, unpack
 
 __all__ = ["PERIOD_NS", "SimLink"]
 
@@ -27,7 +27,7 @@ class SimLink:
     Parameters
     ----------
     dut
-        The ``hw.die.Die`` under test.
+        The ``hw.mesh.die.Die`` under test.
     machine : Machine
         Its parameters.
     """

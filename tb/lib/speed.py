@@ -1,4 +1,4 @@
-"""``python -m tb.lib.speed MACHINE``: how fast an idle machine builds and runs under Verilator."""
+"""``python -m ouroboros.tb.lib.speed MACHINE``: how fast an idle machine builds and runs."""
 
 import argparse
 import json
@@ -7,11 +7,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from hw.cim.macro_twin import twin_verilog
-from hw.die import Die
-from hw.lib.once import Library
-from hw.params.machine import Machine, load_machine
-from tb.lib.build import build, run
+from ouroboros.hw.cim.macro_twin import twin_verilog
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.mesh.die import Die
+from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.tb.flow.build import build, run
 
 __all__ = ["main", "measure"]
 
@@ -28,7 +28,7 @@ def measure(machine: Machine, *, twin: bool, blocks: list[str], cycles: int) -> 
     built = build("die", library.sources(), sim="verilator", hier_blocks=blocks)
     build_s = _children_s() - used
     with tempfile.NamedTemporaryFile() as result:
-        run(built, test_module="tb.lib.bench_speed",
+        run(built, test_module="ouroboros.tb.lib.bench_speed",
             env={"CYCLES": str(cycles), "SPEED_RESULT": result.name})
         per_processor_s, per_wall_s = json.loads(Path(result.name).read_text())
     return (f"{machine.name}: emitted in {emit_s:.1f} s, {len(library.text()) / 1e6:.2f} MB; built "

@@ -9,11 +9,11 @@ from itertools import count
 
 import cocotb
 
-from hw.params.machine import MeshParams
-from hw.params.noc import NocParams
-from sw.golden.noc.route import labels_for, path
-from tb.noc.mesh_driver import MeshDriver
-from tb.noc.packets import packet
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.sw.noc.routes.xy import labels_for, path
+from ouroboros.tb.noc.mesh_driver import MeshDriver
+from ouroboros.tb.noc.packets import packet
 
 LABELS = 16
 PACKETS = int(os.environ["PACKETS"])

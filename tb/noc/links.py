@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Callable
 
-from hw.params.noc import NocParams
-from tb.noc.packets import Flit, Sink
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.tb.noc.packets import Flit, Sink
 
 __all__ = ["LinkSink", "LinkSource"]
 

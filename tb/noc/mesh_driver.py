@@ -7,13 +7,14 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
-from hw.noc.link import flit_layout
-from hw.params.machine import MeshParams
-from hw.params.noc import NocParams
-from hw.params.packet import Port
-from sw.golden.noc.route import Position, path, tree
-from tb.noc.mesh_top import edge_ports
-from tb.noc.packets import Flit, Sink, header_of
+from ouroboros.hw.noc.link import flit_layout
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.noc.routes.xy import path, tree
+from ouroboros.tb.noc.mesh_top import edge_ports
+from ouroboros.tb.noc.packets import Flit, Sink, header_of
 
 __all__ = ["MeshDriver"]
 

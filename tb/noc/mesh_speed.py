@@ -1,6 +1,7 @@
 """A mesh of routers with traffic in RTL: its speed in simulation and what it carries.
 
-``python -m tb.noc.mesh_speed [width height flit_bits]`` builds it under Verilator and measures.
+``python -m ouroboros.tb.noc.mesh_speed [width height flit_bits]`` builds it under Verilator and
+measures.
 """
 
 import sys
@@ -9,14 +10,14 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from hw.lib.once import Library
-from hw.noc.link import Link
-from hw.noc.mesh import connected_ports, mesh_links
-from hw.noc.route import route_layout
-from hw.noc.router import Router
-from hw.params.noc import NocParams
-from hw.params.packet import Port
-from tb.lib.build import build, run
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.mesh.mesh import connected_ports, mesh_links
+from ouroboros.hw.noc.link import Link
+from ouroboros.hw.noc.route import route_layout
+from ouroboros.hw.noc.router import Router
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
+from ouroboros.tb.flow.build import build, run
 
 __all__ = ["SpeedTop", "Traffic"]
 
@@ -121,7 +122,7 @@ def main(width: int = 7, height: int = 6, flit_bits: int = 128) -> None:
     library.define("mesh_speed", lambda: SpeedTop(noc, width, height, library),
                    params=(noc, width, height))
     built = build("mesh_speed", library.sources(), sim="verilator", hier_blocks=["router"])
-    results = run(built, test_module="tb.noc.bench_mesh_speed",
+    results = run(built, test_module="ouroboros.tb.noc.bench_mesh_speed",
                   env={"NODES": str(width * height)})
     sys.stdout.write("".join(line.partition("RESULT ")[2] for line in
                              results.log.read_text().splitlines(keepends=True)

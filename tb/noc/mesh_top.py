@@ -4,12 +4,12 @@ from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from hw.lib.once import Library
-from hw.noc.link import flit_layout
-from hw.noc.mesh import connected_ports, mesh_links
-from hw.noc.port import HostPort
-from hw.noc.router import Router, config_signature
-from hw.params.noc import NocParams
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.mesh.mesh import connected_ports, mesh_links
+from ouroboros.hw.noc.link import flit_layout
+from ouroboros.hw.noc.port import HostPort
+from ouroboros.hw.noc.router import Router, config_signature
+from ouroboros.hw.params.noc import NocParams
 
 __all__ = ["MeshTop", "build_mesh", "edge_ports"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hw.params.packet import CREDIT_HEADER, HEADER_BITS
+from ouroboros.hw.params.packet import CREDIT_HEADER, HEADER_BITS
 
 __all__ = ["Flit", "Sink", "flits_of", "header_of", "packet"]
 

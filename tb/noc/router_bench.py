@@ -5,12 +5,12 @@ from functools import cache
 
 from amaranth import EnableInserter
 
-from hw.noc.router import Router, RouterTable
-from hw.params.machine import MeshParams
-from hw.params.noc import NocParams
-from hw.params.packet import Port
-from tb.lib.pysim import PySim
-from tb.noc.links import LinkSink, LinkSource
+from ouroboros.hw.noc.router import Router, RouterTable
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
+from ouroboros.tb.lib.pysim import PySim
+from ouroboros.tb.noc.links import LinkSink, LinkSource
 
 __all__ = ["EVERY_PORT", "MESH", "RouterBench"]
 

@@ -4,11 +4,11 @@ from amaranth import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.noc.link import flit_layout
-from hw.noc.mesh import connected_ports, mesh_links
-from hw.noc.router import Router
-from hw.params.noc import NocParams
-from hw.params.packet import Port
+from ouroboros.hw.mesh.mesh import connected_ports, mesh_links
+from ouroboros.hw.noc.link import flit_layout
+from ouroboros.hw.noc.router import Router
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
 
 __all__ = ["RouterChain"]
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from floorplan.plan import plan_floor
-from floorplan.rules import load_rules
-from hw.params.machine import MeshParams, load_machine
+from ouroboros.floorplan.plan import plan_floor
+from ouroboros.floorplan.rules import load_rules
+from ouroboros.hw.params.machine import MeshParams, load_machine
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from floorplan import command
-from sw.cli import main
-from sw.place.cost import cost
-from sw.place.instance import Grid, Instance, Net, write_instance
-from sw.place.placement import Placement, save
+from ouroboros.floorplan import command
+from ouroboros.sw.cli import main
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Grid, Instance, Net, write_instance
+from ouroboros.sw.place.placement import Placement, save
 
 
 @pytest.fixture

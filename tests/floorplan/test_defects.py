@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from floorplan.defects import DefectMap, make_map, nominal_process, read_map, write_map
-from floorplan.errors import FloorplanError
+from ouroboros.floorplan.defects import DefectMap, make_map, nominal_process, read_map, write_map
+from ouroboros.floorplan.errors import FloorplanError
 
 
 def test_nominal(wafer):

@@ -5,9 +5,9 @@ import re
 import klayout.db as kdb
 import pytest
 
-from floorplan.write_def import write_die_def, write_wafer_def
-from floorplan.write_gds import LAYERS, write_gds
-from floorplan.write_lef import write_lef
+from ouroboros.floorplan.write_def import write_die_def, write_wafer_def
+from ouroboros.floorplan.write_gds import LAYERS, write_gds
+from ouroboros.floorplan.write_lef import write_lef
 
 
 def places(layout, parent, child):

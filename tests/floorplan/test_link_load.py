@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from floorplan.errors import FloorplanError
-from floorplan.link_load import placement_load, read_load
-from hw.params.machine import MeshParams
-from hw.params.packet import Port
-from sw.golden.noc.route import tree
-from sw.place.cost import cost
-from sw.place.instance import Grid, Instance, Net
-from sw.place.placement import Placement
+from ouroboros.floorplan.errors import FloorplanError
+from ouroboros.floorplan.link_load import placement_load, read_load
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.packet import Port
+from ouroboros.sw.noc.routes.xy import tree
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Grid, Instance, Net
+from ouroboros.sw.place.placement import Placement
 
 
 def test_random_trees_against_the_routers_own():

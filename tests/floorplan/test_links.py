@@ -3,9 +3,9 @@
 from amaranth import Shape
 from amaranth.lib.wiring import In, Out
 
-from floorplan.links import OPPOSITE, SIDES, side_pins, wires
-from hw.noc.link import Link
-from hw.params.machine import load_machine
+from ouroboros.floorplan.links import OPPOSITE, SIDES, side_pins, wires
+from ouroboros.hw.noc.link import Link
+from ouroboros.hw.params.machine import load_machine
 
 
 def test_wires_are_those_of_the_hardware():

@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from floorplan.die_picture import core_picture, die_picture
-from floorplan.errors import FloorplanError
-from floorplan.occupancy import ENDS, IDLE, occupancy
-from floorplan.picture import HEAT, heat_colour, layer_colour
-from floorplan.plan import plan_floor
-from floorplan.wafer_picture import load_picture, wafer_picture
-from hw.params.machine import MeshParams
-from hw.params.packet import Port
-from sw.place.cost import cost
-from sw.place.instance import Grid, Instance
-from sw.place.placement import Placement
+from ouroboros.floorplan.die_picture import core_picture, die_picture
+from ouroboros.floorplan.errors import FloorplanError
+from ouroboros.floorplan.occupancy import ENDS, IDLE, occupancy
+from ouroboros.floorplan.picture import HEAT, heat_colour, layer_colour
+from ouroboros.floorplan.plan import plan_floor
+from ouroboros.floorplan.wafer_picture import load_picture, wafer_picture
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.packet import Port
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Grid, Instance
+from ouroboros.sw.place.placement import Placement
 
 SVG = "{http://www.w3.org/2000/svg}"
 PER_LETTER = {"title": 13.6, "lead": 7.6, "head": 8.8, "small": 6.4, "tiny": 6.0}

@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from floorplan import core_plan
-from floorplan.check import check
-from floorplan.errors import FloorplanError
-from floorplan.geometry import Rect
-from floorplan.links import side_pins
-from floorplan.plan import plan_floor
-from hw.params.machine import MeshParams, load_machine
-from sw.htree.tree import HTree
-from sw.perf.assumptions import assumptions
+from ouroboros.floorplan import core_plan
+from ouroboros.floorplan.check import check
+from ouroboros.floorplan.errors import FloorplanError
+from ouroboros.floorplan.geometry import Rect
+from ouroboros.floorplan.links import side_pins
+from ouroboros.floorplan.plan import plan_floor
+from ouroboros.hw.params.machine import MeshParams, load_machine
+from ouroboros.sw.mapper.htree.tree import HTree
+from ouroboros.sw.wafer.assumptions import assumptions
 
 
 def test_sizes_of_the_wafer_by_hand(wafer):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from floorplan.rules import RULES, Density, Length, load_rules
-from hw.params.load import ConfigError
+from ouroboros.floorplan.rules import RULES, Density, Length, load_rules
+from ouroboros.hw.params.load import ConfigError
 
 
 def test_every_shipped_value_has_a_source_of_known_kind():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tb.formal.prove import TOOLS
+from ouroboros.tb.formal.prove import TOOLS
 
 
 def pytest_collection_modifyitems(items):

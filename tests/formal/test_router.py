@@ -4,11 +4,11 @@ import importlib
 
 import pytest
 
-from hw.params.noc import NocParams
-from tb.formal.broken import broken
-from tb.formal.prove import prove
-from tb.formal.route import RouteProof
-from tb.formal.router import HoldProof, InputProof, RouterProof
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.tb.formal.broken import broken
+from ouroboros.tb.formal.prove import prove
+from ouroboros.tb.formal.route import RouteProof
+from ouroboros.tb.formal.router import HoldProof, InputProof, RouterProof
 
 pytestmark = pytest.mark.formal
 
@@ -105,8 +105,8 @@ def test_proofs_can_fail(what, monkeypatch):
     proof, block, right, wrong, cycles = WRONG[what]
     name = block.capitalize()
     for user in ("hw.noc.input", "hw.noc.router", "tb.formal.route", "tb.formal.router"):
-        if hasattr(importlib.import_module(user), name):
-            monkeypatch.setattr(f"{user}.{name}", broken(block, right, wrong))
+        if hasattr(importlib.import_module(f"ouroboros.{user}"), name):
+            monkeypatch.setattr(f"ouroboros.{user}.{name}", broken(block, right, wrong))
 
     noc = network(1) if proof is RouterProof else network(1, 1, 2)
     found = prove(proof(noc), what.replace(" ", "_"), depth=cycles)

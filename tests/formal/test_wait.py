@@ -2,11 +2,11 @@
 
 import pytest
 
-from hw.noc.router import PACKETS_AHEAD_MAX
-from hw.params.noc import NocParams
-from tb.formal.broken import broken
-from tb.formal.prove import prove
-from tb.formal.wait import WaitProof
+from ouroboros.hw.noc.router import PACKETS_AHEAD_MAX
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.tb.formal.broken import broken
+from ouroboros.tb.formal.prove import prove
+from ouroboros.tb.formal.wait import WaitProof
 
 pytestmark = pytest.mark.formal
 
@@ -73,7 +73,7 @@ def test_no_bound_with_two_others_at_its_input(vcs, class1_vcs, allowed, rivals)
 
 def test_proof_can_fail(monkeypatch):
     """Claims that need a credit bound nothing."""
-    monkeypatch.setattr("tb.formal.wait.Output", broken(
+    monkeypatch.setattr("ouroboros.tb.formal.wait.Output", broken(
         "output", "Mux(won.claim, free,", "Mux(0, free,"))
 
     proof = WaitProof(network(2), allowed=0b11, rivals=0, vain=0, most=3 * ANY)

@@ -1,10 +1,10 @@
 import pytest
 
-from hw.cim.macro_twin import twin_verilog
-from hw.lib.once import Library
-from hw.params.machine import load_machine
-from tb.core.array_top import ArrayTop
-from tb.lib.build import SIMULATORS, simulate
+from ouroboros.hw.cim.macro_twin import twin_verilog
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.tb.array.top import ArrayTop
+from ouroboros.tb.flow.build import SIMULATORS, simulate
 
 TOKENS = {"icarus": 25, "verilator": 150}
 
@@ -23,7 +23,7 @@ def sources(machine, *, twin):
 def test_random_programs(sim, stall):
     """Tokens of all slots on a tiny array unit, macro by macro as it is built."""
     simulate("array_top", sources(load_machine("tiny"), twin=False), sim=sim,
-             test_module="tb.core.bench_array",
+             test_module="ouroboros.tb.array.bench_array",
              env={"MACHINE": "tiny", "TOKENS": str(TOKENS[sim]), "STALL": stall})
 
 
@@ -32,5 +32,5 @@ def test_random_programs(sim, stall):
 def test_random_programs_on_twins(seed):
     """More of the same on the small machine, with behavioural twins of the macro."""
     simulate("array_top", sources(load_machine("small"), twin=True), sim="verilator", seed=seed,
-             test_module="tb.core.bench_array",
+             test_module="ouroboros.tb.array.bench_array",
              env={"MACHINE": "small", "TOKENS": "200", "STALL": "0.2"})

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from sw.cli import main
-from sw.noc import cycle_model
-from sw.noc.options import LabOptions, TracePacket
-from tb.noc.lab.lab import build_of, job_of, noc_of, perform, report
-from tb.noc.lab.node import TRACE_PACKETS_MAX
+from ouroboros.sw.cli import main
+from ouroboros.sw.noc.cycle import model as cycle_model
+from ouroboros.sw.noc.experiment.options import LabOptions, TracePacket
+from ouroboros.tb.noc.lab.lab import build_of, job_of, noc_of, perform, report
+from ouroboros.tb.noc.lab.node import TRACE_PACKETS_MAX
 
 pytestmark = pytest.mark.sim
 

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from hw.params.machine import load_machine
-from hw.params.packet import Unit
-from sw.cli.demo import CHECKPOINT, TOKENIZER
-from sw.mapper.mapper import map_model
-from sw.models.source import open_model
-from sw.noc.faults import Faults, random_faults
-from sw.noc.routing import Routes
-from sw.quantise.quantise import quantise
-from sw.runtime.job import Job, RequestSpec
-from sw.runtime.service import compare, serve
-from tb.run.backend import verilator
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import Unit
+from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.noc.routes.faults import Faults, random_faults
+from ouroboros.sw.noc.routes.routing import Routes
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.runtime.job import Job, RequestSpec
+from ouroboros.sw.runtime.service import compare, serve
+from ouroboros.tb.flow.backend import verilator
 
 TINY_SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
               "vocab_size": 40, "seq_len": 64}

@@ -3,19 +3,19 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from hw.noc.die_link import DieLink
-from hw.params.noc import NocParams
-from sw.cli.main import cli
-from sw.noc.faults import random_faults
-from sw.noc.options import LabOptions
-from sw.noc.result import KEYS
-from sw.noc.routing import Routes
-from sw.noc.traffic import generate
-from tb.noc.lab.judge import wrong_around, wrong_at_zero_load, wrong_delivery, wrong_drops
-from tb.noc.lab.lab import build_of, job_of, noc_of, perform, report
-from tb.noc.lab.mixed import Mix, dead_port_job, fault_job, mesh_of, mixed_job
-from tb.noc.lab.node import Count
-from tb.noc.lab.pairs import all_pairs
+from ouroboros.hw.noc.die_link import DieLink
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.sw.cli.main import cli
+from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.experiment.result import KEYS
+from ouroboros.sw.noc.experiment.traffic import generate
+from ouroboros.sw.noc.routes.faults import random_faults
+from ouroboros.sw.noc.routes.routing import Routes
+from ouroboros.tb.noc.lab.judge import wrong_around, wrong_at_zero_load, wrong_delivery, wrong_drops
+from ouroboros.tb.noc.lab.lab import build_of, job_of, noc_of, perform, report
+from ouroboros.tb.noc.lab.mixed import Mix, dead_port_job, fault_job, mesh_of, mixed_job
+from ouroboros.tb.noc.lab.node import Count
+from ouroboros.tb.noc.lab.pairs import all_pairs
 
 pytestmark = pytest.mark.sim
 
@@ -78,7 +78,7 @@ def test_dies():
 
 
 def test_same_packets_as_the_reference():
-    """Sources make the packets of ``sw.noc.traffic.generate``, to the cycle."""
+    """Sources make the packets of ``sw.noc.experiment.traffic.generate``, to the cycle."""
     options = LabOptions(width=3, height=2, vcs=1, class1_vcs=0, class2_vcs=0, depth=4,
                          flit_bits=128, packet_min=1, packet_max=5, rate=0.3,
                          warmup_cycles=0, measure_cycles=300, seed=5)

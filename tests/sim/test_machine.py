@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.params.machine import load_machine
-from sw.cli.demo import CHECKPOINT, TOKENIZER
-from sw.mapper.mapper import map_model
-from sw.models.source import open_model
-from sw.quantise.quantise import quantise
-from sw.runtime.job import Job, RequestSpec
-from sw.runtime.service import backend, compare, serve
-from tb.lib.build import build
-from tb.run.backend import emit_die, run_job
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.runtime.job import Job, RequestSpec
+from ouroboros.sw.runtime.service import backend, compare, serve
+from ouroboros.tb.flow.backend import emit_die, run_job
+from ouroboros.tb.flow.build import build
 
 TINY_SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
               "vocab_size": 40, "seq_len": 64}

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from hw.params.machine import CONFIGS, load_machine
-from tb.cim.macro_pair import pair_sources
-from tb.lib.build import SIMULATORS, simulate
+from ouroboros.hw.params.machine import CONFIGS, load_machine
+from ouroboros.tb.cim.macro_pair import pair_sources
+from ouroboros.tb.flow.build import SIMULATORS, simulate
 
 COMMANDS = {"tiny": 150, "small": 60}
 ODD = {
@@ -17,7 +17,7 @@ ODD = {
 
 def run(sim: str, machine: str | Path, commands: int, stall: str) -> None:
     simulate("macro_pair", pair_sources(load_machine(str(machine))), sim=sim,
-             test_module="tb.cim.bench_macro",
+             test_module="ouroboros.tb.cim.bench_macro",
              env={"MACHINE": str(machine), "COMMANDS": str(commands), "STALL": stall})
 
 

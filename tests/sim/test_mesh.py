@@ -1,8 +1,8 @@
 import pytest
 
-from hw.params.noc import NocParams
-from tb.lib.build import SIMULATORS, simulate
-from tb.noc.mesh_top import build_mesh
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.tb.flow.build import SIMULATORS, simulate
+from ouroboros.tb.noc.mesh_top import build_mesh
 
 # width, height, vcs, depth, packets: the small one also under Icarus
 SMALL = (2, 2, 1, 9, 60)
@@ -18,6 +18,6 @@ def test_mesh(sim, case, stall):
     width, height, vcs, depth, packets = case
     noc = NocParams(vcs=vcs, class1_vcs=0, class2_vcs=0, vc_depth=depth, labels=16)
     simulate("mesh", build_mesh(noc, width, height), sim=sim, hier_blocks=["router"],
-             test_module="tb.noc.bench_mesh",
+             test_module="ouroboros.tb.noc.bench_mesh",
              env={"WIDTH": str(width), "HEIGHT": str(height), "VCS": str(vcs),
                   "DEPTH": str(depth), "PACKETS": str(packets), "STALL": stall})

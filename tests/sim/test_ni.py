@@ -1,8 +1,8 @@
 import pytest
 
-from hw.params.machine import load_machine
-from tb.core.ni_top import ni_sources
-from tb.lib.build import SIMULATORS, simulate
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.tb.core.ni_top import ni_sources
+from ouroboros.tb.flow.build import SIMULATORS, simulate
 
 
 @pytest.mark.sim
@@ -12,5 +12,5 @@ from tb.lib.build import SIMULATORS, simulate
 def test_network_interface(sim, machine, stall):
     """Operands, vectors, credits, configuration and readout, all at once."""
     simulate("network_interface", ni_sources(load_machine(machine)), sim=sim,
-             test_module="tb.core.bench_ni",
+             test_module="ouroboros.tb.core.bench_ni",
              env={"MACHINE": machine, "ROUNDS": "3", "STALL": stall})

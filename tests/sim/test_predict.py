@@ -1,14 +1,14 @@
 import pytest
 
-from hw.params.machine import load_machine
-from hw.params.packet import Flag
-from sw.mapper.mapper import map_model
-from sw.perf.events import token_events
-from sw.perf.image import Token, read_stages
-from sw.perf.walk import walk
-from sw.quantise.quantise import quantise
-from sw.runtime.job import Job, RequestSpec
-from tb.run.backend import verilator
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.perf.events import token_events
+from ouroboros.sw.perf.walk import walk
+from ouroboros.sw.program.image import Token, read_stages
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.runtime.job import Job, RequestSpec
+from ouroboros.tb.flow.backend import verilator
 
 EQUAL = ("array_group_cycles", "row_writes", "byte_writes", "kv_operations", "sfu_elements",
          "flit_hops_data")

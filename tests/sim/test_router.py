@@ -1,8 +1,8 @@
 import pytest
 
-from hw.params.noc import NocParams
-from tb.lib.build import SIMULATORS, simulate
-from tb.noc.mesh_top import build_mesh
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.tb.flow.build import SIMULATORS, simulate
+from ouroboros.tb.noc.mesh_top import build_mesh
 
 
 @pytest.mark.sim
@@ -11,6 +11,6 @@ from tb.noc.mesh_top import build_mesh
 def test_router(sim, stall):
     """One router with a stream port on each side: all of the mesh bench's traffic."""
     simulate("mesh", build_mesh(NocParams(class1_vcs=0, class2_vcs=0, labels=16), 1, 1), sim=sim,
-             test_module="tb.noc.bench_mesh",
+             test_module="ouroboros.tb.noc.bench_mesh",
              env={"WIDTH": "1", "HEIGHT": "1", "VCS": "1", "DEPTH": "10", "PACKETS": "120",
                   "STALL": stall})

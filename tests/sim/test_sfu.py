@@ -1,9 +1,9 @@
 import pytest
 
-from hw.lib.once import Library
-from hw.params.machine import load_machine
-from tb.core.sfu_top import SfuTop
-from tb.lib.build import SIMULATORS, simulate
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.tb.flow.build import SIMULATORS, simulate
+from ouroboros.tb.sfu.top import SfuTop
 
 CASES = {"tiny": 600, "die": 200}
 
@@ -18,5 +18,5 @@ def test_sfu(sim, machine, stall):
     library = Library()
     library.define("sfu_top", lambda: SfuTop(params), params=params)
     cases = CASES[machine] // (5 if sim == "icarus" else 1)
-    simulate("sfu_top", library.sources(), sim=sim, test_module="tb.core.bench_sfu",
+    simulate("sfu_top", library.sources(), sim=sim, test_module="ouroboros.tb.sfu.bench_sfu",
              env={"MACHINE": machine, "CASES": str(cases), "STALL": stall})

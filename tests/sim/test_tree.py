@@ -1,9 +1,9 @@
 import pytest
 
-from hw.cim.tree import AdderTree
-from hw.lib.once import Library
-from hw.params.machine import load_machine
-from tb.lib.build import SIMULATORS, simulate
+from ouroboros.hw.array.tree import AdderTree
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.tb.flow.build import SIMULATORS, simulate
 
 
 @pytest.mark.sim
@@ -14,5 +14,5 @@ def test_tree(sim, stall):
     machine = load_machine("small")
     library = Library()
     library.define("adder_tree", lambda: AdderTree(machine), params=machine)
-    simulate("adder_tree", library.sources(), sim=sim, test_module="tb.cim.bench_tree",
+    simulate("adder_tree", library.sources(), sim=sim, test_module="ouroboros.tb.array.bench_tree",
              env={"MACHINE": "small", "BEATS": "200", "STALL": stall})

@@ -11,8 +11,16 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, Timer
 
-from tb.noc.lab.job import Outcome
-from tb.noc.lab.node import BINS, DROP_HEADER, EVERY_NODE, HISTOGRAM, Count, Setting, Table
+from ouroboros.tb.noc.lab.job import Outcome
+from ouroboros.tb.noc.lab.node import (
+    BINS,
+    DROP_HEADER,
+    EVERY_NODE,
+    HISTOGRAM,
+    Count,
+    Setting,
+    Table,
+)
 
 PERIOD_NS = 10
 LOOK_CYCLES = 100

@@ -10,20 +10,20 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hw.params.machine import MeshParams
-from sw.cli.noc_options import mesh_options, span
-from sw.cli.options import json_option, print_whole, progress_bar, write_json
-from sw.noc.errors import NocError
-from sw.noc.faults import random_faults
-from sw.noc.options import LabOptions
-from sw.noc.routing import Routes
-from tb.lib.build import Build
-from tb.noc.lab.job import Outcome
-from tb.noc.lab.judge import wrong_around, wrong_at_zero_load, wrong_delivery
-from tb.noc.lab.lab import build_of, job_of, noc_of, perform
-from tb.noc.lab.mixed import Mix, fault_job, mesh_of, mixed_job
-from tb.noc.lab.node import Count
-from tb.noc.lab.pairs import all_pairs
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.sw.cli.noc_options import mesh_options, span
+from ouroboros.sw.cli.options import json_option, print_whole, progress_bar, write_json
+from ouroboros.sw.noc.errors import NocError
+from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.routes.faults import random_faults
+from ouroboros.sw.noc.routes.routing import Routes
+from ouroboros.tb.flow.build import Build
+from ouroboros.tb.noc.lab.job import Outcome
+from ouroboros.tb.noc.lab.judge import wrong_around, wrong_at_zero_load, wrong_delivery
+from ouroboros.tb.noc.lab.lab import build_of, job_of, noc_of, perform
+from ouroboros.tb.noc.lab.mixed import Mix, fault_job, mesh_of, mixed_job
+from ouroboros.tb.noc.lab.node import Count
+from ouroboros.tb.noc.lab.pairs import all_pairs
 
 __all__ = ["around", "mixed", "pairs"]
 

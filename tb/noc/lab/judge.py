@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from hw.params.format import Format
-from hw.params.packet import ROUTE
-from sw.noc.routing import Routes
-from tb.noc.lab.job import Outcome
-from tb.noc.lab.node import Count, Error
+from ouroboros.hw.params.format import Format
+from ouroboros.hw.params.packet import ROUTE
+from ouroboros.sw.noc.routes.routing import Routes
+from ouroboros.tb.noc.lab.job import Outcome
+from ouroboros.tb.noc.lab.node import Count, Error
 
 __all__ = ["wrong_around", "wrong_at_zero_load", "wrong_delivery", "wrong_drops"]
 

@@ -1,4 +1,4 @@
-"""The traffic laboratory: experiments of ``sw.noc.options`` on the RTL of the routers."""
+"""The traffic laboratory: experiments of ``sw.noc.experiment`` on the RTL of the routers."""
 
 import hashlib
 import json
@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw.params.noc import CHANNELS_MAX, NocParams
-from sw.noc import result
-from sw.noc.errors import NocError
-from sw.noc.groups import group_of, groups_of
-from sw.noc.options import LabOptions
-from sw.noc.traffic import destination_table, seed_state, threshold
-from tb.lib.build import Build, build
-from tb.lib.build import run as run_bench
-from tb.noc.lab.job import Job, Outcome
-from tb.noc.lab.mixed import route_entry
-from tb.noc.lab.node import (
+from ouroboros.hw.params.noc import CHANNELS_MAX, NocParams
+from ouroboros.sw.noc.errors import NocError
+from ouroboros.sw.noc.experiment import result
+from ouroboros.sw.noc.experiment.groups import group_of, groups_of
+from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.experiment.traffic import destination_table, seed_state, threshold
+from ouroboros.tb.flow.build import Build, build
+from ouroboros.tb.flow.build import run as run_bench
+from ouroboros.tb.noc.lab.job import Job, Outcome
+from ouroboros.tb.noc.lab.mixed import route_entry
+from ouroboros.tb.noc.lab.node import (
     EVERY_NODE,
     NODES_MAX,
     TRACE_ENTRY,
@@ -31,7 +31,7 @@ from tb.noc.lab.node import (
     Setting,
     Table,
 )
-from tb.noc.lab.top import build_lab
+from ouroboros.tb.noc.lab.top import build_lab
 
 __all__ = ["FOREVER", "build_of", "icarus", "job_of", "noc_of", "perform", "report", "run",
            "settings_of", "trace_writes", "verilator"]
@@ -83,7 +83,7 @@ def build_of(noc: NocParams, width: int, height: int, sim: str = "verilator", *,
 
 
 def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:
-    """Writes that make the sources produce the packets of ``sw.noc.traffic.generate``."""
+    """Writes that make sources produce the packets of ``sw.noc.experiment.traffic``."""
     writes: list[tuple[int, int, int, int]] = []
 
     def write(node: int, setting: Setting, value: int) -> None:
@@ -163,7 +163,7 @@ def perform(built: Build, jobs: Sequence[Job], nodes: int) -> list[Outcome]:
     with tempfile.TemporaryDirectory(dir=built.directory) as folder:
         todo, done = Path(folder, f"{name}-jobs.json"), Path(folder, f"{name}-outcomes.json")
         todo.write_text(text)
-        run_bench(built, test_module="tb.noc.lab.bench", seed=1,
+        run_bench(built, test_module="ouroboros.tb.noc.lab.bench", seed=1,
                   env={"NODES": str(nodes), "JOBS": str(todo), "OUTCOMES": str(done)})
         return [Outcome(**outcome) for outcome in json.loads(done.read_text())]
 
@@ -179,7 +179,7 @@ def icarus(options: LabOptions) -> dict[str, Any]:
 
 
 def run(options: LabOptions, sim: str = "verilator") -> dict[str, Any]:
-    """Report of one experiment: the keys of ``sw.noc.result``, and ``build_s``."""
+    """Report of one experiment: the keys of ``sw.noc.experiment.result``, and ``build_s``."""
     job = job_of(options)       # refuses before anything is built
     started = time.perf_counter()
     built = build_of(noc_of(options), options.width, options.height, sim,
@@ -190,7 +190,7 @@ def run(options: LabOptions, sim: str = "verilator") -> dict[str, Any]:
 
 
 def report(options: LabOptions, outcome: Outcome, sim: str = "verilator") -> dict[str, Any]:
-    """An outcome with the keys of ``sw.noc.result``; percentiles from ``BINS`` up are None."""
+    """An outcome with the keys of ``result``; percentiles from ``BINS`` up are None."""
     def each(count: Count) -> npt.NDArray[np.int64]:
         return np.array([node[count] for node in outcome.nodes], np.int64)
 

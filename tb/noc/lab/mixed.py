@@ -3,15 +3,16 @@
 import random
 from dataclasses import dataclass
 
-from hw.params.machine import MeshParams
-from hw.params.noc import NocParams
-from hw.params.packet import Port, Unit
-from sw.golden.noc.route import Position, labels_for
-from sw.noc.faults import Faults
-from sw.noc.routing import Routes
-from sw.noc.traffic import seed_state, threshold
-from tb.noc.lab.job import Job
-from tb.noc.lab.node import EVERY_NODE, IN_TURN, UNIFORM, Setting, Table
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port, Unit
+from ouroboros.hw.params.position import Position
+from ouroboros.sw.noc.experiment.traffic import seed_state, threshold
+from ouroboros.sw.noc.routes.faults import Faults
+from ouroboros.sw.noc.routes.routing import Routes
+from ouroboros.sw.noc.routes.xy import labels_for
+from ouroboros.tb.noc.lab.job import Job
+from ouroboros.tb.noc.lab.node import EVERY_NODE, IN_TURN, UNIFORM, Setting, Table
 
 __all__ = ["Mix", "dead_port_job", "fault_job", "mesh_of", "mixed_job", "route_entry"]
 

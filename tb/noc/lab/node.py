@@ -7,11 +7,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.lib.once import flat_ports
-from hw.noc.link import Link
-from hw.params.format import Field, Format
-from hw.params.noc import NocParams
-from hw.params.packet import HEADER_BITS, ROUTE
+from ouroboros.hw.lib.library import flat_ports
+from ouroboros.hw.noc.link import Link
+from ouroboros.hw.params.format import Field, Format
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import HEADER_BITS, ROUTE
 
 __all__ = ["BINS", "DROP_HEADER", "EVERY_NODE", "HISTOGRAM", "IN_TURN", "NODES_MAX",
            "TRACE_ENTRY", "TRACE_PACKETS_MAX", "UNIFORM", "Count", "Error", "LabNode", "Setting",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sw.noc.options import LabOptions, TracePacket
+from ouroboros.sw.noc.experiment.options import LabOptions, TracePacket
 
 __all__ = ["all_pairs"]
 

@@ -6,14 +6,14 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.lib.once import Library, flat_ports
-from hw.noc.die_link import DieLink
-from hw.noc.link import Link
-from hw.noc.mesh import connected_ports, mesh_links
-from hw.noc.router import Router
-from hw.params.noc import NocParams
-from hw.params.packet import Port
-from tb.noc.lab.node import (
+from ouroboros.hw.lib.library import Library, flat_ports
+from ouroboros.hw.mesh.mesh import connected_ports, mesh_links
+from ouroboros.hw.noc.die_link import DieLink
+from ouroboros.hw.noc.link import Link
+from ouroboros.hw.noc.router import Router
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import MESH_PORTS, Port
+from ouroboros.tb.noc.lab.node import (
     EVERY_NODE,
     LabNode,
     Table,
@@ -23,8 +23,6 @@ from tb.noc.lab.node import (
 )
 
 __all__ = ["LabTile", "LabTop", "build_lab"]
-
-MESH_PORTS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
 
 
 class LabTile(wiring.Component):

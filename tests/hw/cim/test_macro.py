@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from amaranth.hdl import Fragment
 
-from hw.cim.macro import Macro
-from hw.lib.once import Library, flat_ports
-from hw.params.cim import CimParams
-from hw.params.machine import load_machine
-from sw.golden.cim.macro import Macro as Golden
-from tb.cim.macro_traffic import MacroTraffic
-from tb.lib.pysim import PySim
+from ouroboros.hw.cim.macro import Macro
+from ouroboros.hw.lib.library import Library, flat_ports
+from ouroboros.hw.params.cim import CimParams
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.golden.macro import Macro as Golden
+from ouroboros.tb.cim.macro_traffic import MacroTraffic
+from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 

@@ -4,9 +4,9 @@ from functools import cache
 
 import pytest
 
-from hw.core.buffer import READERS, WRITERS, Buffer
-from hw.params.machine import load_machine
-from tb.lib.pysim import PySim
+from ouroboros.hw.core.buffer import READERS, WRITERS, Buffer
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 

@@ -5,10 +5,10 @@ from functools import partial
 
 import pytest
 
-from hw.params.isa import Fn, Op, assemble, disassemble
-from hw.params.machine import load_machine
-from hw.params.packet import Flag
-from tb.core.controller_script import run_controller
+from ouroboros.hw.params.isa import Fn, Op, assemble, disassemble
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import Flag
+from ouroboros.tb.core.controller_script import run_controller
 
 TINY = load_machine("tiny")
 MACHINE = replace(TINY, core=replace(TINY.core, stages=2, slots=4, credits=3, dests=4,

@@ -4,10 +4,10 @@ from functools import cache
 
 import pytest
 
-from hw.core.credits import CreditCounters, CreditSender
-from hw.params.machine import load_machine
-from hw.params.packet import CREDIT_ENTRY, Unit
-from tb.lib.pysim import PySim
+from ouroboros.hw.core.credits import CreditCounters, CreditSender
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import CREDIT_ENTRY, Unit
+from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 MACHINE = replace(TINY, core=replace(TINY.core, credits=3, credit_bits=3, credit_list_words=8))

@@ -5,11 +5,11 @@ from functools import cache
 
 import pytest
 
-from hw.core.egress import Egress
-from hw.params.machine import load_machine
-from hw.params.packet import Kind, Unit
-from sw.golden.core.packets import Flit, credit_packet, data_packets, packets_of, reply_packet
-from tb.lib.pysim import PySim
+from ouroboros.hw.core.egress import Egress
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import Kind, Unit
+from ouroboros.sw.program.packets import Flit, credit_packet, data_packets, packets_of, reply_packet
+from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 ME = (3, 2)

@@ -3,11 +3,11 @@ from functools import cache
 
 import pytest
 
-from hw.core.events import Events
-from hw.params.counters import STAGE_STATES, Counter, counter_count, stage_counter
-from hw.params.machine import load_machine
-from hw.params.packet import TRACE_ENTRY, Unit
-from tb.lib.pysim import PySim
+from ouroboros.hw.core.events import Events
+from ouroboros.hw.params.counters import STAGE_STATES, Counter, counter_count, stage_counter
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import TRACE_ENTRY, Unit
+from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 CORE = TINY.core

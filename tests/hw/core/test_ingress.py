@@ -6,12 +6,12 @@ from operator import add
 
 import pytest
 
-from hw.core.entry_writer import entry_flits
-from hw.core.ingress import Ingress
-from hw.params.machine import load_machine
-from hw.params.packet import Kind, Unit
-from sw.golden.core.ingress import Arrived, Config, Credit, Error, IngressModel, Request, Write
-from sw.golden.core.packets import (
+from ouroboros.hw.core.entry_writer import entry_flits
+from ouroboros.hw.core.ingress import Ingress
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import Kind, Unit
+from ouroboros.sw.golden.ingress import Arrived, Config, Credit, Error, IngressModel, Request, Write
+from ouroboros.sw.program.packets import (
     Flit,
     Packet,
     credit_packet,
@@ -20,8 +20,8 @@ from sw.golden.core.packets import (
     reply_packet,
     write_packets,
 )
-from sw.golden.core.packets import entry_flits as golden_entry_flits
-from tb.lib.pysim import PySim
+from ouroboros.sw.program.packets import entry_flits as golden_entry_flits
+from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 ME, OTHER = (2, 1), (0, 1)

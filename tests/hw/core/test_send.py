@@ -5,12 +5,12 @@ from functools import cache
 
 import pytest
 
-from hw.core.send import SendUnit, send_cycles
-from hw.params.isa import Op, assemble
-from hw.params.machine import load_machine
-from hw.params.packet import DEST_ENTRY, Kind, Unit
-from sw.golden.core.packets import Flit, packets_of, send_packets
-from tb.lib.pysim import PySim
+from ouroboros.hw.core.send import SendUnit, send_cycles
+from ouroboros.hw.params.isa import Op, assemble
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import DEST_ENTRY, Kind, Unit
+from ouroboros.sw.program.packets import Flit, packets_of, send_packets
+from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 ME = (3, 2)

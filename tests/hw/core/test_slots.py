@@ -4,9 +4,9 @@ from functools import cache
 
 import pytest
 
-from hw.core.slots import Slots, SlotState
-from hw.params.machine import load_machine
-from tb.lib.pysim import PySim
+from ouroboros.hw.core.slots import Slots, SlotState
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 MACHINE = replace(TINY, core=replace(TINY.core, stages=3, slots=6, credits=3))

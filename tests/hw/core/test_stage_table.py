@@ -1,10 +1,10 @@
 from dataclasses import replace
 from functools import cache
 
-from hw.core.stage_table import StageTable
-from hw.params.machine import load_machine
-from hw.params.packet import STAGE_ENTRY, Unit
-from tb.lib.pysim import PySim
+from ouroboros.hw.core.stage_table import StageTable
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import STAGE_ENTRY, Unit
+from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 MACHINE = replace(TINY, core=replace(TINY.core, stages=3, slots=5))

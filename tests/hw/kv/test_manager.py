@@ -4,18 +4,18 @@ from functools import cache
 
 import pytest
 
-from hw.kv.layout import KvOp
-from hw.kv.manager import KvManager
-from hw.params.machine import load_machine
-from hw.params.packet import KV_CONFIG, Unit
-from hw.params.timing import (
+from ouroboros.hw.kv.layout import KvOp
+from ouroboros.hw.kv.manager import KvManager
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import KV_CONFIG, Unit
+from ouroboros.hw.params.timing.array import (
     KV_ALLOCATE_CYCLES,
     KV_APPEND_CYCLES,
     KV_LOOKUP_CYCLES,
     slot_search_cycles,
 )
-from sw.golden.kv.manager import KvGolden, KvReply, KvSettings, Place
-from tb.lib.pysim import PySim
+from ouroboros.sw.golden.kv import KvGolden, KvReply, KvSettings, Place
+from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 # Two K macros of 4 blocks (head_dim 8: 1 group; cut to 4), two V macros of 4 row blocks, 2 slots.

@@ -3,7 +3,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from hw.lib.arbiter import RoundRobin
+from ouroboros.hw.lib.arbiter import RoundRobin
 
 
 def run(width, cycles):

@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from hw.noc.credits import Credits
-from tb.lib.pysim import PySim
+from ouroboros.hw.noc.credits import Credits
+from ouroboros.tb.lib.pysim import PySim
 
 
 @pytest.mark.parametrize("channels, depth", [(1, 4), (3, 5), (5, 10)])

@@ -3,11 +3,11 @@ from functools import cache
 
 import pytest
 
-from hw.noc.die_link import DieLink
-from hw.params.noc import NocParams
-from tb.lib.pysim import PySim
-from tb.noc.links import LinkSink, LinkSource
-from tb.noc.packets import packet
+from ouroboros.hw.noc.die_link import DieLink
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.tb.lib.pysim import PySim
+from ouroboros.tb.noc.links import LinkSink, LinkSource
+from ouroboros.tb.noc.packets import packet
 
 
 def params(latency, cycles_per_flit, *, vc_depth=4):

@@ -3,11 +3,11 @@ from functools import cache
 
 import pytest
 
-from hw.noc.port import HostPort
-from hw.params.noc import NocParams
-from tb.lib.pysim import PySim
-from tb.noc.links import LinkSink, LinkSource
-from tb.noc.packets import Flit, packet
+from ouroboros.hw.noc.port import HostPort
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.tb.lib.pysim import PySim
+from ouroboros.tb.noc.links import LinkSink, LinkSource
+from ouroboros.tb.noc.packets import Flit, packet
 
 NOC = NocParams()
 NAMES = ("data", "vc", "head", "tail")

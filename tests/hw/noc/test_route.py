@@ -3,11 +3,11 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from hw.noc.route import Route
-from hw.params.machine import MeshParams
-from hw.params.noc import NocParams
-from hw.params.packet import TABLE_ADDRESS, Port, Turn
-from sw.golden.noc.route import is_core, is_edge, next_port
+from ouroboros.hw.noc.route import Route
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import TABLE_ADDRESS, Port, Turn
+from ouroboros.sw.noc.routes.xy import is_core, is_edge, next_port
 
 NOC = NocParams(labels=8)   # channels 0: class 0, 1: class 1, 4: control
 N, E, S, W, L = Port

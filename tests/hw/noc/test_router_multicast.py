@@ -2,11 +2,11 @@ import random
 
 import pytest
 
-from hw.params.noc import NocParams
-from hw.params.packet import Port
-from sw.golden.noc.route import next_port
-from tb.noc.packets import header_of, packet
-from tb.noc.router_bench import EVERY_PORT, MESH, RouterBench
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import Port
+from ouroboros.sw.noc.routes.xy import next_port
+from ouroboros.tb.noc.packets import header_of, packet
+from ouroboros.tb.noc.router_bench import EVERY_PORT, MESH, RouterBench
 
 NOC = NocParams(class1_vcs=0, class2_vcs=0, labels=8)
 N, E, S, W, L = Port

@@ -1,8 +1,8 @@
-from hw.noc.router import RouterTable
-from hw.params.noc import NocParams
-from hw.params.packet import ROUTE_BITS, TABLE_ADDRESS, Port, Turn
-from tb.noc.packets import packet
-from tb.noc.router_bench import EVERY_PORT, RouterBench
+from ouroboros.hw.noc.router import RouterTable
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.packet import ROUTE_BITS, TABLE_ADDRESS, Port, Turn
+from ouroboros.tb.noc.packets import packet
+from ouroboros.tb.noc.router_bench import EVERY_PORT, RouterBench
 
 NOC = NocParams(class1_vcs=0, class2_vcs=0, labels=8)
 N, E, S, W, L = Port

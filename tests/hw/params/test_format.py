@@ -5,10 +5,10 @@ from amaranth.hdl import Const
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.lib.struct import struct
-from hw.params import isa, packet
-from hw.params.format import Field, Format
-from hw.params.isa import FORMATS, INSTRUCTION_BITS, Op, assemble, disassemble
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.params import isa, packet
+from ouroboros.hw.params.format import Field, Format
+from ouroboros.hw.params.isa import FORMATS, INSTRUCTION_BITS, Op, assemble, disassemble
 
 SHARED = {name: value for module in (packet, isa) for name, value in vars(module).items()
           if isinstance(value, Format)}

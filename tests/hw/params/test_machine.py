@@ -2,13 +2,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from hw.params.cim import CimParams, tree_latency_cycles
-from hw.params.core import CoreParams
-from hw.params.counters import Counter, counter_count, stage_counter
-from hw.params.kv import KvParams
-from hw.params.load import ConfigError, build
-from hw.params.machine import CONFIGS, Machine, MeshParams, load_machine
-from hw.params.noc import NocParams
+from ouroboros.hw.params.cim import CimParams, tree_latency_cycles
+from ouroboros.hw.params.core import CoreParams
+from ouroboros.hw.params.counters import Counter, counter_count, stage_counter
+from ouroboros.hw.params.kv import KvParams
+from ouroboros.hw.params.load import ConfigError, build
+from ouroboros.hw.params.machine import CONFIGS, Machine, MeshParams, load_machine
+from ouroboros.hw.params.noc import NocParams
 
 SHIPPED = sorted(path.stem for path in CONFIGS.glob("*.toml"))
 MACHINE_KEYS = ["cim", "core", "kv", "mesh", "name", "noc"]

@@ -5,10 +5,10 @@ from amaranth import Shape
 from amaranth.hdl import Fragment
 from amaranth.lib.memory import Memory
 
-from hw.noc.router import Router
-from hw.params.machine import load_machine
-from hw.params.noc import NocParams
-from hw.params.router_size import router_memory_bits
+from ouroboros.hw.noc.router import Router
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.router_size import router_memory_bits
 
 TINY = load_machine("tiny").noc
 

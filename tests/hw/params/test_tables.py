@@ -2,10 +2,10 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from hw.params import tables
-from hw.params.isa import Fn, MMode, Track
-from hw.params.machine import load_machine
-from hw.params.timing_sfu import reads_c, sfu_beats, sfu_cycles, sfu_occupancy, writes_c
+from ouroboros.hw.params import tables
+from ouroboros.hw.params.isa import Fn, MMode, Track
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.timing.sfu import reads_c, sfu_beats, sfu_cycles, sfu_occupancy, writes_c
 
 
 def nearest(value):

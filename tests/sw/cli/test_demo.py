@@ -5,11 +5,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from sw.cli import demo, main
-from sw.models import llama2c, tokenizer
-from sw.models.tokenizer import Tokenizer
-from sw.runtime import golden, service
-from sw.runtime.device import CoreCounters, TraceEntry
+from ouroboros.sw.cli import demo, main
+from ouroboros.sw.models import llama2c, tokenizer
+from ouroboros.sw.models.tokenizer import Tokenizer
+from ouroboros.sw.runtime import golden, service
+from ouroboros.sw.runtime.device import CoreCounters, TraceEntry
 
 LETTERS = [chr(ord("a") + n) for n in range(19)]
 

@@ -4,7 +4,7 @@ import json
 
 from click.testing import CliRunner
 
-from sw.cli import main
+from ouroboros.sw.cli import main
 
 
 def run(*arguments):

@@ -7,9 +7,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from sw.cli import group, main
-from sw.models import llama2c
-from sw.quantise import model as quant_model
+from ouroboros.sw.cli import group, main
+from ouroboros.sw.models import integer as quant_model
+from ouroboros.sw.models import llama2c
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sw.cli import main
-from sw.place.instance import read_instance
-from sw.place.placement import check, load
+from ouroboros.sw.cli import main
+from ouroboros.sw.place.instance import read_instance
+from ouroboros.sw.place.placement import check, load
 
 RING = {"name": "ring", "tiles": 14, "W": 6, "H": 4, "die_w": 3, "die_h": 2, "lam": 3,
         "defects": [8], "edges": [[n, (n + 1) % 14, 10] for n in range(14)]}

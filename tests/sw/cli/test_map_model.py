@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from sw.cli.demo import CHECKPOINT
-from sw.cli.main import cli
-from sw.place.placement import load
+from ouroboros.sw.cli.demo import CHECKPOINT
+from ouroboros.sw.cli.main import cli
+from ouroboros.sw.place.placement import load
 
 
 def test_a_shape_on_the_wafer(tmp_path):

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hw.params.machine import MeshParams
-from sw.cli import main
-from sw.cli.noc_host import hops_of, packets_of
-from sw.noc import lab
-from sw.noc.booksim import COLUMNS, read_reference
-from sw.noc.fault_report import bytes_by_class, pair_shares
-from sw.noc.faults import Faults
-from sw.noc.placed_traffic import read_placed
-from sw.noc.result import KEYS
-from sw.noc.routing import Routes
-from sw.noc.traffic_file import die_snake, read_volumes
-from sw.place.cost import cost
-from sw.place.instance import Grid, Instance, Net, write_instance
-from sw.place.placement import Placement, save
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.sw.cli import main
+from ouroboros.sw.cli.noc_host import hops_of, packets_of
+from ouroboros.sw.noc.experiment import lab
+from ouroboros.sw.noc.experiment.placed_traffic import read_placed
+from ouroboros.sw.noc.experiment.result import KEYS
+from ouroboros.sw.noc.experiment.traffic_file import die_snake, read_volumes
+from ouroboros.sw.noc.routes.fault_report import bytes_by_class, pair_shares
+from ouroboros.sw.noc.routes.faults import Faults
+from ouroboros.sw.noc.routes.routing import Routes
+from ouroboros.sw.noc.study.booksim import COLUMNS, read_reference
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Grid, Instance, Net, write_instance
+from ouroboros.sw.place.placement import Placement, save
 
 EIGHT = MeshParams(width=8, height=8, die_width=8, die_height=8)
 DIES = MeshParams(width=9, height=8, die_width=3, die_height=4)
@@ -121,7 +121,7 @@ def test_faults(run, tmp_path):
 
 
 def test_links(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("sw.cli.noc_host.SPEED_FLOWS", 100)
+    monkeypatch.setattr("ouroboros.sw.cli.noc_host.SPEED_FLOWS", 100)
     (tmp_path / "flows.csv").write_text(
         "source,destination,bytes,tree\n0,3,2560,a\n0,5,2560,a\n13,0,256,b\n")
     result = run("links", "--machine", "die", "--flows", "flows.csv", "--json", "found.json")
@@ -146,7 +146,7 @@ def placed(tmp_path, core, width=13):
 
 
 def test_links_of_a_placement(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("sw.cli.noc_host.SPEED_FLOWS", 100)
+    monkeypatch.setattr("ouroboros.sw.cli.noc_host.SPEED_FLOWS", 100)
     placed(tmp_path, [0, 3, 2 + 13 * 2])
     result = run("links", "--machine", "die", "--instance", "i.json", "--placement", "p.json",
                  "--json", "found.json")
@@ -174,7 +174,7 @@ def test_links_of_a_placement(run, tmp_path, monkeypatch):
      "p.json: must have every tile on a live core, not tile 1 on the dead core 3: give the same "),
 ])
 def test_placements_refused(run, tmp_path, monkeypatch, width, arguments, message):
-    monkeypatch.setattr("sw.cli.noc_host.SPEED_FLOWS", 100)
+    monkeypatch.setattr("ouroboros.sw.cli.noc_host.SPEED_FLOWS", 100)
     placed(tmp_path, [0, 3, 30], width)
     (tmp_path / "d.json").write_text(json.dumps({"W": 13, "H": 17, "dead": [3]}))
     result = run("links", "--machine", "die", *arguments)
@@ -253,7 +253,7 @@ def test_sampled_shares_are_near_those_of_all_pairs():
     (["links", "--vcs", "7"], "link-load model must be fitted for 7 channels of 10 flits "),
 ])
 def test_refused(run, arguments, message, monkeypatch):
-    monkeypatch.setattr("sw.cli.noc_host.SPEED_FLOWS", 100)
+    monkeypatch.setattr("ouroboros.sw.cli.noc_host.SPEED_FLOWS", 100)
     if arguments[0] == "--mesh":
         arguments = [*arguments, "--rate", "9"]
     result = run(*arguments)
@@ -306,8 +306,8 @@ def test_traces_refused(run, tmp_path, text, message):
 
 
 def test_simulators_are_entry_points(monkeypatch):
-    found = {"rtl": EntryPoint("rtl", "sw.noc.cycle_model:run", "ouroboros.noc"),
-             "bad": EntryPoint("bad", "sw.noc.cycle_model:no", "ouroboros.noc")}
+    found = {"rtl": EntryPoint("rtl", "ouroboros.sw.noc.cycle.model:run", "ouroboros.noc"),
+             "bad": EntryPoint("bad", "ouroboros.sw.noc.cycle.model:no", "ouroboros.noc")}
 
     def entry_points(group, name=None):
         assert group == "ouroboros.noc"

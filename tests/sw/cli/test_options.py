@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 from rich.table import Table
 
-from hw.params.machine import load_machine
-from sw.cli.main import cli
-from sw.cli.options import dead_cores, dead_links, print_whole
-from sw.errors import OuroborosError
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.main import cli
+from ouroboros.sw.cli.options import dead_cores, dead_links, print_whole
+from ouroboros.sw.lib.errors import OuroborosError
 
 
 def test_wide_tables_are_not_cut(capsys, monkeypatch):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from sw.cli import main
-from sw.place.cost import cost
-from sw.place.instance import read_instance
-from sw.place.placement import Placement, check, load, save
+from ouroboros.sw.cli import main
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import read_instance
+from ouroboros.sw.place.placement import Placement, check, load, save
 
 ROW = {"name": "row", "tiles": 8, "W": 8, "H": 6, "die_w": 8, "die_h": 6, "lam": 3, "defects": [],
        "edges": [[n, n + 4, 640] for n in range(4)]}

@@ -5,8 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from sw.cli.demo import CHECKPOINT, TOKENIZER
-from sw.cli.main import cli
+from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.cli.main import cli
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import json
 
 from click.testing import CliRunner
 
-from sw.cli.main import cli
-from sw.place.instance import read_instance
-from sw.shapes.shape import load_shape
-from sw.tiling.ports import PortLoad, port_loads
+from ouroboros.sw.cli.main import cli
+from ouroboros.sw.models.shape import load_shape
+from ouroboros.sw.place.instance import read_instance
+from ouroboros.sw.tiling.ports import PortLoad, port_loads
 
 
 def run(*arguments):

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from sw.cli import main
+from ouroboros.sw.cli import main
 
 
 def run(*arguments):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hw.params.machine import load_machine
-from sw.defects.maps import defect_map, exact_map
-from sw.defects.process import MODELS, DefectError, Process
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.defects.maps import defect_map, exact_map
+from ouroboros.sw.defects.process import MODELS, DefectError, Process
 
 MESH = load_machine("wafer").mesh
 SEEDS = range(150)

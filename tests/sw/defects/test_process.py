@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sw.defects.process import MODELS, DefectError, Process
+from ouroboros.sw.defects.process import MODELS, DefectError, Process
 
 
 def process(**changes):

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from sw.golden.decoder import DecodeError, IntegerDecoder
-from sw.quantise.quantise import quantise
+from ouroboros.sw.golden.decoder import DecodeError, IntegerDecoder
+from ouroboros.sw.quantise.quantise import quantise
 
 
 class ScalarDecoder:

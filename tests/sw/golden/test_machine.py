@@ -3,13 +3,13 @@ import random
 
 import pytest
 
-from hw.params.isa import Op, assemble
-from hw.params.machine import load_machine
-from hw.params.packet import DEST_ENTRY, LABEL_ENTRY, STAGE_ENTRY, Flag, Kind, Port, Unit
-from sw.golden.core.core import CoreError
-from sw.golden.core.packets import credit_packet, data_packets, write_packets
-from sw.golden.machine import GoldenLink, GoldenMachine
-from sw.golden.noc.route import tree
+from ouroboros.hw.params.isa import Op, assemble
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import DEST_ENTRY, LABEL_ENTRY, STAGE_ENTRY, Flag, Kind, Port, Unit
+from ouroboros.sw.golden.core import CoreError
+from ouroboros.sw.golden.machine import GoldenLink, GoldenMachine
+from ouroboros.sw.noc.routes.xy import tree
+from ouroboros.sw.program.packets import credit_packet, data_packets, write_packets
 
 TINY = load_machine("tiny")
 HOST = TINY.host

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sw.golden import numerics
+from ouroboros.sw.golden import numerics
 
 
 def half_up(value: Fraction) -> int:

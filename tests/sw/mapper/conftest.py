@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from sw.golden.machine import GoldenLink
-from sw.mapper.mapper import map_model
-from sw.quantise.quantise import quantise
-from sw.runtime.device import Device
-from sw.runtime.engine import Engine
+from ouroboros.sw.golden.machine import GoldenLink
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.runtime.device import Device
+from ouroboros.sw.runtime.engine import Engine
 
 # The base has hidden and vocabulary sizes that fill no macro, and two KV heads of eight.
 BASE = {"dim": 32, "hidden_dim": 44, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,

@@ -6,20 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.params.isa import Op, disassemble
-from hw.params.machine import load_machine
-from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, Port, Unit
-from sw.cli.demo import CHECKPOINT, TOKENIZER
-from sw.golden.core.core import CoreError
-from sw.golden.decoder import IntegerDecoder
-from sw.mapper.limits import MapperError
-from sw.mapper.mapper import map_model
-from sw.models.source import open_model
-from sw.noc.errors import NocError
-from sw.noc.faults import Faults, random_faults
-from sw.noc.routing import Routes
-from sw.perf.errors import PerfError
-from sw.perf.image import read_stages
+from ouroboros.hw.params.isa import Op, disassemble
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, Port, Unit
+from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.golden.core import CoreError
+from ouroboros.sw.golden.decoder import IntegerDecoder
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.noc.errors import NocError
+from ouroboros.sw.noc.routes.faults import Faults, random_faults
+from ouroboros.sw.noc.routes.routing import Routes
+from ouroboros.sw.program.image import read_stages
+from ouroboros.sw.quantise.source import open_model
 
 PROMPTS = [[1, 9, 3], [1, 30]]
 SEED = 0
@@ -176,7 +176,7 @@ def test_dead_cores_are_not_used(make_model):
 def test_no_predictions_of_detours(tales):
     machine = load_machine("detour")
     program = map_model(machine, tales, routes=Routes(random_faults(machine.mesh, 2, 2, SEED)))
-    with pytest.raises(PerfError, match="only XY ways are modelled"):
+    with pytest.raises(OuroborosError, match="only XY ways are modelled"):
         read_stages(program)
     last = Routes(Faults(mesh=machine.mesh, routers=frozenset({(7, 6)})))
     read_stages(map_model(machine, tales, routes=last))

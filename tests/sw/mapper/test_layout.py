@@ -2,9 +2,9 @@ from itertools import pairwise
 
 import pytest
 
-from hw.params.machine import load_machine
-from sw.mapper.layout import layout, snake
-from sw.models.checkpoint import Shape
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.mapper.layout import layout, snake
+from ouroboros.sw.models.checkpoint import Shape
 
 TINY, SMALL = load_machine("tiny"), load_machine("small")
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.params.machine import load_machine
-from hw.params.packet import KV_CONFIG, Unit
-from sw.mapper.limits import CoreLimits, MapperError
-from sw.mapper.macros import Macros
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import KV_CONFIG, Unit
+from ouroboros.sw.mapper.limits import CoreLimits, MapperError
+from ouroboros.sw.mapper.macros import Macros
 
 TINY = load_machine("tiny")     # 4 macros of 64 x 16, 8 active rows, words of 16 bytes
 

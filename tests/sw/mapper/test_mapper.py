@@ -4,13 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.params.isa import Op, disassemble
-from hw.params.machine import load_machine
-from hw.params.packet import STAGE_ENTRY, Flag, Unit
-from sw.golden.decoder import IntegerDecoder
-from sw.mapper import mapper
-from sw.mapper.layout import PLACEMENTS
-from sw.mapper.mapper import map_model
+from ouroboros.hw.params.isa import Op, disassemble
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import STAGE_ENTRY, Flag, Unit
+from ouroboros.sw.golden.decoder import IntegerDecoder
+from ouroboros.sw.mapper import mapper
+from ouroboros.sw.mapper.layout import PLACEMENTS
+from ouroboros.sw.mapper.mapper import map_model
 
 TINY = load_machine("tiny")
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from hw.params.machine import load_machine
-from sw.mapper.core import CoreBuilder
-from sw.mapper.labels import LabelAllocator
-from sw.mapper.limits import MapperError
-from sw.mapper.stage import StageBuilder
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.mapper.core import CoreBuilder
+from ouroboros.sw.mapper.labels import LabelAllocator
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.mapper.stage import StageBuilder
 
 TINY = load_machine("tiny")
 SMALL = {"mesh__width": 3, "mesh__height": 2}

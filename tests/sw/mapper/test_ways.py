@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hw.params.machine import MeshParams, load_machine
-from hw.params.packet import Unit
-from sw.mapper.limits import MapperError
-from sw.mapper.program import Way
-from sw.mapper.ways import Ways
+from ouroboros.hw.params.machine import MeshParams, load_machine
+from ouroboros.hw.params.packet import Unit
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.mapper.ways import Ways
+from ouroboros.sw.program.program import Way
 
 SMALL = load_machine("tiny")
 TINY = replace(SMALL, noc=replace(SMALL.noc, class1_vcs=1, class2_vcs=2))

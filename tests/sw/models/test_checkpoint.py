@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sw.models.checkpoint import CheckpointError, Shape
+from ouroboros.sw.models.checkpoint import CheckpointError, Shape
 
 GOOD = {"dim": 16, "hidden_dim": 20, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2,
         "vocab_size": 23, "seq_len": 24}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sw.models import llama2c, tokenizer
-from sw.models.checkpoint import CheckpointError
-from sw.models.float_llama import FloatLlama
+from ouroboros.sw.models import llama2c, tokenizer
+from ouroboros.sw.models.checkpoint import CheckpointError
+from ouroboros.sw.models.float_llama import FloatLlama
 
 
 def test_any_split_and_batch_gives_the_same_logits(make_checkpoint):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from sw.models import hf
-from sw.models.checkpoint import CheckpointError
-from sw.models.float_llama import FloatLlama
+from ouroboros.sw.models import hf
+from ouroboros.sw.models.checkpoint import CheckpointError
+from ouroboros.sw.models.float_llama import FloatLlama
 
 CONFIG = {
     "model_type": "llama", "hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 2,

@@ -6,8 +6,8 @@ import struct
 import numpy as np
 import pytest
 
-from sw.models import llama2c
-from sw.models.checkpoint import CheckpointError
+from ouroboros.sw.models import llama2c
+from ouroboros.sw.models.checkpoint import CheckpointError
 
 
 @pytest.mark.parametrize("tied", [True, False])

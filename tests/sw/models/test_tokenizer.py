@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from sw.models import tokenizer
-from sw.models.checkpoint import CheckpointError
-from sw.models.tokenizer import Tokenizer
+from ouroboros.sw.models import tokenizer
+from ouroboros.sw.models.checkpoint import CheckpointError
+from ouroboros.sw.models.tokenizer import Tokenizer
 
 
 def toy():

@@ -2,10 +2,10 @@
 
 import pytest
 
-from hw.params.isa import Fn, MMode, Op, Track, Type, assemble
-from hw.params.machine import load_machine
-from hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, STAGE_ENTRY, Flag, Unit
-from sw.mapper.program import CoreImage, EmbedTarget, Program, StageInfo, Write
+from ouroboros.hw.params.isa import Fn, MMode, Op, Track, Type, assemble
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, STAGE_ENTRY, Flag, Unit
+from ouroboros.sw.program.program import CoreImage, EmbedTarget, Program, StageInfo, Write
 
 TINY = load_machine("tiny")
 

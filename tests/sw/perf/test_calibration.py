@@ -4,9 +4,9 @@ import datetime
 
 import pytest
 
-from hw.params.machine import load_machine
-from hw.params.timing_sfu import PIPELINE_CYCLES, TRACK_CYCLES
-from sw.perf.calibration import (
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.timing.sfu import PIPELINE_CYCLES, TRACK_CYCLES
+from ouroboros.sw.perf.calibration import (
     CALIBRATION,
     Constant,
     Sample,
@@ -14,8 +14,8 @@ from sw.perf.calibration import (
     read_calibration,
     write_calibration,
 )
-from sw.perf.errors import PerfError
-from sw.perf.walk import HOP_CYCLES
+from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.perf.walk import HOP_CYCLES
 
 
 def line(*points):

@@ -5,18 +5,18 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from hw.params.machine import load_machine
-from hw.params.packet import Flag
-from sw.cli.main import cli
-from sw.cli.predict import predict
-from sw.mapper.mapper import map_model
-from sw.models import llama2c
-from sw.perf.cycles import serial
-from sw.perf.errors import PerfError
-from sw.perf.image import Token, read_stages
-from sw.perf.pipeline import Prediction
-from sw.perf.stage_time import machine_time
-from sw.quantise.quantise import quantise
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.cli.main import cli
+from ouroboros.sw.cli.predict import predict
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.models import llama2c
+from ouroboros.sw.perf.cycles import serial
+from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.perf.pipeline import Prediction
+from ouroboros.sw.perf.stage_time import machine_time
+from ouroboros.sw.program.image import Token, read_stages
+from ouroboros.sw.quantise.quantise import quantise
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from hw.params.isa import Op
-from hw.params.packet import Flag, Port
-from sw.perf.cycles import Holds
-from sw.perf.errors import PerfError
-from sw.perf.events import token_events
-from sw.perf.image import Route, Token, multicast, packet_flits, read_stages
-from sw.perf.stage_time import machine_time
-from sw.perf.walk import Reserved, packet_times, walk
+from ouroboros.hw.params.isa import Op
+from ouroboros.hw.params.packet import Flag, Port
+from ouroboros.sw.perf.cycles import Holds
+from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.perf.events import token_events
+from ouroboros.sw.perf.stage_time import machine_time
+from ouroboros.sw.perf.walk import Reserved, packet_times, walk
+from ouroboros.sw.program.image import Route, Token, multicast, packet_flits, read_stages
 
 
 def test_way_of_a_token(by_hand):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sw.place.instance import Grid, Instance
+from ouroboros.sw.place.instance import Grid, Instance
 
 
 @pytest.fixture

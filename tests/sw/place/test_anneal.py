@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from sw.place.anneal import Schedule, anneal
-from sw.place.cost import cost
-from sw.place.errors import PlaceError
-from sw.place.instance import Instance
-from sw.place.kernel import EMPTY, exponential_draws, sweep
-from sw.place.traffic import traffic_of
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.place.anneal import Schedule, anneal
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Instance
+from ouroboros.sw.place.kernel import EMPTY, exponential_draws, sweep
+from ouroboros.sw.place.traffic import traffic_of
 
 
 def legal(instance, core):
@@ -162,7 +162,7 @@ def test_volumes_beyond_32_bits(make_instance):
 ])
 def test_refusals(make_instance, options, message):
     instance = make_instance(4)
-    with pytest.raises(PlaceError, match=f"^{message}$"):
+    with pytest.raises(OuroborosError, match=f"^{message}$"):
         anneal(instance, instance.grid.live[:4], **options)
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sw.place.bound import balls, evaluate, lower_bound
-from sw.place.cost import cost
-from sw.place.exact import solve
-from sw.place.instance import Instance, read_instance
+from ouroboros.sw.place.bound import balls, evaluate, lower_bound
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.exact import solve
+from ouroboros.sw.place.instance import Instance, read_instance
 
 
 def by_hand(instance, prices):

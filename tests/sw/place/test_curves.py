@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sw.place.cost import cost
-from sw.place.curves import baselines, die_hilbert, die_snake, row_snake
-from sw.place.instance import read_instance
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.curves import baselines, die_hilbert, die_snake, row_snake
+from ouroboros.sw.place.instance import read_instance
 
 CURVES = [row_snake, die_snake, *(lambda grid, n=n: die_hilbert(grid, n) for n in range(8))]
 

@@ -5,9 +5,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from sw.place.cost import cost
-from sw.place.exact import solve
-from sw.place.instance import read_instance
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.exact import solve
+from ouroboros.sw.place.instance import read_instance
 
 
 def enumerated(instance):

@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from sw.place.cost import cost, edge_hops
-from sw.place.errors import PlaceError
-from sw.place.instance import Grid, Instance, Net, read_instance, write_instance
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.place.cost import cost, edge_hops
+from ouroboros.sw.place.instance import Grid, Instance, Net, read_instance, write_instance
 
 GOOD = {"name": "toy", "tiles": 3, "W": 4, "H": 2, "die_w": 2, "die_h": 2, "lam": 3,
         "defects": [5], "edges": [[0, 1, 10], [2, 1, 4]]}
@@ -101,7 +101,7 @@ def test_shared_instances(shared_file):
 ])
 def test_malformed_files_name_file_and_key(tmp_path, changes, message):
     path = write(tmp_path / "bad.json", **changes)
-    with pytest.raises(PlaceError, match="^" + re.escape(message.format(path)) + "$"):
+    with pytest.raises(OuroborosError, match="^" + re.escape(message.format(path)) + "$"):
         read_instance(path)
 
 
@@ -115,5 +115,5 @@ def test_malformed_files_name_file_and_key(tmp_path, changes, message):
 def test_files_that_are_no_json(tmp_path, raw, message):
     path = tmp_path / "bad.json"
     path.write_bytes(raw)
-    with pytest.raises(PlaceError, match=re.escape(f"{path}: {message}")):
+    with pytest.raises(OuroborosError, match=re.escape(f"{path}: {message}")):
         read_instance(path)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sw.place.lifetime import live_through
-from sw.place.place import Options, place
+from ouroboros.sw.place.lifetime import live_through
+from ouroboros.sw.place.place import Options, place
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sw.place.cost import cost
-from sw.place.instance import Instance, Net
-from sw.place.links import DIRECTIONS, link_loads
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Instance, Net
+from ouroboros.sw.place.links import DIRECTIONS, link_loads
 
 STEP = {"east": (1, 0), "west": (-1, 0), "south": (0, 1), "north": (0, -1)}
 

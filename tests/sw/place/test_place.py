@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from sw.place.bound import lower_bound
-from sw.place.cost import cost
-from sw.place.errors import PlaceError
-from sw.place.instance import Instance, read_instance
-from sw.place.place import Options, place
-from sw.place.placement import check
-from sw.place.repair import spare_cores
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.place.bound import lower_bound
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Instance, read_instance
+from ouroboros.sw.place.place import Options, place
+from ouroboros.sw.place.placement import check
+from ouroboros.sw.place.repair import spare_cores
 
 
 def test_certificate(make_instance):
@@ -71,7 +71,7 @@ def test_nothing_to_do(make_grid):
 
 
 def test_budgets_are_checked(make_instance):
-    with pytest.raises(PlaceError, match=r"^budget must be above 0, not -1.0$"):
+    with pytest.raises(OuroborosError, match=r"^budget must be above 0, not -1.0$"):
         place(make_instance(20), Options(seconds=-1.0))
 
 
@@ -82,5 +82,5 @@ def test_spares_stay_free(make_instance):
     assert not set(found.placement.core) & set(spare_cores(instance.grid, 2))
     message = ("random30: tiles must be at most 27, the live cores less 2 spares per die, not 30: "
                "keep fewer spares or take a larger grid")
-    with pytest.raises(PlaceError, match=f"^{message}$"):
+    with pytest.raises(OuroborosError, match=f"^{message}$"):
         place(make_instance(30), Options(moves=5000, spares_per_die=2))

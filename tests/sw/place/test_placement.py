@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from sw.place.cost import cost
-from sw.place.errors import PlaceError
-from sw.place.placement import SCHEMA, Placement, check, load, save
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.placement import SCHEMA, Placement, check, load, save
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def edit(path, placement, change):
 ])
 def test_corrupt_files(tmp_path, placement, change, message):
     path = edit(tmp_path / "p.json", placement, change)
-    with pytest.raises(PlaceError, match="^" + re.escape(f"{path}: {message}") + "$"):
+    with pytest.raises(OuroborosError, match="^" + re.escape(f"{path}: {message}") + "$"):
         load(path)
 
 
@@ -72,33 +72,34 @@ def test_truncated_file(tmp_path, placement):
     path = tmp_path / "p.json"
     save(placement, path)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(PlaceError, match=f"^{path}: not JSON"):
+    with pytest.raises(OuroborosError, match=f"^{path}: not JSON"):
         load(path)
 
 
 def test_other_machine(placement, make_grid):
-    with pytest.raises(PlaceError, match=r"^p: made for another machine: width is 6, "
+    with pytest.raises(OuroborosError, match=r"^p: made for another machine: width is 6, "
                                          r"this machine's 9: place again$"):
         check(placement, make_grid(width=9, defects=(16,)), "p")
 
 
 def test_other_defect_map(placement, make_grid):
-    with pytest.raises(PlaceError, match=r"^placement: made for another defect map: 2 cores "
+    with pytest.raises(OuroborosError, match=r"^placement: made for another defect map: 2 cores "
                                          r"differ, first core 16: repair or place again$"):
         check(placement, make_grid(defects=(17,)))
 
 
 def test_other_traffic(placement, make_instance, instance):
-    with pytest.raises(PlaceError, match=r"^placement: made for other traffic \(instance random5\) "
-                                         r"than instance random5: place again$"):
+    with pytest.raises(OuroborosError, match=(
+            r"^placement: made for other traffic \(instance random5\) "
+            r"than instance random5: place again$")):
         check(placement, make_instance(5, seed=1))
-    with pytest.raises(PlaceError, match=r"^placement: has 5 tiles, instance random6 6"):
+    with pytest.raises(OuroborosError, match=r"^placement: has 5 tiles, instance random6 6"):
         check(placement, make_instance(6))
 
 
 def test_a_false_cost(placement, instance):
     lie = Placement(instance_name="x", instance_digest=instance.digest, grid=instance.grid,
                     core=placement.core, cost=placement.cost - 1)
-    with pytest.raises(PlaceError, match=f"key 'cost' must be {placement.cost}, what its cores "
+    with pytest.raises(OuroborosError, match=f"key 'cost' must be {placement.cost}, what its cores "
                                          f"cost, not {placement.cost - 1}$"):
         check(lie, instance)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from sw.place.cost import cost
-from sw.place.errors import PlaceError
-from sw.place.instance import Instance, Net
-from sw.place.links import link_loads
-from sw.place.relieve import relieve
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Instance, Net
+from ouroboros.sw.place.links import link_loads
+from ouroboros.sw.place.relieve import relieve
 
 
 @pytest.fixture
@@ -64,5 +64,5 @@ def test_a_full_grid_is_only_exchanged(make_instance):
 
 
 def test_refusal(crowded):
-    with pytest.raises(PlaceError, match=r"^share of the cost must be at least 0, not -0.1$"):
+    with pytest.raises(OuroborosError, match=r"^share of the cost must be at least 0, not -0.1$"):
         relieve(*crowded, share=-0.1)

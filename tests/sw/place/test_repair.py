@@ -6,12 +6,12 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from sw.place.cost import cost
-from sw.place.errors import PlaceError
-from sw.place.instance import Instance
-from sw.place.place import Options, place
-from sw.place.placement import Placement, check
-from sw.place.repair import Repairer, spare_cores
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.instance import Instance
+from ouroboros.sw.place.place import Options, place
+from ouroboros.sw.place.placement import Placement, check
+from ouroboros.sw.place.repair import Repairer, spare_cores
 
 
 def placed(instance, core):
@@ -42,7 +42,7 @@ def test_faults_until_the_spares_end(make_instance):
     kept = repairer.placement()
     message = (f"core {last} cannot be repaired: all 30 live cores have a tile and no spare is "
                "left; place fewer tiles on this wafer")
-    with pytest.raises(PlaceError, match="^" + re.escape(message) + "$"):
+    with pytest.raises(OuroborosError, match="^" + re.escape(message) + "$"):
         repairer.fail(last)
     assert repairer.placement().core.tolist() == kept.core.tolist()
     assert repairer.placement().grid == kept.grid
@@ -54,7 +54,7 @@ def test_a_free_core_dies_without_a_trace(make_instance):
     free = int(instance.grid.live[32])
     found = repairer.fail(free)
     assert (found.chain.size, found.cost_change, repairer.spares) == (0, 0, 4)
-    with pytest.raises(PlaceError, match=f"^failed core must be a live core of the grid, "
+    with pytest.raises(OuroborosError, match=f"^failed core must be a live core of the grid, "
                                          f"not {free}$"):
         repairer.fail(free)
 
@@ -110,6 +110,7 @@ def test_spares_are_spread(make_grid):
     assert not set(spares) & {5}
     hops = abs(grid.x[:, None] - grid.x[spares]) + abs(grid.y[:, None] - grid.y[spares])
     assert hops.min(1).max() <= 13
-    with pytest.raises(PlaceError, match=r"^spares per die must be at most 220, the live cores of "
-                                         r"die 0, not 221$"):
+    with pytest.raises(OuroborosError, match=(
+            r"^spares per die must be at most 220, the live cores of "
+            r"die 0, not 221$")):
         spare_cores(grid, 221)

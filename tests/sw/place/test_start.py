@@ -5,10 +5,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from sw.place.cost import cost
-from sw.place.curves import baselines
-from sw.place.instance import Instance, read_instance
-from sw.place.start import best_start, die_ends, flow_order
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.curves import baselines
+from ouroboros.sw.place.instance import Instance, read_instance
+from ouroboros.sw.place.start import best_start, die_ends, flow_order
 
 
 def path(tiles, grid, order=None):

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from sw.golden.decoder import IntegerDecoder
-from sw.models import llama2c, tokenizer
-from sw.models.float_llama import FloatLlama
-from sw.quantise.evaluate import evaluate, sample_evaluation
-from sw.quantise.model import QuantModelError
-from sw.quantise.quantise import quantise
+from ouroboros.sw.golden.decoder import IntegerDecoder
+from ouroboros.sw.models import llama2c, tokenizer
+from ouroboros.sw.models.float_llama import FloatLlama
+from ouroboros.sw.models.integer import QuantModelError
+from ouroboros.sw.quantise.evaluate import evaluate, sample_evaluation
+from ouroboros.sw.quantise.quantise import quantise
 
 
 def test_figures_by_hand(make_checkpoint):

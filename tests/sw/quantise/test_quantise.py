@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from sw.models.checkpoint import Checkpoint
-from sw.models.float_llama import FloatLlama
-from sw.models.tokenizer import Tokenizer
-from sw.quantise import quantise as quantiser
-from sw.quantise.model import QuantModelError
-from sw.quantise.quantise import calibrate, quantise, split_tokens, text_calibration
+from ouroboros.sw.models.checkpoint import Checkpoint
+from ouroboros.sw.models.float_llama import FloatLlama
+from ouroboros.sw.models.integer import QuantModelError
+from ouroboros.sw.models.tokenizer import Tokenizer
+from ouroboros.sw.quantise import quantise as quantiser
+from ouroboros.sw.quantise.quantise import calibrate, quantise, split_tokens, text_calibration
 
 TOKENS = np.random.default_rng(0).integers(0, 23, (20, 24))
 

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from hw.params.counters import Counter
-from hw.params.machine import load_machine
-from hw.params.packet import Flag
-from sw.mapper.program import Program, Role, StageInfo
-from sw.runtime.device import CoreCounters, TraceEntry
-from sw.runtime.engine import Request
-from sw.runtime.job import JobResult
+from ouroboros.hw.params.counters import Counter
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.program.program import Program, Role, StageInfo
+from ouroboros.sw.runtime.device import CoreCounters, TraceEntry
+from ouroboros.sw.runtime.engine import Request
+from ouroboros.sw.runtime.job import JobResult
 
 LOADED = 1000
 """Cycle in which the run begins."""

@@ -2,7 +2,7 @@
 
 import re
 
-from sw.report import mesh_map
+from ouroboros.sw.report import mesh_map
 
 
 def test_roles_name_every_core(program):

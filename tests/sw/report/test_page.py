@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from sw.quantise.quantise import quantise
-from sw.report import page
-from sw.runtime.service import Served
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.report import page
+from ouroboros.sw.runtime.service import Served
 
 PROMPTS = ("Once <upon>", "The dog")
 VOID = {"meta", "br", "hr", "img", "link", "input"}

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from sw.report.svg import Svg, nice_ticks
+from ouroboros.sw.report.svg import Svg, nice_ticks
 
 
 @pytest.mark.parametrize(("low", "high", "count", "expected"), [

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sw.report import timeline
-from sw.report.timeline import Bar, Window
+from ouroboros.sw.report import timeline
+from ouroboros.sw.report.timeline import Bar, Window
 
 
 def bar(start, end):

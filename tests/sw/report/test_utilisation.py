@@ -2,7 +2,7 @@
 
 import pytest
 
-from sw.report import utilisation
+from ouroboros.sw.report import utilisation
 
 
 def test_states_add_up_to_the_run(program, result):

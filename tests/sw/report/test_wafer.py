@@ -1,6 +1,6 @@
 """The wafer's figures are those of the performance model, put in words."""
 
-from sw.report.wafer import wafer_estimate
+from ouroboros.sw.report.wafer import wafer_estimate
 
 
 def test_figures_come_from_the_model():

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.params.machine import load_machine
-from sw.golden.core.core import CoreError
-from sw.golden.decoder import IntegerDecoder
-from sw.golden.machine import GoldenLink
-from sw.mapper.mapper import map_model
-from sw.quantise.quantise import quantise
-from sw.runtime.device import Device
-from sw.runtime.engine import Engine
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.golden.core import CoreError
+from ouroboros.sw.golden.decoder import IntegerDecoder
+from ouroboros.sw.golden.machine import GoldenLink
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.runtime.device import Device
+from ouroboros.sw.runtime.engine import Engine
 
 TINY = load_machine("tiny")
 TIGHT = replace(TINY, cim=replace(TINY.cim, rows=32), kv=replace(TINY.kv, blocks=8, heads=1))

@@ -3,14 +3,14 @@ from dataclasses import replace
 
 import pytest
 
-from hw.params.counters import COUNTER_BITS, Counter, stage_counter
-from hw.params.machine import load_machine
-from hw.params.packet import TRACE_ENTRY, Kind, Port, Unit
-from sw.golden.core.packets import reply_packet
-from sw.mapper.mapper import map_model
-from sw.noc.faults import Faults
-from sw.noc.routing import Routes
-from sw.runtime.device import Device, DeviceError, TraceEntry
+from ouroboros.hw.params.counters import COUNTER_BITS, Counter, stage_counter
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import TRACE_ENTRY, Kind, Port, Unit
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.noc.routes.faults import Faults
+from ouroboros.sw.noc.routes.routing import Routes
+from ouroboros.sw.program.packets import reply_packet
+from ouroboros.sw.runtime.device import Device, DeviceError, TraceEntry
 
 
 class FakeLink:

@@ -3,11 +3,11 @@ import random
 
 import pytest
 
-from hw.params.packet import Flag
-from sw.golden.core.packets import credit_packet, data_packets
-from sw.mapper.mapper import map_model
-from sw.runtime.engine import EngineError
-from sw.runtime.sequence import Request, Sequence
+from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.program.packets import credit_packet, data_packets
+from ouroboros.sw.runtime.engine import EngineError
+from ouroboros.sw.runtime.sequence import Request, Sequence
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2])

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from hw.params.machine import load_machine
-from hw.params.packet import KV_CONFIG, Flag, Kind, Unit
-from sw.mapper.head import HOST_LOGITS
-from sw.mapper.mapper import map_model
-from sw.mapper.program import CoreImage, Write
-from sw.quantise.quantise import quantise
-from sw.runtime.results import Result
-from sw.runtime.sequence import Request, Sequence
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import KV_CONFIG, Flag, Kind, Unit
+from ouroboros.sw.mapper.head import HOST_LOGITS
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.program.program import CoreImage, Write
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.runtime.results import Result
+from ouroboros.sw.runtime.sequence import Request, Sequence
 
 MODELS = {}
 TINY = load_machine("tiny")

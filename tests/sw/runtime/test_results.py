@@ -3,12 +3,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hw.params.machine import load_machine
-from hw.params.packet import Flag
-from sw.golden.core.packets import data_packets
-from sw.golden.core.vectors import pack_vector
-from sw.mapper.head import HOST_LOGITS, HOST_RESULT
-from sw.runtime.results import Results
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.mapper.head import HOST_LOGITS, HOST_RESULT
+from ouroboros.sw.program.packets import data_packets
+from ouroboros.sw.program.vectors import pack_vector
+from ouroboros.sw.runtime.results import Results
 
 TINY = load_machine("tiny")
 LOGITS = np.arange(-20, 7, dtype=np.int32)       # 24 and 3 of two cores: 6 flits and one

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.params.machine import load_machine
-from sw.golden.core.vectors import unpack_vector
-from sw.mapper.mapper import map_model
-from sw.mapper.program import Detours
-from sw.quantise.quantise import quantise
-from sw.runtime.rows import token_packets
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.program.program import Detours
+from ouroboros.sw.program.vectors import unpack_vector
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.runtime.rows import token_packets
 
 TINY = load_machine("tiny")
 MODELS = {}

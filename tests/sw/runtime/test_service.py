@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sw.golden.decoder import IntegerDecoder
-from sw.quantise.quantise import quantise
-from sw.runtime.sequence import Request
-from sw.runtime.service import compare, expected_positions
+from ouroboros.sw.golden.decoder import IntegerDecoder
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.runtime.sequence import Request
+from ouroboros.sw.runtime.service import compare, expected_positions
 
 SHAPE = {"dim": 16, "hidden_dim": 20, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1,
          "vocab_size": 23, "seq_len": 24}

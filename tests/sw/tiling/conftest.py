@@ -5,10 +5,10 @@ import random
 import numpy as np
 import pytest
 
-from hw.params.machine import load_machine
-from sw.place.cost import cost
-from sw.place.placement import Placement
-from sw.quantise.quantise import quantise
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.placement import Placement
+from ouroboros.sw.quantise.quantise import quantise
 
 SHAPE = {"dim": 32, "hidden_dim": 44, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
          "vocab_size": 120, "seq_len": 64}

@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.params.machine import load_machine
-from sw.perf.block_cores import block_cores
-from sw.perf.substage import Tiling
-from sw.perf.wafer import Wafer, WaferOptions
-from sw.shapes.shape import SHAPES, ModelShape, load_shape
-from sw.tiling.cores import core_bytes, count_cores
-from sw.tiling.errors import TilingError
-from sw.tiling.model import model_traffic, tile_model
-from sw.tiling.rules import TilingRules
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.models.shape import SHAPES, ModelShape, load_shape
+from ouroboros.sw.perf.block_cores import block_cores
+from ouroboros.sw.perf.substage import Tiling
+from ouroboros.sw.tiling.cores import core_bytes, count_cores
+from ouroboros.sw.tiling.errors import TilingError
+from ouroboros.sw.tiling.model import model_traffic, tile_model
+from ouroboros.sw.tiling.rules import TilingRules
+from ouroboros.sw.wafer.estimate import Wafer, WaferOptions
 
 TINY = load_machine("tiny")
 MACHINE = replace(TINY, mesh=replace(TINY.mesh, width=20, height=20, die_width=10, die_height=10))

@@ -5,23 +5,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.params.machine import load_machine
-from sw.golden.decoder import IntegerDecoder
-from sw.perf.image import Token
-from sw.place.cost import cost
-from sw.place.errors import PlaceError
-from sw.place.place import Options, place
-from sw.place.placement import check, save
-from sw.place.repair import spare_cores
-from sw.runtime.golden import run
-from sw.runtime.job import Job, RequestSpec
-from sw.shapes.shape import ModelShape
-from sw.tiling.grid import machine_grid
-from sw.tiling.model import tile_model
-from sw.tiling.place import place_program
-from sw.tiling.placed import place_model, unreachable
-from sw.tiling.program import flit_hops, host_tiles, program_traffic
-from sw.tiling.rules import TilingRules
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.golden.decoder import IntegerDecoder
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.models.shape import ModelShape
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.place import Options, place
+from ouroboros.sw.place.placement import check, save
+from ouroboros.sw.place.repair import spare_cores
+from ouroboros.sw.program.image import Token
+from ouroboros.sw.runtime.golden import run
+from ouroboros.sw.runtime.job import Job, RequestSpec
+from ouroboros.sw.tiling.grid import machine_grid
+from ouroboros.sw.tiling.model import tile_model
+from ouroboros.sw.tiling.place import place_program
+from ouroboros.sw.tiling.placed import place_model, unreachable
+from ouroboros.sw.tiling.program import flit_hops, host_tiles, program_traffic
+from ouroboros.sw.tiling.rules import TilingRules
 
 MACHINE = replace(load_machine("tiny"), mesh=replace(
     load_machine("tiny").mesh, width=20, height=20, die_width=10, die_height=10))
@@ -70,7 +70,7 @@ def test_fewest_hops_of_several_searches(model, monkeypatch):
     def hops(program, token):
         seen.append(program)
         return [50, 40, 20, 30, 60, 70, 80, 90][len(seen) - 1]
-    monkeypatch.setattr("sw.tiling.place.flit_hops", hops)
+    monkeypatch.setattr("ouroboros.sw.tiling.place.flit_hops", hops)
     _, _, placed = place_program(load_machine("small"), model, "plain", moves=500)
     assert len(seen) == 8 and placed is seen[2]
 
@@ -98,5 +98,5 @@ def test_dead_cores_are_left_out(model, tmp_path):
 
 def test_no_way_past_a_dead_core(model):
     """With (2, 1) dead beside the host's port, only the first column is left."""
-    with pytest.raises(PlaceError, match="tiles must be at most 6"):
+    with pytest.raises(OuroborosError, match="tiles must be at most 6"):
         place_program(load_machine("small"), model, "plain", moves=500, defects=(1,))

@@ -6,20 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.params.machine import load_machine
-from sw.mapper.limits import MapperError
-from sw.mapper.mapper import map_model
-from sw.perf.image import Token
-from sw.place.cost import cost
-from sw.place.errors import PlaceError
-from sw.place.placement import save
-from sw.quantise.quantise import quantise
-from sw.runtime.golden import run
-from sw.runtime.job import Job, RequestSpec
-from sw.runtime.service import compare
-from sw.tiling.grid import core_at, machine_grid, place_of
-from sw.tiling.placed import place_model
-from sw.tiling.program import flit_hops, host_tiles, program_traffic
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.errors import PlaceError
+from ouroboros.sw.place.placement import save
+from ouroboros.sw.program.image import Token
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.runtime.golden import run
+from ouroboros.sw.runtime.job import Job, RequestSpec
+from ouroboros.sw.runtime.service import compare
+from ouroboros.sw.tiling.grid import core_at, machine_grid, place_of
+from ouroboros.sw.tiling.placed import place_model
+from ouroboros.sw.tiling.program import flit_hops, host_tiles, program_traffic
 
 
 def logits_are_exact(program, model):

@@ -3,7 +3,7 @@ from amaranth import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from tb.lib.pysim import PySim
+from ouroboros.tb.lib.pysim import PySim
 
 
 class Sum(wiring.Component):

@@ -6,9 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from sw.cli.main import cli
-from sw.noc.options import LabOptions
-from tb.noc.lab.command import conclude, fault_sets
+from ouroboros.sw.cli.main import cli
+from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.tb.noc.lab.command import conclude, fault_sets
 
 
 @pytest.mark.parametrize("arguments, message", [

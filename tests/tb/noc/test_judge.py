@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from hw.params.format import Format
-from hw.params.packet import ROUTE
-from sw.noc.faults import Faults
-from sw.noc.routing import Routes
-from tb.noc.lab.job import Outcome
-from tb.noc.lab.judge import wrong_around, wrong_at_zero_load, wrong_delivery, wrong_drops
-from tb.noc.lab.mixed import mesh_of
-from tb.noc.lab.node import Count, Error
+from ouroboros.hw.params.format import Format
+from ouroboros.hw.params.packet import ROUTE
+from ouroboros.sw.noc.routes.faults import Faults
+from ouroboros.sw.noc.routes.routing import Routes
+from ouroboros.tb.noc.lab.job import Outcome
+from ouroboros.tb.noc.lab.judge import wrong_around, wrong_at_zero_load, wrong_delivery, wrong_drops
+from ouroboros.tb.noc.lab.mixed import mesh_of
+from ouroboros.tb.noc.lab.node import Count, Error
 
 
 def outcome(nodes=4, counts=(), **other):

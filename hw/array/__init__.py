@@ -1,0 +1,1 @@
+"""Array unit: macros, adder tree, and who commands them."""

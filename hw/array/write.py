@@ -1,0 +1,159 @@
+"""Row writer of the array unit: weights from the host, K columns and V rows of appends."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2, exact_log2
+
+from ouroboros.hw.lib.bus import ADDRESS_BITS, BufferRead, ConfigBus
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import Unit
+
+__all__ = ["RowWriter", "append_job_layout"]
+
+
+def append_job_layout(machine: Machine) -> data.StructLayout:
+    """K and V of one token: where they are in the buffer, and where they go.
+
+    K byte d goes to row ``k_row + d``, column ``token``; V to row ``v_row`` from column
+    ``v_chunk * lanes`` on. ``head_dim`` bytes each, ``chunks`` times ``lanes``.
+    """
+    rows, chunks = machine.cim.rows, machine.cim.outputs // machine.core.lanes
+    macro = max(1, ceil_log2(machine.core.macros))
+    return data.StructLayout({
+        "k_addr":  ADDRESS_BITS,
+        "v_addr":  ADDRESS_BITS,
+        "k_macro": macro,
+        "v_macro": macro,
+        "k_row":   range(rows),
+        "v_row":   range(rows),
+        "token":   range(machine.cim.outputs),
+        "v_chunk": range(chunks + 1),
+        "chunks":  range(chunks + 1),
+    })
+
+
+class RowWriter(wiring.Component):
+    """Drives the write port of all macros, one row per cycle.
+
+    A weight row from the configuration bus is written in the cycle after; no append must be at
+    work then. An append of d bytes accepted in cycle t writes K one byte a cycle from cycle t + 4
+    on, then V's bytes at once: ``done`` is high with this last write, in cycle
+    ``t + d + ceil(d / word bytes) + 3``.
+
+    Members
+    -------
+    config : In(ConfigBus)
+        ``Unit.WEIGHT + m``.
+    job : In(stream(append_job_layout(machine)))
+        Appends.
+    read : Out(BufferRead)
+        Buffer.
+    en, row, mask, data : Out
+        Write port of the macros; ``en`` has a bit for each.
+    byte_write, row_write : Out(1)
+        A K byte, or V row, is being written.
+    done : Out(1)
+        High for a cycle at the end of an append.
+    """
+
+    def __init__(self, machine: Machine):
+        self.machine = machine
+        outputs = machine.cim.outputs
+        super().__init__({
+            "config":     In(ConfigBus(machine)),
+            "job":        In(stream.Signature(append_job_layout(machine))),
+            "read":       Out(BufferRead(machine)),
+            "en":         Out(machine.core.macros),
+            "row":        Out(range(machine.cim.rows)),
+            "mask":       Out(outputs),
+            "data":       Out(data.ArrayLayout(8, outputs)),
+            "byte_write": Out(1),
+            "row_write":  Out(1),
+            "done":       Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        outputs, lanes = self.machine.cim.outputs, self.machine.core.lanes
+        word_chunks, word_bytes = 4, 4 * lanes
+        job = Signal(append_job_layout(self.machine))
+        word, read = Signal(8 * word_bytes), self.read
+        lane = Signal(range(word_bytes))
+        bytes_left = Signal(range(outputs + 1))
+
+        m.d.sync += [self.en.eq(0), self.byte_write.eq(0), self.row_write.eq(0)]
+        m.d.comb += self.done.eq(self.row_write)
+
+        config = self.config
+        macro = Signal(6)
+        m.d.comb += macro.eq(config.unit - Unit.WEIGHT)
+        with m.If(config.valid & (config.unit >= Unit.WEIGHT)):
+            m.d.sync += [self.en.eq(1 << macro), self.row.eq(config.address),
+                         self.mask.eq(-1), self.data.eq(config.data[:8 * outputs])]
+
+        with m.FSM():
+            with m.State("Accept"):
+                m.d.comb += self.job.ready.eq(1)
+                m.d.sync += job.eq(self.job.p)
+                with m.If(self.job.valid):
+                    m.next = "ReadK"
+            with m.State("ReadK"):
+                m.d.comb += [read.en.eq(1), read.addr.eq(job.k_addr)]
+                m.d.sync += [job.k_addr.eq(job.k_addr + 1),
+                             bytes_left.eq(job.chunks << exact_log2(lanes))]
+                m.next = "TakeK"
+            with m.State("TakeK"):
+                # The word after is fetched while the bytes of this one are written.
+                m.d.comb += [read.en.eq(1), read.addr.eq(job.k_addr)]
+                m.d.sync += [word.eq(read.data), lane.eq(0), job.k_addr.eq(job.k_addr + 1)]
+                m.next = "WriteK"
+            with m.State("WriteK"):
+                m.d.sync += [
+                    self.en.eq(1 << job.k_macro), self.row.eq(job.k_row), self.byte_write.eq(1),
+                    self.mask.eq(1 << job.token), self.data.eq(word[:8].replicate(outputs)),
+                    word.eq(word >> 8), lane.eq(lane + 1), job.k_row.eq(job.k_row + 1),
+                    bytes_left.eq(bytes_left - 1),
+                ]
+                with m.If(lane == word_bytes - 1):
+                    m.d.comb += [read.en.eq(1), read.addr.eq(job.k_addr)]
+                    m.d.sync += [word.eq(read.data), job.k_addr.eq(job.k_addr + 1)]
+                with m.If(bytes_left == 1):
+                    m.d.comb += [read.en.eq(1), read.addr.eq(job.v_addr)]
+                    m.d.sync += job.v_addr.eq(job.v_addr + 1)
+                    m.next = "PlaceV"
+            with m.State("PlaceV"):
+                # Word after word comes to its place in the row register.
+                m.d.comb += [read.en.eq(1), read.addr.eq(job.v_addr)]
+                end = Signal.like(job.v_chunk)
+                more = Signal()
+                m.d.comb += [more.eq(job.chunks > word_chunks),
+                             end.eq(job.v_chunk + Mux(more, word_chunks, job.chunks))]
+                turned = _turned(read.data, job.v_chunk, 8 * lanes)
+                for chunk in range(outputs // lanes):
+                    part = self.data.as_value()[8 * lanes * chunk:8 * lanes * (chunk + 1)]
+                    with m.If((chunk >= job.v_chunk) & (chunk < end)):
+                        m.d.sync += [part.eq(turned.word_select(chunk % word_chunks, 8 * lanes)),
+                                     self.mask.word_select(chunk, lanes).eq(-1)]
+                    # What the last K byte left there is still being written in the first cycle.
+                    with m.Elif(self.byte_write):
+                        m.d.sync += self.mask.word_select(chunk, lanes).eq(0)
+                m.d.sync += [job.v_addr.eq(job.v_addr + 1), job.v_chunk.eq(end),
+                             job.chunks.eq(job.chunks - word_chunks)]
+                with m.If(~more):
+                    m.d.sync += [self.en.eq(1 << job.v_macro), self.row.eq(job.v_row),
+                                 self.row_write.eq(1)]
+                    m.next = "Accept"
+
+        return m
+
+
+def _turned(word, chunk, chunk_bits):
+    """``word`` rotated up so that its first chunk stands at ``chunk`` modulo chunks of a word."""
+    chunks = len(word) // chunk_bits
+    parts = [word[n * chunk_bits:(n + 1) * chunk_bits] for n in range(chunks)]
+    turned = Cat(parts)
+    for n in range(1, chunks):
+        turned = Mux(chunk[:exact_log2(chunks)] == n, Cat(parts[-n:], parts[:-n]), turned)
+    return turned

@@ -1,0 +1,1 @@
+"""Composition: tile, mesh, die."""

@@ -1,0 +1,83 @@
+"""A tile of the mesh: a core and its router."""
+
+from amaranth import DomainRenamer, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ouroboros.hw.core.core import Core
+from ouroboros.hw.lib.gate import gated_domain
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.noc.link import Link
+from ouroboros.hw.noc.router import Router, RouterTable
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import MESH_PORTS, Port, Unit
+
+__all__ = ["Tile"]
+
+ROUTER_UNITS = {Unit.LABEL: RouterTable.LABELS, Unit.ROUTER: RouterTable.DEAD,
+                Unit.DIES: RouterTable.DIES, Unit.CORES: RouterTable.CORES}
+
+
+class Tile(wiring.Component):
+    """What is repeated over a die; every tile is the same module and gets its place as inputs.
+
+    The clock of the router stops while nothing in it moves.
+
+    Parameters
+    ----------
+    machine : Machine
+        Sizes.
+    library : Library
+        Where core and router are emitted.
+
+    Members
+    -------
+    inputs, outputs : arrays of 4 of Link, by ``Port``
+        To the four neighbours.
+    x, y, mesh_width, mesh_height : In(7)
+        Coordinates and extent, static.
+    connected : In(5)
+        Ports with a neighbour, bit by ``Port``, static.
+    """
+
+    def __init__(self, machine: Machine, library: Library):
+        self.machine, self.library = machine, library
+        super().__init__({
+            "inputs":  In(Link(machine.noc)).array(len(MESH_PORTS)),
+            "outputs": Out(Link(machine.noc)).array(len(MESH_PORTS)),
+            "x": In(7), "y": In(7), "mesh_width": In(7), "mesh_height": In(7),
+            "connected": In(len(Port)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        machine, library = self.machine, self.library
+        router = library.instance("router", lambda: Router(machine.noc), params=machine.noc)
+        m.submodules.router = DomainRenamer("moving")(router)
+        gated_domain(m, library, "moving", router.active)
+        m.submodules.core = core = library.instance(
+            "core", lambda: Core(machine, library), params=machine)
+
+        for port in MESH_PORTS:
+            connect(m, flipped(self.inputs[port]), router.inputs[port])
+            connect(m, router.outputs[port], flipped(self.outputs[port]))
+        is_router, table = Signal(), Signal(2)
+        with m.Switch(core.config.unit):
+            for unit, kind in ROUTER_UNITS.items():
+                with m.Case(unit):
+                    m.d.comb += [is_router.eq(1), table.eq(kind)]
+        connect(m, core.link_out, router.inputs[Port.LOCAL])
+        connect(m, router.outputs[Port.LOCAL], core.link_in)
+        m.d.comb += [
+            router.x.eq(self.x), router.y.eq(self.y), core.x.eq(self.x), core.y.eq(self.y),
+            router.mesh_width.eq(self.mesh_width), router.mesh_height.eq(self.mesh_height),
+            router.connected.eq(self.connected),
+            router.config.valid.eq(core.config.valid & is_router),
+            router.config.table.eq(table),
+            router.config.address.eq(core.config.address),
+            router.config.data.eq(core.config.data),
+            core.hops_data.eq(router.hops.data), core.hops_control.eq(router.hops.control),
+            core.dropped.eq(router.dropped), core.drop_header.eq(router.drop_header)]
+
+        return m

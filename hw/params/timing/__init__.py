@@ -1,0 +1,1 @@
+"""Cycle counts on which hardware and models agree."""

@@ -1,0 +1,118 @@
+"""Cycles of the array unit's instructions, as functions of the machine.
+
+Each counts the cycles from the one in which the instruction is taken to the one with ``done``, when
+nothing else is under way and nothing stalls. The unit's tests assert them of the hardware.
+"""
+
+from collections.abc import Sequence
+
+from ouroboros.hw.params.cim import tree_latency_cycles
+from ouroboros.hw.params.machine import Machine
+
+__all__ = [
+    "KV_ALLOCATE_CYCLES", "KV_APPEND_CYCLES", "KV_LOOKUP_CYCLES", "append_cycles", "block_groups",
+    "context_cycles", "drain_cycles", "drop_cycles", "free_cycles", "kv_wipe_cycles", "load_cycles",
+    "mvm_cycles", "score_cycles", "slot_search_cycles",
+]
+
+KV_LOOKUP_CYCLES = 2
+"""Cycles of a look-up in the KV manager; one can start every cycle."""
+KV_APPEND_CYCLES = 3
+"""Cycles of an append of the KV manager to a block that exists."""
+KV_ALLOCATE_CYCLES = 2
+"""More cycles if the block is new."""
+
+
+def _words(machine: Machine, length: int) -> int:
+    return -(-length // (machine.core.word_bits // 8))
+
+
+def load_cycles(machine: Machine, length: int) -> int:
+    """LOAD of ``length`` bytes."""
+    return max(1, _words(machine, length)) + 3
+
+
+def mvm_cycles(machine: Machine, groups: int) -> int:
+    """MVM with ``groups`` valid operand groups in the fullest macro.
+
+    Following each other, with loads and drains hidden, MVMs take ``command_cycles`` each.
+    """
+    return machine.cim.command_cycles(groups) + machine.cim.fill_cycles + 2
+
+
+def drain_cycles(machine: Machine, beats: int) -> int:
+    """From ``done`` to the last of ``beats`` beats of a drain stream.
+
+    A SCORE of more blocks than it has K macros takes longer if its commands do.
+    """
+    return tree_latency_cycles(machine.core.macros) + beats - 1
+
+
+def drop_cycles(machine: Machine) -> int:
+    """Longest time from ``release`` of an MVM or CONTEXT until the next result can be done."""
+    return tree_latency_cycles(machine.core.macros) + 2
+
+
+def slot_search_cycles(machine: Machine) -> int:
+    """More cycles of an append if it is the first of its sequence and head.
+
+    Another one for each column slot that turns out to be full.
+    """
+    return (machine.kv.sequences + machine.kv.heads - 1).bit_length() + 1
+
+
+def append_cycles(machine: Machine, head_dim: int, *, local: bool = True,
+                  new_block: bool = False, new_head: bool = False) -> int:
+    """APPEND of a token that belongs to this member (``local``) or another."""
+    if not local:
+        return 4
+    manager = (KV_APPEND_CYCLES + KV_ALLOCATE_CYCLES * new_block
+               + slot_search_cycles(machine) * new_head)
+    return manager + head_dim + _words(machine, head_dim) + 8
+
+
+def score_cycles(machine: Machine, head_dim: int, k_groups: int, tokens: int) -> int:
+    """SCORE over ``tokens`` local tokens; its frames then drain."""
+    if not tokens:
+        return 4
+    groups = min(k_groups, -(-head_dim // machine.cim.active_rows))
+    return (_words(machine, head_dim) + machine.cim.command_cycles(groups)
+            + machine.cim.fill_cycles + 6)
+
+
+def block_groups(machine: Machine, tokens: int) -> list[int]:
+    """Row groups with a token, of each V block of ``tokens`` tokens."""
+    size = machine.block_tokens
+    return [-(-min(size, tokens - first) // machine.cim.active_rows)
+            for first in range(0, tokens, size)]
+
+
+def context_cycles(machine: Machine, macros: Sequence[int], tokens: int) -> int:
+    """CONTEXT over ``tokens`` local tokens, all valid, with block j in macro ``macros[j]``."""
+    if not tokens:
+        return 5
+    if len(macros) != len(block_groups(machine, tokens)):
+        raise ValueError(f"macros must name one macro for each block of {tokens} tokens, "
+                         f"not {macros!r}")
+    # A block is looked up, loaded, and commanded when its macro is free; then all are collected.
+    look, command = 2 + KV_LOOKUP_CYCLES, 0
+    free: dict[int, int] = {}
+    for block, groups in enumerate(block_groups(machine, tokens)):
+        words = _words(machine, min(machine.block_tokens,
+                                    tokens - block * machine.block_tokens))
+        look += words
+        command = max(look + 3, command + 1, free.get(macros[block], 0))
+        free[macros[block]] = command + machine.cim.command_cycles(groups)
+    collect = max(command + 1, *free.values())
+    return collect + machine.cim.command_cycles(0) + machine.cim.fill_cycles + 1
+
+
+def kv_wipe_cycles(machine: Machine) -> int:
+    """From a write of ``KV_CONFIG`` until the KV manager takes commands again."""
+    kv = machine.kv
+    return max(kv.sequences * kv.heads * kv.blocks, machine.core.macros) + 1
+
+
+def free_cycles(machine: Machine, heads: int, blocks: int) -> int:
+    """FREE of a sequence that has ``blocks`` blocks in all of ``heads`` heads."""
+    return 2 * machine.kv.heads + 2 * machine.kv.blocks * heads + blocks + 6

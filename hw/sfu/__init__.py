@@ -1,0 +1,1 @@
+"""Special-function unit: every operation that is not a matrix product."""

@@ -1,0 +1,107 @@
+"""Layouts that travel through the SFU pipeline."""
+
+from amaranth import Module, Value, signed
+from amaranth.lib import data, stream
+from amaranth.utils import ceil_log2
+
+from ouroboros.hw.lib.bus import ADDRESS_BITS
+from ouroboros.hw.params.isa import Type
+from ouroboros.hw.params.machine import Machine
+
+__all__ = ["beat_signature", "c_word_signature", "last_part", "result_signature",
+           "scalar_signature", "tag_layout", "unpack"]
+
+INDEX_BITS = 20
+"""Element indices with their base (18 bits) do not overflow."""
+
+
+def tag_layout(machine: Machine) -> data.StructLayout:
+    """What one beat carries along: the instruction as far as later stages need it."""
+    lanes = machine.core.lanes
+    return data.StructLayout({
+        "slot":     ceil_log2(machine.core.slots),
+        "fn":       4,
+        "add":      1,       # B32 before the multiplication
+        "residual": 1,       # B16 after rounding
+        "d_type":   2,
+        "wide":     1,
+        "shift":    6,
+        "track":    2,
+        "c_write":  1,
+        "first":    1,
+        "last":     1,
+        "empty":    1,       # the one beat of a vector without elements
+        "live":     lanes,   # element lies within the vector
+        "valid":    lanes,   # element was valid in the drain stream
+        "index":    INDEX_BITS,
+        "top":      signed(32),  # lane 0 of word C
+        "d_addr":   ADDRESS_BITS,
+        "c_addr":   ADDRESS_BITS,
+    })
+
+
+def beat_signature(machine: Machine) -> stream.Signature:
+    """Operands of one beat; ``silu`` is the table's value for x."""
+    lanes = machine.core.lanes
+    return stream.Signature(data.StructLayout({
+        "tag":  tag_layout(machine),
+        "x":    data.ArrayLayout(signed(32), lanes),
+        "b":    data.ArrayLayout(signed(32), lanes),
+        "m":    data.ArrayLayout(16, lanes),
+        "silu": data.ArrayLayout(signed(16), lanes),
+    }), always_ready=True)
+
+
+def result_signature(machine: Machine) -> stream.Signature:
+    """Outputs of one beat."""
+    return stream.Signature(data.StructLayout({
+        "tag": tag_layout(machine),
+        "y":   data.ArrayLayout(signed(32), machine.core.lanes),
+    }), always_ready=True)
+
+
+def scalar_signature(machine: Machine) -> stream.Signature:
+    """Operands of RSQRT or RECIP."""
+    return stream.Signature(data.StructLayout({
+        "slot":     ceil_log2(machine.core.slots),
+        "d_addr":   ADDRESS_BITS,
+        "recip":    1,
+        "ss":       32,
+        "den":      31,
+        "constant": 32,
+        "mg":       16,
+        "sg":       16,
+    }), always_ready=True)
+
+
+def c_word_signature(machine: Machine) -> stream.Signature:
+    """A word of two int32 lanes (the others are 0) that ends an instruction."""
+    return stream.Signature(data.StructLayout({
+        "slot": ceil_log2(machine.core.slots),
+        "addr": ADDRESS_BITS,
+        "low":  32,
+        "high": 32,
+    }), always_ready=True)
+
+
+def last_part(m: Module, kind: Value, part: Value) -> None:
+    """Drive ``part`` with the last beat of a word of elements of type ``kind``: 3, 1 or 0."""
+    with m.Switch(kind):
+        with m.Case(Type.I8):
+            m.d.comb += part.eq(3)
+        with m.Case(Type.I16):
+            m.d.comb += part.eq(1)
+
+
+def unpack(m: Module, word: Value, kind: Value, part: Value, lanes: data.View) -> None:
+    """Drive ``lanes`` with beat ``part`` of ``word``, sign extended from type ``kind``."""
+    count = len(word) // 32
+    with m.Switch(kind):
+        for case, bits in ((Type.I8, 8), (Type.I16, 16)):
+            with m.Case(case):
+                beat = word.word_select(part[:2 if case == Type.I8 else 1], bits * count)
+                for n in range(count):
+                    m.d.comb += lanes[n].eq(beat.word_select(n, bits).as_signed())
+        with m.Default():
+            for n in range(count):
+                m.d.comb += lanes[n].eq(word.word_select(n, 32).as_signed())

@@ -1,1 +1,0 @@
-"""Golden models of the blocks of a core."""

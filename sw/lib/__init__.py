@@ -1,0 +1,1 @@
+"""What every package may use: errors, JSON files, compiled kernels."""

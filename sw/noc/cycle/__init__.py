@@ -1,0 +1,1 @@
+"""Model (a): every flit, cycle by cycle."""

@@ -1,0 +1,1 @@
+"""One experiment on a network: its traffic, who runs it, what it reports."""

@@ -1,0 +1,1 @@
+"""Model (b): loads of links from flows alone."""

@@ -1,0 +1,78 @@
+"""What is known of an experiment before it is run: its flows, empty network, busiest channel."""
+
+import numpy as np
+
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.sw.noc.errors import NocError
+from ouroboros.sw.noc.experiment.options import LabOptions, TracePacket
+from ouroboros.sw.noc.experiment.traffic import destination_table
+from ouroboros.sw.noc.load.load import Flows, LinkLoads, LinkParams, link_loads
+
+__all__ = ["channel_bound", "flows_of", "loads_of", "mesh_of", "zero_load_latency"]
+
+
+def mesh_of(options: LabOptions) -> MeshParams:
+    """The mesh; dies that are not given are as large as it."""
+    return MeshParams(width=options.width, height=options.height,
+                      die_width=options.die_width or options.width,
+                      die_height=options.die_height or options.height)
+
+
+def flows_of(options: LabOptions) -> Flows:
+    """Flows of a pattern (uniform: all pairs) with packets of mean length, at the offered rate.
+
+    Raises
+    ------
+    NocError
+        If there would be more than 2**24 pairs, or the trace has no length in time.
+    """
+    nodes = options.nodes
+    if options.traffic == "trace":
+        return _trace_flows(options.trace)
+    lengths = np.arange(options.packet_min, options.packet_max + 1, dtype=np.int32)
+    table = np.array(destination_table(options), np.int32)
+    sources = np.arange(nodes, dtype=np.int32)
+    share = options.rate / options.packet_flits / len(lengths)
+    if table[0] < 0:
+        if nodes * nodes > 1 << 24:
+            raise NocError(f"uniform traffic must have at most 4096 nodes to list all pairs, "
+                           f"not {nodes}")
+        sources, table = np.repeat(sources, nodes), np.tile(sources, nodes)
+        share /= nodes
+    count = len(sources)
+    return Flows(sources=np.tile(sources, len(lengths)), ends=np.tile(table, len(lengths)),
+                 rates=np.full(count * len(lengths), share), flits=np.repeat(lengths, count))
+
+
+def _trace_flows(trace: tuple[TracePacket, ...]) -> Flows:
+    """Every packet as a flow, or a tree of flows, that has one packet in the trace's length."""
+    branches = [(n, packet, end) for n, packet in enumerate(trace)
+                for end in packet.targets or (packet.destination,)]
+    return Flows(sources=np.array([p.source for _, p, _ in branches], np.int32),
+                 ends=np.array([end for _, _, end in branches], np.int32),
+                 rates=np.full(len(branches), 1 / (trace[-1].cycle + 1)),
+                 flits=np.array([p.flits for _, p, _ in branches], np.int32),
+                 vias=np.array([[p.way] for _, p, _ in branches], np.int32),
+                 trees=np.array([n for n, _, _ in branches], np.int32))
+
+
+def loads_of(options: LabOptions, blocking: float = 0.0, sharing: float = 0.0) -> LinkLoads:
+    """Link loads of a pattern."""
+    params = LinkParams(mesh=mesh_of(options), depth=options.depth, blocking=blocking,
+                        sharing=sharing,
+                        die_latency_cycles=options.die_latency_cycles,
+                        die_cycles_per_flit=options.die_cycles_per_flit)
+    return link_loads(params, flows_of(options))
+
+
+def zero_load_latency(options: LabOptions) -> float:
+    """Mean latency of a packet in an empty network, T0."""
+    flows = flows_of(options)
+    loads = loads_of(options)
+    return float(np.average(loads.zero_load, weights=flows.rates if options.rate else None))
+
+
+def channel_bound(options: LabOptions) -> float:
+    """Offered load at which the busiest channel, exits included, is busy in every cycle."""
+    busiest = loads_of(options).load.max()
+    return float(options.rate / busiest) if busiest else float("inf")

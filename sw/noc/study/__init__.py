@@ -1,0 +1,1 @@
+"""Studies over many experiments: saturation, BookSim2's tables, pictures."""

@@ -1,0 +1,112 @@
+"""BookSim2's tables: its columns, its rows as experiments, its latency in our time."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ouroboros.sw.noc.errors import NocError
+from ouroboros.sw.noc.experiment.options import PATTERNS, LabOptions
+from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
+from ouroboros.sw.noc.study.saturation import SATURATED
+
+__all__ = ["COLUMNS", "PIPELINES", "Reference", "read_reference", "row_of", "write_rows"]
+
+COLUMNS = ("key", "k", "traffic", "num_vcs", "vc_buf_size", "packet_size", "pipeline",
+           "channel_load_bound", "mode", "injection_rate", "fraction_of_bound", "packet_latency",
+           "network_latency", "hops_routers", "p50", "p95", "p99", "accepted",
+           "accepted_min_node", "accepted_max_node", "injected", "saturated",
+           "latency_over_3x_zero_load", "packets_measured", "sim_cycles", "cycles_per_s")
+"""Columns that BookSim2's tables have too, and the speed."""
+PIPELINES = {"default5": (7, 5), "min3": (5, 3), "patched2": (2, 2), "patched1": (2, 1)}
+"""Zero-load latency of BookSim2's pipelines, c + h H + (L - 1) for H links and L flits: c, h."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reference:
+    """One row of BookSim2's table, as our experiment."""
+
+    key: str
+    pipeline: str
+    overload: bool
+    """Measured for throughput, at offered load 1."""
+    options: LabOptions
+    latency: float | None
+    """Mean packet latency, None where it did not settle."""
+    accepted: float | None
+    over: bool
+    """Latency is over 3 times that of an empty network, or did not settle."""
+
+    def in_our_time(self, latency: float) -> float:
+        """Our latency, as if our pipeline were BookSim2's: minus our T0, plus its.
+
+        H is the mean of the pattern; of the exact formulas only c and h differ.
+        """
+        base, hop = PIPELINES[self.pipeline]
+        ours = zero_load_latency(self.options)
+        hops = (ours - 3 - (self.options.packet_flits - 1)) / 2
+        return latency - 3 - 2 * hops + base + hop * hops
+
+
+def read_reference(path: Path) -> list[Reference]:
+    """Rows of a table of BookSim2's.
+
+    Raises
+    ------
+    NocError
+        If the file cannot be read or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise NocError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        return list(_references(rows))
+    except (KeyError, ValueError) as error:
+        raise NocError(f"{path.name}: must be a table of BookSim2's, but {error!r} is "
+                       f"wrong") from None
+
+
+def _references(rows: list[dict[str, str]]) -> Iterator[Reference]:
+    for row in rows:
+        if row["traffic"] not in PATTERNS or row["pipeline"] not in PIPELINES:
+            raise ValueError(f"{row['traffic']}, {row['pipeline']}")
+        size = int(row["packet_size"])
+        overload = row["mode"] == "throughput"
+        yield Reference(
+            key=row["key"], pipeline=row["pipeline"], overload=overload,
+            options=LabOptions(
+                width=int(row["k"]), height=int(row["k"]), traffic=row["traffic"],
+                vcs=int(row["num_vcs"]), depth=int(row["vc_buf_size"]), packet_min=size,
+                packet_max=size, rate=float(row["injection_rate"])),
+            latency=float(row["packet_latency"]) if row["packet_latency"] else None,
+            accepted=float(row["accepted"]) if row["accepted"] else None,
+            over=row["saturated"] == "True" or row["latency_over_3x_zero_load"] == "True"
+            or not row["packet_latency"])
+
+
+def row_of(options: LabOptions, found: dict[str, Any]) -> dict[str, Any]:
+    """A report as a row with ``COLUMNS``; ``pipeline`` says what ran."""
+    bound = channel_bound(options)
+    latency = found["packet_latency"]
+    size = found["packet_size"]
+    row = {name: found.get(name) for name in COLUMNS}
+    return row | {
+        "key": f"k{found['k']}_{options.traffic}_{options.vcs}x{options.depth}_ps{size}_"
+               f"{found['on']}{'_ordered' if options.ordered else ''}",
+        "pipeline": found["on"], "channel_load_bound": bound,
+        "mode": "latency" if options.drain_cycles else "throughput",
+        "fraction_of_bound": options.rate / bound,
+        "latency_over_3x_zero_load":
+            latency is not None and latency >= SATURATED * zero_load_latency(options),
+    }
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a table with ``COLUMNS``; what is None stays empty."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)

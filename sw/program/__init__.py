@@ -1,0 +1,1 @@
+"""Placed programs: what the host writes, packets, and reading a program back."""

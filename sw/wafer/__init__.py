@@ -1,0 +1,1 @@
+"""First, analytic model of a language model on the whole wafer."""

@@ -1,0 +1,1 @@
+"""Bench of the array unit and its adder tree."""

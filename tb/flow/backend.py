@@ -1,0 +1,120 @@
+"""The back ends ``verilator`` and ``icarus``: a job on the RTL of the whole machine."""
+
+import hashlib
+import json
+import os
+import pickle
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from ouroboros.hw.cim.macro_twin import twin_verilog
+from ouroboros.hw.lib.library import Library
+from ouroboros.hw.mesh.die import Die
+from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.runtime.job import Job, JobResult, Progress
+from ouroboros.tb.flow.build import BUILD_ROOT, Build, SimulationError, build, run
+from ouroboros.tb.flow.toolchain import ToolError
+
+__all__ = ["build_die", "emit_die", "icarus", "run_job", "verilator"]
+
+HW = Path(__file__).resolve().parents[2] / "hw"
+POLL_S = 0.2
+
+
+def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = False) -> Build:
+    """Emit and compile the machine, unless it was compiled before.
+
+    Parameters
+    ----------
+    twin : bool
+        The behavioural twin in place of the bit-serial macro.
+    """
+    return build("die", emit_die(machine, twin=twin), sim=sim, hier_blocks=["tile"], waves=waves)
+
+
+def emit_die(machine: Machine, *, twin: bool = False) -> dict[str, str]:
+    """Verilog of the machine by module name, from the cache if no source has changed since."""
+    key = hashlib.sha256(f"{machine!r} {twin}".encode())
+    for path in sorted(HW.rglob("*.*v")) + sorted(HW.rglob("*.py")):
+        key.update(path.read_bytes())
+    cached = BUILD_ROOT / "rtl" / f"{machine.name}-{key.hexdigest()[:16]}.json"
+    if cached.exists():
+        texts: dict[str, str] = json.loads(cached.read_text())
+        return texts
+    library = Library()
+    if twin:
+        library.add_source("macro", twin_verilog(machine, "macro"))
+    library.define("die", lambda: Die(machine, library), params=machine)
+    texts = dict(library.sources())
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed: another process may look at the same time.
+    aside = cached.with_suffix(f".{os.getpid()}")
+    aside.write_text(json.dumps(texts))
+    aside.rename(cached)
+    return texts
+
+
+def verilator(job: Job, progress: Progress) -> JobResult:
+    """Run a job under Verilator."""
+    return _run("verilator", job, progress)
+
+
+def icarus(job: Job, progress: Progress) -> JobResult:
+    """Run a job under Icarus Verilog."""
+    return _run("icarus", job, progress)
+
+
+def _run(sim: str, job: Job, progress: Progress) -> JobResult:
+    try:
+        return _simulate(sim, job, progress)
+    except (ToolError, SimulationError) as error:
+        raise OuroborosError(str(error)) from error
+
+
+def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
+    progress("build", 0, 1)
+    started = time.perf_counter()
+    built = build_die(job.program.machine, sim, twin=job.twin)
+    build_s = time.perf_counter() - started
+    progress("build", 1, 1)
+    result = run_job(built, job, progress)
+    result.build_s = build_s
+    return result
+
+
+def run_job(built: Build, job: Job, progress: Progress) -> JobResult:
+    """Run a job on a machine compiled by ``build_die``, or one with other modules in it.
+
+    Raises
+    ------
+    SimulationError
+        If the simulation does not end well.
+    """
+    with tempfile.TemporaryDirectory(prefix="ouroboros-") as folder:
+        files = {name: Path(folder) / name for name in ("job", "result", "progress")}
+        files["job"].write_bytes(pickle.dumps(job))
+        files["progress"].touch()
+        ended = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(files["progress"], progress, ended))
+        watcher.start()
+        try:
+            run(built, test_module="ouroboros.tb.mesh.bench_job", env={
+                f"OUROBOROS_{name.upper()}": str(path) for name, path in files.items()})
+        finally:
+            ended.set()
+            watcher.join()
+        result: JobResult = pickle.loads(files["result"].read_bytes())
+    return result
+
+
+def _watch(path: Path, progress: Progress, ended: threading.Event) -> None:
+    """Passes on what the simulator's process writes, until it has ended."""
+    with path.open() as file:
+        while not ended.wait(POLL_S):
+            for line in file:
+                progress(*json.loads(line))
+        for line in file:
+            progress(*json.loads(line))

@@ -1,0 +1,330 @@
+"""Builds a design in a simulator and runs cocotb tests on it.
+
+``build`` compiles each distinct design once, in ``build/<simulator>/<top>-<hash>/``; ``run`` runs a
+cocotb module on the result. Every difference between the simulators is in this file.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import Icarus, Verilator
+
+from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.tb.flow.toolchain import SIMULATORS, Tool, find
+
+__all__ = ["SIMULATORS", "Build", "Results", "SimulationError", "build", "run", "simulate"]
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD_ROOT = ROOT / "build"
+TAIL_LINES = 60
+_KICK = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+) +=\s*0;$", re.MULTILINE)
+
+VERILATE = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--noassert",
+            "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000")
+COMPILE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+# For long runs: twice the time to compile. Rewriting of data flow turns branches around idle logic
+# into masks.
+VERILATE_LONG = (*VERILATE, "-fno-dfg")
+COMPILE_LONG = ("OPT_FAST=-O2", *COMPILE[1:])
+# Tables that replace logic are numbered over the whole design, and rewriting of data flow finds its
+# own way for each instance, so no two would have equal code.
+VERILATE_SHARED = ("-fno-dfg", "-fno-table")
+
+
+class SimulationError(OuroborosError):
+    """A build failed, or a simulation ran and did not pass."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Build:
+    """A design compiled for one simulator."""
+
+    tool: Tool
+    """Simulator it was compiled by."""
+
+    top: str
+    """Name of the top module."""
+
+    directory: Path
+    """Folder of sources, program and logs."""
+
+    waves: bool
+    """Whether it can record waveforms."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """Outcome of one run in which every test passed."""
+
+    tests: int
+    """Number of cocotb tests."""
+
+    directory: Path
+    """Folder in which the run took place: results, waveform, files the tests wrote."""
+
+    log: Path
+    """What simulator and tests printed."""
+
+    waves: Path | None
+    """Waveform, if one was recorded."""
+
+
+def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterable[str] = (),
+          shared: Iterable[str] = (), waves: bool | None = None, long_runs: bool = False) -> Build:
+    """Compile a design, unless the same one was compiled before.
+
+    Parameters
+    ----------
+    top : str
+        Name of the top module.
+    sources : Mapping[str, str]
+        SystemVerilog text by module name, as ``Library.sources()`` gives it.
+    sim : str
+        ``icarus`` or ``verilator``.
+    hier_blocks : Iterable[str]
+        Modules which Verilator compiles once for all their instances. Icarus ignores them, and so
+        does a build with waveforms, which shall show what is inside them.
+    shared : Iterable[str]
+        Modules of which Verilator compiles one code for all their instances, as part of the whole
+        (``tb/README.md``). Icarus ignores them.
+    waves : bool
+        Compile in the recording of waveforms. The variable WAVES of the environment, if set, wins.
+    long_runs : bool
+        Verilator: spend more on compiling (``tb/README.md``).
+
+    Raises
+    ------
+    ToolError
+        If the simulator is missing or too old.
+    SimulationError
+        If it refuses the design; the message ends with the end of its log.
+    """
+    if top not in sources:
+        raise ValueError(f"top must be one of {', '.join(sources)}, not {top!r}")
+    tool = find(sim)
+    compile_ = COMPILE_LONG if long_runs else COMPILE
+    runner = _PortsOnlyVerilator(tool, compile_) if sim == "verilator" else _Icarus(tool)
+    waves = bool(int(os.environ.get("WAVES") or bool(waves)))
+    blocks = tuple(sorted(hier_blocks))
+    if missing := [block for block in blocks if block not in sources]:
+        raise ValueError(f"hier_blocks must be modules of the design, not {missing[0]!r}")
+    shared = tuple(sorted(shared))
+    if missing := [block for block in shared if block not in sources]:
+        raise ValueError(f"shared must be modules of the design, not {missing[0]!r}")
+    if waves or sim != "verilator":
+        blocks = ()
+    options = []
+    if sim == "verilator":
+        options += VERILATE_LONG if long_runs else VERILATE
+        options += ["--hierarchical"] if blocks else []
+        options += VERILATE_SHARED if shared else []
+    key = json.dumps([top, list(sources.items()), tool.version, blocks, shared, waves, options,
+                      compile_ if sim == "verilator" else ()])
+    directory = BUILD_ROOT / sim / f"{top}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    directory.mkdir(parents=True, exist_ok=True)
+    done = directory / "done"
+    with _lock(directory / "lock"):
+        if not done.exists():
+            files = _write_sources(directory, top, sources, blocks, shared,
+                                   verilator=sim == "verilator")
+            _execute(f"build of {top!r} by {sim}", directory / "build.log", lambda: runner.build(
+                sources=files, hdl_toplevel=top, build_dir=directory, always=True, waves=waves,
+                timescale=("1ns", "1ps"), build_args=options, log_file=directory / "build.log"))
+            done.touch()
+    return Build(tool=tool, top=top, directory=directory, waves=waves)
+
+
+def run(built: Build, *, test_module: str, env: Mapping[str, str] | None = None,
+        seed: int | str | None = None, test_filter: str | None = None) -> Results:
+    """Run the cocotb tests of ``test_module`` on a design.
+
+    Parameters
+    ----------
+    test_module : str
+        Import path of the bench.
+    env : Mapping[str, str]
+        Variables the bench reads.
+    seed : int
+        Seed of cocotb's random numbers; without one the environment's SEED, else 1.
+    test_filter : str
+        Regular expression which the names of the tests to run match; all without one.
+
+    Raises
+    ------
+    SimulationError
+        If a test fails, or none ran; the message ends with the end of the log.
+    """
+    env = dict(env or {})
+    seed = str(os.environ.get("SEED", "1") if seed is None else seed)
+    sim = built.tool.name
+    key = json.dumps([test_module, sorted(env.items()), seed, test_filter])
+    name = f"{test_module.rpartition('.')[2]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    directory = built.directory / "runs" / name
+    directory.mkdir(parents=True, exist_ok=True)
+    log, xml = directory / "run.log", directory / "results.xml"
+    runner = _PortsOnlyVerilator(built.tool) if sim == "verilator" else _Icarus(built.tool)
+    what = f"{test_module} on {built.top!r} under {sim}, seed {seed}"
+    with _lock(directory / "lock"):
+        xml.unlink(missing_ok=True)
+        _execute(what, log, lambda: runner.test(
+            hdl_toplevel=built.top, hdl_toplevel_lang="verilog", build_dir=built.directory,
+            test_module=test_module,
+            test_dir=directory, results_xml=str(xml), seed=seed, extra_env=env, log_file=log,
+            test_filter=test_filter, waves=built.waves, plusargs=runner.plusargs_for(directory)))
+        _execute(what, log, lambda: get_results(xml))
+        total, failed = get_results(xml)
+    if failed or not total:
+        raise SimulationError(f"{what}: {failed} of {total} tests failed\n{_tail(log)}")
+    waves = directory / runner.waves_name(built.top)
+    return Results(tests=total, directory=directory, log=log,
+                   waves=waves if built.waves and waves.exists() else None)
+
+
+def simulate(top: str, sources: Mapping[str, str], *, sim: str, test_module: str,
+             env: Mapping[str, str] | None = None, seed: int | str | None = None,
+             hier_blocks: Iterable[str] = (), waves: bool | None = None,
+             test_filter: str | None = None) -> Results:
+    """Build a design and run ``test_module`` on it."""
+    built = build(top, sources, sim=sim, hier_blocks=hier_blocks, waves=waves)
+    results = run(built, test_module=test_module, env=env, seed=seed, test_filter=test_filter)
+    if results.waves is not None:
+        print(f"waves: {results.waves.relative_to(ROOT)}")
+    return results
+
+
+class _Icarus(Icarus):
+    """cocotb's Icarus runner with the environment of a ``Tool``."""
+
+    def __init__(self, tool: Tool):
+        self._tool = tool
+        super().__init__()
+
+    def _set_env_common(self) -> None:
+        super()._set_env_common()
+        self.env.update(self._tool.env)
+
+    def _simulator_in_path(self) -> None:
+        """Leave the search to ``tb.flow.toolchain``."""
+
+    def plusargs_for(self, directory: Path) -> list[str]:
+        return [f"+dumpfile_path={directory / 'waves.fst'}"]
+
+    def waves_name(self, top: str) -> str:
+        return "waves.fst"
+
+
+class _PortsOnlyVerilator(Verilator):
+    """cocotb's Verilator runner with the ports of the top visible instead of every signal.
+
+    The stock runner passes ``--public-flat-rw``, which keeps Verilator from optimising, and leaves
+    g++ at -Os.
+    """
+
+    def __init__(self, tool: Tool, compile_: tuple[str, ...] = COMPILE):
+        self._tool, self._compile = tool, compile_
+        super().__init__()
+
+    def _set_env_common(self) -> None:
+        super()._set_env_common()
+        self.env.update(self._tool.env)
+
+    def _simulator_in_path_build_only(self) -> None:
+        self.executable = str(self._tool.path)
+
+    def _build_command(self):
+        verilate, make = super()._build_command()
+        verilate = [word for word in verilate if word != "--public-flat-rw"]
+        make = [*make, *self._compile, *self._tool.make_args]
+        if "--hierarchical" in verilate:
+            makefile = make.index("Vtop.mk")
+            make[makefile:makefile + 1] = ["Vtop_hier.mk", "hier_build"]
+        return [verilate, make]
+
+    def plusargs_for(self, directory: Path) -> list[str]:
+        return []
+
+    def waves_name(self, top: str) -> str:
+        return "dump.vcd"
+
+
+def _write_sources(directory: Path, top: str, sources: Mapping[str, str],
+                   blocks: tuple[str, ...], shared: tuple[str, ...], *,
+                   verilator: bool) -> list[Path]:
+    files = []
+    for name, text in sources.items():
+        path = directory / f"{name}.sv"
+        path.write_text(text if verilator else _kick(text))
+        files.append(path)
+    if verilator:
+        control = directory / "control.vlt"
+        control.write_text(_control_file(top, sources, blocks, shared))
+        files.insert(0, control)
+    return files
+
+
+def _kick(text: str) -> str:
+    """Generated Verilog in which Icarus runs every combinational process at time zero.
+
+    Yosys gives each module a variable with an initial value which all its ``always @*`` read, so
+    that they run once. Icarus initialises variables before it starts processes, so none of them
+    sees a change, and outputs whose inputs keep their initial values stay X. (``always_comb``
+    instead makes Icarus 11 loop for ever.)
+    """
+    return _KICK.sub(r"  reg \1 ; initial #0 \1 = 0;", text)
+
+
+def _control_file(top: str, sources: Mapping[str, str], blocks: tuple[str, ...],
+                  shared: tuple[str, ...]) -> str:
+    """Verilator control file: which ports VPI sees, which modules are compiled only once.
+
+    The code of a shared module can be the same for every instance if it reads nothing but its own
+    variables. Verilator would replace inputs by what drives them; it leaves visible ones alone.
+    """
+    header = re.search(rf"\bmodule\s+{top}\s*\((.*?)\);", sources[top], re.DOTALL)
+    if header is None:
+        raise ValueError(f"top must be a module with a list of ports, not {top!r}")
+    ports = [port.split()[-1] for port in header[1].split(",")]
+    return "\n".join(["`verilator_config",
+                      *(f'public_flat_rw -module "{top}" -var "{port}"' for port in ports),
+                      *(f'hier_block -module "{block}"' for block in blocks),
+                      *(f'no_inline -module "{module}"' for module in shared),
+                      *(f'public_flat_rd -module "{module}" -var "{port}"' for module in shared
+                        for port in _inputs(module, sources[module]))]) + "\n"
+
+
+def _inputs(module: str, text: str) -> list[str]:
+    """Input ports of a module, but for its clocks."""
+    body = re.search(rf"\bmodule\s+{module}\b.*?\bendmodule\b", text, re.DOTALL)
+    ports = re.findall(r"\binput\s+(?:wire\s+)?(?:\[[^\]]*\]\s*)?(\w+)", body[0] if body else "")
+    return [port for port in ports if not re.fullmatch(r"(\w+_)?clk", port)]
+
+
+def _execute(what: str, log: Path, action) -> None:
+    """Run a step of a cocotb runner; its ways to fail become a ``SimulationError``."""
+    try:
+        action()
+    except (RuntimeError, SystemExit) as error:
+        raise SimulationError(f"{what} failed: {error}\n{_tail(log)}") from error
+
+
+def _tail(log: Path) -> str:
+    if not log.exists():
+        return "(no log)"
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join([f"--- end of {log.relative_to(ROOT)} ---", *lines[-TAIL_LINES:]])
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold ``path`` against the other workers of a test run."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,38 @@
+"""Cocotb bench that runs a job (``sw.runtime.job``) on a whole machine.
+
+``OUROBOROS_JOB`` names the pickled job, ``OUROBOROS_RESULT`` the file for the pickled result,
+``OUROBOROS_PROGRESS`` a file that gets one JSON line for each step.
+"""
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles
+
+from ouroboros.sw.runtime.job import execute
+from ouroboros.tb.lib.link import PERIOD_NS, SimLink
+
+RESET_CYCLES = 4
+
+
+@cocotb.test()
+async def job(dut):
+    """The job runs to its end; comparing is the caller's."""
+    task = pickle.loads(Path(os.environ["OUROBOROS_JOB"]).read_bytes())
+    steps = Path(os.environ["OUROBOROS_PROGRESS"])
+
+    def progress(what, done, total):
+        with steps.open("a") as file:
+            file.write(json.dumps([what, done, total]) + "\n")
+
+    Clock(dut.clk, PERIOD_NS, unit="ns").start()
+    dut.rst.value = 1
+    link = SimLink(dut, task.program.machine)
+    await ClockCycles(dut.clk, RESET_CYCLES)
+    dut.rst.value = 0
+    result = await execute(link, task, progress)
+    Path(os.environ["OUROBOROS_RESULT"]).write_bytes(pickle.dumps(result))

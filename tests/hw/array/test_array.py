@@ -1,0 +1,302 @@
+import gc
+import random
+import re
+import warnings
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from amaranth.hdl import UnusedElaboratable
+
+from ouroboros.hw.array.array import ArrayUnit
+from ouroboros.hw.params.isa import Op, assemble
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import KV_CONFIG, Unit
+from ouroboros.hw.params.timing import array as timing
+from ouroboros.sw.golden.array import ArrayGolden, Issue, local_tokens
+from ouroboros.sw.golden.kv import KvSettings
+from ouroboros.tb.lib.pysim import PySim
+
+TINY = load_machine("tiny")
+TINY = replace(TINY, cim=replace(TINY.cim, rows=32))
+SETTINGS = KvSettings(k_macros=0b0011, v_macros=0b1100, k_groups=1, k_blocks=4, v_slots=2,
+                      head_dim=8, heads=2)
+
+
+@cache
+def simulated():
+    return PySim(ArrayUnit(TINY))
+
+
+class Bench:
+    """An array unit with its buffer, configured like its golden model."""
+
+    def __init__(self, settings=SETTINGS, *, seed=1):
+        self.rng = np.random.default_rng(seed)
+        self.golden = ArrayGolden(TINY, settings)
+        self.sim = simulated()
+        self.dut = self.sim.dut
+        self.golden.buffer[:] = self.rng.integers(-128, 128, self.golden.buffer.shape)
+
+    def run(self, story):
+        async def testbench(ctx):
+            await self.configure(ctx)
+            await story(self, ctx)
+
+        self.sim.run(testbench, self._buffer)
+
+    async def _buffer(self, ctx):
+        read = self.dut.read
+        async for *_, en, addr in ctx.tick().sample(read.en, read.addr):
+            if en:
+                word = self.golden.buffer[addr % TINY.core.buffer_words]
+                ctx.set(read.data, int.from_bytes(word.tobytes(), "little"))
+
+    async def configure(self, ctx):
+        if self.golden.settings:
+            await self.write(ctx, Unit.KV, 0, KV_CONFIG.pack(self.golden.settings.fields()))
+            await ctx.tick().repeat(timing.kv_wipe_cycles(TINY))
+
+    async def write(self, ctx, unit, address, value):
+        config = self.dut.config
+        ctx.set(config.unit, unit)
+        ctx.set(config.address, address)
+        ctx.set(config.data, value)
+        ctx.set(config.valid, 1)
+        await ctx.tick()
+        ctx.set(config.valid, 0)
+
+    async def weights(self, ctx, macros=range(TINY.core.macros), rows=range(TINY.cim.rows)):
+        for macro in macros:
+            for row in rows:
+                values = self.rng.integers(-128, 128, TINY.cim.outputs)
+                self.golden.weights[macro, row] = values
+                await self.write(ctx, Unit.WEIGHT + macro, row,
+                                 int.from_bytes(values.astype(np.int8).tobytes(), "little"))
+
+    async def steps(self, ctx, masks):
+        for index, mask in enumerate(masks):
+            self.golden.steps[index] = mask
+            await self.write(ctx, Unit.STEP, index, mask)
+
+    async def issue(self, ctx, op, fields=None, **token):
+        """Issue an instruction; its outcome and how long it took until ``done``."""
+        issue = Issue(instruction=assemble(op, **fields or {}), **token)
+        ctx.set(self.dut.issue.p, issue.fields())
+        ctx.set(self.dut.issue.valid, 1)
+        await ctx.tick().until(self.dut.issue.ready)
+        ctx.set(self.dut.issue.valid, 0)
+        outcome = self.golden.run(issue)
+        cycles = 1
+        while True:
+            *_, valid, p = await ctx.tick().sample(self.dut.done.valid, self.dut.done.p)
+            if valid:
+                break
+            cycles += 1
+            assert cycles < 2000, f"{op!r} is never done"
+        assert (p.slot, p.poison) == (issue.slot, outcome.poison)
+        return outcome, cycles
+
+    async def drain(self, ctx, beats, *, count=None, ready=1.0):
+        """Take beats, compare them, release; how long it took until the last one."""
+        rng = random.Random(len(beats))
+        drain, wanted = self.dut.drain, list(beats)[:count]
+        got, waited = [], 0
+        while len(got) < len(wanted):
+            ctx.set(drain.ready, rng.random() < ready)
+            *_, valid, taken, p = await ctx.tick().sample(drain.valid, drain.ready, drain.p)
+            if valid and taken:
+                got.append((tuple(p.data[n] for n in range(TINY.core.lanes)), p.valid))
+            waited += 1
+            assert waited < 4000, f"only {len(got)} of {len(wanted)} beats came"
+        assert got == wanted
+        ctx.set(drain.ready, 0)
+        ctx.set(self.dut.release, 1)
+        *_, extra = await ctx.tick().sample(drain.valid)
+        ctx.set(self.dut.release, 0)
+        assert not extra or count is not None
+        return waited
+
+
+def kv_token(position, *, sequence=0, members_log2=0, member=0):
+    settings = replace(SETTINGS, members_log2=members_log2, member=member)
+    return {"sequence": sequence, "position": position, "base": position,
+            "tokens": local_tokens(TINY, settings, position)}
+
+
+@pytest.mark.parametrize(("cim", "message"), [
+    ({"k_write_rows_per_cycle": 2},
+     "cim.k_write_rows_per_cycle must be 1: the macro has one row port, not 2"),
+    ({"outputs": 8}, "cim.outputs must be a multiple of 4 x core.lanes (16), not 8"),
+])
+def test_refuses_what_it_cannot_do(cim, message):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            ArrayUnit(replace(TINY, cim=replace(TINY.cim, **cim)))
+        gc.collect()
+
+
+def test_mvm_adds_macros_and_concatenates_steps():
+    async def story(bench, ctx):
+        await bench.weights(ctx)
+        await bench.steps(ctx, [0b0011, 0b1100, 0b0100])
+        for first, groups in ((0, 4), (1, 3)):
+            _, cycles = await bench.issue(
+                ctx, Op.LOAD, {"src": 3, "length": 19, "macros": 0b0101}, base=20)
+            assert cycles == timing.load_cycles(TINY, 19)
+            await bench.issue(
+                ctx, Op.LOAD, {"src": 9, "length": 16, "offset": 1, "macros": 0b1010}, base=20)
+            outcome, cycles = await bench.issue(
+                ctx, Op.MVM, {"macros": 0b1111, "steps": 3, "first_group": first})
+            assert cycles == timing.mvm_cycles(TINY, min(groups, 3))
+            assert len(outcome.beats) == 12
+            assert await bench.drain(ctx, outcome.beats) == timing.drain_cycles(TINY, 12)
+
+    Bench(None).run(story)
+
+
+def test_invalid_operands_and_empty_masks_give_zeros():
+    async def story(bench, ctx):
+        await bench.weights(ctx, rows=range(4))
+        await bench.steps(ctx, [0b1111, 0])
+        _, cycles = await bench.issue(ctx, Op.LOAD, {"length": 0, "macros": 0b1111})
+        assert cycles == timing.load_cycles(TINY, 0)
+        outcome, cycles = await bench.issue(ctx, Op.MVM, {"macros": 0b1111, "steps": 2})
+        assert cycles == timing.mvm_cycles(TINY, 0)
+        await bench.drain(ctx, outcome.beats)
+        await bench.issue(ctx, Op.LOAD, {"length": 16, "macros": 0b0001})
+        outcome, _ = await bench.issue(ctx, Op.MVM, {"macros": 0b0001, "steps": 0})
+        await bench.drain(ctx, outcome.beats)
+        await bench.issue(ctx, Op.LOAD, {"length": 16, "macros": 0b0010})  # row 1 has no operand
+        outcome, _ = await bench.issue(ctx, Op.MVM, {"macros": 0b1111, "step": 1, "steps": 1})
+        await bench.drain(ctx, outcome.beats, ready=0.3)
+
+    Bench(None).run(story)
+
+
+def test_kv_of_two_sequences_scores_and_contexts():
+    async def story(bench, ctx):
+        for position in range(20):
+            for sequence in (0, 1):
+                token = kv_token(position, sequence=sequence)
+                outcome, cycles = await bench.issue(ctx, Op.APPEND, {"k": 1, "v": 30, "head": 1},
+                                                    **token)
+                assert not outcome.poison
+                assert cycles == timing.append_cycles(TINY, 8, new_block=position % 16 == 0,
+                                                      new_head=position == 0)
+                if position not in (0, 7, 15, 19):
+                    continue
+                outcome, cycles = await bench.issue(ctx, Op.SCORE, {"src": 60, "head": 1}, **token)
+                assert cycles == timing.score_cycles(TINY, 8, 1, position + 1)
+                assert (await bench.drain(ctx, outcome.beats)
+                        == timing.drain_cycles(TINY, len(outcome.beats)))
+                outcome, cycles = await bench.issue(ctx, Op.CONTEXT, {"src": 9, "head": 1}, **token)
+                places = [bench.golden.kv.lookup(sequence, 1, block).v.macro
+                          for block in range(position // 16 + 1)]
+                assert cycles == timing.context_cycles(TINY, places, position + 1)
+                assert len(outcome.beats) == 2
+                await bench.drain(ctx, outcome.beats)
+        _, cycles = await bench.issue(ctx, Op.FREE, sequence=1)
+        assert cycles == timing.free_cycles(TINY, 1, 2)
+        _, cycles = await bench.issue(ctx, Op.FREE, sequence=1)
+        assert cycles == timing.free_cycles(TINY, 0, 0)
+
+    Bench().run(story)
+
+
+def test_no_tokens_and_other_members():
+    async def story(bench, ctx):
+        token = kv_token(15, members_log2=1, member=1)
+        assert token["tokens"] == 0
+        _, cycles = await bench.issue(ctx, Op.APPEND, {"v": 30}, **token)
+        assert cycles == timing.append_cycles(TINY, 8, local=False)
+        outcome, cycles = await bench.issue(ctx, Op.SCORE, **token)
+        assert (outcome.beats, cycles) == ((), timing.score_cycles(TINY, 8, 1, 0))
+        await bench.drain(ctx, ())
+        outcome, cycles = await bench.issue(ctx, Op.CONTEXT, **token)
+        assert (len(outcome.beats), cycles) == (2, timing.context_cycles(TINY, [], 0))
+        await bench.drain(ctx, outcome.beats)
+        for position in (16, 31, 32, 48):
+            token = kv_token(position, members_log2=1, member=1)
+            await bench.issue(ctx, Op.APPEND, {"v": 30}, **token)
+            for op in (Op.SCORE, Op.CONTEXT):
+                outcome, _ = await bench.issue(ctx, op, {"src": 3}, **token)
+                await bench.drain(ctx, outcome.beats)
+        assert bench.golden.kv.used == 2  # blocks 1 and 3 of the sequence
+
+    Bench(replace(SETTINGS, members_log2=1, member=1)).run(story)
+
+
+def test_full_core_poisons_and_loses_nothing():
+    settings = replace(SETTINGS, k_macros=0b0001, k_blocks=2)
+
+    async def story(bench, ctx):
+        poisons = [(await bench.issue(ctx, Op.APPEND, {"v": 30}, **kv_token(0, sequence=n)))[0]
+                   .poison for n in range(4)]
+        assert poisons == [False, False, True, True]
+        outcome, _ = await bench.issue(ctx, Op.SCORE, **kv_token(0, sequence=1))
+        await bench.drain(ctx, outcome.beats)
+        await bench.issue(ctx, Op.FREE, sequence=0)
+        outcome, _ = await bench.issue(ctx, Op.APPEND, {"v": 30}, **kv_token(0, sequence=3))
+        assert not outcome.poison
+
+    Bench(settings).run(story)
+
+
+def test_more_blocks_than_macros_holes_and_release_in_the_middle():
+    settings = replace(SETTINGS, k_macros=0b0001)
+
+    async def story(bench, ctx):
+        await bench.weights(ctx)
+        for position in (0, 5, 15, 16, 30, 48, 50):  # block 2 was never appended
+            await bench.issue(ctx, Op.APPEND, {"v": 30}, **kv_token(position))
+        token = kv_token(50)
+        for count, ready in ((None, 1.0), (None, 0.4), (0, 1.0), (3, 1.0), (4, 0.5), (7, 1.0),
+                             (None, 1.0)):
+            outcome, _ = await bench.issue(ctx, Op.SCORE, {"src": 70}, **token)
+            assert len(outcome.beats) == 16
+            await bench.drain(ctx, outcome.beats, count=count, ready=ready)
+            outcome, _ = await bench.issue(ctx, Op.CONTEXT, {"src": 90}, **token)
+            await bench.drain(ctx, outcome.beats, count=count and min(count, 1), ready=ready)
+
+    Bench(settings).run(story)
+
+
+def test_loads_and_drains_hide_behind_the_next_mvm():
+    async def story(bench, ctx):
+        await bench.steps(ctx, [0b1111])
+        await bench.weights(ctx, macros=[1], rows=range(8))
+        dut, tokens, lanes = bench.dut, 6, TINY.core.lanes
+        queue = [(op, slot) for slot in range(tokens)
+                 for op in (assemble(Op.LOAD, src=slot, length=32, macros=0b1111),
+                            assemble(Op.MVM, macros=0b1111, steps=1))]
+        wanted = [bench.golden.run(Issue(instruction=op, slot=slot)).beats for op, slot in queue]
+        wanted = [beats for beats in wanted if beats is not None]
+        dones, finished, got, active = {}, [], [], 0
+        ctx.set(dut.drain.ready, 1)
+        for cycle in range(400):
+            ctx.set(dut.issue.valid, bool(queue))
+            if queue:
+                ctx.set(dut.issue.p.instruction, queue[0][0])
+                ctx.set(dut.issue.p.slot, queue[0][1])
+            *_, ready, done, slot, valid, p, groups = await ctx.tick().sample(
+                dut.issue.ready, dut.done.valid, dut.done.p.slot, dut.drain.valid, dut.drain.p,
+                dut.events.groups_active)
+            ctx.set(dut.release, 0)
+            active += groups
+            if queue and ready:
+                queue.pop(0)
+            if done:
+                dones[slot] = dones.get(slot, 0) + 1
+                if dones[slot] == 2:
+                    finished.append(cycle)
+            if valid:
+                got.append((tuple(p.data[n] for n in range(lanes)), p.valid))
+                ctx.set(dut.release, len(got) % 4 == 0)
+        assert got == [beat for beats in wanted for beat in beats]
+        assert np.diff(finished).tolist() == [TINY.cim.command_cycles(4)] * (tokens - 1)
+        assert active == tokens * 4 * TINY.cim.command_cycles(4)
+
+    Bench(None).run(story)

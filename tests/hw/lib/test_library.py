@@ -1,0 +1,342 @@
+import gc
+import re
+from functools import cache
+
+import pytest
+from amaranth import ClockDomain, ClockSignal, Module
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.sim import Simulator
+
+from ouroboros.hw.lib.library import Library, LibraryError, _Registered, flat_ports
+
+# Refused designs stay half built, which Amaranth would report when they are collected.
+pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+
+PAIR = data.StructLayout({"a": 4, "b": 4})
+
+
+@pytest.fixture(autouse=True)
+def collect():
+    yield
+    gc.collect()
+
+
+class Step(wiring.Component):
+    """A register stage, with every kind of member."""
+
+    def __init__(self, amount: int = 1):
+        self.amount = amount
+        super().__init__({
+            "i":     In(stream.Signature(PAIR)),
+            "o":     Out(stream.Signature(PAIR)).array(2),
+            "scale": In(4).array(2),
+            "tick":  In(stream.Signature(1, always_ready=True)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        for o in self.o:
+            m.d.sync += o.p.a.eq(self.i.p.a + self.amount)
+            m.d.sync += o.p.b.eq(self.i.p.b + self.scale[1])
+            m.d.sync += o.valid.eq(self.i.valid)
+        m.d.comb += self.i.ready.eq(1)
+        return m
+
+
+class Pair(wiring.Component):
+    """Two steps in a row, through a library."""
+
+    def __init__(self, library: Library, amounts: tuple[int, int] = (1, 1)):
+        self.library, self.amounts = library, amounts
+        super().__init__({"i": In(stream.Signature(PAIR)), "o": Out(stream.Signature(PAIR)),
+                          "scale": In(4)})
+
+    def elaborate(self, platform):
+        m = Module()
+        first, second = (self.library.instance("step", lambda: Step(1), params=amount)
+                         for amount in self.amounts)
+        m.submodules.first = first
+        m.submodules.second = second
+        connect(m, flipped(self.i), first.i)
+        connect(m, first.o[0], second.i)
+        connect(m, second.o[0], flipped(self.o))
+        m.d.comb += second.scale[1].eq(self.scale)
+        return m
+
+
+class Quad(wiring.Component):
+    """Two pairs in a row: a third level."""
+
+    def __init__(self, library: Library):
+        self.library = library
+        super().__init__({"i": In(stream.Signature(PAIR)), "o": Out(stream.Signature(PAIR))})
+
+    def elaborate(self, platform):
+        m = Module()
+        pairs = [self.library.instance("pair", lambda: Pair(self.library), params=None)
+                 for _ in range(2)]
+        m.submodules += pairs
+        connect(m, flipped(self.i), pairs[0].i)
+        connect(m, pairs[0].o, pairs[1].i)
+        connect(m, pairs[1].o, flipped(self.o))
+        return m
+
+
+def new_quad() -> Library:
+    library = Library()
+    library.define("quad", lambda: Quad(library), params=None)
+    return library
+
+
+@cache
+def quad() -> Library:
+    """For those who only look: converting takes half a second."""
+    return new_quad()
+
+
+def one_port(name: str) -> wiring.Component:
+    class OnePort(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.d.sync += self.q.eq(getattr(self, name))
+            return m
+    return OnePort({name: In(1), "q": Out(1)})
+
+
+def refused(message: str):
+    return pytest.raises(LibraryError, match=f"^{re.escape(message)}$")
+
+
+def ports_of(text: str, module: str) -> set[str]:
+    header = re.search(rf"^module {module}\((.*?)\);", text, re.DOTALL | re.MULTILINE)
+    return set(re.findall(r"[^\s,]+", header[1]))
+
+
+def test_every_module_once_children_first():
+    library = quad()
+    assert list(library.sources()) == ["step", "pair", "quad"]
+    assert re.findall(r"^module (\w+)", library.text(), re.MULTILINE) == ["step", "pair", "quad"]
+
+
+def test_every_place_is_an_instance():
+    text = quad().text()
+    assert len(re.findall(r"^  step \S+ +\(", text, re.MULTILINE)) == 2
+    assert len(re.findall(r"^  pair \S+ +\(", text, re.MULTILINE)) == 2
+
+
+def test_ports_are_those_of_the_module():
+    text = quad().text()
+    assert ports_of(text, "step") == {
+        "clk", "rst", "i__payload", "i__valid", "i__ready", "o__0__payload", "o__0__valid",
+        "o__0__ready", "o__1__payload", "o__1__valid", "o__1__ready", "scale__0", "scale__1",
+        "tick__payload", "tick__valid"}
+    placed = re.search(r"^  step \S+ +\((.*?)^  \);", text, re.DOTALL | re.MULTILINE)[1]
+    assert set(re.findall(r"\.(\w+)\(", placed)) == ports_of(text, "step")
+
+
+def test_stand_in_has_the_signature():
+    assert Library().instance("step", Step, params=1).signature == Step().signature
+
+
+def test_constant_part_of_a_signal():
+    """A process without inputs would never run: it is given one."""
+    class Half(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.d.comb += self.q.a.eq(5)
+            with m.If(self.a):
+                m.d.comb += self.q.b.eq(3)
+            return m
+
+    library = Library()
+    library.define("half", lambda: Half({"a": In(1), "q": Out(PAIR)}), params=None)
+    for process in library.text().split("always @*")[1:]:
+        assert re.match(r" begin\n +if \(\\\$auto\S+ \) begin end\n", process)
+
+
+def test_text_is_deterministic():
+    assert new_quad().text() == quad().text()
+
+
+def test_flat_ports_leave_out_constants():
+    assert "tick__ready" not in {name for name, _, _ in flat_ports(Step())}
+
+
+def test_name_clash():
+    library = Library()
+    library.define("step", Step, params=1)
+    with refused("module 'step' must be built from 1 everywhere, not 2"):
+        library.define("step", Step, params=2)
+
+
+def test_name_clash_below():
+    library = Library()
+    library.define("step", Step, params=2)
+    with refused("module 'step' must be built from 2 everywhere, not 1"):
+        library.define("pair", lambda: Pair(library), params=None)
+
+
+@pytest.mark.parametrize("name", ["final", "do", "bit", "reg", "priority"])
+def test_port_keyword(name):
+    with refused(f"port of module 'top' must not be a Verilog keyword, not '{name}'"):
+        Library().define("top", lambda: one_port(name), params=None)
+
+
+@pytest.mark.parametrize("name, message", [
+    ("module", "module must not be a Verilog keyword, not 'module'"),
+    ("a.b", "module must be a Verilog identifier, not 'a.b'"),
+])
+def test_module_name(name, message):
+    with refused(message):
+        Library().define(name, Step, params=None)
+
+
+def test_recursion():
+    library = Library()
+
+    class Loop(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.submodules.inner = library.instance("loop", lambda: Loop({"q": Out(1)}), params=None)
+            return m
+
+    with refused("module 'loop' must not contain itself: loop > loop"):
+        library.define("loop", lambda: Loop({"q": Out(1)}), params=None)
+
+
+def test_combinational_module_has_no_clock():
+    class Wire(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.d.comb += self.q.eq(~self.a)
+            return m
+
+    class Top(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.submodules.wire = wire = library.instance(
+                "inverter", lambda: Wire({"a": In(1), "q": Out(1)}), params=None)
+            m.d.comb += [wire.a.eq(self.a), self.q.eq(wire.q)]
+            return m
+
+    library = Library()
+    library.define("top", lambda: Top({"a": In(1), "q": Out(1)}), params=None)
+    assert ports_of(library.text(), "inverter") == {"a", "q"}
+
+
+def test_other_domain():
+    class Slow(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.d.slow += self.q.eq(~self.q)
+            return m
+
+    class Top(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.domains.slow = ClockDomain()
+            m.d.comb += ClockSignal("slow").eq(ClockSignal())
+            m.submodules.slow = slow = library.instance(
+                "blink", lambda: Slow({"q": Out(1)}), params=None)
+            m.d.comb += self.q.eq(slow.q)
+            return m
+
+    library = Library()
+    library.define("top", lambda: Top({"q": Out(1)}), params=None)
+    assert ports_of(library.text(), "blink") == {"q", "slow_clk", "slow_rst"}
+    assert ".slow_clk(clk)" in library.text()
+
+
+TWIN = "module step(input clk, input rst);\nendmodule\n"
+
+
+def test_twin_takes_the_place():
+    library = Library()
+    library.add_source("step", TWIN)
+    library.define("pair", lambda: Pair(library), params=None)
+    assert library.sources()["step"] == TWIN
+    assert "step first (" in library.text()
+
+
+def test_twin_too_late():
+    library = new_quad()
+    with refused("module 'step' must be registered before it is used, and with one text only"):
+        library.add_source("step", TWIN)
+
+
+def test_twin_of_another_name():
+    with refused("source of module 'step' must contain 'module step'"):
+        Library().add_source("step", "module other(input clk);\nendmodule\n")
+
+
+def test_registered_unknown():
+    with refused("registered must be inputs of the module, not 'q'"):
+        Library().define("top", lambda: one_port("a"), params=None, registered=["q"])
+
+
+def test_twin_leaves_no_warning():
+    library = Library()
+    library.add_source("step", TWIN)
+    library.define("step", Step, params=None, registered=["rst"])
+    assert library.text() == TWIN
+
+
+def test_registered_ports_are_the_same():
+    library = Library()
+    library.define("step", Step, params=None, registered=["rst", "scale__1"])
+    plain = Library()
+    plain.define("step", Step, params=None)
+    assert ports_of(library.text(), "step") == ports_of(plain.text(), "step")
+    assert "scale__1_entry" in library.text()
+
+
+def test_sampled_unknown():
+    for names in (["q"], ["scale__1"]):
+        with refused("sampled must be inputs of the module that are not registered, not "
+                     f"{names[0]!r}"):
+            Library().define("step", Step, params=None, registered=["scale__1"], sampled=names)
+
+
+def test_sampled_changes_no_cycle():
+    """An input that is sampled at the falling edge is seen at the next rising edge, as without."""
+    seen = {}
+    for sampled in ((), ("i__payload",)):
+        dut = _Registered(Step(), frozenset(), frozenset(sampled))
+        values = seen[bool(sampled)] = []
+
+        async def bench(ctx, dut=dut, values=values):
+            for n in range(6):
+                ctx.set(dut.i.p, {"a": n, "b": 0})
+                await ctx.tick()
+                values.append(ctx.get(dut.o[0].p.a))
+
+        simulator = Simulator(dut)
+        simulator.add_clock(1e-6)
+        simulator.add_testbench(bench)
+        simulator.run()
+    assert seen[True] == seen[False] == [1, 2, 3, 4, 5, 6]
+
+
+def test_flat_library_simulates():
+    library = Library(flat=True)
+    dut = Pair(library)
+    seen = []
+
+    async def bench(ctx):
+        ctx.set(dut.i.p, {"a": 3, "b": 5})
+        ctx.set(dut.i.valid, 1)
+        ctx.set(dut.scale, 2)
+        await ctx.tick().repeat(2)
+        seen.append((ctx.get(dut.o.p.a), ctx.get(dut.o.p.b)))
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert seen == [(5, 7)]
+
+
+def test_flat_library_has_no_text():
+    with refused("flat library must be used through instance() only"):
+        Library(flat=True).define("step", Step, params=None)
