@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.limits import MapperError
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.place.cost import cost
-from ouroboros.sw.place.errors import PlaceError
 from ouroboros.sw.place.placement import save
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.quantise.quantise import quantise
@@ -114,21 +114,21 @@ def test_refusals(tiny, model, make_checkpoint, shuffle, tmp_path):
             place_model(machine, model, placement=str(path), **options)
 
     save(shuffle(instance), path)
-    refused(load_machine("small"), model, PlaceError, "made for another machine: width is 4, "
+    refused(load_machine("small"), model, OuroborosError, "made for another machine: width is 4, "
             "this machine's 7")
-    refused(tiny, model, PlaceError, "made for another defect map: 1 cores differ, first core 11",
+    refused(tiny, model, OuroborosError, "made for another defect map: 1 cores differ, first core 11",
             defects=(11,))
     other = quantise(make_checkpoint(dim=32, hidden_dim=60, n_layers=1, n_heads=4, n_kv_heads=2,
                                      vocab_size=120, seq_len=64))
-    refused(tiny, other, PlaceError, "made for other traffic .*place again")
+    refused(tiny, other, OuroborosError, "made for other traffic .*place again")
     spoil(path, core=[0] * instance.tiles)
-    refused(tiny, model, PlaceError, "tiles 0 and 1 are both on core 0")
+    refused(tiny, model, OuroborosError, "tiles 0 and 1 are both on core 0")
     spoil(path, core=[*range(instance.tiles)])
-    refused(tiny, model, PlaceError, "key 'cost' must be")
+    refused(tiny, model, OuroborosError, "key 'cost' must be")
     spoil(path, core=[*range(instance.tiles)], instance_name="llama-13b")
     refused(tiny, model, MapperError, "made for instance 'llama-13b', which is no layout")
     path.write_text("{")
-    refused(tiny, model, PlaceError, "not JSON")
+    refused(tiny, model, OuroborosError, "not JSON")
     path.unlink()
     with pytest.raises(FileNotFoundError):
         place_model(tiny, model, placement=str(path))
