@@ -19,13 +19,11 @@ __all__ = ["Output", "command", "conclude", "table", "with_options"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 MISSING = dataclasses.MISSING
-PLAIN: dict[Any, click.ParamType] = {int: click.INT, float: click.FLOAT, str: click.STRING}
+PLAIN: dict[Any, Any] = {int: click.INT, float: click.FLOAT, str: click.STRING}
 
 
-class NameOrPath(click.ParamType):
+class NameOrPath(click.types.StringParamType):
     """The name of something shipped, or the path of a file."""
-
-    name = "name"
 
     def __init__(self, names: Iterable[str]):
         self.names = tuple(names)
@@ -134,7 +132,7 @@ def option_of(leaf: Leaf) -> Callable[[Any], Any]:
         flag = f"{leaf.flag}/--no-{leaf.flag[2:]}" if default else leaf.flag
         return click.option(flag, leaf.name, default=default, help=leaf.words, is_flag=True)
     metavar = rule.metavar or None
-    parsed: click.ParamType
+    parsed: Any
     if rule.choices is not None:
         parsed = click.Choice(list(rule.choices()))
     elif rule.names is not None:

@@ -168,7 +168,7 @@ def make(cls: type[T], values: Mapping[str, Any]) -> T:
     defaults = {one.name: one.default for one in dataclasses.fields(cast(Any, cls))}
     try:
         for name, changed in inner.items():
-            own[name] = dataclasses.replace(defaults[name], **changed)
+            own[name] = dataclasses.replace(cast(Any, defaults[name]), **changed)
         return cls(**own)
     except OuroborosError:
         raise
