@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from ouroboros.sw.lib.write import write
 from ouroboros.sw.perf.errors import PerfError
 
-__all__ = ["CALIBRATION", "Constant", "Fit", "Sample", "fit", "read_calibration",
+__all__ = ["CALIBRATION", "MARK", "Constant", "Fit", "Sample", "fit", "read_calibration",
            "write_calibration"]
 
 CALIBRATION = Path(__file__).with_name("calibration.toml")
 """Written by ``ouroboros calibrate``."""
+MARK = "# Written by `ouroboros calibrate`"
+"""How such a file begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,13 @@ def fit(samples: Sequence[Sample], held_out: Sequence[Sample]) -> Fit:
 def write_calibration(groups: Mapping[str, Mapping[str, Constant]],
                       path: Path = CALIBRATION) -> None:
     """Write constants by group and name."""
-    lines = ["# Written by `ouroboros calibrate`: cycles measured on the RTL of leaf blocks."]
+    lines = [f"{MARK}: cycles measured on the RTL of leaf blocks."]
     for group, constants in groups.items():
         for name, constant in constants.items():
             lines += ["", f"[{group}.{name}]", f"value = {round(constant.value, 6)}",
                       f'unit = "{constant.unit}"', f'source = "{constant.source}"',
                       f"date = {constant.date}"]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write(path, "\n".join(lines) + "\n")
 
 
 def read_calibration(path: Path = CALIBRATION) -> dict[str, dict[str, Constant]]:

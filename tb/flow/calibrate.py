@@ -11,8 +11,16 @@ import click
 from ouroboros.hw.cim.macro import Macro
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.params.machine import Machine, load_machine
-from ouroboros.sw.cli.options import json_option, write_json
-from ouroboros.sw.perf.calibration import CALIBRATION, Constant, Fit, Sample, fit, write_calibration
+from ouroboros.sw.cli.options import OutputFile, json_option, write_json
+from ouroboros.sw.perf.calibration import (
+    CALIBRATION,
+    MARK,
+    Constant,
+    Fit,
+    Sample,
+    fit,
+    write_calibration,
+)
 from ouroboros.tb.flow.build import ROOT, build, run
 from ouroboros.tb.noc.router_chain import RouterChain
 from ouroboros.tb.sfu.top import SfuTop
@@ -89,7 +97,7 @@ def measure(block: Block, name: str, changes: Mapping[str, int], sim: str) -> li
               type=click.Choice(["verilator", "icarus"]), help="Simulator.")
 @click.option("--block", "names", multiple=True, type=click.Choice([b.top for b in BLOCKS]),
               help="Only these; may be repeated. The file is written only if all are measured.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=CALIBRATION,
+@click.option("--out", type=OutputFile(MARK), default=CALIBRATION,
               show_default=True, help="Calibration file.")
 @json_option
 def calibrate(sim: str, names: tuple[str, ...], out: Path, json_path: Path | None) -> None:
