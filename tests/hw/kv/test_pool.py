@@ -120,7 +120,7 @@ def test_a_full_slot_passes_to_the_next_and_costs_a_cycle():
         assert place[1][2] == 0 and cycles == 2 + slot_search_cycles(TINY) + 1
         for _ in range(ROW_BLOCKS - 1):
             await find(ctx, dut, slot=0)
-        assert await find(ctx, dut, sequence=1) == (None, slot_search_cycles(TINY) + 2)
+        assert await find(ctx, dut, sequence=1) == (None, slot_search_cycles(TINY) + 1)
 
     simulated().run(bench)
 
