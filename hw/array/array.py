@@ -61,7 +61,7 @@ class ArrayUnit(wiring.Component):
     the ``drain`` stream is theirs from then on. Between that and ``release`` a slot's program must
     not use the array.
 
-    **Drain.** The beats of the current result, in the order of README. ``release`` in cycle t ends
+    **Drain.** The beats of the current result, in docs/architecture.md's order. ``release`` in cycle t ends
     the stream: its last transfer may be in cycle t; beats not taken are dropped, and a SCORE stops.
 
     **Limits.** ``k_write_rows_per_cycle`` is 1. ``outputs`` is a multiple of 4 x ``lanes``,
