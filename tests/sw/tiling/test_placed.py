@@ -116,8 +116,8 @@ def test_refusals(tiny, model, make_checkpoint, shuffle, tmp_path):
     save(shuffle(instance), path)
     refused(load_machine("small"), model, OuroborosError, "made for another machine: width is 4, "
             "this machine's 7")
-    refused(tiny, model, OuroborosError, "made for another defect map: 1 cores differ, first core 11",
-            defects=(11,))
+    refused(tiny, model, OuroborosError,
+            "made for another defect map: 1 cores differ, first core 11", defects=(11,))
     other = quantise(make_checkpoint(dim=32, hidden_dim=60, n_layers=1, n_heads=4, n_kv_heads=2,
                                      vocab_size=120, seq_len=64))
     refused(tiny, other, OuroborosError, "made for other traffic .*place again")
