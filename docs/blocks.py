@@ -15,8 +15,9 @@ from ouroboros.docs.text import paragraph, table
 __all__ = ["Block", "blocks", "blocks_page", "components"]
 
 ROOT = Path(__file__).resolve().parents[1]
-COLUMNS = {"test": "tests/", "golden": "sw/golden/", "bench": "tb/", "proof": "tb/formal/"}
-"""Column, and the folder that its paths start from."""
+COLUMNS = {"test": ("tests/",), "golden": ("sw/golden/", "sw/"), "bench": ("tb/",),
+           "proof": ("tb/formal/",)}
+"""Column, and the folders that its paths may start from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +58,7 @@ def blocks_page() -> str:
              paragraph("*Made from the sources by `make docs`; pointers stand in "
                        "`docs/blocks.toml`.*"),
              paragraph("One block, one name in four places. Tests are below `tests`, golden models "
-                       "below `sw/golden`, benches below `tb`, proofs below `tb/formal` (run by "
+                       "below `sw/golden` or `sw`, benches below `tb`, proofs below `tb/formal` (run by "
                        "`tests/formal`). *own* is the test of the block's own name, "
                        "`tests/hw/FOLDER/test_FILE.py`; another test covers the block as a part "
                        "of a larger one.")]
@@ -86,5 +87,5 @@ def _own(path: Path) -> str:
     return str(Path("tests", path.parent, f"test_{path.name}"))
 
 
-def _cell(path: str, start: str) -> str:
-    return path.removeprefix(start)
+def _cell(path: str, starts: tuple[str, ...]) -> str:
+    return path.removeprefix(next((start for start in starts if path.startswith(start)), ""))

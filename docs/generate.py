@@ -1,7 +1,7 @@
 """Writes what is made from code: ``python -m ouroboros.docs.generate``, or ``make docs``.
 
-Pages below ``docs/generated``, the table of blocks, the index of decisions in ``DECISIONS.md``, and
-the list of files in the README of every folder.
+Pages below ``docs/generated``, the table of blocks, the outputs in the tour, the index of decisions
+in ``DECISIONS.md``, and the list of files in the README of every folder.
 """
 
 import ast
@@ -12,12 +12,15 @@ from pathlib import Path
 from ouroboros.docs.blocks import blocks_page
 from ouroboros.docs.pages import PAGES
 from ouroboros.docs.text import first_sentence, item
+from ouroboros.docs.tour import STEPS
 
 __all__ = ["ROOT", "decisions", "folders", "made", "main"]
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = re.compile(r"(?<=<!-- files -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """What a folder's README has between these marks is made from the docstrings of its files."""
+SHOWN = re.compile(r"(?<=<!-- tour: )(\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+"""What the tour has between these marks is the output of that step."""
 HEADING = re.compile(r"^## (\d+)\. (.+)\n\n\*(\d{4}-\d\d-\d\d)(?:; (.+))?\*$", re.MULTILINE)
 """A decision: number, title, date, and a mark where another replaced it."""
 INDEX = """\
@@ -50,6 +53,8 @@ def made() -> Iterator[tuple[Path, str]]:
         yield ROOT / "docs" / "generated" / name, page()
     yield ROOT / "docs" / "blocks.md", blocks_page()
     yield ROOT / "DECISIONS.md", _index()
+    tour = ROOT / "docs" / "tour.md"
+    yield tour, SHOWN.sub(_shown, tour.read_text(encoding="utf-8"))
     for folder in folders():
         readme = folder / "README.md"
         if readme.exists():
@@ -72,6 +77,11 @@ def decisions() -> list[tuple[int, str, str, str, str]]:
         for number, title, date, mark in HEADING.findall(path.read_text(encoding="utf-8")):
             found.append((int(number), title, date, mark, path.stem))
     return sorted(found)
+
+
+def _shown(mark: re.Match[str]) -> str:
+    command = f"$ python -m ouroboros.docs.tour {mark[1]}"
+    return f"{mark[1]}{mark[2]}```text\n{command}\n{STEPS[mark[1]]()}\n```\n"
 
 
 def _index() -> str:

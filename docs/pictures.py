@@ -5,23 +5,17 @@ The shipped model on machine ``small``: which core does what, and one token's wa
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
-from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.mapper.mapper import map_model
-from ouroboros.sw.models import checkpoints
+from ouroboros.docs.tour import placed, prompt_tokens
 from ouroboros.sw.perf.walk import walk
 from ouroboros.sw.program.image import Token, read_stages
-from ouroboros.sw.program.program import Program
-from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.report.mesh_map import KINDS, role_map
 from ouroboros.sw.report.svg import Svg
 
 __all__ = ["FOLDER", "main", "mesh_picture", "pictures", "token_picture"]
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
-SHIPPED = Path(str(checkpoints.__file__)).parent
 INK, FAINT, LINE, PAPER = "#1d2530", "#6b7683", "#d5dae0", "#ffffff"
 COLOURS = dict(zip(KINDS, ("#2a9d8f", "#3b6fb6", "#5a9e46", "#8661b5", "#d4a017", "#dd7a3b",
                            "#c2478a"), strict=True))
@@ -37,8 +31,6 @@ STYLE = (f"text{{font:13px 'DejaVu Sans',Arial,sans-serif;fill:{INK}}}"
          + "".join(f".k-{kind}{{fill:{colour}}}" for kind, colour in COLOURS.items()))
 ROW, LEFT, TOP, WIDTH = 20, 86, 40, 860
 """Height of a stage's row, margins and width of the token's picture."""
-POSITION = 3
-"""Of the token that is followed: the last of the prompt's."""
 
 
 def main() -> None:
@@ -58,13 +50,12 @@ def pictures() -> Iterator[tuple[Path, str]]:
 
 def mesh_picture() -> str:
     """Roles of the cores, and the way of a token."""
-    return _alone(role_map(_program()))
+    return _alone(role_map(placed()))
 
 
 def token_picture() -> str:
     """When each stage works on one token in an otherwise empty machine."""
-    program = _program()
-    way = walk(program, read_stages(program), Token(POSITION))
+    way = walk(placed(), read_stages(placed()), Token(len(prompt_tokens()) - 1))
     stages = sorted(way.stages, key=lambda stage: stage.start)
     bottom = TOP + ROW * len(stages)
     svg = Svg(LEFT + WIDTH + 30, bottom + 60, "One token through the stages")
@@ -78,12 +69,6 @@ def token_picture() -> str:
                  f"k-{info.kind}", rx=2,
                  tip=f"{info.name} on core {info.core}: {stage.start} to {stage.end}")
     return _alone(str(svg))
-
-
-@cache
-def _program() -> Program:
-    model = open_model(SHIPPED / "tales.bin").quantised()
-    return map_model(load_machine("small"), model)
 
 
 def _alone(svg: str) -> str:

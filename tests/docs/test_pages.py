@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ouroboros.docs.generate import FILES, ROOT, decisions, folders, made
+from ouroboros.docs.pictures import pictures
 from ouroboros.docs.text import members
 from ouroboros.hw.params.load import ConfigError
 from ouroboros.hw.params.machine import CONFIGS, load_machine
@@ -57,6 +58,12 @@ def test_dead_paths_are_seen():
     name(value) if isinstance(value, Path) else ""))
 def test_what_is_made_from_code_is_current(path, text):
     assert path.read_text(encoding="utf-8") == text, f"{name(path)} is old; type: make docs"
+
+
+@pytest.mark.parametrize(("path", "text"), [
+    pytest.param(path, text, id=path.name) for path, text in pictures()])
+def test_pictures_are_current(path, text):
+    assert path.read_text(encoding="utf-8") == text, f"{path.name} is old; type: make docs"
 
 
 def test_every_page_is_in_the_index():
