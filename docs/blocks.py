@@ -58,9 +58,9 @@ def blocks_page() -> str:
              paragraph("*Made from the sources by `make docs`; pointers stand in "
                        "`docs/blocks.toml`.*"),
              paragraph("One block, one name in four places. Tests are below `tests`, golden models "
-                       "below `sw/golden` or `sw`, benches below `tb`, proofs below `tb/formal` (run by "
-                       "`tests/formal`). *own* is the test of the block's own name, "
-                       "`tests/hw/FOLDER/test_FILE.py`; another test covers the block as a part "
+                       "below `sw/golden`, or `sw`, benches below `tb`, proofs below `tb/formal` "
+                       "(run by `tests/formal`). *own* is the test of the block's own name, "
+                       "`test_FILE.py` in `tests/hw`; another test covers the block as a part "
                        "of a larger one.")]
     rows: dict[str, list[list[str]]] = {}
     for block in blocks():
