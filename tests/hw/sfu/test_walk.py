@@ -40,7 +40,7 @@ async def run(ctx, dut, *, local_tokens=0, drain=1.0, **fields):
             "drain": offered and ctx.get(dut.drain_ready), "release": ctx.get(dut.release),
             "elements": ctx.get(dut.elements)})
         await ctx.tick()
-        assert len(trace) < 20000
+        assert len(trace) < 5000, "the instruction is never over"
     trace.append({"release": ctx.get(dut.release), "elements": ctx.get(dut.elements)})
     return trace
 
@@ -141,10 +141,10 @@ def test_beats_of_the_drain_stream_are_waited_for(chance):
 
 
 @pytest.mark.parametrize("array", [0, 1])
-def test_nothing_is_read_for_an_empty_vector(array):
+def test_nothing_is_read_or_waited_for_by_an_empty_vector(array):
     async def bench(ctx):
         trace = await run(ctx, simulated().dut, fn=Fn.MAX, a_array=array, m_mode=MMode.UNITY,
-                          length=0)
+                          length=0, drain=0.0)
         (cycle,) = trace[:-1]
         assert (cycle["a"], cycle["b"], cycle["drain"]) == (None, None, 0)
         assert (cycle["fetch"], cycle["tag"].empty, cycle["tag"].live) == (1, 1, 0)
