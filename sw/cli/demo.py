@@ -11,8 +11,9 @@ from click.core import ParameterSource
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.options import json_option, machine_option, write_json
-from ouroboros.sw.cli.run import TITLES, job_progress
+from ouroboros.sw.cli.run import LINES, TITLES, job_progress
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.text import visible
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.report import page, utilisation
 from ouroboros.sw.report.wafer import wafer_estimate
@@ -61,8 +62,8 @@ def demo(context: click.Context, machine_name: str, checkpoint: Path | None,
     source = open_model(checkpoint, tokenizer)
     machine = load_machine(machine_name)
     out.mkdir(parents=True, exist_ok=True)
-    click.echo(f"{checkpoint.name} on machine {machine.name!r}: {len(prompts)} prompts, up to "
-               f"{tokens} tokens each, on {on}")
+    click.echo(f"{visible(checkpoint.name)} on machine {machine.name!r}: {len(prompts)} prompts, "
+               f"up to {tokens} tokens each, on {on}")
     with _progress() as progress:
         served = serve(source, machine, prompts, tokens=tokens, on=on, logits=verify, twin=twin,
                        progress=progress)
@@ -107,7 +108,8 @@ class _progress:
 def _print(report: page.Report, verdict: str) -> None:
     served, result = report.served, report.served.result
     for n, (text, request) in enumerate(zip(served.texts, result.requests, strict=True)):
-        click.echo(f"\n[{n}] {len(request.tokens)} tokens, {request.finished}\n{text}")
+        click.echo(f"\n[{n}] {len(request.tokens)} tokens, {request.finished}\n"
+                   f"{visible(text, keep=LINES)}")
     click.echo(f"\n{verdict}")
     if result.cycles is not None:
         summary = served.summary()
