@@ -54,16 +54,10 @@ def test_dead_paths_are_seen():
     assert dead_paths(text, ROOT) == ["hw/core/nothing.py", "nowhere.md"]
 
 
-@pytest.mark.parametrize(("path", "text"), list(made()), ids=lambda value: (
-    name(value) if isinstance(value, Path) else ""))
-def test_what_is_made_from_code_is_current(path, text):
-    assert path.read_text(encoding="utf-8") == text, f"{name(path)} is old; type: make docs"
-
-
-@pytest.mark.parametrize(("path", "text"), [
-    pytest.param(path, text, id=path.name) for path, text in pictures()])
-def test_pictures_are_current(path, text):
-    assert path.read_text(encoding="utf-8") == text, f"{path.name} is old; type: make docs"
+@pytest.mark.parametrize(("path", "make"), [
+    pytest.param(path, make, id=name(path)) for path, make in (*made(), *pictures())])
+def test_what_is_made_from_code_is_current(path, make):
+    assert path.read_text(encoding="utf-8") == make(), f"{name(path)} is old; type: make docs"
 
 
 def test_every_page_is_in_the_index():
