@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ouroboros.hw.params.machine import load_machine
@@ -18,7 +17,7 @@ from ouroboros.sw.cli.options import (
     placement_option,
     write_json,
 )
-from ouroboros.sw.lib.text import visible
+from ouroboros.sw.lib.text import Console, visible
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime import job
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve
