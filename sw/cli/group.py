@@ -14,7 +14,12 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-__all__ = ["Failure", "LazyGroup", "first_sentence"]
+__all__ = ["DIFFERS", "INTERRUPTED", "Failure", "LazyGroup", "first_sentence"]
+
+DIFFERS = 3
+"""Exit code: a machine said something else than the golden decoder."""
+INTERRUPTED = 130
+"""Exit code: the user pressed Ctrl-C; what there was by then is printed and written."""
 
 
 class Failure(click.ClickException):

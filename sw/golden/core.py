@@ -73,6 +73,8 @@ class GoldenCore:
         self.slots: dict[int, _Slot] = {}
         self.sfu = SfuGolden(machine)
         self.array = CoreArray(machine, place)
+        self.sending = 0, 0
+        """Stage and program address of the SEND executed last."""
 
     # Packets
 
@@ -275,6 +277,7 @@ class GoldenCore:
                                       table=bool(credit["table"])))
 
     def _send(self, slot: _Slot, fields: Mapping[str, int]) -> None:
+        self.sending = slot.stage, slot.pc
         entry = self.tables.entry(Unit.DEST, fields["dest"], DEST_ENTRY)
         if fields["acquire"]:
             for n in bits(entry["credits"]):
