@@ -11,6 +11,7 @@ from ouroboros.hw.params.packet import STAGE_ENTRY, Unit
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.sfu import writes_c
 from ouroboros.sw.golden.core import GoldenCore
+from ouroboros.sw.golden.array import local_tokens
 from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.golden.machine import GoldenLink
 from ouroboros.sw.golden.sfu import DTYPES
@@ -199,8 +200,9 @@ def _writer(core: GoldenCore, sent: Sent, word: int,
         if op in ARRAY:
             sums = op.name
         if op is Op.SFU:
-            length = core.array.tokens(header["position"]) if fields["tokens"] else \
-                fields["length"]
+            length = fields["length"]
+            if fields["tokens"] and core.array.kv is not None:
+                length = local_tokens(machine, core.array.kv.settings, header["position"])
             vector, scalar = _words(fields, length, machine)
             drained = f" of the array's {sums}" if fields["a_array"] else ""
             name = f"SFU instruction {at}, {Fn(fields['fn']).name}{drained}"

@@ -7,7 +7,7 @@ will place every core: distances, multicast trees, die borders. Lower bounds on 
 """
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,6 @@ from ouroboros.hw.params.timing.network import (
     LEAVE_CYCLES,
 )
 from ouroboros.sw.perf.block import attention_parts
-from ouroboros.sw.perf.calibration import read_calibration
 from ouroboros.sw.perf.substage import SubStage
 from ouroboros.sw.wafer.cores import WaferOptions, WaferPlacement
 
@@ -238,7 +237,4 @@ class Wafer(WaferPlacement):
             "decode_tokens_per_s_per_sequence": self.clock_hz / max(
                 self.latency_cycles, self.sequences * self.interval_cycles),
             "assumptions": [a.as_dict() for a in self.assumptions.values()],
-            "calibration": {f"{group}.{name}": asdict(constant)
-                            for group, found in read_calibration().items()
-                            for name, constant in found.items()},
         }

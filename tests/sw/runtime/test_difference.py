@@ -27,7 +27,8 @@ def test_the_first_in_the_order_of_the_reference():
 
 
 @pytest.mark.parametrize(("other", "flit"), [
-    (sent(0, 2), 0), (sent(1, 3), 1), (sent(1), 1), (sent(1, 2, 3), 2), (sent(1, 2, flags=2), None)])
+    (sent(0, 2), 0), (sent(1, 3), 1), (sent(1), 1), (sent(1, 2, 3), 2),
+    (sent(1, 2, flags=2), None)])
 def test_what_differs(other, flit):
     assert first_difference([ONE], [other]) == Difference(ONE, other, flit)
 

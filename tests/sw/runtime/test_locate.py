@@ -91,12 +91,15 @@ def test_a_sum_of_the_array(job):
 
     def spoil(golden):
         array = golden.cores[core].array
-        take = array.take
+        run = array.run
 
-        def wrong(index, count):
-            values, valid = take(index, count)
-            return values + 1, valid
-        array.take = wrong
+        def wrong(issue):
+            outcome = run(issue)
+            if outcome.sums:
+                values, valid = outcome.sums
+                outcome = replace(outcome, sums=(values + 1, valid))
+            return outcome
+        array.run = wrong
 
     place = found(job, spoil)
     assert (place.core, place.kind) == (core, "int32")
