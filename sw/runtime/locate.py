@@ -10,8 +10,8 @@ from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import STAGE_ENTRY, Unit
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.sfu import writes_c
-from ouroboros.sw.golden.core import GoldenCore
 from ouroboros.sw.golden.array import local_tokens
+from ouroboros.sw.golden.core import GoldenCore
 from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.golden.machine import GoldenLink
 from ouroboros.sw.golden.sfu import DTYPES
