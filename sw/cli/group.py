@@ -16,7 +16,12 @@ from click.shell_completion import CompletionItem
 
 from ouroboros.sw.cli.files import CheckedContext
 
-__all__ = ["Failure", "LazyGroup", "first_sentence"]
+__all__ = ["DIFFERS", "INTERRUPTED", "Failure", "LazyGroup", "first_sentence"]
+
+DIFFERS = 3
+"""Exit code: a machine said something else than the golden decoder."""
+INTERRUPTED = 130
+"""Exit code: the user pressed Ctrl-C; what there was by then is printed and written."""
 
 
 class Failure(click.ClickException):
