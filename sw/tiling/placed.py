@@ -33,7 +33,7 @@ def place_model(machine: Machine, model: QuantModel, *, placement: str = "plain"
     Parameters
     ----------
     placement : str
-        A name of ``sw.mapper.layout.PLACEMENTS``, or the path of a file that ``ouroboros map``
+        A name of ``sw.block.plans.PLACEMENTS``, or the path of a file that ``ouroboros map``
         wrote.
     defects : iterable of int
         Ids of dead cores; a placement file must have been made for exactly these. On a network
