@@ -7,28 +7,33 @@ from typing import Any
 
 import click
 
+import ouroboros
 from ouroboros.hw.params.load import ConfigError
-from ouroboros.sw.cli.demo import demo
-from ouroboros.sw.cli.group import Failure, OpenGroup
-from ouroboros.sw.cli.htree import htree
-from ouroboros.sw.cli.map import map_command
-from ouroboros.sw.cli.noc import noc
-from ouroboros.sw.cli.overlap import overlap
-from ouroboros.sw.cli.predict import predict
-from ouroboros.sw.cli.quantise import quantise
-from ouroboros.sw.cli.relieve import relieve_command
-from ouroboros.sw.cli.repair import repair
-from ouroboros.sw.cli.run import run
-from ouroboros.sw.cli.speed import speed
-from ouroboros.sw.cli.tile import tile
-from ouroboros.sw.cli.wafer import wafer
-from ouroboros.sw.cli.yields import yield_command
+from ouroboros.sw.cli.group import Failure, LazyGroup
 from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = ["cli", "main"]
 
+COMMANDS = {
+    "demo": "ouroboros.sw.cli.demo:demo",
+    "htree": "ouroboros.sw.cli.htree:htree",
+    "list": "ouroboros.sw.cli.list:list_command",
+    "map": "ouroboros.sw.cli.map:map_command",
+    "noc": "ouroboros.sw.cli.noc:noc",
+    "overlap": "ouroboros.sw.cli.overlap:overlap",
+    "predict": "ouroboros.sw.cli.predict:predict",
+    "quantise": "ouroboros.sw.cli.quantise:quantise",
+    "relieve": "ouroboros.sw.cli.relieve:relieve_command",
+    "repair": "ouroboros.sw.cli.repair:repair",
+    "run": "ouroboros.sw.cli.run:run",
+    "speed": "ouroboros.sw.cli.speed:speed",
+    "tile": "ouroboros.sw.cli.tile:tile",
+    "wafer": "ouroboros.sw.cli.wafer:wafer",
+    "yield": "ouroboros.sw.cli.yields:yield_command",
+}
 
-class _Commands(OpenGroup):
+
+class _Commands(LazyGroup):
     """The top group: what goes wrong with the user's input is a ``Failure``."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -42,27 +47,16 @@ class _Commands(OpenGroup):
             raise Failure(f"{error.filename}: {error.strerror}") from error
 
 
-@click.group(cls=_Commands, points="ouroboros.commands",
+@click.group(cls=_Commands, commands_at=COMMANDS, points="ouroboros.commands",
              context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="ouroboros-cim", prog_name="ouroboros")
+@click.version_option(ouroboros.__version__, prog_name="ouroboros")
 def cli() -> None:
-    """Ouroboros: an SRAM compute-in-memory accelerator of language models, and its tools."""
+    """Ouroboros: an SRAM compute-in-memory accelerator of language models, and its tools.
 
-
-cli.add_command(demo)
-cli.add_command(htree)
-cli.add_command(map_command)
-cli.add_command(noc)
-cli.add_command(overlap)
-cli.add_command(predict)
-cli.add_command(quantise)
-cli.add_command(relieve_command)
-cli.add_command(repair)
-cli.add_command(run)
-cli.add_command(speed)
-cli.add_command(tile)
-cli.add_command(wafer)
-cli.add_command(yield_command)
+    "ouroboros list" names machines, models, placements, back ends and simulators.
+    Words are completed in a shell that has run: eval "$(_OUROBOROS_COMPLETE=bash_source ouroboros)"
+    (or zsh_source, fish_source).
+    """
 
 
 def main() -> None:

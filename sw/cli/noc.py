@@ -9,9 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ouroboros.sw.cli.group import OpenGroup
-from ouroboros.sw.cli.noc_curves import compare, saturation, sweep
-from ouroboros.sw.cli.noc_host import faults, links
+from ouroboros.sw.cli.group import LazyGroup
 from ouroboros.sw.cli.noc_options import lab_options
 from ouroboros.sw.cli.options import json_option, write_json
 from ouroboros.sw.noc.experiment.lab import runner
@@ -20,6 +18,13 @@ from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
 
 __all__ = ["noc"]
 
+COMMANDS = {
+    "compare": "ouroboros.sw.cli.noc_curves:compare",
+    "faults": "ouroboros.sw.cli.noc_host:faults",
+    "links": "ouroboros.sw.cli.noc_host:links",
+    "saturation": "ouroboros.sw.cli.noc_curves:saturation",
+    "sweep": "ouroboros.sw.cli.noc_curves:sweep",
+}
 SHOWN = (
     ("packet_latency", "packet latency", "cycles, from made to tail out, source queue included"),
     ("network_latency", "network latency", "cycles, from head in to tail out"),
@@ -58,7 +63,8 @@ def print_report(options: LabOptions, found: dict[str, Any]) -> None:
     Console().print(table)
 
 
-@click.group(cls=OpenGroup, points="ouroboros.noc.commands", invoke_without_command=True)
+@click.group(cls=LazyGroup, commands_at=COMMANDS, points="ouroboros.noc.commands",
+             invoke_without_command=True)
 @lab_options
 @click.option("--rate", default=0.2, show_default=True, metavar="F",
               help="Offered flits per node and cycle.")
@@ -78,7 +84,3 @@ def noc(ctx: click.Context, options: LabOptions, rate: float, on: str,
     found = runner(on)(options)
     print_report(options, found)
     write_json(json_path, json.loads(json.dumps(found, default=float)))
-
-
-for command in (sweep, saturation, compare, faults, links):
-    noc.add_command(command)

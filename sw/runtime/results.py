@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroboros.hw.params.packet import Flag
-from ouroboros.sw.mapper.head import HOST_LOGITS, HOST_RESULT
+from ouroboros.sw.block.head import HOST_LOGITS, HOST_RESULT
 from ouroboros.sw.program.packets import Packet
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.program.vectors import unpack_vector
@@ -48,6 +48,11 @@ class Results:
         self._logit_flits = sum(-(-count // per_flit) for _, _, count in program.logit_slices)
         self._parts: dict[Key, dict[int, tuple[int, ...]]] = {}
         self._bests: dict[Key, tuple[int, int]] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether no token is there in part."""
+        return not self._parts and not self._bests
 
     def take(self, packet: Packet) -> Result | None:
         """The token's result once this packet makes it complete.

@@ -3,8 +3,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.hw.noc.die_link import DieLink
 from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.timing.network import crossing_cycles
 from ouroboros.sw.cli.main import cli
 from ouroboros.sw.noc.experiment.options import LabOptions
 from ouroboros.sw.noc.experiment.result import KEYS
@@ -64,7 +64,7 @@ def test_short_lab():
 
 
 def test_dies():
-    """A border adds ``DieLink.extra_cycles`` to every packet that crosses it, and no error."""
+    """A border adds ``crossing_cycles`` to every packet that crosses it, and no error."""
     options = all_pairs(LabOptions(
         width=4, height=2, vcs=1, class1_vcs=0, class2_vcs=0, depth=4, flit_bits=128, die_width=2,
         die_height=1, die_latency_cycles=3))
@@ -72,7 +72,7 @@ def test_dies():
     outcome, = perform(built, [job_of(options)], 8)
     assert not wrong_delivery(outcome)
     assert outcome.total(Count.DONE) == 64
-    extra = DieLink.extra_cycles(noc_of(options))
+    extra = crossing_cycles(noc_of(options))
     assert [node[Count.EXCESS_MAX] for node in outcome.nodes] == [2 * extra] * 8
     assert outcome.total(Count.TOO_FAST) == 0
 

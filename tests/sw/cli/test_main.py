@@ -1,10 +1,13 @@
 """The command line: results, one-sentence errors, commands of other packages."""
 
 import json
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from ouroboros.sw.cli import group, main
@@ -115,3 +118,34 @@ def test_every_command_writes_json():
 
 def test_version(run):
     assert run("--version").stdout.startswith("ouroboros, version ")
+
+
+SLOW = ("numpy", "numba", "rich", "amaranth", "cocotb", "matplotlib", "safetensors", "gdstk")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_nothing_of_a_command_is_imported_to_list_it(arguments):
+    """The start of the process is what it costs: click, and the sources of the commands read."""
+    script = ("import sys; from ouroboros.sw.cli.main import cli\n"
+              f"try: cli({arguments})\n"
+              "finally: sys.stderr.write(' '.join(sys.modules))")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                          check=True)
+    assert "ouroboros" in done.stdout
+    loaded = {name for name in done.stderr.split() if name in SLOW or ".cli." in name}
+    assert loaded == {"ouroboros.sw.cli.main", "ouroboros.sw.cli.group"}
+
+
+def test_every_command_says_what_it_does(run):
+    listings = {(): run("--help").stdout, ("noc",): run("noc", "--help").stdout}
+    for path, command in commands(main.cli):
+        words = command.get_short_help_str(30).removesuffix("...")
+        assert words in listings[path[:-1]], path
+    assert "Unavailable" not in "".join(listings.values())
+
+
+def test_words_are_completed():
+    complete = ShellComplete(main.cli, {}, "ouroboros", "_OUROBOROS_COMPLETE")
+    assert [item.value for item in complete.get_completions([], "q")] == ["quantise"]
+    assert complete.get_completions([], "q")[0].help.startswith("Quantise a checkpoint")
+    assert [item.value for item in complete.get_completions(["list"], "mo")] == ["models"]

@@ -1,0 +1,1 @@
+"""What the commands do, as plain functions: options in, a frozen result out, nothing printed."""
