@@ -12,7 +12,8 @@ HANGS_CYCLES = 20_000
 class Dut(Protocol):
     """A component's ports by their Verilog names.
 
-    A cycle: ``set`` inputs, ``settle``, ``get`` outputs, ``tick``. Values of a port with a layout
+    A cycle: ``set`` inputs, ``settle``, ``get`` outputs, ``tick``. Outputs that come from registers
+    may be got before that. Values of a port with a layout
     are dictionaries when they are set and ``data.Const`` views when they are got.
     """
 
@@ -45,21 +46,26 @@ class Agent:
     Parameters
     ----------
     dut : Dut
-        The component, in some simulator, after reset.
+        The component, in some simulator, after reset; an agent without has to get one (``dut``)
+        before its first cycle.
     stall : float
         Probability that ``idle`` holds something up.
     rng : random.Random
         Source of all choices.
     """
 
-    def __init__(self, dut: Dut, *, stall: float = 0.0, rng: random.Random | None = None):
-        self.dut, self.stall, self.rng = dut, stall, rng or random.Random(5)
+    dut: Dut
+
+    def __init__(self, dut: Dut | None = None, *, stall: float = 0.0, rng: random.Random | None = None):
+        if dut is not None:
+            self.dut = dut
+        self.stall, self.rng = stall, rng or random.Random(5)
         self.ends: list[End] = []
         self.cycle = 0
 
     def idle(self) -> bool:
         """Whether to hold something up for a cycle."""
-        return self.rng.random() < self.stall
+        return self.stall > 0 and self.rng.random() < self.stall
 
     async def step(self, cycles: int = 1) -> None:
         """So many cycles."""

@@ -8,7 +8,7 @@ from amaranth.hdl import UnusedElaboratable
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, ReadOnly
 
 from ouroboros.tb.lib.stream import pack, unpack
 
@@ -19,7 +19,10 @@ RESET_CYCLES = 3
 
 
 class CocotbDut:
-    """See ``tb.lib.agent.Dut``; ``component`` says what the ports of ``dut`` mean."""
+    """See ``tb.lib.agent.Dut``; ``component`` says what the ports of ``dut`` mean.
+
+    Cycles begin at the falling edge of the clock, where registered outputs have settled.
+    """
 
     def __init__(self, dut, component: wiring.Component):
         # It is never elaborated here.
@@ -40,7 +43,7 @@ class CocotbDut:
         dut.rst.value = 1
         cocotb.start_soon(Clock(dut.clk, PERIOD_NS, unit="ns").start())
         for _ in range(RESET_CYCLES):
-            await RisingEdge(dut.clk)
+            await FallingEdge(dut.clk)
         dut.rst.value = 0
         return self
 
@@ -53,7 +56,7 @@ class CocotbDut:
         return unpack(shape, int(handle.value))
 
     async def settle(self) -> None:
-        await FallingEdge(self.dut.clk)
+        await ReadOnly()
 
     async def tick(self) -> None:
-        await RisingEdge(self.dut.clk)
+        await FallingEdge(self.dut.clk)
