@@ -1,7 +1,7 @@
 """What drives and watches a component, cycle by cycle, the same in every simulator."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 __all__ = ["Agent", "Dut", "End", "seeded"]
@@ -83,6 +83,21 @@ class Agent:
         last = self.cycle + cycles
         while not condition():
             assert self.cycle < last, f"{type(self.dut).__name__} hangs: {condition}"
+            await self.step()
+
+    async def together(self, *processes: Iterator[Callable[[], bool]]) -> None:
+        """Run processes side by side; each yields the conditions that it waits for."""
+        waits: dict[Iterator[Callable[[], bool]], Callable[[], bool]] = {
+            process: lambda: True for process in processes}
+        moved = self.cycle
+        while waits:
+            for process in [process for process, met in waits.items() if met()]:
+                moved, condition = self.cycle, next(process, None)
+                if condition is None:
+                    del waits[process]
+                else:
+                    waits[process] = condition
+            assert self.cycle - moved < HANGS_CYCLES, f"{len(waits)} processes hang"
             await self.step()
 
     async def write(self, unit: int, address: int, value: int) -> None:
