@@ -3,13 +3,14 @@
 Commands of other packages register under the entry point group ``ouroboros.commands``.
 """
 
+import errno
 from typing import Any
 
 import click
 
 import ouroboros
 from ouroboros.hw.params.load import ConfigError
-from ouroboros.sw.cli.group import Failure, LazyGroup
+from ouroboros.sw.cli.group import INTERRUPTED, Failure, LazyGroup
 from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = ["cli", "main"]
@@ -39,12 +40,16 @@ class _Commands(LazyGroup):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted: nothing was kept.", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
         except (OuroborosError, ConfigError) as error:
             raise Failure(str(error)) from error
         except OSError as error:
-            if error.filename is None:
+            if error.errno == errno.EPIPE:
                 raise
-            raise Failure(f"{error.filename}: {error.strerror}") from error
+            where = "standard output" if error.filename is None else error.filename
+            raise Failure(f"{where}: {error.strerror or error}") from error
 
 
 @click.group(cls=_Commands, commands_at=COMMANDS, points="ouroboros.commands",

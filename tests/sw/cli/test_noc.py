@@ -44,7 +44,7 @@ def test_one_experiment(run, tmp_path):
     assert result.exit_code == 0, result.output
     assert "channel-load bound" in result.stdout
     found = json.loads((tmp_path / "found.json").read_text())
-    assert tuple(found) == KEYS
+    assert tuple(found) == ("schema", *KEYS)
     assert (found["k"], found["packet_size"], found["on"]) == (4, "1-5", "model")
 
 
@@ -167,7 +167,7 @@ def test_links_of_a_placement(run, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("width, arguments, message", [
     (13, ["--placement", "p.json"], "--instance FILE must be given with --placement"),
-    (13, ["--instance", "i.json", "--placement", "i.json"], "i.json: key 'schema' is missing"),
+    (13, ["--instance", "i.json", "--placement", "i.json"], "i.json: key 'schema' must be "),
     (26, ["--instance", "i.json", "--placement", "p.json"],
      "i.json: must be for the machine's 13 x 17 cores in dies of 13 x 17, not 26 x 17 in dies"),
     (13, ["--instance", "i.json", "--placement", "p.json", "--defects", "d.json"],
@@ -241,7 +241,7 @@ def test_sampled_shares_are_near_those_of_all_pairs():
     (["--on", "paper"], "--on must be one of "),
     (["sweep", "--rates", "a,b"], "--rates must be auto or numbers with commas between, "),
     (["sweep", "--rates", "0.1", "--no-overload", "--k", "2", "--plot", "x.pdf"],
-     "plot must be a .svg or .png file, not 'x.pdf'"),
+     "x.pdf: name must end in .svg or .png"),
     (["compare", "--against", "booksim"], "--reference FILE must be given with --against booksim"),
     (["compare", "--against", "booksim", "--reference", "none.csv"],
      "none.csv: cannot be read: No such file or directory"),
@@ -277,19 +277,29 @@ FULL_HEAD = "cycle,source,destination,flits,way,targets\n"
 
 
 @pytest.mark.parametrize("text, message", [
-    ("a,b\n", ("x.csv: must have the columns cycle, source, destination, flits and may have way "
-               "and targets, not ['a', 'b']")),
+    ("a,b\n", ("x.csv: must have the columns cycle, source, destination, flits and may have way, "
+               "targets, not a, b")),
     ("cycle,source,destination,flits,target\n1,2,3,4,5\n",
-     ("x.csv: must have the columns cycle, source, destination, flits and may have way and "
-      "targets, not ['cycle', 'source', 'destination', 'flits', 'target']")),
+     ("x.csv: must have the columns cycle, source, destination, flits and may have way, targets, "
+      "not cycle, source, destination, flits, target")),
+    ("", ("x.csv: must have the columns cycle, source, destination, flits and may have way, "
+          "targets, not nothing")),
+    (HEAD, "x.csv: must have at least one packet, not none"),
+    (HEAD + "1099511627776,0,1,4\n",
+     "x.csv, line 2: cycle must be 0 to 1,000,000,000, not '1099511627776'"),
+    (HEAD + "0,0,1,99999999999\n",
+     "x.csv, line 2: flits must be 0 to 16,777,216, not '99999999999'"),
+    (FULL_HEAD + "1,0,,4,,3;9999999999999999999999\n",
+     ("x.csv, line 2: targets must be whole numbers with ; between, not "
+      "'3;9999999999999999999999'")),
     (HEAD + "1,2,x,4\n", "x.csv, line 2: destination must be a whole number, not 'x'"),
     (HEAD + "1,2,,4\n", "x.csv, line 2: destination must be a whole number, not ''"),
-    (HEAD + "1,2,3\n", "x.csv, line 2: flits must be a whole number, not None"),
-    (HEAD + "1,2,3,4,5\n", "x.csv, line 2: must have 4 fields, not more: ['5']"),
+    (HEAD + "1,2,3\n", "x.csv, line 2: must have 4 fields, as the head line has, not 3"),
+    (HEAD + "1,2,3,4,5\n", "x.csv, line 2: must have 4 fields, as the head line has, not 5"),
     (HEAD + "1,99,0,4\n", "source of packet 0 of the trace (line 2) must be 0 to 15, not 99"),
     (FULL_HEAD + "1,0,1,4,x,\n", "x.csv, line 2: way must be a whole number, not 'x'"),
     (FULL_HEAD + "1,0,,4,,3;x\n",
-     "x.csv, line 2: targets must be whole numbers with ; between, not 'x'"),
+     "x.csv, line 2: targets must be whole numbers with ; between, not '3;x'"),
     (FULL_HEAD + "1,0,2,4,,3\n",
      "x.csv, line 2: destination must be empty beside targets, not '2'"),
     (FULL_HEAD + "2,0,,4,,3;16\n1,0,1,4,,\n",
