@@ -131,7 +131,7 @@ class NiAgent(Agent):
             for packet in packets:
                 self.source.send(packet.flits())
             self._noise()
-            yield lambda wanted=len(packets): self.came[slot] >= wanted
+            yield _reached(self.came, slot, len(packets))
             assert self.came.pop(slot) == len(packets)
 
             src, flits = rng.randrange(REGION), rng.choice([0, 1, 8, 9, 30])
@@ -146,7 +146,7 @@ class NiAgent(Agent):
                                                      dst=dst), **token})
             self.expected += send_packets(self.table[dest], payload, src=ME, dst=dst, flags=flags,
                                           **token)
-            yield lambda: self.finished[slot] >= 1
+            yield _reached(self.finished, slot, 1)
             assert self.finished.pop(slot) == 1
 
     def _noise(self) -> None:
@@ -201,3 +201,7 @@ class NiAgent(Agent):
                 self.words[effect.word, effect.part] = effect.data
             elif type(effect) in self.boards:
                 self.boards[type(effect)].expect(effect)
+
+
+def _reached(counter: Counter[int], slot: int, number: int) -> Callable[[], bool]:
+    return lambda: counter[slot] >= number

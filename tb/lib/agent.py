@@ -56,7 +56,8 @@ class Agent:
 
     dut: Dut
 
-    def __init__(self, dut: Dut | None = None, *, stall: float = 0.0, rng: random.Random | None = None):
+    def __init__(self, dut: Dut | None = None, *, stall: float = 0.0,
+                 rng: random.Random | None = None):
         if dut is not None:
             self.dut = dut
         self.stall, self.rng = stall, rng or random.Random(5)

@@ -2,8 +2,8 @@
 
 ``OUROBOROS_JOB`` names the pickled job, ``OUROBOROS_RESULT`` the file for the pickled result,
 ``OUROBOROS_PROGRESS`` a file that gets one JSON line for each step, ``OUROBOROS_TOKENS`` a file
-that gets every generated token, pickled, at once, ``OUROBOROS_STALL`` how
-often the host does not take a flit (never without).
+that gets every generated token, pickled, at once, ``OUROBOROS_STALL`` how often the host does not
+take a flit (never without).
 """
 
 import json
