@@ -140,9 +140,10 @@ class Channel(wiring.Component):
             m.d.sync += after(end, end)
 
         # Named signals under conditions cost a simulator nothing while the buffer is empty.
-        wanted, enough, sendable, claimable = (Signal(ports) for _ in range(4))
+        wanted, enough, sendable, claimable = (Signal(ports, name=name) for name in (
+            "wanted", "enough", "sendable", "claimable"))
         choice = Signal(ports)
-        final, discard = Signal(), Signal()
+        final, discard = Signal(name="final"), Signal()
         following = Signal(pointer)
         request, taken = self.request.p, self.request.taken
         own = 1 << self.number
