@@ -45,7 +45,8 @@ class Bench:
         macro, none = self.frames[0] if self.frames else (0, 0)
         there = bool(self.frames) and self.rng.random() < self.filled
         ctx.set(dut.frame.valid, bool(self.frames))
-        ctx.set(dut.frame.p, {"macro": macro, "none": none, "last": len(self.frames) == 1 and not self.more})
+        last = len(self.frames) + self.more == 1
+        ctx.set(dut.frame.p, {"macro": macro, "none": none, "last": last})
         ctx.set(dut.frame_full, there)
         ctx.set(dut.leaves, STEPS[ctx.get(dut.step) % len(STEPS)])
         for name, value in (("release", release), ("empty", empty), ("aborted", aborted)):
