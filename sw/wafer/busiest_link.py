@@ -1,11 +1,10 @@
 """The busiest link of a model's own placement, for the wafer model."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.lib import json_file
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.assumptions import Assumption
@@ -50,13 +49,7 @@ def read_busiest_link(path: Path) -> BusiestLink:
     PerfError
         If the file is none of these, or its instance does not say who sends to whom.
     """
-    try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PerfError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise PerfError(f"{path}: must be the JSON file of ouroboros map or relieve "
-                        f"({error})") from None
+    found = json_file.read_value(path, PerfError)
     links = found.get("links", found) if isinstance(found, dict) else None
     if not isinstance(links, dict) or "busiest_bytes" not in links or "instance" not in found:
         raise PerfError(f"{path}: must have the keys 'instance' and 'busiest_bytes', as ouroboros "

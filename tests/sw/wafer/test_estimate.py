@@ -180,7 +180,7 @@ def test_command_with_a_placement(tmp_path, command):
 
 
 @pytest.mark.parametrize(("content", "arguments", "message"), [
-    ("nothing", [], "must be the JSON file of ouroboros map or relieve ("),
+    ("nothing", [], "not JSON ("),
     ("[]", [], "must have the keys 'instance' and 'busiest_bytes'"),
     (json.dumps({"busiest_bytes": 3}), [], "must have the keys 'instance' and 'busiest_bytes'"),
     (json.dumps(RELIEVED | {"busiest_bytes": -1}), [],
