@@ -12,8 +12,9 @@ from click.core import ParameterSource
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.files import mark_of
 from ouroboros.sw.cli.options import json_option, machine_option, write_json
-from ouroboros.sw.cli.run import TITLES, job_progress
+from ouroboros.sw.cli.run import LINES, TITLES, job_progress
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.text import visible
 from ouroboros.sw.lib.write import check_folder, write
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.report import page, utilisation
@@ -64,8 +65,8 @@ def demo(context: click.Context, machine_name: str, checkpoint: Path | None,
     machine = load_machine(machine_name)
     check_folder(out, {"summary.json": mark_of(context), "report.html": "ouroboros demo"},
                  {"--json": json_path})
-    click.echo(f"{checkpoint.name} on machine {machine.name!r}: {len(prompts)} prompts, up to "
-               f"{tokens} tokens each, on {on}")
+    click.echo(f"{visible(checkpoint.name)} on machine {machine.name!r}: {len(prompts)} prompts, "
+               f"up to {tokens} tokens each, on {on}")
     with _progress() as progress:
         served = serve(source, machine, prompts, tokens=tokens, on=on, logits=verify, twin=twin,
                        progress=progress)
@@ -110,7 +111,8 @@ class _progress:
 def _print(report: page.Report, verdict: str) -> None:
     served, result = report.served, report.served.result
     for n, (text, request) in enumerate(zip(served.texts, result.requests, strict=True)):
-        click.echo(f"\n[{n}] {len(request.tokens)} tokens, {request.finished}\n{text}")
+        click.echo(f"\n[{n}] {len(request.tokens)} tokens, {request.finished}\n"
+                   f"{visible(text, keep=LINES)}")
     click.echo(f"\n{verdict}")
     if result.cycles is not None:
         summary = served.summary()

@@ -18,14 +18,17 @@ from ouroboros.sw.cli.options import (
     placement_option,
     write_json,
 )
+from ouroboros.sw.lib.text import visible
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime import job
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve
 
-__all__ = ["job_progress", "print_served", "run"]
+__all__ = ["LINES", "job_progress", "print_served", "run"]
 
 TITLES = {"build": "Building the simulator", "load": "Loading the machine",
           "token": "Generating tokens"}
+LINES = "\n\t"
+"""Control characters that text on the terminal may have."""
 
 
 class job_progress:
@@ -54,7 +57,8 @@ class job_progress:
 def print_served(served: Served) -> None:
     """Texts, then what was compared and measured."""
     for text, request in zip(served.texts, served.result.requests, strict=True):
-        click.echo(f"--- {request.finished}, {len(request.tokens)} tokens\n{text}")
+        click.echo(f"--- {request.finished}, {len(request.tokens)} tokens\n"
+                   f"{visible(text, keep=LINES)}")
     summary, result = served.summary(), served.result
     if served.bit_exact is not None:
         verdict = "equal the golden decoder's bit for bit" if served.bit_exact else \
