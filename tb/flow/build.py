@@ -206,14 +206,15 @@ class _ApartRunner(Runner):
 
     def _execute_cmds(self, cmds, cwd, stdout=None) -> None:
         for cmd in cmds:
-            with subprocess.Popen(cmd, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL,
-                                  stdout=stdout, stderr=stdout and subprocess.STDOUT,
-                                  process_group=0) as process:
-                try:
-                    process.wait()
-                except BaseException:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    raise
+            process = subprocess.Popen(cmd, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL,
+                                       stdout=stdout, stderr=stdout and subprocess.STDOUT,
+                                       process_group=0)
+            try:
+                process.wait()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
             if process.returncode:
                 raise RuntimeError(f"Command failed with return code: {process.returncode}")
 
