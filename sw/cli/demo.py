@@ -11,9 +11,12 @@ import click
 from click.core import ParameterSource
 
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.files import mark_of
 from ouroboros.sw.cli.options import json_option, machine_option, write_json
-from ouroboros.sw.cli.run import TITLES, exit_code, job_progress, say_where
+from ouroboros.sw.cli.run import LINES, TITLES, exit_code, job_progress, say_where
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.text import visible
+from ouroboros.sw.lib.write import check_folder, write
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.report import page, utilisation
 from ouroboros.sw.report.wafer import wafer_estimate
@@ -62,9 +65,10 @@ def demo(context: click.Context, machine_name: str, checkpoint: Path | None,
         raise OuroborosError(f"{checkpoint}: --tokenizer must be given with --checkpoint")
     source = open_model(checkpoint, tokenizer)
     machine = load_machine(machine_name)
-    out.mkdir(parents=True, exist_ok=True)
-    click.echo(f"{checkpoint.name} on machine {machine.name!r}: {len(prompts)} prompts, up to "
-               f"{tokens} tokens each, on {on}")
+    check_folder(out, {"summary.json": mark_of(context), "report.html": "ouroboros demo"},
+                 {"--json": json_path})
+    click.echo(f"{visible(checkpoint.name)} on machine {machine.name!r}: {len(prompts)} prompts, "
+               f"up to {tokens} tokens each, on {on}")
     with _progress() as progress:
         served = serve(source, machine, prompts, tokens=tokens, on=on, logits=verify, twin=twin,
                        progress=progress)
@@ -77,7 +81,7 @@ def demo(context: click.Context, machine_name: str, checkpoint: Path | None,
     write_json(out / "summary.json", summary)
     write_json(json_path, summary)
     target = out / "report.html"
-    target.write_text(page.render(report), encoding="utf-8")
+    write(target, page.render(report))
     click.echo(f"\nPictures and tables: {target}; numbers: {out / 'summary.json'}")
     place = say_where(served, on, {
         "--machine": machine_name, "--checkpoint": checkpoint, "--tokenizer": tokenizer,
@@ -114,7 +118,8 @@ class _progress:
 def _print(report: page.Report, verdict: str) -> None:
     served, result = report.served, report.served.result
     for n, (text, request) in enumerate(zip(served.texts, result.requests, strict=True)):
-        click.echo(f"\n[{n}] {len(request.tokens)} tokens, {request.finished}\n{text}")
+        click.echo(f"\n[{n}] {len(request.tokens)} tokens, {request.finished}\n"
+                    f"{visible(text, keep=LINES)}")
     if result.interrupted:
         click.echo("\nInterrupted: this is what there was by then.")
     click.echo(f"\n{verdict}")

@@ -76,7 +76,7 @@ def noc(ctx: click.Context, options: LabOptions, rate: float, on: str,
         json_path: Path | None) -> None:
     """Measure the network: one experiment, or a command below.
 
-    Definitions are BookSim2's; sw/noc/README.md lists them.
+    Definitions are BookSim2's; docs/network-models.md lists them.
     """
     if ctx.invoked_subcommand is not None:
         return

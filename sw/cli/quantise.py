@@ -15,7 +15,9 @@ from ouroboros.sw.cli.options import (
     progress_bar,
     write_json,
 )
-from ouroboros.sw.quantise.evaluate import Evaluation, evaluate, sample_evaluation
+from ouroboros.sw.lib.text import literal
+from ouroboros.sw.models.loss import Loss
+from ouroboros.sw.quantise.evaluate import evaluate, sample_evaluation
 from ouroboros.sw.quantise.source import open_model
 
 __all__ = ["quantise"]
@@ -31,7 +33,7 @@ __all__ = ["quantise"]
               help="Seed of all sampled text.")
 @click.option("--residual-fraction-bits", type=int, metavar="N",
               help="Fraction bits of the residual stream; by default from the calibration.")
-@click.option("--out", type=OutputFile(), metavar="FILE",
+@click.option("--out", type=OutputFile("version.npy"), metavar="FILE",
               help="Write the integer model (.npz).")
 @json_option
 def quantise(checkpoint: Path, tokenizer: Path | None, calibration: Path | None, tokens: int,
@@ -51,7 +53,7 @@ def quantise(checkpoint: Path, tokenizer: Path | None, calibration: Path | None,
         "residual_fraction_bits": model.residual_fraction_bits,
         "digest": model.digest,
     }
-    table = Table("quantity", "value", title=f"{checkpoint.name}, seed {seed}")
+    table = Table("quantity", "value", title=literal(f"{checkpoint.name}, seed {seed}"))
     table.add_row("parameters", f"{source.checkpoint.parameter_count:,}")
     table.add_row("residual fraction bits", str(model.residual_fraction_bits))
     table.add_row("model digest", model.digest[:16])
@@ -65,11 +67,12 @@ def quantise(checkpoint: Path, tokenizer: Path | None, calibration: Path | None,
     write_json(json_path, results)
 
 
-def _add_rows(table: Table, found: Evaluation) -> None:
+def _add_rows(table: Table, found: Loss) -> None:
     table.add_row("tokens compared", f"{found.tokens:,}")
     table.add_row("float perplexity", f"{found.float_perplexity:.4f}")
+    error = found.standard_error_percent
     table.add_row("integer perplexity", f"{found.integer_perplexity:.4f} "
-                  f"({found.perplexity_change_percent:+.2f} %, "
-                  f"s.e. {found.standard_error_percent:.2f} %)")
+                  f"({found.perplexity_change_percent:+.2f} %"
+                  + (")" if error is None else f", s.e. {error:.2f} %)"))
     table.add_row("KL divergence", f"{found.kl_nats:.4f} nats")
     table.add_row("top-1 agreement", f"{found.top1_agreement_percent:.1f} %")

@@ -24,19 +24,22 @@ from ouroboros.sw.cli.options import (
     write_json,
 )
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.text import visible
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime import job
 from ouroboros.sw.runtime.job import Waves
 from ouroboros.sw.runtime.locate import Place, locate
 from ouroboros.sw.runtime.service import BACKENDS, Served, backend, serve
 
-__all__ = ["exit_code", "job_progress", "print_served", "run", "say_where"]
+__all__ = ["LINES", "exit_code", "job_progress", "print_served", "run", "say_where"]
 
 WAVES_BEFORE = 3000
 """Cycles that are recorded before a wrong word leaves its core."""
 
 TITLES = {"build": "Building the simulator", "load": "Loading the machine",
           "token": "Generating tokens"}
+LINES = "\n\t"
+"""Control characters that text on the terminal may have."""
 
 
 class job_progress:
@@ -65,7 +68,8 @@ class job_progress:
 def print_served(served: Served) -> None:
     """Texts, then what was compared and measured."""
     for text, request in zip(served.texts, served.result.requests, strict=True):
-        click.echo(f"--- {request.finished}, {len(request.tokens)} tokens\n{text}")
+        click.echo(f"--- {request.finished}, {len(request.tokens)} tokens\n"
+                   f"{visible(text, keep=LINES)}")
     summary, result = served.summary(), served.result
     if result.interrupted:
         click.echo("\nInterrupted: this is what there was by then.")
@@ -100,8 +104,12 @@ def say_where(served: Served, on: str, options: Mapping[str, Any]) -> Place | No
         return None
     click.echo(f"\nLooking for where: the machine is built again with taps, and runs to the token "
                f"that differs, {served.result.load_s + served.result.run_s:.0f} s at most ...")
-    with job_progress() as progress:
-        place = locate(served.job, served.result.requests, backend(on), progress)
+    try:
+        with job_progress() as progress:
+            place = locate(served.job, served.result.requests, backend(on), progress)
+    except KeyboardInterrupt:
+        click.echo("Interrupted before it was found.")
+        raise click.exceptions.Exit(INTERRUPTED) from None
     if place is None:
         click.echo("Nothing that a core sent differs when it runs again.")
         return None

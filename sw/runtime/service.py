@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -23,8 +23,6 @@ from ouroboros.sw.tiling.placed import place_model
 __all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve"]
 
 BACKENDS = ("golden", "verilator", "icarus")
-STOP_IDS = (1, 2)
-"""BOS and EOS: llama2.c's checkpoints separate stories by BOS."""
 
 
 def backend(name: str) -> Backend:
@@ -77,6 +75,7 @@ class Served:
             "placement": self.program.placement,
             "cores": len(self.program.roles),
             "context": self.program.context,
+            "loss": None if self.model.loss is None else asdict(self.model.loss),
             "text": self.texts,
             "tokens": [request.tokens for request in result.requests],
             "prompt_tokens": [list(request.prompt) for request in result.requests],
@@ -178,12 +177,15 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     specs = tuple(RequestSpec(prompt=tuple(tokenizer.encode(prompt)), limit=tokens, logits=logits)
                   for prompt in prompts)
     for prompt, spec in zip(prompts, specs, strict=True):
+        if not spec.prompt:
+            raise OuroborosError(f"prompt {prompt!r} must be at least one token, "
+                                 f"as {source.path} begins texts without BOS")
         if len(spec.prompt) > program.context:
             raise OuroborosError(f"prompt {prompt[:40]!r} must be at most {program.context} tokens "
                                  f"(the context), not {len(spec.prompt)}")
     # Reading all counters takes longer than a short run, too long for Icarus.
-    job = Job(program=program, model=model, requests=specs, stop_ids=STOP_IDS, window=window,
-              twin=twin, observe=on != "icarus", waves=waves)
+    job = Job(program=program, model=model, requests=specs, stop_ids=model.special.stop_ids,
+              window=window, twin=twin, observe=on != "icarus", waves=waves)
     result = run(job, progress)
     exact, vectors = compare(model, result.requests)
     return Served(
