@@ -29,6 +29,13 @@ class Failure(click.ClickException):
 
     exit_code = 2
 
+    def format_message(self) -> str:
+        """The sentence; control characters of what it quotes are shown, not obeyed."""
+        # Rich takes long to import, and most commands end well.
+        from ouroboros.sw.lib.text import visible
+
+        return visible(self.message, keep="\n\t")
+
 
 class LazyGroup(click.Group):
     """A group whose commands are named by ``module:function``.

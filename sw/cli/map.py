@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -24,6 +23,7 @@ from ouroboros.sw.cli.options import (
 )
 from ouroboros.sw.cli.tile import print_tiles, rules_options, tiles_as_dict
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.models.shape import ModelShape, load_shape
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.place import Options, Result, place

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ouroboros.hw.params.machine import load_machine
@@ -24,7 +23,7 @@ from ouroboros.sw.cli.options import (
     write_json,
 )
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.sw.lib.text import visible
+from ouroboros.sw.lib.text import Console, visible
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime import job
 from ouroboros.sw.runtime.job import Waves
