@@ -119,11 +119,7 @@ def _print(report: page.Report, verdict: str) -> None:
     served, result = report.served, report.served.result
     for n, (text, request) in enumerate(zip(served.texts, result.requests, strict=True)):
         click.echo(f"\n[{n}] {len(request.tokens)} tokens, {request.finished}\n"
-<<<<<<< HEAD
-                    f"{visible(text, keep=LINES)}")
-=======
                    f"{visible(text, keep=LINES)}")
->>>>>>> tree
     if result.interrupted:
         click.echo("\nInterrupted: this is what there was by then.")
     click.echo(f"\n{verdict}")
