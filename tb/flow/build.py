@@ -233,6 +233,11 @@ class _Icarus(_ApartRunner, Icarus):
     def _simulator_in_path(self) -> None:
         """Leave the search to ``tb.flow.toolchain``."""
 
+    def _test_command(self):
+        # A design may record waves of its own accord.
+        return [[word for word in command if word != "-none"]
+                for command in super()._test_command()]
+
     def plusargs_for(self, directory: Path) -> list[str]:
         return [f"+dumpfile_path={directory / 'waves.fst'}"]
 
