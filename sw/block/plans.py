@@ -128,7 +128,10 @@ def _matrices(machine: Machine, shape: ModelShape) -> _Matrices:
                divide(shape.hidden_dim, max(wide // matrices, 1) * machine.cim.outputs))
     lm = _even(machine, shape.vocab_size,
                columns(machine, shape.dim, shape.vocab_size).cores) if shape.head else 0
-    found = _Matrices(qkv, (1, 1), up, (1, 1), lm)
+    tiles = divide(shape.hidden_dim, machine.cim.rows)
+    start = (divide(tiles, machine.core.macros), _even(machine, shape.dim, divide(
+        divide(shape.dim, machine.cim.outputs), max(machine.core.macros // tiles, 1))))
+    found = _Matrices(qkv, (1, 1), up, start, lm)
 
     def by_outputs(inputs: int, outputs: int) -> Slicing:
         return 1, _even(machine, outputs, columns(machine, inputs, outputs).cores)

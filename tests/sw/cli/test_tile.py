@@ -5,9 +5,9 @@ import json
 from click.testing import CliRunner
 
 from ouroboros.sw.cli.main import cli
+from ouroboros.sw.mapper.ports import PortLoad, port_loads
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.place.instance import read_instance
-from ouroboros.sw.tiling.ports import PortLoad, port_loads
 
 
 def run(*arguments):
