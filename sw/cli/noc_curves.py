@@ -15,8 +15,8 @@ from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.lab import runner
 from ouroboros.sw.noc.experiment.options import LabOptions
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
-from ouroboros.sw.noc.study.booksim import Reference, read_reference, row_of, write_rows
-from ouroboros.sw.noc.study.plot import plot_sweep
+from ouroboros.sw.noc.study.booksim import COLUMNS, Reference, read_reference, row_of, write_rows
+from ouroboros.sw.noc.study.plot import MARK, SUFFIXES, plot_sweep
 from ouroboros.sw.noc.study.saturation import saturation as find_saturation
 
 __all__ = ["compare", "saturation", "sweep"]
@@ -53,9 +53,9 @@ def overload(options: LabOptions, seed: int) -> LabOptions:
               help="Also offered load 1, three seeds, for throughput.")
 @click.option("--on", "on", multiple=True, default=("model",), show_default=True,
               help="model, verilator or icarus; may be repeated.")
-@click.option("--csv", "csv_path", type=OutputFile(), metavar="FILE",
+@click.option("--csv", "csv_path", type=OutputFile(",".join(COLUMNS)), metavar="FILE",
               help="Write all points with the columns of BookSim2's tables.")
-@click.option("--plot", "plot_path", type=OutputFile(), metavar="FILE",
+@click.option("--plot", "plot_path", type=OutputFile(MARK, SUFFIXES), metavar="FILE",
               help="Draw the curves, .svg or .png.")
 @reference_option
 @json_option

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +14,9 @@ from rich.table import Table
 
 from ouroboros.hw.params.machine import MeshParams
 from ouroboros.hw.params.packet import MESH_PORTS
+from ouroboros.sw.cli.files import OutputFile, mark_of
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.write import json_text, write
 from ouroboros.sw.noc.routes.faults import Link
 from ouroboros.sw.place.instance import Grid
 
@@ -27,21 +28,6 @@ WIDEST = 1000
 """Columns that no table needs."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class OutputFile(click.Path):
-    """A file to be written: refused before the work, not after it, if its folder is missing."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path, dir_okay=False, writable=True)
-
-    def convert(self, value: Any, param: click.Parameter | None,
-                ctx: click.Context | None) -> Path:
-        """Path of the file."""
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if not path.parent.is_dir():
-            raise OuroborosError(f"{path}: folder {str(path.parent)!r} must exist")
-        return path
 
 
 def machine_option(default: str = "small") -> Callable[[Command], Command]:
@@ -164,9 +150,10 @@ def print_whole(table: Table) -> None:
 
 
 def write_json(path: Path | None, results: dict[str, Any]) -> None:
-    """Write results if a path was given."""
+    """Write results, with the mark of the command that runs, if a path was given."""
     if path is not None:
-        path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        mark = mark_of(click.get_current_context(silent=True))
+        write(path, json_text(results, mark))
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from ouroboros.sw.cli.options import (
 from ouroboros.sw.mapper.ports import PortLoad, port_loads
 from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.models.shape import load_shape
-from ouroboros.sw.place.instance import Instance, write_instance
+from ouroboros.sw.place.instance import SCHEMA, Instance, write_instance
 
 __all__ = ["members_option", "print_tiles", "tile", "tiles_as_dict"]
 
@@ -105,7 +105,7 @@ def tiles_as_dict(count: CoreCount, instance: Instance) -> dict[str, Any]:
 @click.option("--spares-per-die", default=SPARES_PER_DIE, show_default=True, metavar="N",
               help="Cores of each die that hold nothing.")
 @defects_option
-@click.option("--out", type=OutputFile(), metavar="FILE",
+@click.option("--out", type=OutputFile(SCHEMA), metavar="FILE",
               help="Write the instance for ouroboros map --instance, .json or .json.gz.")
 @json_option
 def tile(machine_name: str, model_name: str, spares_per_die: int, members: int | None,
