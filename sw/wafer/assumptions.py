@@ -71,7 +71,7 @@ _DEFAULTS = (
                "Tilings: sw/block/README.md."),
     Assumption("labels_suffice", 1, "yes",
                "sw.mapper.labels: they depend on the placement; llama-13b's block along a snake "
-               "takes at most 21 of a router's 127",
+               "takes 86 of a router's 127",
                "A router's table has room for the multicast trees that pass it."),
     Assumption("kv_to_all_members", 1, "yes",
                "a SEND has one destination list for all tokens: q, k and v go to every member of "

@@ -311,8 +311,8 @@ def estimate(machine: Machine, shape: ModelShape,
 
 
 def _choices(most: int) -> list[int]:
-    """Numbers of members to try."""
-    return [n for n in range(1, most + 1) if n & n - 1 == 0]
+    """Numbers of members to try: all small ones, of larger ones every fourth and the largest."""
+    return [n for n in range(1, most + 1) if n <= 8 or n % 4 == 0 or n == most]
 
 
 def _worth(wafer: Wafer, objective: str) -> tuple[float, ...]:
