@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.block.cores import SPARES_PER_DIE, count_cores
 from ouroboros.sw.block.plans import PLACEMENTS
+from ouroboros.sw.cli.group import INTERRUPTED
 from ouroboros.sw.cli.options import (
     OutputFile,
     dead_cores,
@@ -24,6 +24,7 @@ from ouroboros.sw.cli.options import (
 )
 from ouroboros.sw.cli.tile import members_option, print_tiles, tiles_as_dict
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.mapper.place import place_program
 from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.mapper.traffic import flit_hops
@@ -121,7 +122,8 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
     Tiles are those of an --instance, of a --model on a --machine, or the cores of a --checkpoint's
     program (whose placement ouroboros run takes). Prints a proved lower bound and the gap to it,
     and what space-filling curves cost. Small instances are solved exactly. Ctrl-C ends the search
-    and keeps the best so far. Cores that are --dead get no tile, beside those of the instance.
+    and keeps the best so far, exit code 130. Cores that are --dead get no tile, beside
+    those of the instance.
     """
     if sum(given is not None for given in (instance_path, model_name, checkpoint)) != 1:
         raise OuroborosError("give one of --instance, --model and --checkpoint")
@@ -149,6 +151,8 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
     if out_path is not None:
         save(result.placement, out_path)
     write_json(json_path, results)
+    if result.interrupted:
+        raise click.exceptions.Exit(INTERRUPTED)
 
 
 def map_shape(machine: Machine, shape: ModelShape, members: int | None,

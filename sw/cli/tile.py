@@ -112,7 +112,7 @@ def tile(machine_name: str, model_name: str, spares_per_die: int, members: int |
          dead: str, out: Path | None, json_path: Path | None) -> None:
     """Cut a model into tiles for the cores of a machine; count them and what they send.
 
-    Tiles are the cores of the layout ``tiled`` (sw/block/README.md); what they send is what their
+    Tiles are the cores of the layout ``tiled`` (docs/tiling.md); what they send is what their
     programs send. A model that does not fit is refused, with the number of machines that it takes.
     """
     machine, shape = load_machine(machine_name), load_shape(model_name)

@@ -68,7 +68,7 @@ _DEFAULTS = (
                "equal by tests/sw/mapper/test_read_back.py (llama-13b's block among them), run as "
                "RTL at small scale by tests/sim/test_tiled.py; tables that do not suffice are "
                "refused",
-               "Tilings: sw/block/README.md."),
+               "Tilings: docs/tiling.md."),
     Assumption("labels_suffice", 1, "yes",
                "sw.mapper.labels: they depend on the placement; llama-13b's block along a snake "
                "takes 86 of a router's 127",
@@ -84,7 +84,7 @@ _DEFAULTS = (
                "along a column of cores has two at each router",
                "Row 'multicast': cycles of a router input per token."),
     Assumption("busiest_link_share", 0.0445, "1",
-               "llama-13b's tiles, placed and relieved by the commands in sw/wafer/README.md: 383 "
+               "llama-13b's tiles, placed and relieved by the commands in docs/performance.md: 383 "
                "flits of 32 bytes on the busiest link, headers and credits included, multicast on "
                "XY trees, while a block's cores send 8,627 (annealed only: 615; without dead "
                "cores 704); 0 leaves it out",
@@ -95,7 +95,7 @@ _DEFAULTS = (
                "A lower bound on time."),
     Assumption("units_overlap_perfectly", 1, "yes",
                "RTL of stories260K on machine small took 1.09 times the predicted prefill "
-               "(sw/perf/README.md)",
+               "(docs/performance.md)",
                "The interval is the largest occupancy of any unit."),
     Assumption("host_is_fast", 1, "yes",
                "472 edge ports; embedding rows of one token are 369 flits in all",

@@ -271,7 +271,8 @@ def test_command_with_a_placement(tmp_path, command):
 @pytest.mark.parametrize(("content", "arguments", "message"), [
     ("nothing", [], "must be the JSON file of ouroboros map or relieve ("),
     ("[]", [], "must have the keys 'instance', 'digest' and 'busiest_bytes'"),
-    (json.dumps({"busiest_bytes": 3}), [], "must have the keys 'instance', 'digest' and 'busiest_bytes'"),
+    (json.dumps({"busiest_bytes": 3}), [],
+     "must have the keys 'instance', 'digest' and 'busiest_bytes'"),
     (json.dumps(RELIEVED | {"busiest_bytes": -1}), [],
      "key 'busiest_bytes' must be a number of at least 0, not -1"),
     (json.dumps(MAPPED), ["--model", "llama-7b", "--members", "2"],
