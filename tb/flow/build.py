@@ -207,14 +207,15 @@ class _ApartRunner(Runner):
 
     def _execute_cmds(self, cmds, cwd, stdout=None) -> None:
         for cmd in cmds:
-            with subprocess.Popen(cmd, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL,
-                                  stdout=stdout, stderr=stdout and subprocess.STDOUT,
-                                  process_group=0) as process:
-                try:
-                    process.wait()
-                except BaseException:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    raise
+            process = subprocess.Popen(cmd, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL,
+                                       stdout=stdout, stderr=stdout and subprocess.STDOUT,
+                                       process_group=0)
+            try:
+                process.wait()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
             if process.returncode:
                 raise RuntimeError(f"Command failed with return code: {process.returncode}")
 
@@ -232,6 +233,11 @@ class _Icarus(_ApartRunner, Icarus):
 
     def _simulator_in_path(self) -> None:
         """Leave the search to ``tb.flow.toolchain``."""
+
+    def _test_command(self):
+        # A design may record waves of its own accord.
+        return [[word for word in command if word != "-none"]
+                for command in super()._test_command()]
 
     def plusargs_for(self, directory: Path) -> list[str]:
         return [f"+dumpfile_path={directory / 'waves.fst'}"]
