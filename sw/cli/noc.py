@@ -14,6 +14,7 @@ from ouroboros.sw.cli.options import json_option, write_json
 from ouroboros.sw.lib.text import Console
 from ouroboros.sw.noc.experiment.lab import runner
 from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.experiment.result import unmeasured_words
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
 
 __all__ = ["noc"]
@@ -83,4 +84,6 @@ def noc(ctx: click.Context, options: LabOptions, rate: float, on: str,
     options = replace(options, rate=rate)
     found = runner(on)(options)
     print_report(options, found)
+    if words := unmeasured_words(options):
+        Console().print(words)
     write_json(json_path, json.loads(json.dumps(found, default=float)))

@@ -171,11 +171,12 @@ def compare(options: LabOptions, on: str, against: str, pipeline: str, every: bo
         table.add_row(row["key"], f"{row['rate']:.4f}",
                       "" if row["fraction"] is None else f"{row['fraction']:.2f}",
                       row["quantity"], f"{row['found']:.4f}", f"{row['want']:.4f}",
-                      f"{row['error']:+.1%}")
+                      "-" if row["error"] is None else f"{row['error']:+.1%}")
     print_whole(table)
     worst = {}
     for quantity, limit in (("latency", 0.6), ("latency", 0.8), ("accepted", None)):
-        errors = [abs(row["error"]) for row in rows if row["quantity"] == quantity
+        errors = [abs(row["error"]) for row in rows
+                  if row["quantity"] == quantity and row["error"] is not None
                   and (limit is None or row["fraction"] <= limit + 1e-9)]
         if errors:
             name = quantity if limit is None else f"{quantity} up to {limit:g} of saturation"
@@ -240,4 +241,4 @@ def judged(point: LabOptions, quantity: str, fraction: float | None, found: floa
     """One row of the comparison."""
     return {"key": key or title_of(point), "rate": point.rate, "fraction": fraction,
             "quantity": quantity, "found": found, "want": want,
-            "error": found / want - 1 if want else float("nan")}
+            "error": found / want - 1 if want else None}
