@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ouroboros.sw.cli.options import OutputFile, print_whole, write_json
@@ -19,6 +20,8 @@ __all__ = ["Output", "command", "conclude", "table", "with_options"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 MISSING = dataclasses.MISSING
+METAVAR_MAX = 48
+"""Characters; longer lists of names stand in the words of an option."""
 PLAIN: dict[Any, Any] = {int: click.INT, float: click.FLOAT, str: click.STRING}
 
 
@@ -69,7 +72,7 @@ def table(*columns: str, title: str = "", right: Iterable[int] = ()) -> Table:
     right : Iterable[int]
         Columns of figures.
     """
-    found = Table(title=title, title_justify="left")
+    found = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for n, name in enumerate(columns):
         found.add_column(name, justify="right" if n in set(right) else "left", overflow="fold")
     return found
@@ -127,17 +130,20 @@ def option_of(leaf: Leaf) -> Callable[[Any], Any]:
     if typing.get_origin(kind) is tuple:
         kind, many = typing.get_args(kind)[0], True
     default = None if leaf.default is MISSING else leaf.default
-    shown = default not in (None, "", (), False) and not isinstance(default, bool)
+    shown = default is not None and default not in ("", ())
     if kind is bool:
         flag = f"{leaf.flag}/--no-{leaf.flag[2:]}" if default else leaf.flag
         return click.option(flag, leaf.name, default=default, help=leaf.words, is_flag=True)
-    metavar = rule.metavar or None
+    metavar, words = rule.metavar or None, leaf.words
     parsed: Any
     if rule.choices is not None:
         parsed = click.Choice(list(rule.choices()))
     elif rule.names is not None:
         parsed = NameOrPath(rule.names())
+        shortest = f"NAME|{metavar or 'FILE'}"
         metavar = f"{'|'.join(parsed.names)}|{metavar or 'FILE'}"
+        if len(metavar) > METAVAR_MAX:
+            metavar, words = shortest, f"{words} Names: {', '.join(parsed.names)}."
     elif kind is Path:
         parsed = OutputFile() if rule.written else click.Path(
             path_type=Path, dir_okay=rule.folder, file_okay=not rule.folder)
@@ -149,7 +155,7 @@ def option_of(leaf: Leaf) -> Callable[[Any], Any]:
                               required=leaf.default is MISSING)
     return click.option(
         leaf.flag, leaf.name, type=parsed, multiple=many, required=leaf.default is MISSING,
-        default=default, show_default=shown, metavar=metavar, help=leaf.words)
+        default=default, show_default=shown, metavar=metavar, help=words)
 
 
 def _always() -> tuple[Callable[[Any], Any], ...]:
