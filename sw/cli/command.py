@@ -72,7 +72,8 @@ def table(*columns: str, title: str = "", right: Iterable[int] = ()) -> Table:
     right : Iterable[int]
         Columns of figures.
     """
-    found = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    found = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+                  collapse_padding=True, show_edge=False)
     for n, name in enumerate(columns):
         found.add_column(name, justify="right" if n in set(right) else "left", overflow="fold")
     return found

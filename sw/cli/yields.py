@@ -33,7 +33,7 @@ def yield_command(options: YieldOptions, output: Output) -> dict[str, Any]:
 def _models(found: Yield) -> Table:
     shown = table("model", "alpha", "core\nyield", "dead\ncores", "die yield,\nno repair",
                   "independent", "per die", right=range(1, 7),
-                  title=f"Last two columns: spares per die, so that all dies work with {TARGET:.0%}")
+                  title=f"Last two columns: spares per die; with {TARGET:.0%} all dies work")
     for one in found.compared:
         spares = [one[f"spares_for_{TARGET:.0%}_{region}"] for region in REGIONS]
         shown.add_row(one["model"], "" if one["alpha"] is None else f"{one['alpha']:g}",
