@@ -134,8 +134,9 @@ def option_of(leaf: Leaf) -> Callable[[Any], Any]:
     shown = default is not None and default not in ("", ())
     if kind is bool:
         flag = f"{leaf.flag}/--no-{leaf.flag[2:]}" if default else leaf.flag
-        return click.option(flag, leaf.name, default=default, help=leaf.words, is_flag=True)
-    metavar, words = rule.metavar or None, leaf.words
+        return click.option(flag, leaf.name, default=default, is_flag=True,
+                            help=leaf.words.replace("``", ""))
+    metavar, words = rule.metavar or None, leaf.words.replace("``", "")
     parsed: Any
     if rule.choices is not None:
         parsed = click.Choice(list(rule.choices()))

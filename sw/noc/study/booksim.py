@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ouroboros.sw.noc.errors import NocError
-from ouroboros.sw.noc.experiment.options import PATTERNS, LabOptions
+from ouroboros.sw.noc.experiment.options import PATTERNS, LabOptions, experiment
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
 from ouroboros.sw.noc.study.saturation import SATURATED
 
@@ -45,7 +45,7 @@ class Reference:
         """
         base, hop = PIPELINES[self.pipeline]
         ours = zero_load_latency(self.options)
-        hops = (ours - 3 - (self.options.packet_flits - 1)) / 2
+        hops = (ours - 3 - (self.options.traffic.packet_flits - 1)) / 2
         return latency - 3 - 2 * hops + base + hop * hops
 
 
@@ -77,9 +77,9 @@ def _references(rows: list[dict[str, str]]) -> Iterator[Reference]:
         overload = row["mode"] == "throughput"
         yield Reference(
             key=row["key"], pipeline=row["pipeline"], overload=overload,
-            options=LabOptions(
-                width=int(row["k"]), height=int(row["k"]), traffic=row["traffic"],
-                vcs=int(row["num_vcs"]), depth=int(row["vc_buf_size"]), packet_min=size,
+            options=experiment(
+                width=int(row["k"]), height=int(row["k"]), pattern=row["traffic"],
+                vcs=int(row["num_vcs"]), vc_depth=int(row["vc_buf_size"]), packet_min=size,
                 packet_max=size, rate=float(row["injection_rate"])),
             latency=float(row["packet_latency"]) if row["packet_latency"] else None,
             accepted=float(row["accepted"]) if row["accepted"] else None,
@@ -91,14 +91,14 @@ def row_of(options: LabOptions, found: dict[str, Any]) -> dict[str, Any]:
     """A report as a row with ``COLUMNS``; ``pipeline`` says what ran."""
     bound = channel_bound(options)
     latency = found["packet_latency"]
-    size = found["packet_size"]
+    size, traffic, noc = found["packet_size"], options.traffic, options.noc
     row = {name: found.get(name) for name in COLUMNS}
     return row | {
-        "key": f"k{found['k']}_{options.traffic}_{options.vcs}x{options.depth}_ps{size}_"
-               f"{found['on']}{'_ordered' if options.ordered else ''}",
+        "key": f"k{found['k']}_{traffic.pattern}_{noc.vcs}x{noc.vc_depth}_ps{size}_"
+               f"{found['on']}{'_ordered' if traffic.ordered else ''}",
         "pipeline": found["on"], "channel_load_bound": bound,
         "mode": "latency" if options.drain_cycles else "throughput",
-        "fraction_of_bound": options.rate / bound,
+        "fraction_of_bound": traffic.rate / bound,
         "latency_over_3x_zero_load":
             latency is not None and latency >= SATURATED * zero_load_latency(options),
     }

@@ -238,7 +238,6 @@ def test_sampled_shares_are_near_those_of_all_pairs():
     (["--packet", "1-x"], "--packet must be N or N-M, not '1-x'"),
     (["--mesh", "8"], "rate must be 0 to 4.0, not 9.0"),
     (["--traffic", "trace"], "--trace FILE must be given with --traffic trace, and only then"),
-    (["--on", "paper"], "--on must be one of "),
     (["sweep", "--rates", "a,b"], "--rates must be auto or numbers with commas between, "),
     (["sweep", "--rates", "0.1", "--no-overload", "--k", "2", "--plot", "x.pdf"],
      "plot must be a .svg or .png file, not 'x.pdf'"),

@@ -1,13 +1,17 @@
 """Options of a dataclass: their words, their limits, nested ones."""
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.sw.lib.options import Options, leaves, make, nested, option, words_of
+from ouroboros.sw.lib.options import Options, leaves, make, option, part_of, words_of
+
+NOC = NocParams(vcs=2, flit_bits=256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +38,18 @@ class Derived(Base):
     """Part of it."""
     seconds: float = option(1.0, above=0)
     """Time."""
-    noc: NocParams = nested(NocParams(vcs=2, flit_bits=256), skip=("labels",), vc_depth="--depth")
+    noc: NocParams = NOC
     """The network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part(Options):
+    """Some options of another."""
+
+    seed: int = 0
+    """Of chance."""
+    values: Mapping[str, Any] = part_of(Derived, skip=("labels", "path"), vc_depth=11,
+                                        flags={"vc_depth": "--depth"})
 
 
 def test_words_defaults_and_flags():
@@ -44,9 +58,19 @@ def test_words_defaults_and_flags():
     assert found["machine"].default == "wafer"
     assert found["path"].default is MISSING
     assert (found["vcs"].default, found["flit_bits"].default) == (2, 256)
-    assert found["vc_depth"].flag == "--depth" and found["class1_vcs"].flag == "--class1-vcs"
+    assert found["class1_vcs"].flag == "--class1-vcs"
     assert found["vcs"].words == "Data channels of class 0; 1 to 7."
-    assert "labels" not in found and "noc" not in found
+    assert "labels" in found and "noc" not in found
+
+
+def test_part_of_another():
+    found = {leaf.name: leaf for leaf in leaves(Part)}
+    assert (found["vc_depth"].flag, found["vc_depth"].default) == ("--depth", 11)
+    assert found["vcs"].default == 2 and found["vcs"].words.startswith("Data channels")
+    assert not {"labels", "path", "values"} & found.keys()
+    made = make(Part, {"seed": 3, "vcs": 4, "tokens": 1})
+    assert (made.seed, made.values) == (3, {"vcs": 4, "tokens": 1})
+    assert Part().values == {"vc_depth": 11}
 
 
 def test_nested_values_and_defaults():
@@ -64,7 +88,7 @@ def test_nested_values_and_defaults():
     ({"on": ("model", "x")}, "on must be one of model, icarus, not 'x'"),
     ({"vc_depth": 2}, "vc_depth must be at least 9, not 2"),
     ({"nothing": 2}, ("option must be one of machine, tokens, path, on, share, seconds, "
-                      "flit_bits, vcs, class1_vcs, class2_vcs, vc_depth, multicast_flits, "
+                      "flit_bits, vcs, class1_vcs, class2_vcs, vc_depth, multicast_flits, labels, "
                       "die_latency_cycles, die_cycles_per_flit, not 'nothing'")),
 ])
 def test_refused(values, message):
