@@ -14,7 +14,6 @@ from rich.table import Table
 from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.cli.options import (
     OutputFile,
-    dead_cores,
     defects_option,
     json_option,
     machine_option,
@@ -24,6 +23,7 @@ from ouroboros.sw.cli.tile import print_tiles, rules_options, tiles_as_dict
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.layout import PLACEMENTS
 from ouroboros.sw.models.shape import ModelShape, load_shape
+from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.place import Options, Result, place
 from ouroboros.sw.place.placement import save

@@ -8,8 +8,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.options import (
-    dead_cores,
-    dead_links,
     dead_links_option,
     defects_option,
     json_option,
@@ -18,6 +16,8 @@ from ouroboros.sw.cli.options import (
     placement_option,
     write_json,
 )
+from ouroboros.sw.noc.routes.faults import parse_links
+from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime import job
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve
@@ -109,7 +109,7 @@ def run(context_: click.Context, machine_name: str, checkpoint: Path, tokenizer:
         served = serve(source, machine, prompts, tokens=tokens, on=on,
                        placement=placement, context=context, logits=verify, window=window,
                        twin=twin, defects=dead_cores(dead, machine.mesh),
-                       dead_links=dead_links(links),
+                       dead_links=parse_links(links, machine.mesh),
                        progress=progress)
     print_served(served)
     write_json(json_path, served.summary())

@@ -10,7 +10,6 @@ from rich.table import Table
 from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.cli.options import (
     OutputFile,
-    dead_cores,
     defects_option,
     json_option,
     machine_option,
@@ -18,6 +17,7 @@ from ouroboros.sw.cli.options import (
     write_json,
 )
 from ouroboros.sw.models.shape import load_shape
+from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import Instance, write_instance
 from ouroboros.sw.tiling.cores import CoreCount, count_cores
 from ouroboros.sw.tiling.model import tile_model
