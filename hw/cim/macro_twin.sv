@@ -58,6 +58,8 @@ initial begin
   for (i = 0; i < PAIRS; i = i + 1) products[i] = 0;
   {valid_0, valid_1, shown, full_q, active_q, left, run} = 0;
   {bank, first, last, chosen, offset, columns, tree, serial, commit} = 0;
+  {p, g, r, row, base, begin_group, end_group} = 0;
+  {operand, pair, low, high, selected, loaded, word} = 0;
 end
 
 always @(posedge clk) begin

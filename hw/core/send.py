@@ -20,12 +20,7 @@ from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.hw.params.packet import DATA_HEADER, DEST_ENTRY, Kind, Unit
 
-__all__ = ["SendUnit", "send_cycles"]
-
-
-def send_cycles(flits: int) -> int:
-    """Cycles from the one that accepts a SEND to its ``done``, if the egress never stalls."""
-    return 1 + flits + -(-flits // PAYLOAD_FLITS_MAX)
+__all__ = ["SendUnit"]
 
 
 class SendUnit(wiring.Component):
@@ -35,7 +30,8 @@ class SendUnit(wiring.Component):
     ``dst + 8 * i``. Destination, route, label, stage and operand come from the entry
     ``dest`` of the table, sequence, position and flags from the token. With ``flits`` 0 nothing
     is sent. One flit leaves per cycle, header flits included, the first one cycle after the
-    instruction was accepted; the next instruction is accepted with ``done`` (``send_cycles``).
+    instruction was accepted; the next instruction is accepted with ``done``
+    (``hw.params.timing.control.send_cycles``).
     ``acquire`` is the controller's business; it keeps its own copy
     of the table's credit masks. ``done`` comes when the last flit has been handed to the egress:
     the words may then be overwritten.

@@ -8,8 +8,8 @@ from amaranth.utils import ceil_log2
 from ouroboros.hw.params.isa import INSTRUCTION_BITS
 from ouroboros.hw.params.machine import Machine
 
-__all__ = ["BufferRead", "BufferWrite", "ConfigBus", "config_data_bits", "done_signature",
-           "drain_layout", "drain_signature", "issue_layout", "issue_signature"]
+__all__ = ["BufferRead", "BufferWrite", "ConfigBus", "config_data_bits", "done_layout",
+           "done_signature", "drain_layout", "drain_signature", "issue_layout", "issue_signature"]
 
 ADDRESS_BITS = 12
 """Width of a buffer word address."""
@@ -33,12 +33,14 @@ def issue_signature(machine: Machine) -> stream.Signature:
     return stream.Signature(issue_layout(machine))
 
 
+def done_layout(machine: Machine) -> data.StructLayout:
+    """Completion of an instruction: of which slot, and whether its token is poisoned by it."""
+    return data.StructLayout({"slot": ceil_log2(machine.core.slots), "poison": 1})
+
+
 def done_signature(machine: Machine) -> stream.Signature:
     """Stream of completions from a unit (``Out``) to the controller, which is always ready."""
-    return stream.Signature(data.StructLayout({
-        "slot": ceil_log2(machine.core.slots),
-        "poison": 1,
-    }), always_ready=True)
+    return stream.Signature(done_layout(machine), always_ready=True)
 
 
 def drain_layout(machine: Machine) -> data.StructLayout:

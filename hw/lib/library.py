@@ -258,20 +258,24 @@ def _convert(name: str, component: wiring.Component) -> str:
     text = verilog.convert(component, name=name, ports=ports, emit_src=False,
                            strip_internal_attrs=True)
     text = re.sub(r"\A/\*.*?\*/\s*", "", text)
-    return _UNKICKED.sub(_kick, text)
+    text = _TRIGGER.sub(r"  wire \1 = 1'b0;", text)
+    text = _UNTRIGGERED.sub(_trigger, text)
+    return _READ_REGISTER.sub(r"  reg \1\2 = 0;", text)
 
 
-_UNKICKED = re.compile(r"^  always @\*\n    ([^;]*;)$", re.MULTILINE)
+# An always @* waits for a change of what it reads, so that Yosys lets it read a variable with an
+# initial value. Simulators that initialise variables before they start processes see no change
+# there, and what has no other input stays X. The constant of a net arrives after that.
+_TRIGGER = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+) +=\s*0;$", re.MULTILINE)
+_UNTRIGGERED = re.compile(r"^  always @\*\n    ([^;]*;)$", re.MULTILINE)
+# Of a memory's synchronous read port; Amaranth starts it with 0, but Yosys leaves it undefined.
+_READ_REGISTER = re.compile(r"^  reg (\[\d+:\d+\] )?(_\d+_);$", re.MULTILINE)
 
 
-def _kick(match: re.Match[str]) -> str:
-    """A process of one assignment which reads a variable, as Yosys lets longer processes do.
-
-    Without one, an ``always @*`` whose right side is constant never runs, and the bits that it
-    assigns are whatever the simulator starts with.
-    """
-    variable = f"\\$auto$verilog_backend$kick${match.start()} "
-    return (f"  reg {variable} = 0;\n  always @* begin\n    if ({variable}) begin end\n"
+def _trigger(match: re.Match[str]) -> str:
+    """A process of one assignment with a trigger of its own, which Yosys gives longer ones only."""
+    net = f"\\$auto$verilog_backend$trigger${match.start()} "
+    return (f"  wire {net} = 1'b0;\n  always @* begin\n    if ({net}) begin end\n"
             f"    {match[1]}\n  end")
 
 

@@ -19,7 +19,7 @@ class DieLink(wiring.Component):
     far end has a buffer of ``die_depth`` flits for each virtual channel, for which the near end
     holds the credits, so that one channel alone fills the wire. Routers see an ordinary link at
     both ends. Channels take turns flit by flit and never wait for each other. At zero load a
-    crossing takes ``DieLink.extra_cycles`` longer than a link without it.
+    crossing takes ``crossing_cycles`` longer than a link without it.
 
     Parameters
     ----------
@@ -37,11 +37,6 @@ class DieLink(wiring.Component):
     def __init__(self, noc: NocParams):
         self.noc = noc
         super().__init__({"i": In(Link(noc)), "o": Out(Link(noc))})
-
-    @staticmethod
-    def extra_cycles(noc: NocParams) -> int:
-        """Cycles that a crossing adds to a link: two buffers and the register at the far end."""
-        return noc.die_latency_cycles + 3
 
     def elaborate(self, platform):
         m = Module()

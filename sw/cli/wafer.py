@@ -92,16 +92,6 @@ def _assumption_table(found: dict[str, Any]) -> Table:
     return table
 
 
-def _calibration_table(found: dict[str, Any]) -> Table:
-    table = Table(title="Measured on RTL; equal to the cycle formulas that the model counts with")
-    for title in ("name", "value", "source"):
-        table.add_column(title, overflow="fold")
-    for name, item in found["calibration"].items():
-        table.add_row(name, f"{item['value']:g} {item['unit']}",
-                      f"{item['source']} ({item['date']})")
-    return table
-
-
 @click.command()
 @machine_option("wafer")
 @click.option("--model", "model_name", default="llama-13b", show_default=True, metavar="NAME",
@@ -132,7 +122,6 @@ def wafer(machine_name: str, model_name: str, context: int, clock_ghz: float | N
     found = model.as_dict()
     console = Console()
     print_whole(_stage_table(model))
-    for table in (_totals(found), _sweep(found), _assumption_table(found),
-                  _calibration_table(found)):
+    for table in (_totals(found), _sweep(found), _assumption_table(found)):
         console.print(table)
     write_json(json_path, found)

@@ -84,14 +84,14 @@ def measure(machine: Machine, model: QuantModel, run: Backend, tokens: Tokens, *
 
     def prefill(window: int | None) -> int:
         [request] = serve(1, prompt_tokens, 1, window).requests
-        return request.finish_cycles[prompt_tokens - 1] - request.start_cycles[0]
+        return request.finish_times[prompt_tokens - 1] - request.start_times[0]
 
     points: list[DecodePoint] = []
     # A generated token's position p attends to p + 1 tokens; the last is not fed back.
     contexts = range(decode_prompt + 1, decode_prompt + decode_tokens)
     for count in sequences:
         requests = serve(count, decode_prompt, decode_tokens).requests
-        cycles = max(max(r.finish_cycles.values()) - r.start_cycles[decode_prompt]
+        cycles = max(max(r.finish_times.values()) - r.start_times[decode_prompt]
                      for r in requests)
         predicted = sum(Prediction(program, prompt_tokens=1, context=context).decode(
             count).round_cycles for context in contexts)

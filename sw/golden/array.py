@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,28 @@ from ouroboros.hw.params.isa import Op, disassemble
 from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.golden.kv import KvGolden, KvSettings
 
-__all__ = ["ArrayGolden", "Beat", "Issue", "Outcome", "local_tokens"]
+__all__ = ["OPS", "STREAMS", "ArrayGolden", "Beat", "CoreError", "Issue", "Outcome", "bits",
+           "local_tokens"]
 
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Beat = tuple[tuple[int, ...], int]
 """Lanes of int32, and the mask of valid ones."""
+
+OPS = (Op.LOAD, Op.MVM, Op.APPEND, Op.SCORE, Op.CONTEXT, Op.FREE)
+STREAMS = (Op.MVM, Op.SCORE, Op.CONTEXT)
+"""Instructions that leave sums for the drain stream."""
+
+_decode = cache(disassemble)
+
+
+class CoreError(RuntimeError):
+    """A program asked a core for something that the hardware would not do."""
+
+
+def bits(mask: int) -> list[int]:
+    """Numbers of the bits that are set."""
+    return [n for n in range(mask.bit_length()) if mask >> n & 1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,17 +54,27 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an instruction answers; ``beats`` is its drain stream, None if it has none."""
+    """What an instruction answers."""
 
     poison: bool = False
-    beats: tuple[Beat, ...] | None = None
+    sums: tuple[Ints, Bools] | None = None
+    """Elements of its drain stream and which are valid; None if it has no stream."""
+
+    def beats(self, lanes: int) -> list[Beat]:
+        """The drain stream beat by beat; empty if there is none."""
+        values, valid = self.sums or ((), ())
+        return [(tuple(int(x) for x in values[low:low + lanes]),
+                 sum(1 << n for n, live in enumerate(valid[low:low + lanes]) if live))
+                for low in range(0, len(values), lanes)]
 
 
 def local_tokens(machine: Machine, settings: KvSettings, position: int) -> int:
     """Tokens with index <= ``position`` whose block lies in this member."""
-    members = 1 << settings.members_log2
-    return sum(token // machine.block_tokens % members == settings.member
-               for token in range(position + 1))
+    size, members = machine.block_tokens, 1 << settings.members_log2
+    block, inside = divmod(position, size)
+    turn = block % members
+    tail = size if turn > settings.member else inside + 1 if turn == settings.member else 0
+    return block // members * size + tail
 
 
 class ArrayGolden:
@@ -56,23 +85,49 @@ class ArrayGolden:
     machine : Machine
         Sizes.
     settings : KvSettings | None
-        How KV blocks lie; None for a core without.
+        How KV blocks lie; None until ``configure``.
+    buffer : array
+        Bytes of the core's buffer, shared with whoever else uses it; None: one of its own.
+    name : str
+        Whose errors they are.
     """
 
-    def __init__(self, machine: Machine, settings: KvSettings | None = None):
-        self.machine, self.settings = machine, settings
+    def __init__(self, machine: Machine, settings: KvSettings | None = None, *,
+                 buffer: npt.NDArray[np.uint8] | None = None, name: str = "array"):
+        self.machine, self.name = machine, name
         cim, core = machine.cim, machine.core
         self.word_bytes = core.word_bits // 8
-        self.buffer = np.zeros((core.buffer_words, self.word_bytes), np.int8)
-        self.weights = np.zeros((core.macros, cim.rows, cim.outputs), np.int64)
-        self.steps = [0] * core.step_words
-        self.kv = KvGolden(machine, settings) if settings else None
-        self._operands = np.zeros((core.macros, cim.rows), np.int64)
-        self._locked = False
+        if buffer is None:
+            buffer = np.zeros(core.buffer_words * self.word_bytes, np.uint8)
+        self.buffer = buffer.view(np.int8).reshape(-1, self.word_bytes)
+        self.weights = np.zeros((core.macros, cim.rows, cim.outputs), np.int8)
+        self.steps: dict[int, int] = {}
+        self.owner: int | None = None
+        """Slot that has loaded operands and not multiplied yet."""
+        self.kv: KvGolden | None = None
+        if settings:
+            self.configure(settings)
+        self._operands = np.zeros((core.macros, cim.rows), np.int8)
+
+    def configure(self, settings: KvSettings) -> None:
+        """Set up empty KV."""
+        self.kv = KvGolden(self.machine, settings)
+
+    def takes(self, slot: int, op: Op) -> bool:
+        """Whether the unit is not locked; for its owner only LOAD and MVM go on."""
+        return self.owner is None or (self.owner == slot and op in (Op.LOAD, Op.MVM))
 
     def run(self, issue: Issue) -> Outcome:
-        """Execute one instruction."""
-        op, fields = disassemble(issue.instruction)
+        """Execute one instruction.
+
+        Raises
+        ------
+        CoreError
+            If it needs a table entry that was never written.
+        ValueError
+            If it is none of the array's.
+        """
+        op, fields = _decode(issue.instruction)
         match op:
             case Op.LOAD:
                 return self._load(issue, fields)
@@ -85,43 +140,48 @@ class ArrayGolden:
             case Op.CONTEXT:
                 return self._context(issue, fields)
             case Op.FREE:
-                self._kv.free(issue.sequence)
+                self._configured().free(issue.sequence)
                 return Outcome()
         raise ValueError(f"instruction must be one of the array's, not {op!r}")
 
     def _load(self, issue: Issue, fields: Mapping[str, int]) -> Outcome:
-        if not self._locked:
+        if self.owner is None:
             self._operands[:] = 0
-        self._locked = True
+        self.owner = issue.slot
         values = self._vector(issue.base + fields["src"], fields["length"])
         row = fields["offset"] * self.word_bytes
         # Words are loaded whole, and at least one: bytes past the length are invalid, count as 0.
         words = max(1, -(-len(values) // self.word_bytes))
-        padded = np.zeros(words * self.word_bytes, np.int64)
+        padded = np.zeros(words * self.word_bytes, np.int8)
         padded[:len(values)] = values
-        for macro in self._macros(fields["macros"]):
-            self._operands[macro, row:row + len(padded)] = padded
+        self._operands[bits(fields["macros"]), row:row + len(padded)] = padded
         return Outcome()
 
     def _multiply(self, fields: Mapping[str, int]) -> Outcome:
-        self._locked = False
-        cim, first = self.machine.cim, fields["first_group"] * self.machine.cim.active_rows
-        sums = {macro: self._operands[macro, :cim.rows - first] @ self.weights[macro, first:]
-                for macro in self._macros(fields["macros"])}
-        beats: list[Beat] = []
+        self.owner = None
+        first = fields["first_group"] * self.machine.cim.active_rows
+        macros, rows = bits(fields["macros"]), self.machine.cim.rows - first
+        products = _products(self._operands[macros, None, :rows], self.weights[macros, first:])
+        sums = dict(zip(macros, products[:, 0], strict=True))
+        frames = []
         for step in range(fields["step"], fields["step"] + fields["steps"]):
-            total = sum((sums[macro] for macro in self._macros(self.steps[step])),
-                        np.zeros(cim.outputs, np.int64))
-            beats += self._beats(total, np.ones(cim.outputs, bool))
-        return Outcome(beats=tuple(beats))
+            if step not in self.steps:
+                raise CoreError(f"{self.name}: STEP entry {step} was never written")
+            try:
+                parts = [sums[macro] for macro in bits(self.steps[step])]
+            except KeyError as error:
+                raise CoreError(f"{self.name}: STEP entry {step} adds macro {error}, which must "
+                                "be one of the MVM's") from None
+            frames.append(sum(parts, np.zeros(self.machine.cim.outputs, np.int64)))
+        return _whole(np.concatenate(frames) if frames else np.zeros(0, np.int64))
 
     def _append(self, issue: Issue, fields: Mapping[str, int]) -> Outcome:
-        settings, tokens = self._settings, self.machine.block_tokens
+        kv, tokens = self._configured(), self.machine.block_tokens
+        settings = kv.settings
         block, token = divmod(issue.position, tokens)
         if block % (1 << settings.members_log2) != settings.member:
             return Outcome()
-        reply = self._kv.append(issue.sequence, fields["head"],
-                                block >> settings.members_log2, token)
+        reply = kv.append(issue.sequence, fields["head"], block >> settings.members_log2, token)
         if not reply.ok or reply.k is None or reply.v is None:
             return Outcome(poison=True)
         size = settings.head_dim
@@ -134,56 +194,54 @@ class ArrayGolden:
         return Outcome()
 
     def _score(self, issue: Issue, fields: Mapping[str, int]) -> Outcome:
-        settings, tokens = self._settings, self.machine.block_tokens
-        q = self._vector(issue.base + fields["src"], settings.head_dim)
-        beats: list[Beat] = []
-        for block in range(-(-issue.tokens // tokens)):
-            reply = self._kv.lookup(issue.sequence, fields["head"], block)
-            sums, keep = np.zeros(tokens, np.int64), np.zeros(tokens, bool)
+        kv, tokens = self._configured(), self.machine.block_tokens
+        blocks = -(-issue.tokens // tokens)
+        q = self._vector(issue.base + fields["src"], kv.settings.head_dim)
+        sums, keep = np.zeros((blocks, tokens), np.int64), np.zeros((blocks, tokens), bool)
+        for block in range(blocks):
+            reply = kv.lookup(issue.sequence, fields["head"], block)
             if reply.k is not None:
-                row = reply.k.block * settings.k_groups * self.machine.cim.active_rows
-                keep = self._valid(reply.valid, issue.tokens - block * tokens)
-                sums = np.where(keep, q @ self.weights[reply.k.macro, row:row + len(q)], 0)
-            beats += self._beats(sums, keep)
-        return Outcome(beats=tuple(beats))
+                row = reply.k.block * kv.settings.k_groups * self.machine.cim.active_rows
+                keep[block] = self._valid(reply.valid, issue.tokens - block * tokens)
+                sums[block] = _products(q, self.weights[reply.k.macro, row:row + len(q)])
+        return Outcome(sums=(np.where(keep, sums, 0).reshape(-1), keep.reshape(-1)))
 
     def _context(self, issue: Issue, fields: Mapping[str, int]) -> Outcome:
-        settings, tokens = self._settings, self.machine.block_tokens
-        size = settings.head_dim
+        kv, tokens = self._configured(), self.machine.block_tokens
+        size = kv.settings.head_dim
         total = np.zeros(size, np.int64)
         e = self._vector(issue.base + fields["src"], issue.tokens)
         for block in range(-(-issue.tokens // tokens)):
-            reply = self._kv.lookup(issue.sequence, fields["head"], block)
+            reply = kv.lookup(issue.sequence, fields["head"], block)
             if reply.v is None:
                 continue
             part = e[block * tokens:(block + 1) * tokens]
             part = np.where(self._valid(reply.valid, len(part))[:len(part)], part, 0)
             row, column = reply.v.block * tokens, reply.v.slot * size
-            total += part @ self.weights[reply.v.macro, row:row + len(part), column:column + size]
-        return Outcome(beats=tuple(self._beats(total, np.ones(size, bool))))
+            total += _products(
+                part, self.weights[reply.v.macro, row:row + len(part), column:column + size])
+        return _whole(total)
 
-    @property
-    def _kv(self) -> KvGolden:
+    def _configured(self) -> KvGolden:
         if self.kv is None:
-            raise ValueError("KV instructions must come with KV settings, not None")
+            raise CoreError(f"{self.name}: KV was never configured")
         return self.kv
 
-    @property
-    def _settings(self) -> KvSettings:
-        return self._kv.settings
+    def _vector(self, word: int, length: int) -> npt.NDArray[np.int8]:
+        return self.buffer[word:].reshape(-1)[:length]
 
-    def _vector(self, word: int, length: int) -> npt.NDArray[np.int64]:
-        return self.buffer[word:].reshape(-1)[:length].astype(np.int64)
+    def _valid(self, mask: int, count: int) -> Bools:
+        """The first ``count`` tokens of a block, those of them that ``mask`` holds."""
+        size = self.machine.block_tokens
+        live = mask & (1 << min(count, size)) - 1
+        return np.unpackbits(np.frombuffer(live.to_bytes(-(-size // 8), "little"), np.uint8),
+                             count=size, bitorder="little").astype(bool)
 
-    def _macros(self, mask: int) -> list[int]:
-        return [macro for macro in range(self.machine.core.macros) if mask >> macro & 1]
 
-    def _valid(self, mask: int, count: int) -> npt.NDArray[np.bool_]:
-        return np.array([bool(mask >> n & 1) and n < count
-                         for n in range(self.machine.block_tokens)])
+def _products(x: npt.NDArray[np.int8], weights: npt.NDArray[np.int8]) -> Ints:
+    """Matrix products; exact, and faster than in integers: no sum is near 2**53."""
+    return (x.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
 
-    def _beats(self, values: npt.NDArray[np.int64], keep: npt.NDArray[np.bool_]) -> list[Beat]:
-        lanes = self.machine.core.lanes
-        return [(tuple(int(x) for x in values[low:low + lanes]),
-                 sum(1 << n for n, live in enumerate(keep[low:low + lanes]) if live))
-                for low in range(0, len(values), lanes)]
+
+def _whole(sums: Ints) -> Outcome:
+    return Outcome(sums=(sums, np.ones(len(sums), bool)))

@@ -18,7 +18,15 @@ from ouroboros.hw.params.packet import (
     Kind,
     Unit,
 )
-from ouroboros.sw.golden.core_array import CoreArray, CoreError, bits
+from ouroboros.sw.golden.array import (
+    OPS,
+    STREAMS,
+    ArrayGolden,
+    CoreError,
+    Issue,
+    bits,
+    local_tokens,
+)
 from ouroboros.sw.golden.kv import KvSettings
 from ouroboros.sw.golden.sfu import SfuGolden
 from ouroboros.sw.golden.tables import CoreTables
@@ -28,6 +36,7 @@ from ouroboros.sw.program.vectors import join_flits
 __all__ = ["CoreError", "GoldenCore"]
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 STOPS = (Op.WAIT, Op.SEND, Op.END)
 """Instructions that compute nothing; ``GoldenCore.advance`` goes from one to the next."""
@@ -72,7 +81,9 @@ class GoldenCore:
         self.credits = [0] * core.credits
         self.slots: dict[int, _Slot] = {}
         self.sfu = SfuGolden(machine)
-        self.array = CoreArray(machine, place)
+        self.array = ArrayGolden(machine, buffer=self.buffer, name=f"core {place}")
+        # Whose results wait in the drain registers, and which.
+        self._sums: tuple[int, Ints, Bools] | None = None
 
     # Packets
 
@@ -207,7 +218,9 @@ class GoldenCore:
             return slot.counts[fields["operand"]] >= fields["packets"]
         if op == Op.SEND:
             return self._has_credits(fields)
-        return self.array.can(slot.index, op)
+        if op in STREAMS and self._sums is not None:
+            return False
+        return op not in OPS or self.array.takes(slot.index, op)
 
     def _fetch(self, slot: _Slot) -> tuple[Op, dict[str, int], bool]:
         """Instruction of a slot and whether the token skips it."""
@@ -231,38 +244,38 @@ class GoldenCore:
         if op == Op.END:
             self._end(slot)
             return True
+        tokens = self._tokens(slot.position)
         if op == Op.SFU:
-            self.sfu.run(fields, self.buffer, base=slot.base,
-                         tokens=self.array.tokens(slot.position),
-                         drain=lambda count: self.array.take(slot.index, count))
+            self.sfu.run(fields, self.buffer, base=slot.base, tokens=tokens,
+                         drain=lambda count: self._take(slot.index, count))
             if fields["release"]:
-                self.array.release(slot.index)
-        else:
-            self._compute(slot, op, fields)
+                self._take(slot.index, 0)
+                self._sums = None
+        elif op in OPS:
+            outcome = self.array.run(Issue(
+                instruction=self.tables.word(Unit.PROGRAM, slot.pc), slot=slot.index,
+                base=slot.base, sequence=slot.sequence, position=slot.position, tokens=tokens))
+            if outcome.poison:
+                slot.flags |= Flag.POISON
+            if outcome.sums:
+                self._sums = slot.index, *outcome.sums
         slot.pc += 1
         return True
 
-    def _compute(self, slot: _Slot, op: Op, fields: Mapping[str, int]) -> None:
-        """An instruction of the array unit; others do nothing here."""
-        array, token = self.array, (slot.sequence, slot.position)
-        if op == Op.LOAD:
-            array.load(slot.index, fields, self._int8(slot, fields["src"], fields["length"]))
-        elif op == Op.MVM:
-            array.multiply(slot.index, fields)
-        elif op == Op.APPEND:
-            k, v = (self._int8(slot, fields[name], array.head_dim) for name in ("k", "v"))
-            if not array.append(*token, fields["head"], k, v):
-                slot.flags |= Flag.POISON
-        elif op == Op.SCORE:
-            q = self._int8(slot, fields["src"], array.head_dim)
-            array.score(slot.index, *token, fields["head"], q)
-        elif op == Op.CONTEXT:
-            size = self.machine.block_tokens
-            count = -(-array.tokens(slot.position) // size) * size
-            array.context(slot.index, *token, fields["head"],
-                          self._int8(slot, fields["src"], count))
-        elif op == Op.FREE:
-            array.free(slot.sequence)
+    def _tokens(self, position: int) -> int:
+        kv = self.array.kv
+        return local_tokens(self.machine, kv.settings, position) if kv else 0
+
+    def _take(self, slot: int, count: int) -> tuple[Ints, Bools]:
+        """Next sums of a slot and which of them are valid."""
+        owner, values, valid = self._sums or (None, np.zeros(0, np.int64), np.zeros(0, bool))
+        if owner != slot:
+            raise CoreError(f"core {self.place}: slot {slot} takes the sums of slot {owner}")
+        if len(values) < count:
+            raise CoreError(f"core {self.place}: the drain stream has {len(values)} elements, "
+                            f"not {count}")
+        self._sums = owner, values[count:], valid[count:]
+        return values[:count], valid[:count]
 
     def _end(self, slot: _Slot) -> None:
         del self.slots[slot.index]
@@ -280,7 +293,8 @@ class GoldenCore:
             for n in bits(entry["credits"]):
                 self.credits[n] -= 1
         size = self.machine.noc.flit_bits // 8
-        raw = self._bytes(slot, fields["src"], fields["flits"] * size).tobytes()
+        start = (slot.base + fields["src"]) * self.machine.core.word_bits // 8
+        raw = self.buffer[start:start + fields["flits"] * size].tobytes()
         payload = [int.from_bytes(raw[n:n + size], "little") for n in range(0, len(raw), size)]
         for packet in send_packets(entry, payload, src=self.place, dst=fields["dst"],
                                    sequence=slot.sequence, position=slot.position,
@@ -290,10 +304,3 @@ class GoldenCore:
     def _has_credits(self, fields: Mapping[str, int]) -> bool:
         entry = self.tables.entry(Unit.DEST, fields["dest"], DEST_ENTRY)
         return not fields["acquire"] or all(self.credits[n] for n in bits(entry["credits"]))
-
-    def _bytes(self, slot: _Slot, word: int, count: int) -> npt.NDArray[np.uint8]:
-        start = (slot.base + word) * self.machine.core.word_bits // 8
-        return self.buffer[start:start + count]
-
-    def _int8(self, slot: _Slot, word: int, count: int) -> Ints:
-        return self._bytes(slot, word, count).view(np.int8).astype(np.int64)

@@ -3,7 +3,7 @@
 from ouroboros.hw.params.format import Format
 from ouroboros.hw.params.isa import Op, disassemble
 from ouroboros.hw.params.packet import Unit
-from ouroboros.sw.golden.core_array import CoreError
+from ouroboros.sw.golden.array import CoreError
 
 __all__ = ["CoreTables"]
 
@@ -45,7 +45,7 @@ class CoreTables:
         """
         fields = self._entries.get((unit, address))
         if fields is None:
-            fields = self._entries[unit, address] = fmt.unpack(self._value(unit, address))
+            fields = self._entries[unit, address] = fmt.unpack(self.word(unit, address))
         return fields
 
     def instruction(self, address: int) -> tuple[Op, dict[str, int]]:
@@ -57,10 +57,17 @@ class CoreTables:
             If it was never written.
         """
         if address not in self._program:
-            self._program[address] = disassemble(self._value(Unit.PROGRAM, address))
+            self._program[address] = disassemble(self.word(Unit.PROGRAM, address))
         return self._program[address]
 
-    def _value(self, unit: Unit, address: int) -> int:
+    def word(self, unit: Unit, address: int) -> int:
+        """An entry as it was written.
+
+        Raises
+        ------
+        CoreError
+            If it was never written.
+        """
         try:
             return self._raw[unit][address]
         except KeyError:

@@ -1,7 +1,6 @@
 """Cycles of one instruction: how long its token waits, and how long it holds each resource.
 
-Built on ``hw.params.timing``, which the hardware's tests assert, and on the contracts stated by the
-send unit and the controller.
+Built on ``hw.params.timing``, which the hardware's tests assert.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,22 +17,17 @@ from ouroboros.hw.params.timing.array import (
     mvm_cycles,
     score_cycles,
 )
+from ouroboros.hw.params.timing.control import (
+    ACCEPT_CYCLES,
+    DISPATCH_CYCLES,
+    ISSUE_CYCLES,
+    RELEASE_CYCLES,
+    send_cycles,
+)
 from ouroboros.hw.params.timing.sfu import reads_c, sfu_beats, sfu_cycles, sfu_occupancy
-from ouroboros.sw.program.image import Instruction, Stage, Token, packet_flits
+from ouroboros.sw.program.image import Instruction, Stage, Token
 
-__all__ = ["ACCEPT_CYCLES", "DISPATCH_CYCLES", "ISSUE_CYCLES", "Holds", "holds", "latency",
-           "loaded_groups", "send_cycles", "serial", "vector_length"]
-
-DISPATCH_CYCLES = 2
-"""Of the dispatcher for each instruction; one that runs in no unit takes its token no longer."""
-ISSUE_CYCLES = 3
-"""Cycles of a token's instruction in a unit that are not the unit's: picked, handed over, and the
-one after ``done``."""
-ACCEPT_CYCLES = 2
-"""Of these, the ones before the unit takes it."""
-RELEASE_CYCLES = 2
-"""From ``release`` to ``done`` of the next result, if nothing has to be dropped."""
-
+__all__ = ["Holds", "holds", "latency", "loaded_groups", "serial", "vector_length"]
 
 @dataclass(slots=True)
 class Holds:
@@ -77,11 +71,6 @@ class Holds:
         take a token every 150.
         """
         return self.sfu + self.gaps
-
-
-def send_cycles(flits: int) -> int:
-    """SEND: from acceptance to ``done``, which is also when the next is accepted."""
-    return 1 + packet_flits(flits)
 
 
 def latency(machine: Machine, stage: Stage, instruction: Instruction, token: Token) -> int:

@@ -7,28 +7,23 @@ from ouroboros.hw.params.isa import Op
 from ouroboros.hw.params.machine import Machine, MeshParams
 from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.hw.params.position import Position
-from ouroboros.sw.perf.cycles import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES, latency
+from ouroboros.hw.params.timing.control import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES
+from ouroboros.hw.params.timing.network import (
+    COUNT_CYCLES,
+    CREDIT_CYCLES,
+    HOP_CYCLES,
+    HOST_CYCLES,
+    HOST_FIRST_CYCLES,
+    LEAVE_CYCLES,
+    LOOKUP_CYCLES,
+)
+from ouroboros.sw.perf.cycles import latency
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.program.image import Route, Send, Stage, Token, packet_flits, unicast
 from ouroboros.sw.program.program import EmbedTarget, Program
 
 __all__ = ["Reserved", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits",
            "packet_times", "walk"]
-
-HOP_CYCLES = 2
-"""Router and link register (``hw.noc.router``)."""
-LEAVE_CYCLES = 2
-"""From the acceptance of a SEND to its first header on the link to the router."""
-ARRIVE_CYCLES = 5
-"""From a packet's last flit on the link into a core to the cycle in which its count is seen."""
-CREDIT_CYCLES = 7
-"""From the act of END to its first CREDIT on the link (3), and from a CREDIT on the link into a
-core to the cycle in which the sender's counter has it (4)."""
-HOST_CYCLES = 2
-"""From a flit on the link to the host's port to the host."""
-HOST_FIRST_CYCLES = 1
-"""From a flit that the host offers to the link into the mesh."""
-
 
 @dataclass(slots=True)
 class StageWalk:
@@ -182,8 +177,8 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
                     continue
                 key = (route.target, delivery.stage)
                 for header, tail in times:
-                    running[key].arrive(delivery.operand, header + ARRIVE_CYCLES - 2,
-                                        tail + ARRIVE_CYCLES)
+                    running[key].arrive(delivery.operand, header + LOOKUP_CYCLES,
+                                        tail + COUNT_CYCLES)
                 todo.append(running[key])
     stuck = [run.stage.info.name for run in running.values() if not run.ended]
     if result is None or stuck:
@@ -200,8 +195,8 @@ def _injection(program: Program, channels: int) -> list[tuple[Position, int, int
         route = unicast(machine.mesh, machine.host, target.core)
         for flits in injected_flits(program, target, channels):
             for header, tail in packet_times(at, route, flits):
-                found.append((target.core, target.stage, 0, header + ARRIVE_CYCLES - 2,
-                              tail + ARRIVE_CYCLES))
+                found.append((target.core, target.stage, 0, header + LOOKUP_CYCLES,
+                              tail + COUNT_CYCLES))
             at += packet_flits(flits)
     return found
 

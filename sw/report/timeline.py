@@ -176,7 +176,7 @@ def progress(result: JobResult, names: Sequence[str], part: Window | None) -> st
     for n, request in enumerate(result.requests):
         y = top + n * row_height
         svg.text(left - 8, y + 17, names[n], "row", anchor="end")
-        for position, cycle in sorted(request.finish_cycles.items()):
+        for position, cycle in sorted(request.finish_times.items()):
             generated = position >= len(request.prompt) - 1
             height = row_height - 6 if generated else (row_height - 6) / 2
             svg.rect(left + (cycle - origin) * scale, y + row_height - 3 - height, 2.2, height,

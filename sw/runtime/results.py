@@ -49,6 +49,11 @@ class Results:
         self._parts: dict[Key, dict[int, tuple[int, ...]]] = {}
         self._bests: dict[Key, tuple[int, int]] = {}
 
+    @property
+    def empty(self) -> bool:
+        """Whether no token is there in part."""
+        return not self._parts and not self._bests
+
     def take(self, packet: Packet) -> Result | None:
         """The token's result once this packet makes it complete.
 

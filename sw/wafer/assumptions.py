@@ -1,7 +1,7 @@
 """What the wafer model takes for granted: every value with its unit and its source.
 
 Cycles of instructions are not here: they are those of ``hw.params.timing``, asserted of the
-hardware, and ``calibration.toml``, measured.
+hardware.
 """
 
 from collections.abc import Mapping

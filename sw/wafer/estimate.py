@@ -7,15 +7,19 @@ will place every core: distances, multicast trees, die borders. Lower bounds on 
 """
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from ouroboros.hw.params.timing.control import ACCEPT_CYCLES
+from ouroboros.hw.params.timing.network import (
+    ARRIVE_CYCLES,
+    CREDIT_CYCLES,
+    HOP_CYCLES,
+    LEAVE_CYCLES,
+)
 from ouroboros.sw.perf.block import attention_parts
-from ouroboros.sw.perf.calibration import read_calibration
-from ouroboros.sw.perf.cycles import ACCEPT_CYCLES
 from ouroboros.sw.perf.substage import SubStage
-from ouroboros.sw.perf.walk import ARRIVE_CYCLES, CREDIT_CYCLES, HOP_CYCLES, LEAVE_CYCLES
 from ouroboros.sw.wafer.cores import WaferOptions, WaferPlacement
 
 __all__ = ["SubStageTime", "Wafer", "WaferOptions"]
@@ -76,7 +80,7 @@ class Wafer(WaferPlacement):
     @cached_property
     def transit(self) -> int:
         """Cycles from the end of a SEND to the start at the receiver."""
-        return (LEAVE_CYCLES + ARRIVE_CYCLES - 1 + HOP_CYCLES * (self.hops + 1)
+        return (LEAVE_CYCLES + ARRIVE_CYCLES + HOP_CYCLES * (self.hops + 1)
                 + self._crossing)
 
     @property
@@ -233,7 +237,4 @@ class Wafer(WaferPlacement):
             "decode_tokens_per_s_per_sequence": self.clock_hz / max(
                 self.latency_cycles, self.sequences * self.interval_cycles),
             "assumptions": [a.as_dict() for a in self.assumptions.values()],
-            "calibration": {f"{group}.{name}": asdict(constant)
-                            for group, found in read_calibration().items()
-                            for name, constant in found.items()},
         }

@@ -13,12 +13,11 @@ import numpy as np
 from ouroboros.hw.params.isa import Op, assemble
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import KV_CONFIG, Unit
-from ouroboros.sw.golden.array import ArrayGolden, Beat, Issue, local_tokens
+from ouroboros.sw.golden.array import STREAMS, ArrayGolden, Beat, Issue, local_tokens
 from ouroboros.sw.golden.kv import KvSettings
 
 __all__ = ["ArrayAgent", "Drive", "Seen", "random_settings"]
 
-STREAMS = (Op.MVM, Op.SCORE, Op.CONTEXT)
 KV_OPS = (Op.APPEND, Op.SCORE, Op.CONTEXT, Op.FREE)
 SEQUENCES = 3
 DONE_CYCLES_MAX = 5000
@@ -56,7 +55,7 @@ class _Slot:
     program: deque[Issue] = field(default_factory=deque)
     running: Op | None = None
     poison: bool = False
-    beats: tuple[Beat, ...] | None = None
+    beats: list[Beat] = field(default_factory=list)
 
 
 def random_settings(machine: Machine, rng: random.Random) -> KvSettings:
@@ -94,7 +93,8 @@ class ArrayAgent:
         numpy_rng = np.random.default_rng(rng.getrandbits(64))
         for array in (self.golden.buffer, self.golden.weights):
             array[:] = numpy_rng.integers(-128, 128, array.shape)
-        self.golden.steps = [rng.getrandbits(machine.core.macros) for _ in self.golden.steps]
+        self.golden.steps = {step: rng.getrandbits(machine.core.macros)
+                             for step in range(machine.core.step_words)}
         self.slots = [_Slot() for _ in range(machine.core.slots)]
         self.counts: Counter[str] = Counter()
         self.beats_checked = 0
@@ -113,7 +113,7 @@ class ArrayAgent:
     def configuration(self) -> list[tuple[int, int, int]]:
         """Writes (unit, address, data) that bring the unit to the golden model's state."""
         writes = [(int(Unit.KV), 0, KV_CONFIG.pack(self.settings.fields()))]
-        writes += [(int(Unit.STEP), index, mask) for index, mask in enumerate(self.golden.steps)]
+        writes += [(int(Unit.STEP), index, mask) for index, mask in self.golden.steps.items()]
         writes += [(Unit.WEIGHT + macro, row, _bytes(values))
                    for macro, rows in enumerate(self.golden.weights)
                    for row, values in enumerate(rows)]
@@ -150,7 +150,8 @@ class ArrayAgent:
     def _accepted(self, issue: Issue) -> None:
         op, slot = Op(issue.instruction & 15), self.slots[issue.slot]
         outcome = self.golden.run(issue)
-        slot.running, slot.poison, slot.beats = op, outcome.poison, outcome.beats
+        slot.running, slot.poison = op, outcome.poison
+        slot.beats = outcome.beats(self.machine.core.lanes)
         slot.program.popleft()
         self._silent = 0
         if op in KV_OPS:
@@ -167,7 +168,7 @@ class ArrayAgent:
         assert poison == slot.poison, f"slot {number}: poison must be {slot.poison}"
         if slot.running in STREAMS:
             assert self._stream is None, f"slot {number} is done before a release"
-            beats = list(slot.beats or ())
+            beats = slot.beats
             # Most streams are taken whole, some only in part.
             count = len(beats) if self.rng.random() < 0.75 else self.rng.randrange(len(beats) + 1)
             self._stream, self._stream_slot = deque(beats[:count]), number

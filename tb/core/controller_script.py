@@ -48,6 +48,8 @@ class Log:
     issues: list = field(default_factory=list)
     traces: list = field(default_factory=list)
     credits: list = field(default_factory=list)
+    credit_cycles: list = field(default_factory=list)
+    """Cycle of each of ``credits``."""
     active: list = field(default_factory=list)
     """By cycle, whether anything was under way."""
 
@@ -132,6 +134,7 @@ def run_controller(machine, program, script, *, cycles=80, stages=None, credit_l
             log.active.append(bool(ctx.get(dut.active)))
             ctx.set(dut.credit_out.ready, credit_ready(cycle))
             if ctx.get(dut.credit_out.valid) and credit_ready(cycle):
+                log.credit_cycles.append(cycle)
                 log.credits.append({name: ctx.get(getattr(dut.credit_out.p, name))
                                     for name in ("x", "y", "counter")})
             if ctx.get(dut.found.valid):

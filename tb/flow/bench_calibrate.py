@@ -53,7 +53,7 @@ def write(samples):
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def macro(dut):
-    """Features: row groups, 1. From the acceptance of a command to the first cycle of ``full``."""
+    """Features: row groups. From the acceptance of a command to the first cycle of ``full``."""
     machine = await start(dut, "operand__en", "operand__clear", "operand__bank", "write__en",
                           "cmd__valid", "beat", "take")
     cim, samples = machine.cim, []
@@ -73,7 +73,7 @@ async def macro(dut):
         assert dut.cmd__ready.value
         await FallingEdge(dut.clk)
         dut.cmd__valid.value = 0
-        samples.append(([groups, 1], 1 + await cycles_until(dut, dut.full)))
+        samples.append(([groups], 1 + await cycles_until(dut, dut.full)))
         dut.take.value = 1
         await FallingEdge(dut.clk)
         dut.take.value = 0
@@ -83,7 +83,7 @@ async def macro(dut):
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def sfu(dut):
-    """Features: beats, word C read, word C written, 1. From acceptance to ``done``."""
+    """Features: beats, word C read, word C written. From acceptance to ``done``."""
     machine = await start(dut, "issue__valid", "drain__valid", "config__valid", "read_a__data",
                           "read_b__data")
     samples, lanes = [], machine.core.lanes
@@ -99,7 +99,7 @@ async def sfu(dut):
         await FallingEdge(dut.clk)
         dut.issue__valid.value = 0
         samples.append(([sfu_beats(machine, length), int(reads_c(fn, m_mode)),
-                         int(writes_c(fn, track)), 1],
+                         int(writes_c(fn, track))],
                         1 + await cycles_until(dut, dut.done__valid)))
         await FallingEdge(dut.clk)
     write(samples)

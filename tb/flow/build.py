@@ -25,7 +25,6 @@ __all__ = ["SIMULATORS", "Build", "Results", "SimulationError", "build", "run", 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD_ROOT = ROOT / "build"
 TAIL_LINES = 60
-_KICK = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+) +=\s*0;$", re.MULTILINE)
 
 VERILATE = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--noassert",
             "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000")
@@ -261,24 +260,13 @@ def _write_sources(directory: Path, top: str, sources: Mapping[str, str],
     files = []
     for name, text in sources.items():
         path = directory / f"{name}.sv"
-        path.write_text(text if verilator else _kick(text))
+        path.write_text(text)
         files.append(path)
     if verilator:
         control = directory / "control.vlt"
         control.write_text(_control_file(top, sources, blocks, shared))
         files.insert(0, control)
     return files
-
-
-def _kick(text: str) -> str:
-    """Generated Verilog in which Icarus runs every combinational process at time zero.
-
-    Yosys gives each module a variable with an initial value which all its ``always @*`` read, so
-    that they run once. Icarus initialises variables before it starts processes, so none of them
-    sees a change, and outputs whose inputs keep their initial values stay X. (``always_comb``
-    instead makes Icarus 11 loop for ever.)
-    """
-    return _KICK.sub(r"  reg \1 ; initial #0 \1 = 0;", text)
 
 
 def _control_file(top: str, sources: Mapping[str, str], blocks: tuple[str, ...],

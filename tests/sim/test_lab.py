@@ -3,9 +3,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.hw.noc.die_link import DieLink
 from ouroboros.hw.params.machine import MeshParams
 from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.timing.network import crossing_cycles
 from ouroboros.sw.cli.main import cli
 from ouroboros.sw.noc.experiment.options import experiment
 from ouroboros.sw.noc.experiment.result import KEYS
@@ -67,7 +67,7 @@ def test_short_lab():
 
 
 def test_dies():
-    """A border adds ``DieLink.extra_cycles`` to every packet that crosses it, and no error."""
+    """A border adds ``crossing_cycles`` to every packet that crosses it, and no error."""
     options = all_pairs(experiment(
         width=4, height=2, vcs=1, class1_vcs=0, class2_vcs=0, vc_depth=4, flit_bits=128,
         die_width=2, die_height=1, die_latency_cycles=3))
@@ -75,7 +75,7 @@ def test_dies():
     outcome, = perform(built, [job_of(options)], 8)
     assert not wrong_delivery(outcome)
     assert outcome.total(Count.DONE) == 64
-    extra = DieLink.extra_cycles(options.noc)
+    extra = crossing_cycles(options.noc)
     assert [node[Count.EXCESS_MAX] for node in outcome.nodes] == [2 * extra] * 8
     assert outcome.total(Count.TOO_FAST) == 0
 

@@ -20,6 +20,7 @@ from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 TINY = replace(TINY, cim=replace(TINY.cim, rows=32))
+LANES = TINY.core.lanes
 SETTINGS = KvSettings(k_macros=0b0011, v_macros=0b1100, k_groups=1, k_blocks=4, v_slots=2,
                       head_dim=8, heads=2)
 
@@ -54,8 +55,8 @@ class Bench:
                 ctx.set(read.data, int.from_bytes(word.tobytes(), "little"))
 
     async def configure(self, ctx):
-        if self.golden.settings:
-            await self.write(ctx, Unit.KV, 0, KV_CONFIG.pack(self.golden.settings.fields()))
+        if self.golden.kv:
+            await self.write(ctx, Unit.KV, 0, KV_CONFIG.pack(self.golden.kv.settings.fields()))
             await ctx.tick().repeat(timing.kv_wipe_cycles(TINY))
 
     async def write(self, ctx, unit, address, value):
@@ -107,7 +108,7 @@ class Bench:
             ctx.set(drain.ready, rng.random() < ready)
             *_, valid, taken, p = await ctx.tick().sample(drain.valid, drain.ready, drain.p)
             if valid and taken:
-                got.append((tuple(p.data[n] for n in range(TINY.core.lanes)), p.valid))
+                got.append((tuple(p.data[n] for n in range(LANES)), p.valid))
             waited += 1
             assert waited < 4000, f"only {len(got)} of {len(wanted)} beats came"
         assert got == wanted
@@ -151,8 +152,8 @@ def test_mvm_adds_macros_and_concatenates_steps():
             outcome, cycles = await bench.issue(
                 ctx, Op.MVM, {"macros": 0b1111, "steps": 3, "first_group": first})
             assert cycles == timing.mvm_cycles(TINY, min(groups, 3))
-            assert len(outcome.beats) == 12
-            assert await bench.drain(ctx, outcome.beats) == timing.drain_cycles(TINY, 12)
+            assert len(outcome.beats(LANES)) == 12
+            assert await bench.drain(ctx, outcome.beats(LANES)) == timing.drain_cycles(TINY, 12)
 
     Bench(None).run(story)
 
@@ -165,13 +166,13 @@ def test_invalid_operands_and_empty_masks_give_zeros():
         assert cycles == timing.load_cycles(TINY, 0)
         outcome, cycles = await bench.issue(ctx, Op.MVM, {"macros": 0b1111, "steps": 2})
         assert cycles == timing.mvm_cycles(TINY, 0)
-        await bench.drain(ctx, outcome.beats)
+        await bench.drain(ctx, outcome.beats(LANES))
         await bench.issue(ctx, Op.LOAD, {"length": 16, "macros": 0b0001})
         outcome, _ = await bench.issue(ctx, Op.MVM, {"macros": 0b0001, "steps": 0})
-        await bench.drain(ctx, outcome.beats)
+        await bench.drain(ctx, outcome.beats(LANES))
         await bench.issue(ctx, Op.LOAD, {"length": 16, "macros": 0b0010})  # row 1 has no operand
         outcome, _ = await bench.issue(ctx, Op.MVM, {"macros": 0b1111, "step": 1, "steps": 1})
-        await bench.drain(ctx, outcome.beats, ready=0.3)
+        await bench.drain(ctx, outcome.beats(LANES), ready=0.3)
 
     Bench(None).run(story)
 
@@ -190,14 +191,14 @@ def test_kv_of_two_sequences_scores_and_contexts():
                     continue
                 outcome, cycles = await bench.issue(ctx, Op.SCORE, {"src": 60, "head": 1}, **token)
                 assert cycles == timing.score_cycles(TINY, 8, 1, position + 1)
-                assert (await bench.drain(ctx, outcome.beats)
-                        == timing.drain_cycles(TINY, len(outcome.beats)))
+                assert (await bench.drain(ctx, outcome.beats(LANES))
+                        == timing.drain_cycles(TINY, len(outcome.beats(LANES))))
                 outcome, cycles = await bench.issue(ctx, Op.CONTEXT, {"src": 9, "head": 1}, **token)
                 places = [bench.golden.kv.lookup(sequence, 1, block).v.macro
                           for block in range(position // 16 + 1)]
                 assert cycles == timing.context_cycles(TINY, places, position + 1)
-                assert len(outcome.beats) == 2
-                await bench.drain(ctx, outcome.beats)
+                assert len(outcome.beats(LANES)) == 2
+                await bench.drain(ctx, outcome.beats(LANES))
         _, cycles = await bench.issue(ctx, Op.FREE, sequence=1)
         assert cycles == timing.free_cycles(TINY, 1, 2)
         _, cycles = await bench.issue(ctx, Op.FREE, sequence=1)
@@ -213,17 +214,17 @@ def test_no_tokens_and_other_members():
         _, cycles = await bench.issue(ctx, Op.APPEND, {"v": 30}, **token)
         assert cycles == timing.append_cycles(TINY, 8, local=False)
         outcome, cycles = await bench.issue(ctx, Op.SCORE, **token)
-        assert (outcome.beats, cycles) == ((), timing.score_cycles(TINY, 8, 1, 0))
+        assert (outcome.beats(LANES), cycles) == ([], timing.score_cycles(TINY, 8, 1, 0))
         await bench.drain(ctx, ())
         outcome, cycles = await bench.issue(ctx, Op.CONTEXT, **token)
-        assert (len(outcome.beats), cycles) == (2, timing.context_cycles(TINY, [], 0))
-        await bench.drain(ctx, outcome.beats)
+        assert (len(outcome.beats(LANES)), cycles) == (2, timing.context_cycles(TINY, [], 0))
+        await bench.drain(ctx, outcome.beats(LANES))
         for position in (16, 31, 32, 48):
             token = kv_token(position, members_log2=1, member=1)
             await bench.issue(ctx, Op.APPEND, {"v": 30}, **token)
             for op in (Op.SCORE, Op.CONTEXT):
                 outcome, _ = await bench.issue(ctx, op, {"src": 3}, **token)
-                await bench.drain(ctx, outcome.beats)
+                await bench.drain(ctx, outcome.beats(LANES))
         assert bench.golden.kv.used == 2  # blocks 1 and 3 of the sequence
 
     Bench(replace(SETTINGS, members_log2=1, member=1)).run(story)
@@ -237,7 +238,7 @@ def test_full_core_poisons_and_loses_nothing():
                    .poison for n in range(4)]
         assert poisons == [False, False, True, True]
         outcome, _ = await bench.issue(ctx, Op.SCORE, **kv_token(0, sequence=1))
-        await bench.drain(ctx, outcome.beats)
+        await bench.drain(ctx, outcome.beats(LANES))
         await bench.issue(ctx, Op.FREE, sequence=0)
         outcome, _ = await bench.issue(ctx, Op.APPEND, {"v": 30}, **kv_token(0, sequence=3))
         assert not outcome.poison
@@ -256,10 +257,10 @@ def test_more_blocks_than_macros_holes_and_release_in_the_middle():
         for count, ready in ((None, 1.0), (None, 0.4), (0, 1.0), (3, 1.0), (4, 0.5), (7, 1.0),
                              (None, 1.0)):
             outcome, _ = await bench.issue(ctx, Op.SCORE, {"src": 70}, **token)
-            assert len(outcome.beats) == 16
-            await bench.drain(ctx, outcome.beats, count=count, ready=ready)
+            assert len(outcome.beats(LANES)) == 16
+            await bench.drain(ctx, outcome.beats(LANES), count=count, ready=ready)
             outcome, _ = await bench.issue(ctx, Op.CONTEXT, {"src": 90}, **token)
-            await bench.drain(ctx, outcome.beats, count=count and min(count, 1), ready=ready)
+            await bench.drain(ctx, outcome.beats(LANES), count=count and min(count, 1), ready=ready)
 
     Bench(settings).run(story)
 
@@ -268,12 +269,12 @@ def test_loads_and_drains_hide_behind_the_next_mvm():
     async def story(bench, ctx):
         await bench.steps(ctx, [0b1111])
         await bench.weights(ctx, macros=[1], rows=range(8))
-        dut, tokens, lanes = bench.dut, 6, TINY.core.lanes
+        dut, tokens = bench.dut, 6
         queue = [(op, slot) for slot in range(tokens)
                  for op in (assemble(Op.LOAD, src=slot, length=32, macros=0b1111),
                             assemble(Op.MVM, macros=0b1111, steps=1))]
-        wanted = [bench.golden.run(Issue(instruction=op, slot=slot)).beats for op, slot in queue]
-        wanted = [beats for beats in wanted if beats is not None]
+        wanted = [beat for op, slot in queue for beat in bench.golden.run(
+            Issue(instruction=op, slot=slot)).beats(LANES)]
         dones, finished, got, active = {}, [], [], 0
         ctx.set(dut.drain.ready, 1)
         for cycle in range(400):
@@ -293,9 +294,9 @@ def test_loads_and_drains_hide_behind_the_next_mvm():
                 if dones[slot] == 2:
                     finished.append(cycle)
             if valid:
-                got.append((tuple(p.data[n] for n in range(lanes)), p.valid))
+                got.append((tuple(p.data[n] for n in range(LANES)), p.valid))
                 ctx.set(dut.release, len(got) % 4 == 0)
-        assert got == [beat for beats in wanted for beat in beats]
+        assert got == wanted
         assert np.diff(finished).tolist() == [TINY.cim.command_cycles(4)] * (tokens - 1)
         assert active == tokens * 4 * TINY.cim.command_cycles(4)
 

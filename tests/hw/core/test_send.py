@@ -5,10 +5,11 @@ from functools import cache
 
 import pytest
 
-from ouroboros.hw.core.send import SendUnit, send_cycles
+from ouroboros.hw.core.send import SendUnit
 from ouroboros.hw.params.isa import Op, assemble
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import DEST_ENTRY, Kind, Unit
+from ouroboros.hw.params.timing.control import send_cycles
 from ouroboros.sw.program.packets import Flit, packets_of, send_packets
 from ouroboros.tb.lib.pysim import PySim
 

@@ -5,6 +5,7 @@ from functools import cache
 import pytest
 from amaranth import ClockDomain, ClockSignal, Module
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.sim import Simulator
 
@@ -139,20 +140,53 @@ def test_stand_in_has_the_signature():
     assert Library().instance("step", Step, params=1).signature == Step().signature
 
 
-def test_constant_part_of_a_signal():
-    """A process without inputs would never run: it is given one."""
-    class Half(wiring.Component):
-        def elaborate(self, platform):
-            m = Module()
-            m.d.comb += self.q.a.eq(5)
-            with m.If(self.a):
-                m.d.comb += self.q.b.eq(3)
-            return m
+class Half(wiring.Component):
+    """One part of its output is constant, the other in a process of its own."""
 
+    def __init__(self):
+        super().__init__({"a": In(1), "q": Out(PAIR)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.q.a.eq(5)
+        with m.If(self.a):
+            m.d.comb += self.q.b.eq(3)
+        return m
+
+
+def test_processes_read_a_net():
+    """One without inputs would never run, nor would one whose only input is a variable's init."""
     library = Library()
-    library.define("half", lambda: Half({"a": In(1), "q": Out(PAIR)}), params=None)
-    for process in library.text().split("always @*")[1:]:
-        assert re.match(r" begin\n +if \(\\\$auto\S+ \) begin end\n", process)
+    library.define("half", Half, params=None)
+    processes = library.text().split("always @*")[1:]
+    assert processes
+    for process in processes:
+        net = re.match(r" begin\n +if \((\\\$auto\S+) \) begin end\n", process)[1]
+        assert re.search(rf"^  wire {re.escape(net)} += 1.b0;$", library.text(), re.MULTILINE)
+    assert "reg \\$auto" not in library.text()
+
+
+class Memo(wiring.Component):
+    """A memory with a synchronous and an asynchronous read port."""
+
+    def __init__(self):
+        super().__init__({"at": In(2), "late": Out(4), "now": Out(4)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=4, depth=4, init=[])
+        late, now = memory.read_port(), memory.read_port(domain="comb")
+        m.d.comb += [late.addr.eq(self.at), now.addr.eq(self.at),
+                     self.late.eq(late.data), self.now.eq(now.data)]
+        return m
+
+
+def test_read_registers_start_with_zero():
+    library = Library()
+    library.define("memo", Memo, params=None)
+    clocked = set(re.findall(r"^ +(\S+) <= ", library.text(), re.MULTILINE))
+    assert clocked == {"_0_"}
+    assert re.findall(r"^  reg .*_0_.*;$", library.text(), re.MULTILINE) == ["  reg [3:0] _0_ = 0;"]
 
 
 def test_text_is_deterministic():

@@ -5,6 +5,7 @@ import pytest
 
 from ouroboros.hw.noc.die_link import DieLink
 from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.timing.network import crossing_cycles
 from ouroboros.tb.lib.pysim import PySim
 from ouroboros.tb.noc.links import LinkSink, LinkSource
 from ouroboros.tb.noc.packets import packet
@@ -49,7 +50,7 @@ def test_extra_cycles(latency):
     noc = params(latency, 1)
     source, sink = run(noc, [packet(1, [5], spare=3)])
     assert sink.packets == [packet(1, [5], spare=3)]
-    assert sink.seen == [cycle + DieLink.extra_cycles(noc) for cycle in source.sent]
+    assert sink.seen == [cycle + crossing_cycles(noc) for cycle in source.sent]
 
 
 @pytest.mark.parametrize("latency, cycles_per_flit", [(1, 1), (9, 1), (9, 2), (4, 3), (20, 4)])

@@ -8,7 +8,7 @@ from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.perf.pipeline import Prediction
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.runtime.job import JobResult
-from ouroboros.sw.runtime.sequence import Request
+from ouroboros.sw.runtime.request import Request
 
 SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
          "vocab_size": 40, "seq_len": 64}
@@ -24,8 +24,8 @@ def made_up(job, progress):
         for position in range(len(spec.prompt) + spec.limit - 1):
             decode = max(position - len(spec.prompt) + 1, 0)
             start = n * 1000 + min(position, len(spec.prompt) - 1) * gap + decode * LATENCY
-            request.start_cycles[position] = start
-            request.finish_cycles[position] = start + LATENCY
+            request.start_times[position] = start
+            request.finish_times[position] = start + LATENCY
         requests.append(request)
     return JobResult(requests=requests)
 

@@ -185,7 +185,7 @@ def test_sums_belong_to_the_slot_that_made_them():
                    assemble(Op.MVM, steps=1, macros=1, skip=FREE), take()])
     bench.write(Unit.STEP, [1])
     bench.token([1], flags=0)
-    bench.core.array._owner = 1
+    bench.core._sums = 1, *bench.core._sums[1:]
     with pytest.raises(CoreError) as error:
         bench.token([1], sequence=1, flags=FREE)
     assert str(error.value) == "core (2, 1): slot 0 takes the sums of slot 1"

@@ -2,7 +2,7 @@ import pytest
 
 from ouroboros.hw.params.isa import Op, assemble
 from ouroboros.hw.params.packet import DEST_ENTRY, Unit
-from ouroboros.sw.golden.core_array import CoreError
+from ouroboros.sw.golden.array import CoreError
 from ouroboros.sw.golden.tables import CoreTables
 
 

@@ -19,7 +19,7 @@ def test_way_of_a_token(by_hand):
     embed, head = found.stages
     # 32 bytes are 2 flits; header on the first link in cycle 1, in the core (one router) in 3, tail
     # in 5. Its count is seen in 10 and picked, acted upon in 11.
-    assert (embed.allocated, embed.start) == (3 + 3, 11)
+    assert (embed.allocated, embed.start) == (3 + 2, 11)
     # SFU picked in 12, accepted in 14: 4 beats + 6, done in 24. SEND picked in 25, accepted in 27:
     # header and one flit, done in 30. END picked in 31.
     assert embed.end == 32
@@ -48,7 +48,7 @@ def test_occupancies(by_hand):
     # One word of int16 is 2 beats at a time: 4 beats and one cycle to start.
     assert embed.units == {"array": 0, "sfu": 5, "sfu and drain": 5, "send": 3,
                            "flits in": 3 + 1, "flits out": 2 + 1, "dispatch": 8,
-                           "slots": (32 + 2 + 7 + 2 + 1) // 2}
+                           "slots": (32 + 2 + 8 + 2) // 2}
     # Loader: LOAD 4 + 3 and 2 to turn round; macros 16; drain: 3 + 8 + 1 + 2; a bank is held for
     # 7 + 22 + 2 cycles, and there are two. SFU: 8 beats, one to start, one for word C.
     holds = head.stages[0].holds
@@ -56,10 +56,10 @@ def test_occupancies(by_hand):
     assert (holds.sfu, holds.send, holds.array) == (10, 12, 16)
     # The SFU has nothing to do from the end of one result to the next: 14 cycles, not 10.
     assert holds.sfu_and_drain == 14
-    # The credit of 27 is back in the counter at 114 + 7 + 8, taken again in two cycles.
-    assert head.stages[0].loop == 114 + 2 + 7 + 8 - 27
-    assert (head.cycles, head.binds) == (26, "slots")
-    assert (time.interval, time.binds) == (26, "slots of lm")
+    # The credit of 27 is back in the counter at 114 + 8 + 8, taken again in two cycles.
+    assert head.stages[0].loop == 114 + 2 + 8 + 8 - 27
+    assert (head.cycles, head.binds) == (27, "slots")
+    assert (time.interval, time.binds) == (27, "slots of lm")
     assert time.links[(1, 1), Port.EAST] == 2
     assert time.links[(1, 1), Port.WEST] == 11 + 1
 

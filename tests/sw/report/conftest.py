@@ -44,9 +44,9 @@ def result():
     events = {counter.name.lower(): 10 * counter for counter in Counter
               if counter is not Counter.STAGE0}
     requests = [Request(prompt=(1, 5), limit=2, tokens=[7, 8], finished="length",
-                        finish_cycles={0: LOADED + 90, 1: LOADED + 100, 2: LOADED + 190}),
+                        finish_times={0: LOADED + 90, 1: LOADED + 100, 2: LOADED + 190}),
                 Request(prompt=(1, 6, 7), limit=2, tokens=[2], finished="stop",
-                        finish_cycles={0: LOADED + 110, 1: LOADED + 120, 2: LOADED + 130})]
+                        finish_times={0: LOADED + 110, 1: LOADED + 120, 2: LOADED + 130})]
     return JobResult(
         requests=requests, tokens=8, run_s=2.0, cycles=200, load_cycles=LOADED,
         counters={(1, 1): CoreCounters(events, [state(30, 5, 0), state(20, 10, 40)]),

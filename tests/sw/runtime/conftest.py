@@ -98,9 +98,8 @@ class Bench:
             assert not core.slots
             if core.array.kv is not None:
                 assert core.array.kv.used == 0
-        assert sorted(self.engine._ids) == [*range(self.program.sequences)]
-        assert self.engine._credits == self.engine._room
-        assert not self.engine._results._parts and not self.engine._results._bests
+        assert sorted(self.engine.scheduler.free_ids) == [*range(self.program.sequences)]
+        assert self.engine.scheduler.idle and self.engine.results.empty
 
     def check(self, request, count=None):
         """The tokens and logits are those of an undisturbed decoder."""
@@ -123,8 +122,11 @@ class Bench:
 
 @pytest.fixture
 def make_bench(program, model):
-    def make(**options):
-        return Bench(**{"program": program, "model": model, **options})
+    def make(kv_blocks=None, **options):
+        made = {"program": program, "model": model, **options}
+        if kv_blocks is not None:
+            made["program"] = replace(made["program"], kv_blocks=kv_blocks)
+        return Bench(**made)
     return make
 
 

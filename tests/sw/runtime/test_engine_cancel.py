@@ -1,7 +1,5 @@
 """Requests that are given up, at any moment."""
 
-from dataclasses import replace
-
 import pytest
 
 
@@ -63,8 +61,7 @@ def test_cancel_all(make_bench, make_prompts):
 def test_cancel_while_cores_are_full(make_bench, make_prompts, seed):
     """Cancelled at any moment of a preemption: nothing hangs, nothing leaks."""
     for steps in (110, 160 + seed):
-        bench = make_bench(seed=seed, headroom_blocks=0)
-        bench.engine.program = replace(bench.program, kv_blocks=100)
+        bench = make_bench(seed=seed, headroom_blocks=0, kv_blocks=100)
         requests = [bench.engine.submit(prompt, limit=12)
                     for prompt in make_prompts(seed, [30, 40, 35])]
         bench.steps(steps)

@@ -5,13 +5,11 @@ from dataclasses import replace
 import pytest
 
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.hw.params.packet import KV_CONFIG, Flag, Kind, Unit
+from ouroboros.hw.params.packet import KV_CONFIG, Kind, Unit
 from ouroboros.sw.mapper.head import HOST_LOGITS
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.program.program import CoreImage, Write
 from ouroboros.sw.quantise.quantise import quantise
-from ouroboros.sw.runtime.results import Result
-from ouroboros.sw.runtime.sequence import Request, Sequence
 
 MODELS = {}
 TINY = load_machine("tiny")
@@ -39,7 +37,7 @@ def test_first_come_first_served(make_bench, make_prompts, seed):
     seen = set()
     while not all(request.finished for request in requests):
         bench.steps(1)
-        order = [number[id(request)] for request in bench.engine._waiting]
+        order = [number[id(request)] for request in bench.engine.scheduler.waiting]
         assert order == sorted(order)
         seen.add(tuple(order))
     bench.run()
@@ -49,16 +47,15 @@ def test_first_come_first_served(make_bench, make_prompts, seed):
 @pytest.mark.parametrize("seed", [None, 0, 1])
 def test_refused_prompt_tokens_are_sent_again(make_bench, make_prompts, seed):
     """Prompts grow into blocks that are not there while many of their tokens are under way."""
-    bench = make_bench(seed=seed, headroom_blocks=0)
     # The estimate is switched off: everything is admitted at once.
-    bench.engine.program = replace(bench.program, kv_blocks=100)
+    bench = make_bench(seed=seed, headroom_blocks=0, kv_blocks=100)
     requests = [bench.engine.submit(prompt, limit=limit, logits="all") for prompt, limit in
                 zip(make_prompts(seed, [30, 40, 20]), [18, 8, 4], strict=True)]
     stopped = {}
     while not all(request.finished for request in requests):
         bench.steps(1)
         # Nothing more of a sequence is sent once a refusal is known.
-        now = {s: s.next for s in bench.engine._active
+        now = {s: s.next for s in bench.engine.scheduler.active
                if s.rewind is not None and not s.leaving}
         assert all(now[s] == stopped[s] for s in now.keys() & stopped.keys())
         stopped = now
@@ -74,8 +71,7 @@ def test_refused_prompt_tokens_are_sent_again(make_bench, make_prompts, seed):
 @pytest.mark.parametrize("first", [False, True])
 def test_one_ends_while_another_is_refused(make_bench, make_prompts, first, limit):
     """What is refused just before or after room was made is sent again, not given up."""
-    bench = make_bench(seed=None if limit < 9 else limit)
-    bench.engine.program = replace(bench.program, kv_blocks=100)
+    bench = make_bench(seed=None if limit < 9 else limit, kv_blocks=100)
     large, small = make_prompts(limit, [60, 3])
     prompts, limits = ([large, small], [4, limit]) if first else ([small, large], [limit, 4])
     requests = [bench.engine.submit(prompt, limit=number)
@@ -83,7 +79,7 @@ def test_one_ends_while_another_is_refused(make_bench, make_prompts, first, limi
     while not all(request.finished for request in requests):
         bench.steps(1)
         # One that has all its tokens is never put back.
-        assert all(len(r.tokens) < r.limit for r in bench.engine._waiting)
+        assert all(len(r.tokens) < r.limit for r in bench.engine.scheduler.waiting)
     bench.run()
     for request in requests:
         assert request.finished == "length"
@@ -125,8 +121,7 @@ def test_nobody_makes_room_for_a_sequence_that_never_fits(make_bench, make_promp
 @pytest.mark.parametrize("limit", [5, 6, 7, 8])
 def test_logits_that_come_late(make_bench, make_prompts, limit):
     """A refused token may be back before the logits of tokens ahead of it: they count."""
-    bench = make_bench(headroom_blocks=0)
-    bench.engine.program = replace(bench.program, kv_blocks=100)
+    bench = make_bench(headroom_blocks=0, kv_blocks=100)
     bench.hold(12, lambda header: header.get("operand") == HOST_LOGITS)
     requests = bench.serve(make_prompts(1, [3, 60]), [limit, 4], "all")
     for request in requests:
@@ -136,8 +131,7 @@ def test_logits_that_come_late(make_bench, make_prompts, limit):
 
 @pytest.mark.parametrize("limit", [5, 12, 16])
 def test_results_that_come_out_of_order(make_bench, make_prompts, limit):
-    bench = make_bench(headroom_blocks=0)
-    bench.engine.program = replace(bench.program, kv_blocks=100)
+    bench = make_bench(headroom_blocks=0, kv_blocks=100)
     bench.hold(7, lambda header: header["kind"] == Kind.DATA and header["position"] % 3 == 0)
     for request in bench.serve(make_prompts(1, [3, 60]), [limit, 4], "all"):
         assert request.finished == "length"
@@ -150,19 +144,6 @@ def test_credits_that_come_last(make_bench, make_prompts):
     bench.hold(99, lambda header: header["kind"] == Kind.CREDIT)
     for request in bench.serve(make_prompts(1, [5, 4]), [2, 3]):
         bench.check(request, request.limit)
-
-
-@pytest.mark.parametrize("order", [(5, 6), (6, 5)])
-def test_room_made_since_the_oldest_refused_token_counts(make_bench, order):
-    """One token went in before another sequence was freed, one after; both were refused."""
-    engine = make_bench().engine
-    one = Sequence(Request(prompt=(1,) * 9, limit=3), 0, next=7, flying={5: 0, 6: 1})
-    engine._active, engine._freed = [one], 1
-    for position in order:
-        assert one.leaving is None
-        engine._finish(one, Result(sequence=0, position=position, best=0, flags=Flag.POISON,
-                                   logits=None))
-    assert (one.next, one.rewind, one.leaving) == (5, None, None)
 
 
 def test_a_prompt_that_never_fits_is_not_even_begun(make_bench, make_prompts):
@@ -195,8 +176,7 @@ def test_full_members(make_bench, make_prompts, make_checkpoint, seed, member):
     model = MODELS["split"]
     machine = replace(TINY, kv=replace(TINY.kv, blocks=8))
     program = cut_member(map_model(machine, model, placement="split", context=80), member)
-    bench = make_bench(program=program, model=model, seed=seed, headroom_blocks=0)
-    bench.engine.program = replace(program, kv_blocks=100)
+    bench = make_bench(program=program, model=model, seed=seed, headroom_blocks=0, kv_blocks=100)
     requests = bench.serve(make_prompts(seed, [20, 30, 20]), [12, 3, 12], "all")
     undisturbed = sum(len(r.prompt) + max(r.limit - 1, 0) + 1 for r in requests)
     assert bench.engine.injected > undisturbed

@@ -43,11 +43,11 @@ def test_complete_with_the_last_packet(turn):
     came = came[turn:] + came[:turn]
     assert len(came) == 3 and all(packet.payload for packet in came)
     taker = results()
-    assert [taker.take(packet) for packet in came[:-1]] == [None] * 2
+    assert [taker.take(packet) for packet in came[:-1]] == [None] * 2 and not taker.empty
     result = taker.take(came[-1])
     assert (result.sequence, result.position, result.best, result.flags) == (3, 9, BEST,
                                                                               Flag.STREAM)
-    assert np.array_equal(result.logits, LOGITS) and not taker._parts and not taker._bests
+    assert np.array_equal(result.logits, LOGITS) and taker.empty
 
 
 @pytest.mark.parametrize("flags", [0, Flag.QUIET, Flag.STREAM | Flag.POISON,

@@ -5,7 +5,7 @@ import pytest
 
 from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.quantise.quantise import quantise
-from ouroboros.sw.runtime.sequence import Request
+from ouroboros.sw.runtime.request import Request
 from ouroboros.sw.runtime.service import compare, expected_positions
 
 SHAPE = {"dim": 16, "hidden_dim": 20, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1,

@@ -1,0 +1,36 @@
+"""Cycles on the way of a packet: out of a core, through routers and dies' borders, into a core.
+
+``tests/hw`` asserts them of the hardware, ``sw.perf`` and ``sw.wafer`` count with them.
+"""
+
+from ouroboros.hw.params.noc import NocParams
+
+__all__ = ["ARRIVE_CYCLES", "COUNT_CYCLES", "CREDIT_CYCLES", "CREDIT_IN_CYCLES",
+           "CREDIT_OUT_CYCLES", "HOP_CYCLES", "HOST_CYCLES", "HOST_FIRST_CYCLES", "LEAVE_CYCLES",
+           "LOOKUP_CYCLES", "crossing_cycles"]
+
+HOP_CYCLES = 2
+"""Router and the register that is its output link."""
+LEAVE_CYCLES = 2
+"""From the acceptance of a SEND to its first header on the link to the router."""
+LOOKUP_CYCLES = 2
+"""From a packet's header on the link into a core to the cycle in which its token may be picked."""
+ARRIVE_CYCLES = 4
+"""From a packet's last flit on the link into a core to the arrival that the controller is told."""
+COUNT_CYCLES = ARRIVE_CYCLES + 1
+"""To the cycle in which a WAIT sees it."""
+CREDIT_OUT_CYCLES = 4
+"""From the act of END to its first CREDIT on the link."""
+CREDIT_IN_CYCLES = 4
+"""From a CREDIT on the link into a core to the cycle in which the sender's counter has it."""
+CREDIT_CYCLES = CREDIT_OUT_CYCLES + CREDIT_IN_CYCLES
+"""A credit's way without its links."""
+HOST_CYCLES = 2
+"""From a flit on the link to the host's port to the host."""
+HOST_FIRST_CYCLES = 1
+"""From a flit that the host offers to the link into the mesh."""
+
+
+def crossing_cycles(noc: NocParams) -> int:
+    """Cycles that a border between dies adds to a link: the wire, and three registers."""
+    return noc.die_latency_cycles + 3

@@ -1,0 +1,30 @@
+"""Cycles of leaf blocks on RTL are those of the contracts, or the command says so and fails."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from ouroboros.tb.flow import calibrate as flow
+
+
+@pytest.mark.sim
+def test_blocks_keep_their_contracts(tmp_path):
+    found = {}
+    for top in ("sfu", "router"):
+        path = tmp_path / f"{top}.json"
+        result = CliRunner().invoke(flow.calibrate, ["--block", top, "--json", str(path)])
+        assert result.exit_code == 0, result.output
+        found |= json.loads(path.read_text())
+    samples = [one for sets in found.values() for some in sets.values() for one in some]
+    assert len(samples) == 4 * 12 + 4 * 12
+    assert all(one["cycles"] == one["contract"] for one in samples)
+
+
+def test_another_cycle_fails(monkeypatch):
+    sample = flow.Measured({"beats": 1, "reads_c": 0, "writes_c": 0}, 8, 7)
+    monkeypatch.setattr(flow, "measure", lambda block, name, sim: [sample])
+    result = CliRunner().invoke(flow.calibrate, ["--block", "sfu"])
+    assert result.exit_code == 1
+    assert "sfu 4 lanes: 1 samples of 8 to 8 cycles, off by 1 from the contract at most" in (
+        result.output)
