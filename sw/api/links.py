@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.hw.params.noc import NocParams
 from ouroboros.sw.api.shared import OnWafer, WithDeadLinks
 from ouroboros.sw.lib.digest import digest_of
 from ouroboros.sw.lib.options import option
@@ -162,26 +163,32 @@ class LinksOptions(RouteOptions):
     """Flits of a channel; the machine's if not given."""
     interval: int = option(0, metavar="CYCLES", least=0)
     """Cycles per token; 0: twice the least that the busiest link allows."""
-    die_latency: int = option(20, metavar="CYCLES")
-    """Cycles of a flit on the wire between two dies."""
-    die_cycles: int = option(1, metavar="N")
-    """Cycles for which a flit occupies that wire."""
+    die_latency: int | None = option(None, metavar="CYCLES")
+    """Cycles of a flit on the wire between two dies; the machine's if not given."""
+    die_cycles: int | None = option(None, metavar="N")
+    """Cycles for which a flit occupies that wire; the machine's if not given."""
     fit: bool = False
     """Fit the constants to the cycle model again, and keep them."""
     held_out: bool = False
     """Hold the model against the cycle model where it was not fitted."""
 
-    def router(self, machine: Machine) -> tuple[int, int]:
-        """Channels and their depth."""
-        noc = machine.noc
-        return (noc.vcs if self.vcs is None else self.vcs,
-                noc.vc_depth if self.depth is None else self.depth)
+    def network(self, machine: Machine) -> NocParams:
+        """The machine's routers, with what was given; multicast packets fit their buffers.
 
-    def params(self, machine: Machine, fitted: Fit) -> LinkParams:
-        """The model's."""
-        return LinkParams(mesh=machine.mesh, depth=fitted.depth, blocking=fitted.blocking,
-                          sharing=fitted.sharing, die_latency_cycles=self.die_latency,
-                          die_cycles_per_flit=self.die_cycles)
+        Raises
+        ------
+        NocError
+            If there are no such routers.
+        """
+        given = {"vcs": self.vcs, "vc_depth": self.depth, "die_latency_cycles": self.die_latency,
+                 "die_cycles_per_flit": self.die_cycles}
+        depth = machine.noc.vc_depth if self.depth is None else self.depth
+        try:
+            return dataclasses.replace(
+                machine.noc, multicast_flits=min(machine.noc.multicast_flits, depth),
+                **{name: value for name, value in given.items() if value is not None})
+        except ValueError as error:
+            raise NocError(str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,12 +229,14 @@ class LinkReport:
 
 def refit(options: LinksOptions, advance: Advance | None = None) -> None:
     """Fit the constants of such routers again, and keep them."""
-    write_fit(fit(*options.router(load_machine(options.machine)), advance))
+    noc = options.network(load_machine(options.machine))
+    write_fit(fit(noc.vcs, noc.vc_depth, advance))
 
 
 def hold_out(options: LinksOptions, advance: Advance | None = None) -> tuple[Held, ...]:
     """Both models at points that were not fitted."""
-    fitted = read_fit(*options.router(load_machine(options.machine)))
+    noc = options.network(load_machine(options.machine))
+    fitted = read_fit(noc.vcs, noc.vc_depth)
     return tuple(held_out(fitted, progress=advance))
 
 
@@ -240,13 +249,15 @@ def traffic_on_links(options: LinksOptions, held: tuple[Held, ...] = ()) -> Link
         If a file is wrong, the mesh is in pieces, or the model is not fitted for such routers.
     """
     machine = load_machine(options.machine)
-    fitted = read_fit(*options.router(machine))
+    noc = options.network(machine)
+    fitted = read_fit(noc.vcs, noc.vc_depth)
+    params = LinkParams(mesh=machine.mesh, noc=noc, blocking=fitted.blocking,
+                        sharing=fitted.sharing)
     routes = Routes(options.open_faults(machine))
     volumes, placed = options.open_volumes(routes)
     flit_bytes = machine.noc.flit_bits // 8
     return LinkReport(
         machine=machine, fitted=fitted, held=held,
         traffic=None if volumes is None else load_of_token(
-            options.params(machine, fitted), routes, volumes, flit_bytes=flit_bytes,
-            interval_cycles=options.interval),
+            params, routes, volumes, flit_bytes=flit_bytes, interval_cycles=options.interval),
         placement=None if placed is None else load_of_placement(placed, flit_bytes))

@@ -8,11 +8,9 @@ from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
 from ouroboros.sw.lib.options import make, option
 from ouroboros.sw.noc.errors import NocError
 
-__all__ = ["DIE_BUFFER_CYCLES", "PATTERNS", "LabOptions", "TracePacket", "Traffic", "experiment"]
+__all__ = ["MESH", "NOC", "PATTERNS", "LabOptions", "TracePacket", "Traffic", "experiment"]
 
 PATTERNS = ("uniform", "transpose", "bitcomp", "neighbor", "hotspot", "trace")
-DIE_BUFFER_CYCLES = 3
-"""What the buffers at both ends of a wire between dies take, besides the wire."""
 FLITS_MAX = PAYLOAD_FLITS_MAX + 1
 """Flits of the longest packet, header included."""
 NOC = NocParams(flit_bits=256, vcs=2, vc_depth=4, multicast_flits=4, labels=128)

@@ -171,10 +171,8 @@ def _of_pattern(options: LabOptions, fitted: Fit, fractions: Iterable[float]) ->
 
 def _of_flows(options: LabOptions, flows: Flows, fitted: Fit, fractions: Iterable[float],
               ) -> Iterable[Point]:
-    params = LinkParams(mesh=options.mesh, depth=fitted.depth, blocking=fitted.blocking,
-                        sharing=fitted.sharing,
-                        die_latency_cycles=options.noc.die_latency_cycles,
-                        die_cycles_per_flit=options.noc.die_cycles_per_flit)
+    params = LinkParams(mesh=options.mesh, noc=options.noc, blocking=fitted.blocking,
+                        sharing=fitted.sharing)
     plain = link_loads(params, flows)
     limit = SATURATED * _mean(plain, flows, plain.zero_load)
 

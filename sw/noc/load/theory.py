@@ -50,9 +50,7 @@ def _trace_flows(trace: tuple[TracePacket, ...]) -> Flows:
 
 def loads_of(options: LabOptions, blocking: float = 0.0, sharing: float = 0.0) -> LinkLoads:
     """Link loads of a pattern."""
-    params = LinkParams(mesh=options.mesh, depth=options.noc.vc_depth, blocking=blocking,
-                        sharing=sharing, die_latency_cycles=options.noc.die_latency_cycles,
-                        die_cycles_per_flit=options.noc.die_cycles_per_flit)
+    params = LinkParams(mesh=options.mesh, noc=options.noc, blocking=blocking, sharing=sharing)
     return link_loads(params, flows_of(options))
 
 

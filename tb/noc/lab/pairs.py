@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from ouroboros.sw.noc.experiment.options import DIE_BUFFER_CYCLES, LabOptions, TracePacket
+from ouroboros.hw.params.timing.network import crossing_cycles
+from ouroboros.sw.noc.experiment.options import LabOptions, TracePacket
 
 __all__ = ["all_pairs"]
 
@@ -18,7 +19,7 @@ def all_pairs(options: LabOptions) -> LabOptions:
     mesh, nodes = options.mesh, options.mesh.cores
     crossing = (mesh.die_width, mesh.die_height) != (mesh.width, mesh.height)
     longest = (mesh.width + mesh.height) * (
-        2 + crossing * (options.noc.die_latency_cycles + DIE_BUFFER_CYCLES))
+        2 + crossing * crossing_cycles(options.noc))
     per_source = nodes * GAP_CYCLES + longest + 20
     return replace(
         options, warmup_cycles=0, measure_cycles=nodes * per_source,

@@ -258,7 +258,7 @@ def test_sampled_shares_are_near_those_of_all_pairs():
      "--faults and --link-faults must not be given beside --dead or --dead-links"),
     (["faults", "--machine", "tiny", "--faults", "13"], "dead routers must be 0 to 12, not 13"),
     (["links", "--flows", "none.csv"], "none.csv: cannot be read: "),
-    (["links", "--vcs", "7"], "link-load model must be fitted for 7 channels of 10 flits "),
+    (["links", "--vcs", "3"], "link-load model must be fitted for 3 channels of 10 flits "),
 ])
 def test_refused(run, arguments, message):
     if arguments[0] == "--mesh":

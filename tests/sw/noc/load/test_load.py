@@ -143,7 +143,8 @@ def test_trees_by_hand():
     source = 0.01 * 12 / (2 * (1 - 0.04))
     waits = source + 0.01 * (11**2 - 4**2) / (2 * (1 - 0.11))
     assert (found.latency - found.zero_load).tolist() == pytest.approx([waits] * 2)
-    deep = link_loads(LinkParams(mesh=ONE, depth=8), flows(rows, trees=trees))
+    deep = link_loads(LinkParams(mesh=ONE, noc=experiment(vc_depth=8).noc),
+                      flows(rows, trees=trees))
     assert deep.held[EAST, :2].tolist() == pytest.approx([0.08, 0.04])
     # Unicast of 4 flits at rate r holds it for 7 instead of 4 where it finds the channel empty.
     both = link_loads(LinkParams(mesh=ONE), flows(
@@ -153,7 +154,7 @@ def test_trees_by_hand():
 
 
 def test_die_links():
-    params = LinkParams(mesh=MESH, die_latency_cycles=10, die_cycles_per_flit=4)
+    params = LinkParams(mesh=MESH, noc=experiment(die_latency_cycles=10, die_cycles_per_flit=4).noc)
     found = link_loads(params, flows([(0, 5, 0.01, 4), (0, 2, 0.01, 4), (5, 23, 0.01, 1)]))
     assert found.zero_load.tolist() == [3 + 2 * 5 + 3 * 4 + 13, 3 + 2 * 2 + 3, 3 + 2 * 3 + 13]
     assert found.load[EAST, 2] == pytest.approx(4 * 0.04)
