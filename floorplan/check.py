@@ -56,13 +56,13 @@ def _core(plan: Plan) -> Iterator[Check]:
     core, rules = plan.core, plan.rules.core
     macro = core.macros[0]
     density = core.macro_density_mb_per_mm2
-    yield Check("macro density <= plain SRAM", density, rules.macro_density_max.mb_per_mm2,
+    yield Check("macro density <= plain SRAM", density, rules.macro_density_max.mid,
                 "Mb/mm2")
-    yield Check("macro density >= least", density, rules.macro_density_min.mb_per_mm2, "Mb/mm2",
+    yield Check("macro density >= least", density, rules.macro_density_min.mid, "Mb/mm2",
                 least=True)
     yield Check("macro aspect <= most",
                 max(macro.width, macro.height) / min(macro.width, macro.height),
-                rules.macro_aspect_max.ratio, "1")
+                rules.macro_aspect_max.mid, "1")
     for sides, along in (("ns", core.width), ("ew", core.height)):
         for side in sides:
             taken = len(list(core.pins(side))) * rules.pin_pitch.nm

@@ -152,13 +152,13 @@ def _areas(machine: Machine, rules: CoreRules) -> list[tuple[str, float, str]]:
     buffer, params = core.buffer_words * core.word_bits, core.param_words * core.lanes * PARAM_BITS
     density, kib, noc = rules.memory_density, 8 * 1024, machine.noc
     # Its memories are many and small, and read in the cycle of their address: flip-flops.
-    router = rules.router_bit.transistors * noc.flit_bits + (
-        rules.flip_flop.transistors * router_memory_bits(noc))
+    router = rules.router_bit.mid * noc.flit_bits + (
+        rules.flip_flop.mid * router_memory_bits(noc))
     return [
         (f"buffer {buffer // kib} KiB", density.area_mm2(buffer), density.source),
-        ("control", rules.logic_mm2(rules.control.transistors), rules.control.source),
+        ("control", rules.logic_mm2(rules.control.mid), rules.control.source),
         ("router", rules.logic_mm2(router), rules.router_bit.source),
-        (f"SFU, {core.lanes} lanes", rules.logic_mm2(rules.sfu_lane.transistors * core.lanes),
+        (f"SFU, {core.lanes} lanes", rules.logic_mm2(rules.sfu_lane.mid * core.lanes),
          rules.sfu_lane.source),
         (f"parameters {params // kib} KiB", density.area_mm2(params), density.source)]
 
@@ -187,7 +187,7 @@ def _macros(levels: int, width: int, height: int, strip: Rect) -> Iterator[Rect]
 def _check(plan: CorePlan) -> None:
     rules, macro = plan.rules, plan.macros[0]
     density = plan.macro_density_mb_per_mm2
-    high, low = rules.macro_density_max.mb_per_mm2, rules.macro_density_min.mb_per_mm2
+    high, low = rules.macro_density_max.mid, rules.macro_density_min.mid
     if density > high:
         raise FloorplanError(f"macros come to {density:.1f} Mb/mm2 ({macro.mm2:.4f} mm2 each), "
                              f"but core.macro_density_max is {high:g}: enlarge die.pitch_x or "
@@ -197,9 +197,9 @@ def _check(plan: CorePlan) -> None:
                              f"{low:g}: rules were made for another machine than "
                              f"{plan.machine.name!r}: give die.pitch_x and die.pitch_y that fit")
     aspect = max(macro.width, macro.height) / min(macro.width, macro.height)
-    if aspect > rules.macro_aspect_max.ratio:
+    if aspect > rules.macro_aspect_max.mid:
         raise FloorplanError(f"macros come to {macro.width / 1e3:g} x {macro.height / 1e3:g} um, "
-                             f"longer than core.macro_aspect_max ({rules.macro_aspect_max.ratio:g}"
+                             f"longer than core.macro_aspect_max ({rules.macro_aspect_max.mid:g}"
                              ") allows: bring the core closer to a square")
     if not 0 < rules.pin_width.nm < rules.pin_pitch.nm:
         raise FloorplanError(f"core.pin_width must be above 0 and below core.pin_pitch "

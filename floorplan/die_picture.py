@@ -174,7 +174,7 @@ def _core_legend(plan: Plan, picture: Picture, x: float, y: float) -> None:
     picture.text(x, y, "Densities to hold the macros against", "head")
     rules = plan.rules.core
     for rule in (rules.macro_density_max, rules.memory_density):
-        for line in wrap(f"{rule.mb_per_mm2:g} Mb/mm²: {rule.source}", 68):
+        for line in wrap(f"{rule.mid:g} Mb/mm²: {rule.source}", 68):
             y += 18
             picture.text(x, y, line, "small")
     y += 38

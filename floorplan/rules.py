@@ -1,98 +1,82 @@
 """The rules of a floorplan as typed values, each with its source; read from ``rules.toml``."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from ouroboros.hw.params.load import load
+from ouroboros.hw.params.values import Value
 
-__all__ = ["RULES", "CoreRules", "Density", "DieRules", "Length", "LogicDensity", "Ratio", "Rules",
-           "Transistors", "WaferRules", "load_rules"]
+__all__ = ["RULES", "CoreRules", "Density", "DieRules", "Length", "LogicDensity", "Positive",
+           "Ratio", "Rules", "Transistors", "WaferRules", "load_rules"]
 
 RULES = Path(__file__).parent / "rules.toml"
 
 
-def _positive(value: float, source: str, *, zero: bool = False) -> None:
-    if not (0 <= value < math.inf) or (not value and not zero):
-        raise ValueError(f"value must be {'at least' if zero else 'above'} 0, not {value!r}")
-    if not source.strip():
-        raise ValueError("source must say where the value comes from, not be empty")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Length:
-    """A length."""
+class Length(Value):
+    """A length: a multiple of 1 nm, at least 0."""
 
-    um: float
-    """In micrometres, a multiple of 1 nm; at least 0."""
-    source: str
-    """Publication, or reason."""
+    UNIT: ClassVar[str] = "um"
 
     def __post_init__(self) -> None:
-        _positive(self.um, self.source, zero=True)
-        if abs(self.um * 1000 - round(self.um * 1000)) > 1e-6:
-            raise ValueError(f"um must be a multiple of 0.001, not {self.um!r}")
+        Value.__post_init__(self)
+        if self.mid < 0:
+            raise ValueError(f"mid must be at least 0, not {self.mid!r}")
+        if abs(self.mid * 1000 - round(self.mid * 1000)) > 1e-6:
+            raise ValueError(f"mid must be a multiple of 0.001, not {self.mid!r}")
+
+    @property
+    def um(self) -> float:
+        """In micrometres."""
+        return self.mid
 
     @property
     def nm(self) -> int:
         """In nanometres."""
-        return round(self.um * 1000)
+        return round(self.mid * 1000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Density:
-    """Bits of memory in an area."""
-
-    mb_per_mm2: float
-    """In megabits (1e6) per square millimetre; above 0."""
-    source: str
-    """Publication, or reason."""
+class Positive(Value):
+    """A number above 0."""
 
     def __post_init__(self) -> None:
-        _positive(self.mb_per_mm2, self.source)
+        Value.__post_init__(self)
+        if self.mid <= 0:
+            raise ValueError(f"mid must be above 0, not {self.mid!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Density(Positive):
+    """Bits of memory in an area: megabits (1e6) per square millimetre."""
+
+    UNIT: ClassVar[str] = "Mb/mm2"
 
     def area_mm2(self, bits: int) -> float:
         """What that many bits take, in square millimetres."""
-        return bits / 1e6 / self.mb_per_mm2
+        return bits / 1e6 / self.mid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LogicDensity:
-    """Transistors of logic in an area."""
+class LogicDensity(Positive):
+    """Transistors of logic in an area: millions per square millimetre of cells."""
 
-    m_per_mm2: float
-    """In millions per square millimetre of cells; above 0."""
-    source: str
-    """Publication, or reason."""
-
-    def __post_init__(self) -> None:
-        _positive(self.m_per_mm2, self.source)
+    UNIT: ClassVar[str] = "M/mm2"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Transistors:
+class Transistors(Positive):
     """A number of transistors."""
 
-    transistors: int
-    """Above 0."""
-    source: str
-    """Publication, or reason."""
-
-    def __post_init__(self) -> None:
-        _positive(self.transistors, self.source)
+    UNIT: ClassVar[str] = "transistors"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ratio:
+class Ratio(Positive):
     """A number without unit."""
 
-    ratio: float
-    """Above 0."""
-    source: str
-    """Publication, or reason."""
-
-    def __post_init__(self) -> None:
-        _positive(self.ratio, self.source)
+    UNIT: ClassVar[str] = "1"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,13 +143,13 @@ class CoreRules:
     """Of a pin, into the core."""
 
     def __post_init__(self) -> None:
-        if self.logic_utilisation.ratio > 1:
+        if self.logic_utilisation.mid > 1:
             raise ValueError(f"logic_utilisation must be at most 1, "
-                             f"not {self.logic_utilisation.ratio!r}")
+                             f"not {self.logic_utilisation.mid!r}")
 
-    def logic_mm2(self, transistors: int) -> float:
+    def logic_mm2(self, transistors: float) -> float:
         """Area of a block of logic in square millimetres."""
-        return transistors / 1e6 / self.logic_density.m_per_mm2 / self.logic_utilisation.ratio
+        return transistors / 1e6 / self.logic_density.mid / self.logic_utilisation.mid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

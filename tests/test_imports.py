@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 # Lowest first: a package may import itself and those before it.
 ORDER = """
 hw.params hw.lib hw.cim hw.kv hw.sfu hw.noc hw.array hw.core hw.mesh
-sw.lib sw.models sw.defects sw.place sw.noc sw.program sw.golden sw.quantise sw.perf sw.mapper
-sw.tiling sw.serving sw.runtime sw.wafer sw.experiments sw.report sw.api sw.cli
+sw.lib sw.models sw.defects sw.place sw.noc sw.program sw.golden sw.quantise sw.perf sw.block
+sw.mapper sw.tiling sw.serving sw.runtime sw.wafer sw.experiments sw.report sw.api sw.cli
 floorplan tb
 """.split()
 # Packages from elsewhere that a part may use, of those that would give its work away.

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.sw.block.plans import PLACEMENTS
 from ouroboros.sw.cli.options import (
     OutputFile,
     defects_option,
@@ -21,7 +22,6 @@ from ouroboros.sw.cli.options import (
 )
 from ouroboros.sw.cli.tile import print_tiles, rules_options, tiles_as_dict
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.sw.mapper.layout import PLACEMENTS
 from ouroboros.sw.models.shape import ModelShape, load_shape
 from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import read_instance

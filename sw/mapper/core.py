@@ -14,7 +14,7 @@ from ouroboros.hw.params.packet import (
     Unit,
 )
 from ouroboros.hw.params.position import Position
-from ouroboros.sw.mapper.limits import CoreLimits, MapperError
+from ouroboros.sw.block.limits import BlockError, CoreLimits
 from ouroboros.sw.mapper.macros import Macros
 from ouroboros.sw.program.program import CoreImage, Way, Write
 
@@ -32,12 +32,14 @@ class CoreBuilder:
         Limits.
     core : tuple of int
         Coordinates, used in messages.
+    steps : sequence of int
+        Drain steps of its macros.
     """
 
-    def __init__(self, machine: Machine, core: Position):
+    def __init__(self, machine: Machine, core: Position, steps: Sequence[int] = ()):
         self.machine, self.core = machine, core
         self.limits = CoreLimits(machine, core)
-        self.macros = Macros(self.limits)
+        self.macros = Macros(machine, steps)
         self._params: list[int] = []
         self._dests: list[int] = []
         self._credits: list[int] = []
@@ -73,8 +75,8 @@ class CoreBuilder:
         """A new credit counter that starts at ``count``."""
         core = self.machine.core
         if count >= 1 << core.credit_bits:
-            raise MapperError(f"slots of a stage must fit {core.credit_bits} credit bits, "
-                              f"not {count}")
+            raise BlockError(f"slots of a stage must fit {core.credit_bits} credit bits, "
+                             f"not {count}")
         self._credits.append(count)
         self.limits.check("credit counters", len(self._credits), core.credits)
         return len(self._credits) - 1
@@ -93,7 +95,7 @@ class CoreBuilder:
         core = self.machine.core
         self.limits.check("stages", index + 1, core.stages)
         if index in self._stages:
-            raise MapperError(f"core {self.core}: stage {index} must be used once, not by {name}")
+            raise BlockError(f"core {self.core}: stage {index} must be used once, not by {name}")
         program = len(self._program)
         self._program.extend(code)
         self.limits.check("program words", len(self._program), core.program_words)
@@ -135,5 +137,3 @@ class CoreBuilder:
             put(Unit.SILU, [int(v) & 0xFFFF for v in self._silu])
         image.writes.extend(self.macros.writes())
         return image
-
-

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroboros.hw.params.packet import Flag
-from ouroboros.sw.mapper.head import HOST_LOGITS, HOST_RESULT
+from ouroboros.sw.block.head import HOST_LOGITS, HOST_RESULT
 from ouroboros.sw.program.packets import Packet
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.program.vectors import unpack_vector

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.position import Position
-from ouroboros.sw.mapper.layout import PLACEMENTS
+from ouroboros.sw.block.plans import PLACEMENTS
 from ouroboros.sw.mapper.limits import MapperError
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.models.integer import QuantModel

@@ -29,8 +29,8 @@ def small_machine():
 
 @pytest.fixture(scope="session")
 def small_rules(rules):
-    die = replace(rules.die, pitch_x=replace(rules.die.pitch_x, um=3 * 1816 + 280),
-                  pitch_y=replace(rules.die.pitch_y, um=2 * 1790 + 280))
+    die = replace(rules.die, pitch_x=replace(rules.die.pitch_x, mid=3 * 1816 + 280),
+                  pitch_y=replace(rules.die.pitch_y, mid=2 * 1790 + 280))
     return replace(rules, die=die)
 
 

@@ -125,7 +125,7 @@ def test_any_number_of_macros(macros, grid, small_machine, small_rules):
     machine = replace(small_machine, core=replace(small_machine.core, macros=macros))
     rules = replace(small_rules, core=replace(
         small_rules.core, macro_density_min=replace(small_rules.core.macro_density_min,
-                                                    mb_per_mm2=0.1)))
+                                                    mid=0.1)))
     plan = plan_floor(machine, rules)
     assert all(one.passed for one in check(plan))
     assert len(set(plan.core.macros)) == macros
@@ -142,37 +142,37 @@ def changed(rules, path, **value):
 
 
 REFUSED = [
-    ("die.pitch_x", {"um": 26001}, ("die.pitch_x must be at most the exposure field "
+    ("die.pitch_x", {"mid": 26001}, ("die.pitch_x must be at most the exposure field "
                                     "(die.field_x, 26000 um), not 26001 um")),
-    ("die.pitch_x", {"um": 24000}, ("9 dies at die.pitch_x take 215.920 mm, but wafer.square is "
+    ("die.pitch_x", {"mid": 24000}, ("9 dies at die.pitch_x take 215.920 mm, but wafer.square is "
                                     "215 mm: lower the pitch, or take fewer dies")),
-    ("die.pitch_y", {"um": 30714.001}, ("die.pitch_y must be a multiple of die.grid (0.005 um), "
+    ("die.pitch_y", {"mid": 30714.001}, ("die.pitch_y must be a multiple of die.grid (0.005 um), "
                                         "not 30714 um")),
-    ("die.scribe", {"um": 23800}, ("die.pitch_x (23888 um) must leave room for 13 cores beside "
+    ("die.scribe", {"mid": 23800}, ("die.pitch_x (23888 um) must leave room for 13 cores beside "
                                    "scribe and two corridors (24000 um)")),
-    ("die.grid", {"um": 0}, "die.grid must be at least 0.001 um, not 0"),
-    ("wafer.diameter", {"um": 200000}, ("9 dies take 214.912 mm, more than the usable 194 mm of "
+    ("die.grid", {"mid": 0}, "die.grid must be at least 0.001 um, not 0"),
+    ("wafer.diameter", {"mid": 200000}, ("9 dies take 214.912 mm, more than the usable 194 mm of "
                                         "the wafer (wafer.diameter, wafer.edge_exclusion)")),
-    ("wafer.edge_exclusion", {"um": 150000}, ("wafer.edge_exclusion must be below the wafer's "
+    ("wafer.edge_exclusion", {"mid": 150000}, ("wafer.edge_exclusion must be below the wafer's "
                                               "radius (150 mm), not 150 mm")),
-    ("core.control", {"transistors": 220_000_000}, (
+    ("core.control", {"mid": 220_000_000}, (
         "core of 3.251 mm2 must be larger than its blocks without macros (4.182 mm2): enlarge "
         "die.pitch_x or die.pitch_y, or lower the areas under [core]")),
-    ("core.control", {"transistors": 110_000_000}, (
+    ("core.control", {"mid": 110_000_000}, (
         "macros come to 31.1 Mb/mm2 (0.0337 mm2 each), but core.macro_density_max is 29.2: enlarge "
         "die.pitch_x or die.pitch_y, or lower the areas under [core]")),
-    ("core.macro_density_min", {"mb_per_mm2": 20.0}, (
+    ("core.macro_density_min", {"mid": 20.0}, (
         "macros come to 10.95 Mb/mm2, but core.macro_density_min is 20: rules were made for "
         "another machine than 'wafer': give die.pitch_x and die.pitch_y that fit")),
-    ("core.macro_aspect_max", {"ratio": 1.5}, (
+    ("core.macro_aspect_max", {"mid": 1.5}, (
         "macros come to 227 x 421.995 um, longer than core.macro_aspect_max (1.5) allows: bring "
         "the core closer to a square")),
-    ("core.pin_pitch", {"um": 4.0}, ("534 pins of a link at core.pin_pitch 4 um take 2136 um, but "
+    ("core.pin_pitch", {"mid": 4.0}, ("534 pins of a link at core.pin_pitch 4 um take 2136 um, but "
                                      "a side of the core has 1816 um: lower pin_pitch or "
                                      "noc.flit_bits")),
-    ("core.pin_width", {"um": 0.64}, ("core.pin_width must be above 0 and below core.pin_pitch "
+    ("core.pin_width", {"mid": 0.64}, ("core.pin_width must be above 0 and below core.pin_pitch "
                                       "(0.64 um), not 0.64 um")),
-    ("core.pin_depth", {"um": 1000.0}, ("core.pin_depth must be above 0 and at most half a core, "
+    ("core.pin_depth", {"mid": 1000.0}, ("core.pin_depth must be above 0 and at most half a core, "
                                         "not 1000 um")),
 ]
 
@@ -190,7 +190,7 @@ def test_a_die_outside_the_wafer(small_machine, small_rules):
     rules = small_rules
     for path, um in (("die.pitch_x", 2096), ("die.pitch_y", 2070), ("wafer.diameter", 4200),
                      ("wafer.edge_exclusion", 0)):
-        rules = changed(rules, path, um=um)
+        rules = changed(rules, path, mid=um)
     with pytest.raises(FloorplanError, match=r"^die \(1, 1\) must have a core inside the usable "
                                              r"4.2 mm of the wafer: lower wafer.edge_exclusion, "
                                              r"or take fewer dies$"):

@@ -18,21 +18,24 @@ def test_every_shipped_value_has_a_source_of_known_kind():
 
 
 def test_units():
-    assert Length(um=0.005, source="x").nm == 5
-    assert Density(mb_per_mm2=14.8, source="x").area_mm2(14_800_000) == 1
+    assert Length(mid=0.005, unit="um", source="x").nm == 5
+    assert Density(mid=14.8, unit="Mb/mm2", source="x").area_mm2(14_800_000) == 1
 
 
 FILES = [
-    ("scribe    = { um = 80", "scribe    = { um = -1",
-     "rules.toml.die.scribe: value must be at least 0, not -1"),
-    ("scribe    = { um = 80", "scribe    = { um = 0.0005",
-     "rules.toml.die.scribe: um must be a multiple of 0.001, not 0.0005"),
-    ("control        = { transistors = 1300000", "control        = { transistors = 0",
-     "rules.toml.core.control: value must be above 0, not 0"),
-    ("control        = { transistors = 1300000", "control        = { mm2 = 0.05",
-     "rules.toml.core.control: unknown key 'mm2'; known keys: ['source', 'transistors']"),
-    ("logic_utilisation = { ratio = 0.6", "logic_utilisation = { ratio = 1.1",
+    ("scribe    = { mid = 80", "scribe    = { mid = -1",
+     "rules.toml.die.scribe: mid must be at least 0, not -1"),
+    ("scribe    = { mid = 80", "scribe    = { mid = 0.0005",
+     "rules.toml.die.scribe: mid must be a multiple of 0.001, not 0.0005"),
+    ("control        = { mid = 1300000", "control        = { mid = 0",
+     "rules.toml.core.control: mid must be above 0, not 0"),
+    ("control        = { mid = 1300000", "control        = { mm2 = 0.05",
+     ("rules.toml.core.control: unknown key 'mm2'; known keys: ['high', 'low', 'mid', 'note', "
+     "'source', 'unit']")),
+    ("logic_utilisation = { mid = 0.6", "logic_utilisation = { mid = 1.1",
      "rules.toml.core: logic_utilisation must be at most 1, not 1.1"),
+    ('scribe    = { mid = 80, unit = "um"', 'scribe    = { mid = 80, unit = "mm"',
+     "rules.toml.die.scribe: unit must be 'um', not 'mm'"),
     ('S: arXiv 2603.02737, 215 x 215 mm', ' ',
      "rules.toml.wafer.square: source must say where the value comes from, not be empty"),
 ]

@@ -9,6 +9,7 @@ import pytest
 from ouroboros.hw.params.isa import Op, disassemble
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, Port, Unit
+from ouroboros.sw.block.limits import BlockError
 from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
 from ouroboros.sw.golden.core import CoreError
 from ouroboros.sw.golden.decoder import IntegerDecoder
@@ -165,10 +166,10 @@ def test_routes_of_another_mesh(make_model):
 def test_dead_cores_are_not_used(make_model):
     machine, model = tables(), make_model()
     cores = [role.core for role in map_model(machine, model).roles]
-    with pytest.raises(MapperError, match=r"cores must be alive, not \(4, 1\)"):
+    with pytest.raises(BlockError, match=r"cores must be alive, not \(4, 1\)"):
         map_model(machine, model, cores=cores, routes=Routes(Faults(
             mesh=machine.mesh, routers=frozenset({(4, 1)}))))
-    with pytest.raises(MapperError, match="has 7 live cores; placement 'plain' of 2 layers takes"):
+    with pytest.raises(BlockError, match="has 7 live cores; placement 'plain' of 2 layers takes"):
         map_model(machine, make_model(n_layers=2), routes=Routes(Faults(
             mesh=machine.mesh, routers=frozenset({(4, y) for y in (1, 2, 3)} | {(3, 3), (3, 2)}))))
 

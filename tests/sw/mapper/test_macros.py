@@ -5,8 +5,9 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import KV_CONFIG, Unit
-from ouroboros.sw.mapper.limits import CoreLimits, MapperError
-from ouroboros.sw.mapper.macros import Macros
+from ouroboros.sw.block.limits import BlockError, CoreLimits
+from ouroboros.sw.block.macros import Macros
+from ouroboros.sw.mapper import macros as mapper
 
 TINY = load_machine("tiny")     # 4 macros of 64 x 16, 8 active rows, words of 16 bytes
 
@@ -14,15 +15,16 @@ TINY = load_machine("tiny")     # 4 macros of 64 x 16, 8 active rows, words of 1
 def test_macros_are_given_once():
     macros = Macros(CoreLimits(TINY, (1, 1)))
     assert macros.take(3) == [0, 1, 2] and (macros.left, macros.used) == (1, 3)
-    with pytest.raises(MapperError, match=r"^core \(1, 1\): macros must be at most 4 on machine "
+    with pytest.raises(BlockError, match=r"^core \(1, 1\): macros must be at most 4 on machine "
                                           r"'tiny', not 5: too many by 1$"):
         macros.take(2)
 
 
 def test_heads_without_a_block_each():
     cut = replace(TINY, cim=replace(TINY.cim, active_rows=16, rows=16))
-    with pytest.raises(MapperError) as error:
-        Macros(CoreLimits(cut, (2, 2))).set_kv([0, 1], head_dim=16, heads=2, members=1, member=0)
+    with pytest.raises(BlockError) as error:
+        two = replace(cut, core=replace(cut.core, macros=2))
+        Macros(CoreLimits(two, (2, 2))).set_kv(head_dim=16, heads=2, members=1, member=0)
     assert str(error.value) == ("core (2, 2): 2 KV heads must have at least one block each, not 1 "
                                 "K and 1 V blocks in all")
 
@@ -35,9 +37,11 @@ def test_heads_without_a_block_each():
 def test_blocks_of_all_sequences_and_of_one(head_dim, heads, room):
     machine = replace(TINY, kv=replace(TINY.kv, heads=4))
     macros = Macros(CoreLimits(machine, (1, 1)))
-    assert macros.set_kv([0, 1, 2, 3], head_dim=head_dim, heads=heads, members=2,
-                         member=1) == room
-    [write] = macros.writes()
+    found = macros.set_kv(head_dim=head_dim, heads=heads, members=2, member=1)
+    assert (found.blocks, found.sequence_blocks) == room
+    written = mapper.Macros(machine)
+    written.set_kv(found.config)
+    [write] = written.writes()
     fields = KV_CONFIG.unpack(write.values[0])
     assert {name: fields[name] for name in ("k_macros", "v_macros", "v_slots", "head_dim",
                                             "members_log2", "member")} == {
@@ -58,11 +62,13 @@ def test_tiles(shape, cut, spans, loads, groups):
     rng = np.random.default_rng(shape[0])
     matrix, x = rng.integers(-127, 128, shape), rng.integers(-127, 128, shape[1])
     macros = Macros(CoreLimits(TINY, (1, 1)))
-    plan = macros.place(matrix, macros.take(4), cut=cut)
+    plan = macros.place(*shape, macros.take(4), cut=cut)
+    written = mapper.Macros(TINY, macros.steps)
+    written.store(plan, matrix)
     assert [(p.low, p.high) for p in plan.passes] == spans and plan.groups == groups
     stored = {write.unit - Unit.WEIGHT: np.stack([
         np.frombuffer(row.to_bytes(16, "little"), np.int8) for row in write.values])
-        for write in macros.writes()}
+        for write in written.writes()}
     out = []
     for n, one in enumerate(plan.passes):
         assert [(first, count) for first, count, _ in one.loads] == loads

@@ -7,12 +7,12 @@ import pytest
 from ouroboros.hw.params.isa import Op, disassemble
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import STAGE_ENTRY, Flag, Unit
+from ouroboros.sw.block.tiling import plain
 from ouroboros.sw.golden.decoder import IntegerDecoder
-from ouroboros.sw.mapper import mapper
-from ouroboros.sw.mapper.layout import PLACEMENTS
-from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.mapper.mapper import map_model, shape_of
 
 TINY = load_machine("tiny")
+PLACEMENTS = ("plain", "split")
 
 
 def machine(**changes):
@@ -128,12 +128,12 @@ def test_logits_on_other_machines(make_model, serve, placement, name):
     check(program, model, serve, [34 if "flits" in name else 18, 3], seed=2)
 
 
-def test_head_in_passes(make_model, serve, monkeypatch):
+def test_head_in_passes(make_model, serve):
     """The best of a pass is compared with the best of those before it."""
-    full = mapper.layout
-    monkeypatch.setattr(mapper, "layout", lambda *given: replace(full(*given), lm=((1, 1),)))
     model = make_model(vocab_size=120)
-    program = map_model(TINY, model)
+    usual = plain(TINY, shape_of(model), 12)
+    program = map_model(TINY, model, placement=replace(usual, lm=replace(
+        usual.lm, column_slices=1)))
     assert len(program.logit_slices) == 1
     check(program, model, serve, [9, 2], limit=6)
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.block.limits import BlockError
+from ouroboros.sw.block.stage import StageDraft
+from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.core import CoreBuilder
 from ouroboros.sw.mapper.labels import LabelAllocator
-from ouroboros.sw.mapper.limits import MapperError
-from ouroboros.sw.mapper.stage import StageBuilder
+from ouroboros.sw.program.program import StageInfo
 
 TINY = load_machine("tiny")
 SMALL = {"mesh__width": 3, "mesh__height": 2}
@@ -31,7 +33,7 @@ def on(what):
 
 
 @pytest.mark.parametrize(("shape", "placement", "message"), [
-    ({}, "round", "placement must be one of ('plain', 'split'), not 'round'"),
+    ({}, "round", "placement must be one of ('plain', 'split', 'tiled'), not 'round'"),
     ({"n_layers": 3}, "plain",
      "machine 'tiny' has 12 cores; placement 'plain' of 3 layers takes 16: 4 too few"),
     ({"n_layers": 2}, "split",
@@ -54,7 +56,7 @@ def on(what):
     ({"hidden_dim": 600}, "plain",
      f"core (3, 2): row groups of a macro {on(8)}, not 76: too many by 68")])
 def test_models(map_to, shape, placement, message):
-    with pytest.raises(MapperError) as error:
+    with pytest.raises(BlockError) as error:
         map_to(TINY, placement, **shape)
     assert str(error.value) == message
 
@@ -88,13 +90,13 @@ def test_models(map_to, shape, placement, message):
     ({"noc__labels": 2}, "split",
      "multicast from core (2, 1): labels must be at most 1 per router, and all are taken")])
 def test_machines(map_to, changes, placement, message):
-    with pytest.raises(MapperError) as error:
+    with pytest.raises(OuroborosError) as error:
         map_to(machine(**changes), placement)
     assert str(error.value) == message
 
 
 def test_inputs_that_need_more_macros(map_to):
-    with pytest.raises(MapperError) as error:
+    with pytest.raises(BlockError) as error:
         map_to(machine(cim__rows=16, core__macros=2), dim=48, n_heads=6)
     assert str(error.value) == ("core (4, 2): macros for a matrix of 48 inputs must be at least 3, "
                                 "not 2: too few by 1")
@@ -106,7 +108,7 @@ def test_inputs_that_need_more_macros(map_to):
     ("split", 512, 150, "context must be at most 128 (the page table), not 150: too many by 22"),
     ("plain", 64, 0, "context must be at least 1, not 0")])
 def test_contexts(map_to, placement, seq_len, context, message):
-    with pytest.raises(MapperError) as error:
+    with pytest.raises(BlockError) as error:
         map_to(TINY, placement, context, seq_len=seq_len)
     assert str(error.value) == message
 
@@ -115,7 +117,7 @@ def test_a_credit_counter_that_does_not_fit():
     most = (1 << TINY.core.credit_bits) - 1
     builder = CoreBuilder(TINY, (1, 1))
     assert builder.credit_counter(most) == 0
-    with pytest.raises(MapperError) as error:
+    with pytest.raises(BlockError) as error:
         builder.credit_counter(most + 1)
     assert str(error.value) == (f"slots of a stage must fit {TINY.core.credit_bits} credit bits, "
                                 f"not {most + 1}")
@@ -123,16 +125,21 @@ def test_a_credit_counter_that_does_not_fit():
 
 def test_fields_that_do_not_fit_an_instruction():
     """Sizes beyond the instruction set are refused as such, not wrapped."""
-    stage = StageBuilder(CoreBuilder(TINY, (1, 2)), LabelAllocator(TINY), name="l0.up", kind="up",
-                         layer=0, index=0, slots=2)
-    with pytest.raises(MapperError) as error:
-        stage.report((0, 1), operand=0, src=0, flits=1024, dst=0)
+    def draft():
+        made = StageDraft(TINY, StageInfo("l0.up", "up", 0, (1, 2), 0, 2))
+        made.owners.append(((1, 1), 0))
+        return made
+
+    stage = draft()
+    stage.report((0, 1), operand=0, src=0, flits=1024, dst=0)
+    with pytest.raises(BlockError) as error:
+        stage.finish()
     assert str(error.value) == ("core (1, 2): SEND of stage l0.up: flits must fit 10 bits, "
                                 "not 1024")
+    stage = draft()
     stage.packets[2] = 256
     stage.wait(2)
-    stage.owners.append(((1, 1), 0))
-    with pytest.raises(MapperError) as error:
+    with pytest.raises(BlockError) as error:
         stage.finish()
     assert str(error.value) == ("core (1, 2): WAIT of stage l0.up: packets must fit 8 bits, "
                                 "not 256")
@@ -141,16 +148,14 @@ def test_fields_that_do_not_fit_an_instruction():
 def test_a_stage_number_is_used_once():
     builder = CoreBuilder(TINY, (1, 2))
     builder.stage(0, name="first", slots=1, words=1, code=[0], owners=[])
-    with pytest.raises(MapperError) as error:
+    with pytest.raises(BlockError) as error:
         builder.stage(0, name="second", slots=1, words=1, code=[0], owners=[])
     assert str(error.value) == "core (1, 2): stage 0 must be used once, not by second"
 
 
 def test_a_multicast_has_one_address():
     """All receivers write to the same place of their slots; anything else is a mistake here."""
-    labels = LabelAllocator(TINY)
-    stages = [StageBuilder(CoreBuilder(TINY, (n, 1)), labels, name=f"s{n}", kind="up", layer=0,
-                           index=0, slots=1) for n in (1, 2, 3)]
+    stages = [StageDraft(TINY, StageInfo(f"s{n}", "up", 0, (n, 1), 0, 1)) for n in (1, 2, 3)]
     for n, stage in enumerate(stages):
         stage.area("a", 16, 0)
         if n == 2:

@@ -6,7 +6,7 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import KV_CONFIG, Kind, Unit
-from ouroboros.sw.mapper.head import HOST_LOGITS
+from ouroboros.sw.block.head import HOST_LOGITS
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.program.program import CoreImage, Write
 from ouroboros.sw.quantise.quantise import quantise

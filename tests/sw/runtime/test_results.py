@@ -5,7 +5,7 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import Flag
-from ouroboros.sw.mapper.head import HOST_LOGITS, HOST_RESULT
+from ouroboros.sw.block.head import HOST_LOGITS, HOST_RESULT
 from ouroboros.sw.program.packets import data_packets
 from ouroboros.sw.program.vectors import pack_vector
 from ouroboros.sw.runtime.results import Results

@@ -143,7 +143,7 @@ def test_refusals(tiny, model, make_checkpoint, shuffle, tmp_path):
      r"cores must lie in the 4 x 3 mesh of machine 'tiny', not at \(5, 1\)"),
     ([(1, 1)] * 8, r"cores must each be used once, not \(1, 1\) twice")])
 def test_bad_cores(tiny, model, cores, message):
-    with pytest.raises(MapperError, match=message):
+    with pytest.raises(OuroborosError, match=message):
         map_model(tiny, model, cores=cores)
 
 

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from ouroboros.hw.params.isa import BMode, Fn, MMode, Op, Track, Type
 from ouroboros.hw.params.packet import Flag
 from ouroboros.hw.params.position import Position
-from ouroboros.sw.mapper.draft import Draft
-from ouroboros.sw.mapper.stage import StageBuilder
-from ouroboros.sw.models.integer import QuantLayer
+from ouroboros.sw.block.draft import Draft
+from ouroboros.sw.block.residual import ResidualGroup
+from ouroboros.sw.block.stage import StageDraft
+from ouroboros.sw.block.tensors import Param, Run
 
 __all__ = ["AttentionGroup"]
 
 OPERAND_TOKEN, OPERAND_MAXIMUM, OPERAND_PARTIAL = range(3)
-OPERAND_OUTPUT = 1
-"""Operand of the projection that takes attention outputs."""
 
 
 class AttentionGroup:
@@ -35,19 +34,19 @@ class AttentionGroup:
     """
 
     def __init__(self, draft: Draft, layer: int, cores: Sequence[Position], n: int):
-        self.draft = draft
-        shape = draft.model.shape
+        self.draft, self.layer = draft, layer
+        shape = draft.shape
         per_group = shape.n_kv_heads // len(draft.plan.blocks[layer].kv)
         self.kv_heads = range(n * per_group, (n + 1) * per_group)
-        self.heads = range(self.kv_heads.start * shape.heads_per_kv,
-                           self.kv_heads.stop * shape.heads_per_kv)
+        self.heads = range(self.kv_heads.start * draft.per_kv,
+                           self.kv_heads.stop * draft.per_kv)
         names = [f".{n}.{k}" if len(cores) > 1 else f".{n}" for k in range(len(cores))]
         self.stages = [draft.stage("kv", layer, core, name)
                        for core, name in zip(cores, names, strict=True)]
         for k, stage in enumerate(self.stages):
             self._layout(stage, home=k == 0)
 
-    def _layout(self, stage: StageBuilder, *, home: bool) -> None:
+    def _layout(self, stage: StageDraft, *, home: bool) -> None:
         pad, lanes, heads = self.draft.head_pad, self.draft.lanes, len(self.heads)
         members = len(self.stages)
         stage.area("q", heads * pad, Type.I8)
@@ -64,15 +63,15 @@ class AttentionGroup:
         stage.area("scale", lanes, Type.I32)
         stage.area("out", heads * pad, Type.I8)
         if members > 1:
-            context = stage.words(self.draft.model.shape.head_dim, Type.I32) * heads * lanes
+            context = stage.words(self.draft.shape.head_dim, Type.I32) * heads * lanes
             stage.area("acc", context, Type.I32)
             if home:
                 stage.area("maxima", (members - 1) * heads * lanes, Type.I32)
                 stage.area("dens", (members - 1) * heads * lanes, Type.I32)
                 stage.area("accs", (members - 1) * context, Type.I32)
 
-    def code(self, layer: QuantLayer, proj: Sequence[StageBuilder]) -> None:
-        """Programs of all members."""
+    def code(self, proj: ResidualGroup) -> None:
+        """Programs of all members; the outputs go to the projection."""
         members = len(self.stages)
         for k, stage in enumerate(self.stages):
             stage.wait(OPERAND_TOKEN)
@@ -80,59 +79,57 @@ class AttentionGroup:
             for n in range(len(self.kv_heads)):
                 stage.emit(Op.APPEND, head=n, k=self._head(stage, "k", n),
                            v=self._head(stage, "v", n))
-            params = [stage.core.params([int(layer.me[head])]) for head in self.heads]
             if members == 1:
                 for n in range(len(self.heads)):
                     self._score(stage, n, 0)
-                    self._context(stage, layer, n, 0, params[n])
+                    self._context(stage, n, 0)
                     self._normalise_code(stage, n, None)
             else:
                 for n in range(len(self.heads)):
                     self._score(stage, n, n)
                 self._exchange_maxima(k)
                 for n in range(len(self.heads)):
-                    self._context(stage, layer, n, n, params[n])
+                    self._context(stage, n, n)
                     stage.sfu(Fn.MAC, d=self._acc(stage, "acc", n), release=True,
-                              length=self.draft.model.shape.head_dim)
+                              length=self.draft.shape.head_dim)
                 if k:
                     self._send_partial(k)
                     continue
                 self._add_partials()
                 for n in range(len(self.heads)):
                     self._normalise_code(stage, n, self._acc(stage, "acc", n))
-            stage.send(proj, operand=OPERAND_OUTPUT, src=stage.areas["out"], area="input",
-                       flits=stage.flits(len(self.heads) * self.draft.head_pad, Type.I8),
-                       element=self.heads.start * self.draft.head_pad)
+            pad = self.draft.head_pad
+            proj.take_inputs(stage, range(self.heads.start * pad, self.heads.stop * pad),
+                             stage.at("out"))
 
     # Pieces
 
-    def _head(self, stage: StageBuilder, area: str, n: int) -> int:
-        return stage.areas[area] + n * stage.words(self.draft.head_pad, Type.I8)
+    def _head(self, stage: StageDraft, area: str, n: int) -> int:
+        return stage.at(area) + n * stage.words(self.draft.head_pad, Type.I8)
 
-    def _acc(self, stage: StageBuilder, area: str, n: int) -> int:
-        return stage.areas[area] + n * stage.words(self.draft.model.shape.head_dim, Type.I32)
+    def _acc(self, stage: StageDraft, area: str, n: int) -> int:
+        return stage.at(area) + n * stage.words(self.draft.shape.head_dim, Type.I32)
 
     def _local(self, n: int) -> int:
-        return n // self.draft.model.shape.heads_per_kv
+        return n // self.draft.per_kv
 
-    def _score(self, stage: StageBuilder, n: int, area: int) -> None:
+    def _score(self, stage: StageDraft, n: int, area: int) -> None:
         stage.emit(Op.SCORE, src=self._head(stage, "q", n), head=self._local(n))
-        stage.sfu(Fn.MAC, d=stage.areas[f"score{area}"], tokens=True, track=Track.MAX,
-                  c=stage.areas["c"] + n, release=True)
+        stage.sfu(Fn.MAC, d=stage.at(f"score{area}"), tokens=True, track=Track.MAX,
+                  c=stage.at("c") + n, release=True)
 
-    def _context(self, stage: StageBuilder, layer: QuantLayer, n: int, area: int,
-                 param: int) -> None:
+    def _context(self, stage: StageDraft, n: int, area: int) -> None:
         """Exponentials of one head and their sum; the sums over V stay in the drain registers."""
-        stage.sfu(Fn.EXP, a=stage.areas[f"score{area}"], d=stage.areas["e"], d_type=Type.I8,
-                  tokens=True, c=stage.areas["c"] + n, m_mode=MMode.FIXED, param=param,
-                  shift=layer.se)
-        stage.emit(Op.CONTEXT, src=stage.areas["e"], head=self._local(n))
+        stage.sfu(Fn.EXP, a=stage.at(f"score{area}"), d=stage.at("e"), d_type=Type.I8,
+                  tokens=True, c=stage.at("c") + n, m_mode=MMode.FIXED,
+                  param=(Param("exp", self.layer, (Run(self.heads.start + n, 1),)), 0))
+        stage.emit(Op.CONTEXT, src=stage.at("e"), head=self._local(n))
 
-    def _normalise_code(self, stage: StageBuilder, n: int, acc: int | None) -> None:
-        scale = stage.areas["scale"]
-        stage.sfu(Fn.RECIP, c=stage.areas["c"] + n, d=scale)
+    def _normalise_code(self, stage: StageDraft, n: int, acc: int | None) -> None:
+        scale = stage.at("scale")
+        stage.sfu(Fn.RECIP, c=stage.at("c") + n, d=scale)
         stage.sfu(Fn.MAC, a=acc, d=self._head(stage, "out", n), d_type=Type.I8,
-                  length=self.draft.model.shape.head_dim, m_mode=MMode.SCALAR, c=scale,
+                  length=self.draft.shape.head_dim, m_mode=MMode.SCALAR, c=scale,
                   release=acc is None)
 
     def _exchange_maxima(self, k: int) -> None:
@@ -142,24 +139,24 @@ class AttentionGroup:
         length = words * self.draft.lanes
         flits = stage.flits(length, Type.I32)
         if k:
-            stage.send([home], operand=OPERAND_MAXIMUM, src=stage.areas["c"], flits=flits,
+            stage.send([home], operand=OPERAND_MAXIMUM, src=stage.at("c"), flits=flits,
                        area="maxima", element=(k - 1) * length)
             stage.wait(OPERAND_MAXIMUM)
             return
         stage.wait(OPERAND_MAXIMUM)
         for other in range(len(self.stages) - 1):
-            stage.sfu(Fn.MAX, a=stage.areas["c"], b=stage.areas["maxima"] + other * words,
-                      d=stage.areas["c"], length=length)
-        stage.send(self.stages[1:], operand=OPERAND_MAXIMUM, src=stage.areas["c"], flits=flits,
+            stage.sfu(Fn.MAX, a=stage.at("c"), b=stage.at("maxima") + other * words,
+                      d=stage.at("c"), length=length)
+        stage.send(self.stages[1:], operand=OPERAND_MAXIMUM, src=stage.at("c"), flits=flits,
                    area="c")
 
     def _send_partial(self, k: int) -> None:
         """Partial context and (m, den) words to the home."""
         home, stage = self.stages[0], self.stages[k]
         lanes = self.draft.lanes
-        context = self._acc(stage, "acc", len(self.heads)) - stage.areas["acc"]
+        context = self._acc(stage, "acc", len(self.heads)) - stage.at("acc")
         for src, place, words in (("acc", "accs", context), ("c", "dens", len(self.heads))):
-            stage.send([home], operand=OPERAND_PARTIAL, src=stage.areas[src],
+            stage.send([home], operand=OPERAND_PARTIAL, src=stage.at(src),
                        flits=stage.flits(words * lanes, Type.I32),
                        area=place, element=(k - 1) * words * lanes)
 
@@ -167,8 +164,8 @@ class AttentionGroup:
         """Adds the members' contexts and denominators; lane 1 of a C word is the denominator."""
         home, lanes = self.stages[0], self.draft.lanes
         home.wait(OPERAND_PARTIAL)
-        context = self._acc(home, "acc", len(self.heads)) - home.areas["acc"]
+        context = self._acc(home, "acc", len(self.heads)) - home.at("acc")
         for other in range(len(self.stages) - 1):
             for own, theirs, words in (("acc", "accs", context), ("c", "dens", len(self.heads))):
-                home.sfu(Fn.MAC, a=home.areas[own], b=home.areas[theirs] + other * words,
-                         b_mode=BMode.ADD32, d=home.areas[own], length=words * lanes)
+                home.sfu(Fn.MAC, a=home.at(own), b=home.at(theirs) + other * words,
+                         b_mode=BMode.ADD32, d=home.at(own), length=words * lanes)

@@ -1,0 +1,1 @@
+"""A transformer block, described once: tilings, stages, flows, cores."""

@@ -1,0 +1,290 @@
+"""Residual slices: embedding, projection and down projection, each with the norm that follows."""
+
+from collections.abc import Sequence
+
+from ouroboros.hw.params.isa import BMode, Fn, MMode, Track, Type
+from ouroboros.sw.block.draft import Draft
+from ouroboros.sw.block.layout import Slices
+from ouroboros.sw.block.limits import BlockError
+from ouroboros.sw.block.macros import MatrixPlan
+from ouroboros.sw.block.sizes import overlap
+from ouroboros.sw.block.stage import StageDraft
+from ouroboros.sw.block.tensors import Matrix, Param, Piece, Run, width
+
+__all__ = ["OPERAND_MAIN", "OPERAND_SECOND", "ResidualGroup"]
+
+OPERAND_MAIN, OPERAND_SECOND, OPERAND_NORM, OPERAND_PARTIAL = range(4)
+TENSORS = {"proj": "o", "down": "down"}
+
+
+class ResidualGroup:
+    """The residual after one step of a block, in slices of output channels.
+
+    A slice takes x from the slices before it (the host, for the embedding), adds its share of a
+    matrix product, and hands over h = norm(x) to the next stages and x to the next residual. Where
+    several slices share the inputs of their columns, they exchange int32 partial sums first. With
+    several slices, slice 0 or a root of its own adds the sums of squares and returns the norm's
+    scale. Who returns it reserves the slots of all that the group sends to before, in the same
+    order for every token: roots one after the other, if one has too few counters.
+
+    Parameters
+    ----------
+    draft : Draft
+        The model under construction.
+    kind : str
+        embed, proj or down.
+    layer : int
+        Transformer block; -1 for the embedding.
+    slices : Slices
+        Cores.
+    """
+
+    def __init__(self, draft: Draft, kind: str, layer: int, slices: Slices):
+        self.draft, self.kind, self.layer, self.slices = draft, kind, layer, slices
+        self.channels = draft.home_channels(slices)
+        self.widest = len(self.channels[0])
+        """Channels of the largest slice: areas are alike in all of them."""
+        self.columns = draft.sizes.shares(draft.shape.dim, slices.columns)
+        """Outputs of each column slice."""
+        self.inputs = self._inputs()
+        self.stages = [self._layout(n) for n in range(len(slices.cores))]
+        self.roots = [self._root(n) for n in range(len(slices.roots))]
+
+    def _inputs(self) -> list[range]:
+        """Inputs of each row slice, padding included: whole heads, or words of hidden channels."""
+        draft, rows = self.draft, self.slices.row_slices
+        shape, size = draft.shape, draft.sizes
+        if self.kind == "proj":
+            heads = [range(n * -(-shape.n_heads // rows), (n + 1) * -(-shape.n_heads // rows))
+                     for n in range(rows)]
+            pad = draft.head_pad
+            return [range(some.start * pad, min(some.stop, shape.n_heads) * pad) for some in heads]
+        if self.kind == "down":
+            return [range(share.start, share.start + size.padded(len(share)))
+                    for share in size.shares(shape.hidden_dim, rows)]
+        return []
+
+    def _layout(self, n: int) -> StageDraft:
+        draft, count = self.draft, len(self.slices.cores)
+        lanes, rows = draft.lanes, self.slices.row_slices
+        stage = draft.stage(self.kind, self.layer, self.slices.cores[n],
+                            f".{n}" if count > 1 else "")
+        stage.area("x", self.widest, Type.I16)
+        stage.area("rope", draft.head_pad, Type.I16)
+        if self.kind == "proj":
+            stage.area("input", len(self.inputs[0]), Type.I8)
+        stage.area("sumsq", lanes, Type.I32)
+        stage.area("scale", lanes, Type.I32)
+        stage.area("h", self.widest, Type.I8)
+        if self.kind == "down":
+            stage.area("input", len(self.inputs[n % rows]), Type.I8)
+        if rows > 1:
+            stage.area("acc", len(self.columns[0]), Type.I32)
+            stage.area("partial", self.widest * (rows - 1), Type.I32)
+        if n == 0 and count > 1 and not self.slices.roots:
+            stage.area("others", lanes * (count - 1), Type.I32)
+        return stage
+
+    def _root(self, n: int) -> StageDraft:
+        draft = self.draft
+        stage = draft.stage("norm", self.layer, self.slices.roots[n],
+                            f".{self.kind}.{n}" if len(self.slices.roots) > 1 else f".{self.kind}")
+        stage.area("scale", draft.lanes, Type.I32)
+        if n == 0:
+            stage.area("others", draft.lanes * len(self.stages), Type.I32)
+        return stage
+
+    @property
+    def reserved(self) -> list[StageDraft]:
+        """Stages whose slots whoever sends to the group reserves: the slices and the first root."""
+        return [*self.stages, *self.roots[:1]]
+
+    def takers(self, row: int) -> list[StageDraft]:
+        """Slices that take the inputs of a row slice."""
+        return self.stages[row::self.slices.row_slices]
+
+    def take_inputs(self, sender: StageDraft, made: range, src: int) -> None:
+        """``sender`` sends inputs ``made``, which lie from word ``src``, to whom they concern."""
+        for row, inputs in enumerate(self.inputs):
+            part = overlap(made, inputs)
+            if part:
+                sender.send(self.takers(row), operand=OPERAND_SECOND, area="input",
+                            src=src + sender.words(part.start - made.start, Type.I8),
+                            flits=sender.flits(len(part), Type.I8),
+                            element=part.start - inputs.start)
+
+    def code(self, norm: Param, consumers: Sequence[StageDraft],
+             reserve: Sequence[StageDraft], after: "ResidualGroup | None") -> None:
+        """Programs of all slices; h goes to ``consumers``, x to the group ``after``.
+
+        Parameters
+        ----------
+        norm : Param
+            Constants of the norm.
+        reserve : sequence of StageDraft
+            Everyone whose slots this group reserves.
+        """
+        for n, stage in enumerate(self.stages):
+            squared = False
+            if self.kind == "embed":
+                stage.wait(OPERAND_MAIN)
+            elif self.slices.row_slices > 1:
+                self._add_partials(n)
+                squared = True
+            else:
+                stage.wait(OPERAND_MAIN)
+                stage.wait(OPERAND_SECOND)
+                squared = self._multiply(n)
+            if not squared:
+                x = stage.at("x")
+                stage.sfu(Fn.MAC, a=x, a_type=Type.I16, d=x, d_type=Type.I16,
+                          length=len(self.channels[n]), track=Track.SUMSQ, c=stage.at("sumsq"))
+            self._norm(n, norm, reserve)
+            self._hand_over(n, consumers, reserve, after)
+        if self.roots:
+            self._root_code(norm, reserve)
+
+    # Matrix
+
+    def _place(self, n: int) -> tuple[Matrix, MatrixPlan]:
+        draft, columns = self.draft, self.columns[n // self.slices.row_slices]
+        row, shape = n % self.slices.row_slices, draft.shape
+        if self.kind == "proj":
+            first = self.inputs[row].start // draft.head_pad
+            inputs = draft.head_channels(range(
+                first, first + len(self.inputs[row]) // draft.head_pad))
+        else:
+            inputs = (Run(self.inputs[row].start, min(self.inputs[row].stop, shape.hidden_dim)
+                          - self.inputs[row].start),)
+        matrix = Matrix((Piece(TENSORS[self.kind], self.layer,
+                               (Run(columns.start, len(columns)),), inputs),))
+        stage = self.stages[n]
+        return matrix, draft.macros[stage.info.core].place(
+            matrix.outputs, width(inputs), draft.share_macros(stage))
+
+    def _param(self, channels: range) -> Param:
+        return Param(TENSORS[self.kind], self.layer, (Run(channels.start, len(channels)),))
+
+    def _multiply(self, n: int) -> bool:
+        """``x += rnd(acc * M, S)``; true if the sum of squares came with it."""
+        stage, channels = self.stages[n], self.channels[n]
+        matrix, plan = self._place(n)
+        param, one = self._param(channels), len(plan.passes) == 1
+
+        def update(start: int, count: int, release: bool) -> None:
+            word = stage.at("x", start)
+            stage.sfu(Fn.MAC, b=word, b_mode=BMode.RESIDUAL16, d=word, d_type=Type.I16,
+                      length=count, m_mode=MMode.PARAM, param=(param, start // self.draft.lanes),
+                      release=release, c=stage.at("sumsq"),
+                      track=Track.SUMSQ if one else Track.NONE)
+
+        stage.matrix(matrix, plan, stage.at("input"), [(0, len(channels), update)])
+        return one
+
+    def _add_partials(self, n: int) -> None:
+        """A matrix whose inputs lie on several cores: int32 partial sums change cores."""
+        stage, rows = self.stages[n], self.slices.row_slices
+        first, column = n - n % rows, self.columns[n // rows]
+        stage.wait(OPERAND_SECOND)
+        matrix, plan = self._place(n)
+
+        def keep(start: int, count: int, release: bool) -> None:
+            stage.sfu(Fn.MAC, d=stage.at("acc", start), length=count, release=release)
+
+        stage.matrix(matrix, plan, stage.at("input"), [(0, len(column), keep)])
+        for k in range(first, first + rows):
+            if k != n:
+                place = n - first if n < k else n - first - 1
+                theirs = self.channels[k]
+                stage.send([self.stages[k]], operand=OPERAND_PARTIAL,
+                           src=stage.at("acc", theirs.start - column.start),
+                           flits=stage.flits(len(theirs), Type.I32),
+                           area="partial", element=place * len(theirs))
+        stage.wait(OPERAND_PARTIAL)
+        stage.wait(OPERAND_MAIN)
+        channels, x = self.channels[n], stage.at("x")
+        own = stage.at("acc", channels.start - column.start)
+        for k in range(rows - 1):
+            stage.sfu(Fn.MAC, a=own, b_mode=BMode.ADD32, d=own, length=len(channels),
+                      b=stage.at("partial", k * len(channels)))
+        stage.sfu(Fn.MAC, a=own, b=x, b_mode=BMode.RESIDUAL16, d=x, d_type=Type.I16,
+                  length=len(channels), m_mode=MMode.PARAM, param=(self._param(channels), 0),
+                  track=Track.SUMSQ, c=stage.at("sumsq"))
+
+    # Norm
+
+    def _norm(self, n: int, norm: Param, reserve: Sequence[StageDraft]) -> None:
+        """``h = sat8(rnd(x * Y, shift))``; (Y, shift) made by one core for all."""
+        stage, lanes = self.stages[n], self.draft.lanes
+        sumsq, scale = stage.at("sumsq"), stage.at("scale")
+        flits = stage.flits(lanes, Type.I32)
+        if n or self.roots:
+            stage.send([self.roots[0] if self.roots else self.stages[0]],
+                       operand=OPERAND_MAIN if self.roots else OPERAND_NORM, src=sumsq,
+                       flits=flits, area="others",
+                       element=(n if self.roots else n - 1) * lanes)
+            stage.wait(OPERAND_NORM)
+        else:
+            if len(self.stages) > 1:
+                stage.wait(OPERAND_NORM)
+            for k in range(len(self.stages) - 1):
+                stage.sfu(Fn.MAC, a=sumsq, b=stage.at("others", k * lanes), b_mode=BMode.ADD32,
+                          d=sumsq, length=lanes)
+            stage.sfu(Fn.RSQRT, c=sumsq, d=scale, param=(norm, 0))
+            if len(self.stages) > 1:
+                # Whoever has the scale may send: room for the token is reserved first.
+                stage.send(self.stages[1:], operand=OPERAND_NORM, src=scale, flits=flits,
+                           area="scale", reserve=reserve)
+        stage.sfu(Fn.MAC, a=stage.at("x"), a_type=Type.I16, d=stage.at("h"), d_type=Type.I8,
+                  length=len(self.channels[n]), m_mode=MMode.SCALAR, c=scale)
+
+    def _root_code(self, norm: Param, reserve: Sequence[StageDraft]) -> None:
+        """The first root adds and looks up; each reserves its part and passes the scale on."""
+        first, lanes = self.roots[0], self.draft.lanes
+        first.wait(OPERAND_MAIN)
+        others = first.at("others")
+        for k in range(1, len(self.stages)):
+            first.sfu(Fn.MAC, a=others, b=first.at("others", k * lanes), b_mode=BMode.ADD32,
+                      d=others, length=lanes)
+        first.sfu(Fn.RSQRT, c=others, d=first.at("scale"), param=(norm, 0))
+        left, room = [*reserve], self.draft.machine.core.credits
+        for n, root in enumerate(self.roots):
+            if n:
+                root.wait(OPERAND_MAIN)
+            last = n + 1 == len(self.roots)
+            part = left[:room - (not last)]
+            left = left[len(part):]
+            root.send(self.stages if last else [self.roots[n + 1]],
+                      operand=OPERAND_NORM if last else OPERAND_MAIN, src=root.at("scale"),
+                      flits=root.flits(lanes, Type.I32), area="scale",
+                      reserve=[*part, *([] if last else [self.roots[n + 1]])])
+        if left:
+            raise BlockError(f"norm roots of {self.stages[0].info.name} must reserve slots of "
+                             f"{len(reserve)} stages with {room} credit counters each, not "
+                             f"{len(self.roots)} roots")
+
+    # Onwards
+
+    def _hand_over(self, n: int, consumers: Sequence[StageDraft], reserve: Sequence[StageDraft],
+                   after: "ResidualGroup | None") -> None:
+        """Sends h (and the RoPE row to QKV), then x (and the RoPE row) to the next residual."""
+        stage, channels = self.stages[n], self.channels[n]
+        rope, rope_flits = stage.at("rope"), self.draft.rope_flits
+        alone = len(self.stages) == 1 and not self.roots
+        if consumers:
+            stage.send(consumers, operand=OPERAND_MAIN, src=stage.at("h"), area="h",
+                       flits=stage.flits(len(channels), Type.I8), element=channels.start,
+                       reserve=reserve if alone else None)
+        if rope_flits and n == 0 and consumers and consumers[0].info.kind == "qkv":
+            stage.send(consumers, operand=OPERAND_MAIN, src=rope, flits=rope_flits, area="rope")
+        for theirs, successor in zip(after.channels if after else [], after.stages if after else [],
+                                     strict=True):
+            part = overlap(channels, theirs)
+            if part:
+                stage.send([successor], operand=OPERAND_MAIN, area="x",
+                           src=stage.at("x", part.start - channels.start),
+                           flits=stage.flits(len(part), Type.I16),
+                           element=part.start - theirs.start)
+        if rope_flits and n == 0 and after:
+            stage.send([after.stages[0]], operand=OPERAND_MAIN, src=rope, flits=rope_flits,
+                       area="rope")
