@@ -40,7 +40,7 @@ check: setup-test  ## lint, types, import rules
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m mypy && $(PYTEST) tests/test_imports.py
 
 bench: setup  ## simulation speed of the small machine
-	@$(PYTHON) -m ouroboros.tb.lib.speed small
+	@$(PYTHON) -m ouroboros.sw.cli.main speed idle
 
 clean:  ## remove builds and caches, keep .venv
 	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis

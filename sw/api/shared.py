@@ -37,7 +37,7 @@ class WithShape(Options):
 class WithCheckpoint(Options):
     """Weights of a language model."""
 
-    checkpoint: Path = option(metavar="PATH", folder=True)
+    checkpoint: Path = option(path="any")
     """llama2.c .bin, .safetensors file or Hugging Face folder."""
     tokenizer: Path | None = option(None)
     """Tokenizer in llama2.c's .bin format."""

@@ -148,8 +148,8 @@ def option_of(leaf: Leaf) -> Callable[[Any], Any]:
             metavar, words = shortest, f"{words} Names: {', '.join(parsed.names)}."
     elif kind is Path:
         parsed = OutputFile() if rule.written else click.Path(
-            path_type=Path, dir_okay=rule.folder, file_okay=not rule.folder)
-        metavar = metavar or ("DIR" if rule.folder else "FILE")
+            path_type=Path, dir_okay=rule.path != "file", file_okay=rule.path != "folder")
+        metavar = metavar or {"file": "FILE", "folder": "DIR", "any": "PATH"}[rule.path]
     else:
         parsed = PLAIN[kind]
     if rule.placed:

@@ -42,8 +42,8 @@ class Rule:
     """Every value is larger."""
     written: bool = False
     """It is a file that the command writes."""
-    folder: bool = False
-    """It is a folder."""
+    path: str = "file"
+    """What a path leads to: ``file``, ``folder`` or ``any``."""
     placed: bool = False
     """It is given by its place, without its name."""
     of: type | None = None
