@@ -5,7 +5,7 @@ SELECT  = $(if $(K),-k "$(K)")
 WORKERS = 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test unit sim waves formal check bench clean
+.PHONY: help setup setup-test demo test unit sim waves formal check docs bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## ?/\t/' | expand -t 12
@@ -38,6 +38,10 @@ formal:  ## proofs by SMT solver
 check: setup-test  ## lint, types, import rules
 	@mkdir -p build/check && ln -sfn ../.. build/check/ouroboros
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m mypy && $(PYTEST) tests/test_imports.py
+
+docs: setup  ## pages, pictures and notebooks that are made from code
+	@$(PYTHON) -m ouroboros.docs.generate && $(PYTHON) -m ouroboros.docs.pictures && \
+	$(PYTHON) -m ouroboros.docs.notebooks
 
 bench: setup  ## simulation speed of the small machine
 	@$(PYTHON) -m ouroboros.sw.cli.main speed idle

@@ -9,6 +9,7 @@ from rich.table import Table
 from ouroboros.floorplan.check import Check, check
 from ouroboros.floorplan.defects import (
     KINDS,
+    SCHEMA,
     DefectMap,
     make_map,
     nominal_process,
@@ -24,11 +25,12 @@ from ouroboros.floorplan.plan import Plan, plan_floor
 from ouroboros.floorplan.rules import load_rules
 from ouroboros.floorplan.wafer_picture import load_picture, wafer_picture
 from ouroboros.floorplan.write_def import write_die_def, write_wafer_def
-from ouroboros.floorplan.write_gds import write_gds
-from ouroboros.floorplan.write_lef import write_lef
+from ouroboros.floorplan.write_gds import LIBRARY, write_gds
+from ouroboros.floorplan.write_lef import MARK, write_lef
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.options import json_option, machine_option, print_whole, write_json
 from ouroboros.sw.defects.process import REGIONS
+from ouroboros.sw.lib.write import check_folder, write
 from ouroboros.sw.place.instance import Instance, read_instance
 from ouroboros.sw.place.placement import Placement, load
 
@@ -36,6 +38,10 @@ __all__ = ["floorplan"]
 
 EXCLUSIONS_MM = (0, 1, 2, 3)
 FILE = click.Path(path_type=Path, dir_okay=False)
+MARKS = {"wafer.gds": LIBRARY, "defects.json": SCHEMA, **dict.fromkeys(
+    ("tech.lef", "core.lef", "die.lef", "die.def", "wafer.def", "wafer.svg", "die.svg", "core.svg",
+     "load.svg"), MARK)}
+"""What the files of a floorplan hold in their first bytes."""
 
 
 @click.command()
@@ -70,7 +76,7 @@ def floorplan(machine_name: str, out: Path, rules_path: Path | None, defects: st
     placement, instance = _read(placement_path, instance_path)
     dead = _defects(plan, defects, seed, region, placement, placement_path)
     checks = check(plan)
-    out.mkdir(parents=True, exist_ok=True)
+    check_folder(out, MARKS, {"--json": json_path})
     write_gds(plan, dead.random, out / "wafer.gds")
     write_lef(plan, out)
     write_die_def(plan, out / "die.def")
@@ -79,7 +85,7 @@ def floorplan(machine_name: str, out: Path, rules_path: Path | None, defects: st
     placed = occupancy(placement, instance) if placement else None
     pictures = _pictures(plan, dead, placed, placement, instance, load_path)
     for name, text in pictures.items():
-        (out / f"{name}.svg").write_text(text, encoding="utf-8")
+        write(out / f"{name}.svg", f"<!-- {MARK} -->\n{text}")
     found = figures(plan, dead, checks)
     names = ["wafer.gds", "tech.lef", "core.lef", "die.lef", "die.def", "wafer.def",
              "defects.json", *(f"{name}.svg" for name in pictures)]

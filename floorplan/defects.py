@@ -9,6 +9,7 @@ from ouroboros.floorplan.errors import FloorplanError
 from ouroboros.floorplan.plan import Plan
 from ouroboros.sw.defects.maps import defect_map, exact_map
 from ouroboros.sw.defects.process import Process
+from ouroboros.sw.lib.write import write
 from ouroboros.sw.wafer.assumptions import assumptions
 
 __all__ = ["KINDS", "SCHEMA", "STRESS_DEAD", "DefectMap", "make_map", "nominal_process", "read_map",
@@ -76,11 +77,10 @@ def make_map(plan: Plan, kind: str, seed: int, *, region: str = "core") -> Defec
 def write_map(found: DefectMap, plan: Plan, path: Path) -> None:
     """Write what ``read_map`` reads; ``dead`` is all that a placer needs."""
     mesh = plan.machine.mesh
-    path.write_text(json.dumps({
+    write(path, json.dumps({
         "schema": SCHEMA, "machine": plan.machine.name, "width": mesh.width,
         "height": mesh.height, "kind": found.kind, "seed": found.seed,
-        "random": list(found.random), "edge": list(found.edge), "dead": list(found.dead)}) + "\n",
-        encoding="utf-8")
+        "random": list(found.random), "edge": list(found.edge), "dead": list(found.dead)}) + "\n")
 
 
 def read_map(path: Path, plan: Plan) -> DefectMap:

@@ -10,11 +10,13 @@ from ouroboros.floorplan.plan import Plan
 from ouroboros.floorplan.write_lef import (
     DBU_PER_UM,
     LAYER,
+    MARK,
     border_core,
     core_name,
     die_name,
     die_pins,
 )
+from ouroboros.sw.lib.write import replaced
 
 __all__ = ["write_die_def", "write_wafer_def"]
 
@@ -27,7 +29,7 @@ def write_die_def(plan: Plan, path: Path) -> None:
     columns, rows = plan.die_cores
     places = [(core_name(x, y), plan.core_in_die(x, y)) for y in range(rows)
               for x in range(columns)]
-    with path.open("w", encoding="ascii") as file:
+    with replaced(path) as aside, aside.open("w", encoding="ascii") as file:
         file.write(_head("die", plan.die))
         file.writelines(_components("CORE", places))
         pins = list(_pins(plan))
@@ -45,7 +47,7 @@ def write_wafer_def(plan: Plan, path: Path, *, nets: bool = False) -> None:
     across, along = plan.dies
     places = [(die_name(x, y), plan.die_on_wafer(x, y)) for y in range(along)
               for x in range(across)]
-    with path.open("w", encoding="ascii") as file:
+    with replaced(path) as aside, aside.open("w", encoding="ascii") as file:
         file.write(_head("wafer", plan.array))
         file.writelines(_components("DIE", places))
         if nets:
@@ -55,7 +57,7 @@ def write_wafer_def(plan: Plan, path: Path, *, nets: bool = False) -> None:
 
 
 def _head(design: str, area: Rect) -> str:
-    return (f'VERSION 5.8 ;\nDIVIDERCHAR "/" ;\nBUSBITCHARS "[]" ;\nDESIGN {design} ;\n'
+    return (f'# {MARK}\nVERSION 5.8 ;\nDIVIDERCHAR "/" ;\nBUSBITCHARS "[]" ;\nDESIGN {design} ;\n'
             f"UNITS DISTANCE MICRONS {DBU_PER_UM} ;\n"
             f"DIEAREA ( {area.x} {area.y} ) ( {area.right} {area.top} ) ;\n")
 

@@ -9,8 +9,9 @@ import gdstk
 from ouroboros.floorplan.geometry import NM_PER_UM, Rect
 from ouroboros.floorplan.links import SIDES
 from ouroboros.floorplan.plan import Plan
+from ouroboros.sw.lib.write import replaced
 
-__all__ = ["LAYERS", "write_gds"]
+__all__ = ["LAYERS", "LIBRARY", "write_gds"]
 
 LAYERS = {
     "wafer": (1, 0), "usable": (1, 1), "array": (1, 2),
@@ -21,6 +22,8 @@ LAYERS = {
     "dead": (100, 0), "keep-out": (101, 0),
 }
 """Layer and datatype of everything drawn."""
+LIBRARY = "ouroboros"
+"""Name in the head of the file."""
 WRITTEN = datetime.datetime(2026, 1, 1)
 """Time stamp in the file: a constant, so that equal plans are equal files."""
 ROUND_POINTS = 180
@@ -30,7 +33,7 @@ TREE_WIDTH_NM = 4_000
 
 def write_gds(plan: Plan, dead: Iterable[int], path: Path) -> None:
     """Write a plan with its dead cores (ids)."""
-    library = gdstk.Library("ouroboros", unit=1e-6, precision=1e-9)
+    library = gdstk.Library(LIBRARY, unit=1e-6, precision=1e-9)
     links = {side: _link(plan, side) for side in SIDES}
     macro, core, die = (library.new_cell(name) for name in ("MACRO", "CORE", "DIE"))
     library.add(*links.values())
@@ -57,7 +60,8 @@ def write_gds(plan: Plan, dead: Iterable[int], path: Path) -> None:
     for name, cores in (("dead", dead), ("keep-out", plan.keep_out)):
         for one in cores:
             _draw(wafer, name, plan.core_on_wafer(one))
-    library.write_gds(path, timestamp=WRITTEN)
+    with replaced(path) as aside:
+        library.write_gds(aside, timestamp=WRITTEN)
 
 
 def _um(x: float, y: float) -> tuple[float, float]:

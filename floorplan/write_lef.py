@@ -6,13 +6,16 @@ from pathlib import Path
 from ouroboros.floorplan.geometry import NM_PER_UM, Rect
 from ouroboros.floorplan.links import SIDES, Pin
 from ouroboros.floorplan.plan import Plan
+from ouroboros.sw.lib.write import replaced, write
 
-__all__ = ["DBU_PER_UM", "LAYER", "core_name", "die_name", "die_pins", "write_lef"]
+__all__ = ["DBU_PER_UM", "LAYER", "MARK", "core_name", "die_name", "die_pins", "write_lef"]
 
 DBU_PER_UM = 1000
 LAYER = {"n": "LINK_V", "s": "LINK_V", "e": "LINK_H", "w": "LINK_H"}
 """Pins at north and south lie on the vertical layer."""
-HEAD = 'VERSION 5.8 ;\nBUSBITCHARS "[]" ;\nDIVIDERCHAR "/" ;\n'
+MARK = "ouroboros floorplan"
+"""First words of every text file of a floorplan."""
+HEAD = f'# {MARK}\nVERSION 5.8 ;\nBUSBITCHARS "[]" ;\nDIVIDERCHAR "/" ;\n'
 
 
 def core_name(column: int, row: int) -> str:
@@ -28,11 +31,11 @@ def die_name(column: int, row: int) -> str:
 def write_lef(plan: Plan, folder: Path) -> tuple[Path, Path, Path]:
     """Write ``tech.lef``, ``core.lef`` and ``die.lef``; the value is their paths."""
     tech, core, die = (folder / f"{name}.lef" for name in ("tech", "core", "die"))
-    tech.write_text(_tech(plan), encoding="ascii")
+    write(tech, _tech(plan))
     for path, name, outline, pins in (
             (core, "CORE", plan.core.outline, core_pins(plan)),
             (die, "DIE", plan.die, die_pins(plan))):
-        with path.open("w", encoding="ascii") as file:
+        with replaced(path) as aside, aside.open("w", encoding="ascii") as file:
             file.write(HEAD)
             file.writelines(_macro(name, outline, pins))
             file.write("END LIBRARY\n")

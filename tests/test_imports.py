@@ -13,11 +13,11 @@ ORDER = """
 hw.params hw.lib hw.cim hw.kv hw.sfu hw.noc hw.array hw.core hw.mesh
 sw.lib sw.models sw.defects sw.place sw.noc sw.program sw.golden sw.quantise sw.perf sw.block
 sw.mapper sw.tiling sw.serving sw.runtime sw.wafer sw.experiments sw.report sw.api sw.cli
-floorplan tb
+floorplan tb docs
 """.split()
 # Packages from elsewhere that a part may use, of those that would give its work away.
 OUTSIDE = {"hw.params": set(), "hw": {"amaranth"}, "sw": set(), "floorplan": set(),
-           "tb": {"amaranth", "cocotb", "cocotb_tools"}}
+           "tb": {"amaranth", "cocotb", "cocotb_tools"}, "docs": {"amaranth"}}
 CHECKED = {"amaranth", "cocotb", "cocotb_tools"}
 # Never: software models know formats of the hardware, not the hardware.
 REFUSED = {("sw", "hw"): {"hw.params"}, ("floorplan", "hw"): {"hw.params"}}
@@ -33,9 +33,9 @@ def package(module: str) -> str:
 
 
 def sources() -> list[Path]:
-    return [path for part in ("hw", "sw", "tb", "floorplan")
+    return [path for part in ("hw", "sw", "tb", "floorplan", "docs")
             for path in sorted((ROOT / part).rglob("*.py")) if len(path.relative_to(ROOT).parts) > 2
-            or part == "floorplan"]
+            or part in ("floorplan", "docs")]
 
 
 def imports(text: str, where: str) -> set[str]:
@@ -58,7 +58,7 @@ def refused(names: set[str], me: str) -> list[str]:
         root = name.split(".")[0]
         if root in CHECKED and root not in outside:
             wrong.append(name)
-        if root in ("hw", "sw", "tb", "floorplan", "tests"):
+        if root in ("hw", "sw", "tb", "floorplan", "docs", "tests"):
             wrong.append(name)               # found only by luck: the package is ouroboros
         if root == "ouroboros" and name.count("."):
             other = package(name.removeprefix("ouroboros."))

@@ -61,8 +61,9 @@ class ArrayUnit(wiring.Component):
     the ``drain`` stream is theirs from then on. Between that and ``release`` a slot's program must
     not use the array.
 
-    **Drain.** The beats of the current result, in the order of README. ``release`` in cycle t ends
-    the stream: its last transfer may be in cycle t; beats not taken are dropped, and a SCORE stops.
+    **Drain.** The beats of the current result, in docs/architecture.md's order. ``release`` in
+    cycle t ends the stream: its last transfer may be in cycle t; beats not taken are dropped, and a
+    SCORE stops.
 
     **Limits.** ``k_write_rows_per_cycle`` is 1. ``outputs`` is a multiple of 4 x ``lanes``,
     head_dim of ``lanes``. ``STEP``, ``KV`` and ``WEIGHT`` are written while the unit is idle.

@@ -27,7 +27,7 @@ NAP_CYCLES = 31
 
 
 class Core(wiring.Component):
-    """Runs stage programs on the tokens that its packets bring; see ``hw/README.md``.
+    """Runs stage programs on the tokens that its packets bring; see ``docs/architecture.md``.
 
     Its clock stops while it has neither token nor packet (``NAP_CYCLES``), but for the counters'.
 

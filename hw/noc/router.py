@@ -16,7 +16,7 @@ from ouroboros.hw.params.packet import Port
 __all__ = ["PACKETS_AHEAD_MAX", "Router", "RouterTable", "config_signature"]
 
 PACKETS_AHEAD_MAX = 25
-"""Packets that may overtake a waiting one where inputs have two channels (README, Fairness)."""
+"""Packets that may overtake a waiting one where inputs have two channels (docs/network.md)."""
 DROPS_MAX = 63
 """Drops that can wait to be reported; more at once are lost from the count."""
 
@@ -54,7 +54,7 @@ class Router(wiring.Component):
     With two virtual channels no unicast packet starves: one at the front of its channel waits
     while at most ``PACKETS_AHEAD_MAX`` others get a channel of its output that it could use, if
     the packets of the other channel have one port each. Where three or more channels of an input
-    are busy there is no such bound for a single packet (README, Fairness).
+    are busy there is no such bound for a single packet (docs/network.md).
 
     Wrong packets (no head, length over 8, label past the table, empty entry, a destination that
     does not exist, a port that is dead or not connected) are taken in and forgotten, as far as

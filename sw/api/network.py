@@ -10,8 +10,9 @@ from ouroboros.sw.lib.options import Options, option, part_of
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.options import LabOptions, experiment
 from ouroboros.sw.noc.experiment.trace import read_trace
-from ouroboros.sw.noc.study.booksim import PIPELINES
+from ouroboros.sw.noc.study.booksim import COLUMNS, PIPELINES
 from ouroboros.sw.noc.study.curves import auto_rates
+from ouroboros.sw.noc.study.plot import MARK, SUFFIXES
 
 __all__ = ["CompareOptions", "MeshOptions", "OneOptions", "SaturationOptions", "SweepOptions",
            "TrafficOptions", "span"]
@@ -110,9 +111,9 @@ class SweepOptions(TrafficOptions):
     """Also offered load 1, three seeds, for throughput."""
     on: tuple[str, ...] = option(("model",), choices=simulator_names)
     """The cycle model, or a simulator of the RTL; may be repeated."""
-    csv: Path | None = option(None, written=True)
+    csv: Path | None = option(None, written=True, mark=",".join(COLUMNS))
     """Write all points with the columns of BookSim2's tables."""
-    plot: Path | None = option(None, written=True)
+    plot: Path | None = option(None, written=True, mark=MARK, suffixes=SUFFIXES)
     """Draw the curves, .svg or .png."""
     reference: Path | None = option(None)
     """BookSim2's table (CSV)."""

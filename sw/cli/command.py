@@ -147,7 +147,7 @@ def option_of(leaf: Leaf) -> Callable[[Any], Any]:
         if len(metavar) > METAVAR_MAX:
             metavar, words = shortest, f"{words} Names: {', '.join(parsed.names)}."
     elif kind is Path:
-        parsed = OutputFile() if rule.written else click.Path(
+        parsed = OutputFile(rule.mark, rule.suffixes) if rule.written else click.Path(
             path_type=Path, dir_okay=rule.path != "file", file_okay=rule.path != "folder")
         metavar = metavar or {"file": "FILE", "folder": "DIR", "any": "PATH"}[rule.path]
     else:

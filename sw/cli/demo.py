@@ -10,9 +10,11 @@ import click
 from click.core import ParameterSource
 
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.cli.files import mark_of
 from ouroboros.sw.cli.options import json_option, machine_option, write_json
 from ouroboros.sw.cli.run import TITLES, job_progress
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.write import check_folder, write
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.report import page, utilisation
 from ouroboros.sw.report.wafer import wafer_estimate
@@ -60,7 +62,8 @@ def demo(context: click.Context, machine_name: str, checkpoint: Path | None,
         raise OuroborosError(f"{checkpoint}: --tokenizer must be given with --checkpoint")
     source = open_model(checkpoint, tokenizer)
     machine = load_machine(machine_name)
-    out.mkdir(parents=True, exist_ok=True)
+    check_folder(out, {"summary.json": mark_of(context), "report.html": "ouroboros demo"},
+                 {"--json": json_path})
     click.echo(f"{checkpoint.name} on machine {machine.name!r}: {len(prompts)} prompts, up to "
                f"{tokens} tokens each, on {on}")
     with _progress() as progress:
@@ -76,7 +79,7 @@ def demo(context: click.Context, machine_name: str, checkpoint: Path | None,
     write_json(out / "summary.json", summary)
     write_json(json_path, summary)
     target = out / "report.html"
-    target.write_text(page.render(report), encoding="utf-8")
+    write(target, page.render(report))
     click.echo(f"\nPictures and tables: {target}; numbers: {out / 'summary.json'}")
     if exact is False:
         context.exit(1)

@@ -14,6 +14,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from ouroboros.sw.cli.files import CheckedContext
+
 __all__ = ["Failure", "LazyGroup", "first_sentence"]
 
 
@@ -58,6 +60,7 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             return _broken(cmd_name, f"command {cmd_name} must be a click command, "
                                      f"not {type(command).__name__}")
+        command.context_class = CheckedContext
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -3,6 +3,7 @@
 Commands of other packages register under the entry point group ``ouroboros.commands``.
 """
 
+import errno
 from typing import Any
 
 import click
@@ -42,9 +43,10 @@ class _Commands(LazyGroup):
         except (OuroborosError, ConfigError) as error:
             raise Failure(str(error)) from error
         except OSError as error:
-            if error.filename is None:
+            if error.errno == errno.EPIPE:
                 raise
-            raise Failure(f"{error.filename}: {error.strerror}") from error
+            where = "standard output" if error.filename is None else error.filename
+            raise Failure(f"{where}: {error.strerror or error}") from error
 
 
 @click.group(cls=_Commands, commands_at=COMMANDS, points="ouroboros.commands",

@@ -26,7 +26,7 @@ from ouroboros.sw.models.shape import ModelShape, load_shape
 from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.place import Options, Result, place
-from ouroboros.sw.place.placement import save
+from ouroboros.sw.place.placement import SCHEMA, save
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.tiling.cores import count_cores
@@ -110,7 +110,7 @@ def print_result(result: Result) -> None:
 @click.option("--spares-per-die", type=click.IntRange(min=0), metavar="N",
               help="Live cores of each die that stay free, for repairs; default: 4 for a model, "
                    "else 0.")
-@click.option("--out", "out_path", type=OutputFile(), metavar="FILE",
+@click.option("--out", "out_path", type=OutputFile(SCHEMA), metavar="FILE",
               help="Write the placement as JSON; gzipped if the name ends in .gz.")
 @json_option
 def map_command(instance_path: Path | None, model_name: str | None, checkpoint: Path | None,

@@ -69,7 +69,7 @@ def one_experiment(options: OneOptions, output: Output) -> dict[str, Any]:
 def noc(ctx: click.Context, options: OneOptions, json_path: Path | None, verbose: bool) -> None:
     """Measure the network: one experiment, or a command below.
 
-    Definitions are BookSim2's; sw/noc/README.md lists them.
+    Definitions are BookSim2's; docs/network-models.md lists them.
     """
     if ctx.invoked_subcommand is None:
         conclude(one_experiment, options, json_path, verbose)

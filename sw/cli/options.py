@@ -1,8 +1,6 @@
 """Options that several commands share."""
 
 import contextlib
-import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +11,8 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.cli.files import OutputFile, mark_of
+from ouroboros.sw.lib.write import json_text, write
 
 __all__ = ["OutputFile", "dead_links_option", "defects_option",
            "json_option", "machine_option", "model_options", "placement_option", "print_whole",
@@ -23,21 +22,6 @@ WIDEST = 1000
 """Columns that no table needs."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class OutputFile(click.Path):
-    """A file to be written: refused before the work, not after it, if its folder is missing."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path, dir_okay=False, writable=True)
-
-    def convert(self, value: Any, param: click.Parameter | None,
-                ctx: click.Context | None) -> Path:
-        """Path of the file."""
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if not path.parent.is_dir():
-            raise OuroborosError(f"{path}: folder {str(path.parent)!r} must exist")
-        return path
 
 
 def machine_option(default: str = "small") -> Callable[[Command], Command]:
@@ -96,9 +80,10 @@ def print_whole(table: Table) -> None:
 
 
 def write_json(path: Path | None, results: dict[str, Any]) -> None:
-    """Write results if a path was given."""
+    """Write results, with the mark of the command that runs, if a path was given."""
     if path is not None:
-        path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        mark = mark_of(click.get_current_context(silent=True))
+        write(path, json_text(results, mark))
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ __all__ = ["quantise"]
               help="Seed of all sampled text.")
 @click.option("--residual-fraction-bits", type=int, metavar="N",
               help="Fraction bits of the residual stream; by default from the calibration.")
-@click.option("--out", type=OutputFile(), metavar="FILE",
+@click.option("--out", type=OutputFile("version.npy"), metavar="FILE",
               help="Write the integer model (.npz).")
 @json_option
 def quantise(checkpoint: Path, tokenizer: Path | None, calibration: Path | None, tokens: int,

@@ -9,7 +9,7 @@ from ouroboros.sw.cli.options import OutputFile, defects_option, json_option, wr
 from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.links import FLIT_BYTES, TARGET_FLITS, link_loads
-from ouroboros.sw.place.placement import Placement, check, load, save
+from ouroboros.sw.place.placement import SCHEMA, Placement, check, load, save
 from ouroboros.sw.place.relieve import relieve
 
 __all__ = ["relieve_command"]
@@ -27,7 +27,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--target-flits", default=TARGET_FLITS, show_default=True,
               type=click.IntRange(min=0),
               help="Flits per token that are few enough; default: the cycles of an MVM.")
-@click.option("--out", "out_path", type=OutputFile(), metavar="FILE",
+@click.option("--out", "out_path", type=OutputFile(SCHEMA), metavar="FILE",
               help="Write the new placement.")
 @defects_option
 @json_option

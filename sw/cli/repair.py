@@ -17,7 +17,7 @@ from ouroboros.sw.cli.options import (
 from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.lifetime import live_through
-from ouroboros.sw.place.placement import check, load, save
+from ouroboros.sw.place.placement import SCHEMA, check, load, save
 
 __all__ = ["repair"]
 
@@ -37,7 +37,7 @@ READABLE = click.Path(path_type=Path, dir_okay=False)
                    "with --dead.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0),
               help="Of the draw of cores.")
-@click.option("--out", "out_path", type=OutputFile(), metavar="FILE",
+@click.option("--out", "out_path", type=OutputFile(SCHEMA), metavar="FILE",
               help="Write the repaired placement; its defects include the cores that died.")
 @json_option
 @click.pass_context

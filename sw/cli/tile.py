@@ -18,7 +18,7 @@ from ouroboros.sw.cli.options import (
 )
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.place.dead import dead_cores
-from ouroboros.sw.place.instance import Instance, write_instance
+from ouroboros.sw.place.instance import SCHEMA, Instance, write_instance
 from ouroboros.sw.tiling.cores import CoreCount, count_cores
 from ouroboros.sw.tiling.model import tile_model
 from ouroboros.sw.tiling.ports import PortLoad, port_loads
@@ -119,7 +119,7 @@ def tiles_as_dict(count: CoreCount, instance: Instance) -> dict[str, Any]:
 @click.option("--spares-per-die", default=4, show_default=True, metavar="N",
               help="Cores of each die that hold nothing.")
 @defects_option
-@click.option("--out", type=OutputFile(), metavar="FILE",
+@click.option("--out", type=OutputFile(SCHEMA), metavar="FILE",
               help="Write the instance for ouroboros map --instance, .json or .json.gz.")
 @json_option
 def tile(machine_name: str, model_name: str, spares_per_die: int, members: int | None,
@@ -127,7 +127,7 @@ def tile(machine_name: str, model_name: str, spares_per_die: int, members: int |
          dead: str, out: Path | None, json_path: Path | None) -> None:
     """Cut a model into tiles for the cores of a machine; count them and what they send.
 
-    Every matrix is tiled by the rules of sw/tiling/README.md. A model that does not fit is refused,
+    Every matrix is tiled by the rules of docs/tiling.md. A model that does not fit is refused,
     with the number of machines that it takes.
     """
     machine, shape = load_machine(machine_name), load_shape(model_name)

@@ -61,7 +61,7 @@ class _Slot:
 
 
 class GoldenCore:
-    """Executes packets and stage programs exactly as ``hw/README.md`` states them.
+    """Executes packets and stage programs exactly as ``docs/architecture.md`` states them.
 
     Parameters
     ----------

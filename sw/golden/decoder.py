@@ -1,6 +1,6 @@
 """Golden model of the whole machine: an integer LLaMA-type decoder, exact to the bit.
 
-Written from sw/golden/NUMERICS.md alone. It knows no clock, no core and no placement: the machine
+Written from docs/numerics.md alone. It knows no clock, no core and no placement: the machine
 must give the same logits wherever its program puts the work.
 """
 

@@ -1,6 +1,6 @@
 """Ingress of a core's network interface: what each flit that arrives brings about.
 
-Written from ``hw/README.md`` and the formats of ``hw.params.packet``.
+Written from ``docs/architecture.md`` and the formats of ``hw.params.packet``.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,7 +2,7 @@
 
 Every function takes integers or integer arrays and gives int64 arrays; none uses a float on its
 way. Operands are checked against the widths of the hardware, so a value that would wrap there is
-refused here. "Step" in a docstring is the step of the scheme in sw/golden/NUMERICS.md.
+refused here. "Step" in a docstring is the step of the scheme in docs/numerics.md.
 """
 
 import math

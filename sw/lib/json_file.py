@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ouroboros.sw.lib.errors import FileError
+from ouroboros.sw.lib.write import write
 
 __all__ = ["array", "integer", "integers", "read_object", "text", "write_object"]
 
@@ -33,8 +34,8 @@ def read_object(path: Path) -> Object:
 
 def write_object(path: Path, found: Object) -> None:
     """Write compact JSON; gzipped, without a time stamp, if the name ends in ``.gz``."""
-    raw = (json.dumps(found, separators=(",", ":")) + "\n").encode()
-    path.write_bytes(gzip.compress(raw, mtime=0) if path.suffix == ".gz" else raw)
+    raw = (json.dumps(found, separators=(",", ":"), allow_nan=False) + "\n").encode()
+    write(path, gzip.compress(raw, mtime=0) if path.suffix == ".gz" else raw)
 
 
 def _get(found: Object, key: str, path: Path) -> Any:

@@ -42,6 +42,10 @@ class Rule:
     """Every value is larger."""
     written: bool = False
     """It is a file that the command writes."""
+    mark: str = ""
+    """What the first bytes of such a file hold; empty: the mark of the command's results."""
+    suffixes: tuple[str, ...] = ()
+    """What its name may end in; anything without them."""
     path: str = "file"
     """What a path leads to: ``file``, ``folder`` or ``any``."""
     placed: bool = False

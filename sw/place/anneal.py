@@ -35,7 +35,7 @@ PHASES_A_CALL = 16
 class Schedule:
     """How the search cools: temperature and window fall geometrically.
 
-    The defaults are measured; see ``sw/place/README.md``.
+    The defaults are measured; see ``docs/placement.md``.
     """
 
     hot: float = 10.0

@@ -13,9 +13,11 @@ from ouroboros.sw.lib import json_file
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.place.errors import PlaceError
 
-__all__ = ["Grid", "Instance", "Ints", "Net", "read_instance", "write_instance"]
+__all__ = ["SCHEMA", "Grid", "Instance", "Ints", "Net", "read_instance", "write_instance"]
 
 Ints = npt.NDArray[np.int64]
+SCHEMA = "ouroboros-instance-1"
+"""Mark of the files that ``write_instance`` writes; those of others need none."""
 COST_LIMIT = 1 << 62
 """Costs stay below it, so that int64 sums of them are exact."""
 
@@ -262,8 +264,9 @@ def write_instance(instance: Instance, path: Path | str) -> None:
     """Write what ``read_instance`` reads; gzipped if the name ends in ``.gz``."""
     grid = instance.grid
     json_file.write_object(Path(path), {
-        "name": instance.name, "tiles": instance.tiles, "W": grid.width, "H": grid.height,
-        "die_w": grid.die_width, "die_h": grid.die_height, "lam": grid.die_penalty_hops,
-        "defects": list(grid.defects), "edges": instance.edges.tolist(),
-        "unit_bytes": instance.unit_bytes, "tile_names": [list(n) for n in instance.tile_names],
+        "schema": SCHEMA, "name": instance.name, "tiles": instance.tiles, "W": grid.width,
+        "H": grid.height, "die_w": grid.die_width, "die_h": grid.die_height,
+        "lam": grid.die_penalty_hops, "defects": list(grid.defects),
+        "edges": instance.edges.tolist(), "unit_bytes": instance.unit_bytes,
+        "tile_names": [list(n) for n in instance.tile_names],
         "nets": [[net.source, list(net.sinks), net.volume_bytes] for net in instance.nets]})

@@ -19,7 +19,7 @@ Owners = npt.NDArray[np.int8]
 Step = tuple[int, float, int]
 """Moves, temperature in hops of a mean edge, window."""
 NEAR, NEAR_OF_256 = 1, 128
-"""Half of the proposals jump next to a neighbour in the traffic; measured, see the README."""
+"""Half of the proposals jump next to a neighbour in the traffic; see docs/placement.md."""
 
 
 class State:

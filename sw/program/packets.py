@@ -1,6 +1,6 @@
 """Packets of a core: built, taken apart into flits and put together again.
 
-Written from ``hw/README.md`` and the formats of ``hw.params.packet``.
+Written from ``docs/architecture.md`` and the formats of ``hw.params.packet``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Vectors of signed elements in flits, low end first, as ``hw/README.md`` packs them."""
+"""Vectors of signed elements in flits, low end first, as ``docs/architecture.md`` packs them."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -87,7 +87,7 @@ _DEFAULTS = (
                "along a column of cores has two at each router",
                "Row 'multicast': cycles of a router input per token."),
     Assumption("busiest_link_flits", 383, "flits/token",
-               "llama-13b's own tiles, placed and relieved by the commands in sw/perf/README.md "
+               "llama-13b's own tiles, placed and relieved by the commands in docs/performance.md "
                "(annealed only: 615; without dead cores 704; reference instance llama13b_kv1: "
                "624), headers and credits included, multicast on XY trees; scaled with the "
                "model's width; 0 leaves it out",
@@ -97,7 +97,7 @@ _DEFAULTS = (
                "A lower bound on time."),
     Assumption("units_overlap_perfectly", 1, "yes",
                "RTL of stories260K on machine small took 1.09 times the predicted prefill "
-               "(sw/perf/README.md)",
+               "(docs/performance.md)",
                "The interval is the largest occupancy of any unit."),
     Assumption("host_is_fast", 1, "yes",
                "472 edge ports; embedding rows of one token are 369 flits in all",

@@ -93,11 +93,11 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
         does a build with waveforms, which shall show what is inside them.
     shared : Iterable[str]
         Modules of which Verilator compiles one code for all their instances, as part of the whole
-        (``tb/README.md``). Icarus ignores them.
+        (``docs/simulation.md``). Icarus ignores them.
     waves : bool
         Compile in the recording of waveforms. The variable WAVES of the environment, if set, wins.
     long_runs : bool
-        Verilator: spend more on compiling (``tb/README.md``).
+        Verilator: spend more on compiling (``docs/simulation.md``).
 
     Raises
     ------

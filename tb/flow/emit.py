@@ -2,22 +2,28 @@
 
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
 
 import click
 
 from ouroboros.hw.noc.link import flit_layout
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.cli.options import json_option, machine_option, write_json
+from ouroboros.sw.cli.options import OutputFile, json_option, machine_option, write_json
+from ouroboros.sw.lib.errors import FileError
+from ouroboros.sw.lib.write import check_folder, json_text, write
 from ouroboros.tb.flow.backend import emit_die
 
 __all__ = ["emit"]
 
+MARK = "// ouroboros emit"
+"""How the Verilog file begins."""
+MANIFEST = "ouroboros-emit-1"
+"""Schema of the manifest."""
+
 
 @click.command()
 @machine_option()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+@click.option("--out", type=OutputFile(MARK), metavar="FILE",
               help="Verilog file [default: build/NAME.v]; the manifest goes beside it as .json.")
 @click.option("--twin", is_flag=True, help="Behavioural twin in place of the bit-serial macro.")
 @json_option
@@ -25,10 +31,12 @@ def emit(machine_name: str, out: Path | None, twin: bool, json_path: Path | None
     """Write a machine as Verilog; the top module is ``die``."""
     machine = load_machine(machine_name)
     out = out or Path("build") / f"{machine.name}.v"
+    beside = out.with_suffix(".json")
+    if beside == out:
+        raise FileError(f"{out}: name must not end in .json, for the manifest goes there")
+    check_folder(out.parent, {out.name: MARK, beside.name: MANIFEST}, {"--json": json_path})
     texts = emit_die(machine, twin=twin)
-    whole = "\n".join(texts.values())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(whole)
+    whole = "\n".join([f"{MARK}: machine {machine.name}", *texts.values()])
     manifest = {
         "machine": dataclasses.asdict(machine),
         "top": "die",
@@ -37,7 +45,8 @@ def emit(machine_name: str, out: Path | None, twin: bool, json_path: Path | None
         "bytes": len(whole),
         "sha256": hashlib.sha256(whole.encode()).hexdigest(),
     }
-    out.with_suffix(".json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write(out, whole)
+    write(beside, json_text(manifest, MANIFEST))
     write_json(json_path, manifest)
     click.echo(f"{out}: {len(texts)} modules, {len(whole) / 1e6:.2f} MB, "
                f"sha256 {manifest['sha256'][:16]}")

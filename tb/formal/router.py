@@ -66,7 +66,7 @@ class RouterProof(wiring.Component):
       the same packet, which is nowhere else and at no other time.
     - On each port and channel heads come after tails and nowhere else, never without a credit.
 
-    Bounded (README): each further cycle takes the solver three to four times as long.
+    Bounded (docs/proofs.md): each further cycle takes the solver three to four times as long.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class InputProof(wiring.Component):
     - with another flit: for the one channel that its packet's head got, from head to tail.
 
     The flit that moves in cycle t (taken, not claimed) is what a link would show in t + 1; of it
-    holds what ``RouterProof`` asserts. Bounded (README).
+    holds what ``RouterProof`` asserts. Bounded (docs/proofs.md).
     """
 
     def __init__(self, noc: NocParams):

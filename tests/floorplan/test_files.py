@@ -204,4 +204,4 @@ def test_lef_says_who_drives(defs):
     text = defs[1][1].read_text()
     assert "PIN e_o_data[0]\n    DIRECTION OUTPUT ; USE SIGNAL ; SHAPE ABUTMENT" in text
     assert "PIN e_o_credit[0]\n    DIRECTION INPUT" in text
-    assert text.startswith("VERSION 5.8 ;")
+    assert text.startswith("# ouroboros floorplan\nVERSION 5.8 ;")

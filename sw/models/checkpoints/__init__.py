@@ -1,1 +1,1 @@
-"""The checkpoint that ships with the project: files only, see README.md."""
+"""The checkpoint that ships with the project: files only, see docs/training.md."""

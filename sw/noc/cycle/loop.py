@@ -1,4 +1,4 @@
-"""The compiled loop of the cycle model; ``sw/noc/README.md`` says what a router does.
+"""The compiled loop of the cycle model; ``docs/network-models.md`` says what a router does.
 
 Each cycle: events (flits reach buffers, credits reach outputs), sinks, generators, sources, wires
 between dies, routers. Nothing that one router does in a cycle is seen by another before the next.

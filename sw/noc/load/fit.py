@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ouroboros.sw.lib.write import write
 from ouroboros.sw.noc.cycle.model import run, simulate
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.options import LabOptions, experiment
@@ -66,7 +67,7 @@ def write_fit(fitted: Fit) -> None:
     for row in sorted(rows.values(), key=lambda row: (row.vcs, row.depth)):
         text += (f"\n[[fit]]\nvcs = {row.vcs}\ndepth = {row.depth}\nblocking = {row.blocking}\n"
                  f"sharing = {row.sharing}\nworst = {row.worst}\n")
-    FITS.write_text(text, encoding="utf-8")
+    write(FITS, text)
 
 
 def load_of_saturation(options: LabOptions) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ouroboros.sw.lib.write import replaced
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.options import PATTERNS, LabOptions, experiment
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
@@ -106,7 +107,7 @@ def row_of(options: LabOptions, found: dict[str, Any]) -> dict[str, Any]:
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write a table with ``COLUMNS``; what is None stays empty."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with replaced(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)

@@ -6,10 +6,15 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from ouroboros.sw.lib.write import replaced
 from ouroboros.sw.noc.errors import NocError
 
-__all__ = ["plot_sweep"]
+__all__ = ["MARK", "SUFFIXES", "plot_sweep"]
 
+MARK = "ouroboros noc sweep"
+"""In the first bytes of every picture."""
+SUFFIXES = (".svg", ".png")
+"""Endings of their names."""
 LATENCY_SHOWN = 4.0
 """Multiple of the lowest latency at which the latency axis ends."""
 
@@ -24,7 +29,7 @@ def plot_sweep(path: Path, rows: list[dict[str, Any]], title: str) -> None:
     NocError
         If the name ends in neither.
     """
-    if path.suffix not in (".svg", ".png"):
+    if path.suffix not in SUFFIXES:
         raise NocError(f"plot must be a .svg or .png file, not {path.name!r}")
     matplotlib.rcParams["svg.hashsalt"] = "ouroboros"
     figure = Figure(figsize=(10, 4.2), layout="constrained")
@@ -57,4 +62,6 @@ def plot_sweep(path: Path, rows: list[dict[str, Any]], title: str) -> None:
         axes.grid(alpha=0.3)
     right.legend(fontsize=8)
     figure.suptitle(title)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=120)
+    metadata = {"Date": None, "Title": MARK} if path.suffix == ".svg" else {"Title": MARK}
+    with replaced(path) as aside:
+        figure.savefig(aside, format=path.suffix[1:], metadata=metadata, dpi=120)

@@ -217,6 +217,47 @@ def test_settings_written_again_forget_everything():
     Bench().run(story)
 
 
+def test_settings_written_again_forget_the_last_page_too():
+    last = TINY.kv.sequences - 1, TINY.kv.heads - 1, TINY.kv.blocks - 1
+
+    async def story(bench, ctx):
+        await bench.append(ctx, *last, 0)
+        await bench.configure(ctx)
+        bench.golden = KvGolden(TINY, SETTINGS)
+        assert (await bench.lookup(ctx, *last))[0] == KvReply(ok=False)
+
+    Bench().run(story)
+
+
+@pytest.mark.parametrize("cycle", range(4))
+def test_settings_wait_for_a_reply_that_nobody_takes(cycle):
+    """The reply of a look-up made before them is that of the old tables."""
+    async def story(bench, ctx):
+        await bench.append(ctx, 0, 0, 0, 5)
+        want = bench.golden.lookup(0, 0, 0)
+        await bench.send(ctx, KvOp.LOOKUP, 0)
+        for _ in range(cycle):
+            await ctx.tick()
+        await bench.configure(ctx)
+        await ctx.tick().repeat(10)
+        assert not ctx.get(bench.dut.cmd.ready)
+        assert ctx.get(bench.dut.used) == 1     # not wiped yet
+        assert (await bench.receive(ctx))[0] == want
+        bench.golden = KvGolden(TINY, SETTINGS)
+        await bench.lookup(ctx, 0, 0, 0)
+
+    Bench().run(story)
+
+
+def test_heads_past_the_table_are_refused_whatever_the_settings_say():
+    async def story(bench, ctx):
+        for head in range(TINY.kv.heads, TINY.kv.heads + 3):
+            assert (await bench.append(ctx, 0, head, 0, 0))[0] == KvReply(ok=False)
+        await bench.lookup(ctx, 0, 0, 0)        # and no other head has got a block
+
+    Bench(replace(SETTINGS, heads=TINY.kv.heads + 3)).run(story)
+
+
 def test_a_column_slot_is_chosen_anew_after_free():
     """First the next one, as the slot wanted is full; when it has room again, that one."""
     async def story(bench, ctx):

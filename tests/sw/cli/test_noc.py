@@ -44,7 +44,7 @@ def test_one_experiment(run, tmp_path):
     assert result.exit_code == 0, result.output
     assert "channel-load bound" in result.stdout
     found = json.loads((tmp_path / "found.json").read_text())
-    assert tuple(found) == KEYS
+    assert tuple(found) == ("schema", *KEYS)
     assert (found["k"], found["packet_size"], found["on"]) == (4, "1-5", "model")
 
 
@@ -177,7 +177,7 @@ def test_links_of_a_placement(run, tmp_path):
 
 @pytest.mark.parametrize("width, arguments, message", [
     (13, ["--placement", "p.json"], "--instance FILE must be given with --placement"),
-    (13, ["--instance", "i.json", "--placement", "i.json"], "i.json: key 'schema' is missing"),
+    (13, ["--instance", "i.json", "--placement", "i.json"], "i.json: key 'schema' must be "),
     (26, ["--instance", "i.json", "--placement", "p.json"],
      "i.json: must be for the machine's 13 x 17 cores in dies of 13 x 17, not 26 x 17 in dies"),
     (13, ["--instance", "i.json", "--placement", "p.json", "--dead", "d.json"],
@@ -249,7 +249,7 @@ def test_sampled_shares_are_near_those_of_all_pairs():
     (["--traffic", "trace"], "--trace FILE must be given with --traffic trace, and only then"),
     (["sweep", "--rates", "a,b"], "--rates must be auto or numbers with commas between, "),
     (["sweep", "--rates", "0.1", "--no-overload", "--k", "2", "--plot", "x.pdf"],
-     "plot must be a .svg or .png file, not 'x.pdf'"),
+     "x.pdf: name must end in .svg or .png"),
     (["compare", "--against", "booksim"], "--reference FILE must be given with --against booksim"),
     (["compare", "--against", "booksim", "--reference", "none.csv"],
      "none.csv: cannot be read: No such file or directory"),

@@ -46,7 +46,8 @@ def test_cores_of_a_defect_map_die(run):
 
 def test_a_placement_that_knows_of_more_dead_cores_than_its_instance(run):
     """Repaired once, repaired again: the second time the user says what died the first time."""
-    run("--dead", "2,3", "--out", "p.json")
+    run("--dead", "2,3", "--out", "once.json")
+    Path("once.json").replace("p.json")
     assert run("--faults", "1").exit_code == 2
     result = run("--dead", "2,3", "--faults", "1", "--out", "q.json")
     assert result.exit_code == 0, result.output

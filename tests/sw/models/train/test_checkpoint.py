@@ -1,4 +1,4 @@
-"""The shipped checkpoint is the file its README describes, and tells tales."""
+"""The shipped checkpoint is the file docs/training.md describes, and tells tales."""
 
 import hashlib
 import re
@@ -14,8 +14,10 @@ from ouroboros.sw.models.train.text import tales
 from ouroboros.sw.models.train.train import SHAPE
 
 FOLDER = Path(str(checkpoints.__file__)).parent
-README = (FOLDER / "README.md").read_text(encoding="utf-8")
-SAMPLES = re.findall(r"^> \*\*(.+)\*\*(.+)$", README, re.MULTILINE)
+PAGE = (Path(__file__).parents[4] / "docs" / "training.md").read_text(encoding="utf-8")
+SAMPLES = re.findall(r"\*\*(.+?)\*\*(.+)", "\n".join(
+    " ".join(line.removeprefix("> ") for line in quote.splitlines())
+    for quote in PAGE[PAGE.index("> "):].split("\n>\n")))
 PROMPTS = ["Once upon a time", "The dog wanted to", "One day", "There was a little girl",
            "In the forest", "The old king"]
 
@@ -31,10 +33,10 @@ def coder():
 
 
 @pytest.mark.parametrize("name", ["tales.bin", "tales_tokenizer.bin"])
-def test_readme_has_size_and_hash(name):
+def test_page_has_size_and_hash(name):
     content = (FOLDER / name).read_bytes()
-    row = f"| `{name}` | {len(content):,} | `{hashlib.sha256(content).hexdigest()}` |"
-    assert row in README
+    digest = hashlib.sha256(content).hexdigest()
+    assert f"- `{name}`: {len(content):,} bytes, sha256\n  `{digest}`" in PAGE
 
 
 def test_checkpoint_is_small_and_of_the_shape_it_should_be(checkpoint):
@@ -74,12 +76,12 @@ def test_tales_are_likely(checkpoint, coder):
     assert loss < 0.25
 
 
-def test_readme_has_a_sample_for_each_prompt():
+def test_page_has_a_sample_for_each_prompt():
     assert [prompt for prompt, _ in SAMPLES] == PROMPTS
 
 
 @pytest.mark.parametrize(("prompt", "rest"), SAMPLES)
-def test_greedy_text_is_the_readme_s(checkpoint, coder, prompt, rest):
+def test_greedy_text_is_that_of_the_page(checkpoint, coder, prompt, rest):
     tokens = coder.encode(prompt)
     found = FloatLlama(checkpoint).greedy(tokens, 200)
     assert found[-1] == checkpoint.bos_id
