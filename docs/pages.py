@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from pathlib import Path
 
 import click
@@ -160,7 +160,7 @@ def _fields(form: Format, first: int = 0) -> str:
     return table(["bits", "field", "width"], rows)
 
 
-def _enumeration(title: str, kind: type[IntEnum]) -> str:
+def _enumeration(title: str, kind: type[IntEnum | IntFlag]) -> str:
     texts = members(kind)
     lines = [item(f"`{name}` = {int(value)}" + (f": {texts[name]}" if name in texts else ""))
              for name, value in kind.__members__.items()]

@@ -4,7 +4,7 @@ The shipped model on machine ``small``: which core does what, and one token's wa
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ouroboros.docs.tour import placed, prompt_tokens
@@ -36,16 +36,17 @@ ROW, LEFT, TOP, WIDTH = 20, 86, 40, 860
 def main() -> None:
     """Write every picture that has changed, and say which."""
     FOLDER.mkdir(exist_ok=True)
-    for path, text in pictures():
+    for path, make in pictures():
+        text = make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(path)
 
 
-def pictures() -> Iterator[tuple[Path, str]]:
-    """File and text of every picture."""
-    yield FOLDER / "mesh.svg", mesh_picture()
-    yield FOLDER / "token.svg", token_picture()
+def pictures() -> Iterator[tuple[Path, Callable[[], str]]]:
+    """File of every picture, and what draws it."""
+    yield FOLDER / "mesh.svg", mesh_picture
+    yield FOLDER / "token.svg", token_picture
 
 
 def mesh_picture() -> str:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ouroboros.sw.cli.options import OutputFile, print_whole, write_json
 from ouroboros.sw.lib.options import Leaf, leaves, make
+from ouroboros.sw.lib.text import visible
 
 __all__ = ["Output", "command", "conclude", "table", "with_options"]
 
@@ -49,7 +50,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """A line."""
-        click.echo(text)
+        click.echo(visible(text, keep="\n"))
 
     def show(self, *tables: Table) -> None:
         """Tables."""

@@ -82,6 +82,6 @@ def compare(options: CompareOptions, output: Output) -> dict[str, Any]:
         shown.add_row(f"{row['rate']:.4f}",
                       "" if row["fraction"] is None else f"{row['fraction']:.2f}",
                       row["quantity"], f"{row['found']:.4f}", f"{row['want']:.4f}",
-                      f"{row['error']:+.1%}", row["key"])
+                      "" if row["error"] is None else f"{row['error']:+.1%}", row["key"])
     output.show(shown)
     return found.as_dict()

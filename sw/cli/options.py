@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ouroboros.sw.cli.files import OutputFile, mark_of
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.lib.write import json_text, write
 
 __all__ = ["OutputFile", "dead_links_option", "defects_option",

@@ -8,7 +8,8 @@ from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
 from ouroboros.sw.lib.options import make, option
 from ouroboros.sw.noc.errors import NocError
 
-__all__ = ["MESH", "NOC", "PATTERNS", "LabOptions", "TracePacket", "Traffic", "experiment"]
+__all__ = ["CYCLES_MAX", "MESH", "NOC", "PATTERNS", "LabOptions", "TracePacket", "Traffic",
+           "experiment"]
 
 PATTERNS = ("uniform", "transpose", "bitcomp", "neighbor", "hotspot", "trace")
 FLITS_MAX = PAYLOAD_FLITS_MAX + 1
@@ -17,6 +18,8 @@ NOC = NocParams(flit_bits=256, vcs=2, vc_depth=4, multicast_flits=4, labels=128)
 """Routers of an experiment unless others are given."""
 MESH = MeshParams(width=8, height=8, die_width=8, die_height=8)
 """Its mesh."""
+CYCLES_MAX = 10**9
+"""Cycles before, in and after the measured ones, and of a trace: 32 bits hold a whole run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,9 +129,10 @@ class LabOptions:
 
     def __post_init__(self) -> None:
         _between("seed", self.seed, 0, 2**32 - 1)
-        _between("warmup_cycles", self.warmup_cycles, 0, 10**9)
-        _between("measure_cycles", self.measure_cycles, 1, 10**9)
-        _between("drain_cycles", self.drain_cycles, 0, 10**9)
+        _between("warmup_cycles", self.warmup_cycles, 0, CYCLES_MAX - 1)
+        _between("measure_cycles", self.measure_cycles, 1,
+                 CYCLES_MAX - self.warmup_cycles)
+        _between("drain_cycles", self.drain_cycles, 0, CYCLES_MAX)
         _between("stall", self.stall, 0, 0.95)
         _between("hotspot", self.traffic.hotspot, -1, self.mesh.cores - 1)
         if self.traffic.pattern == "transpose" and self.mesh.width != self.mesh.height:

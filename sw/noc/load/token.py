@@ -8,7 +8,7 @@ import numpy as np
 
 from ouroboros.sw.noc.experiment.placed_traffic import Placed
 from ouroboros.sw.noc.experiment.traffic_file import Volumes
-from ouroboros.sw.noc.load.load import Flows, LinkParams, link_loads
+from ouroboros.sw.noc.load.load import Floats, Flows, LinkParams, link_loads
 from ouroboros.sw.noc.routes.live import Ints
 from ouroboros.sw.noc.routes.routing import Routes
 
@@ -35,8 +35,8 @@ class TokenLoad:
     unicast_byte_hops_per_token: float
     """Bytes times links, if all were unicast."""
     latency_cycles: float | None
-    """Mean over flits, of flows that meet no link beyond its capacity; None if there is none."""
-    zero_load_cycles: float
+    """Mean over flits, of flows that meet no link beyond its capacity; None if there are none."""
+    zero_load_cycles: float | None
     """The same in an empty network, of all flows."""
     flows_beyond_capacity: int
     """Flows that meet a link beyond its capacity."""
@@ -65,13 +65,12 @@ def load_of_token(params: LinkParams, routes: Routes, volumes: Volumes, *, flit_
     flows = packets_of(routes, volumes, flit_bytes)
     once = link_loads(params, flows)
     if interval_cycles == 0:
-        interval_cycles = int(np.ceil(2 * once.load.max()))
+        interval_cycles = max(int(np.ceil(2 * once.load.max())), 1)
     # Rates are packets per token so far.
     flows = dataclasses.replace(flows, rates=flows.rates / interval_cycles)
     found = link_loads(params, flows)
     weights = flows.rates * flows.flits
     kept = np.isfinite(found.latency)
-    latency = float(np.average(found.latency[kept], weights=weights[kept])) if kept.any() else None
     return TokenLoad(
         interval_cycles=interval_cycles, flit_hops_per_token=once.flit_hops,
         busiest_flits_per_token=float(once.flits[:4].max()), busiest_load=found.busiest,
@@ -79,10 +78,15 @@ def load_of_token(params: LinkParams, routes: Routes, volumes: Volumes, *, flit_
         busiest_exit_flits_per_token=float(once.flits[4].max()),
         unicast_byte_hops_per_token=float(
             (volumes.volume_bytes * hops_of(routes, volumes)).sum()),
-        latency_cycles=latency,
-        zero_load_cycles=float(np.average(found.zero_load, weights=weights)),
+        latency_cycles=_mean(found.latency[kept], weights[kept]),
+        zero_load_cycles=_mean(found.zero_load, weights),
         flows_beyond_capacity=int((~kept).sum()), flows=len(kept), trees=len(flows.trees),
         headers=volumes.headers)
+
+
+def _mean(cycles: Floats, flits: Floats) -> float | None:
+    """Mean over flits; None where there are none."""
+    return float(np.average(cycles, weights=flits)) if flits.any() else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

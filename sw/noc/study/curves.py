@@ -134,6 +134,7 @@ class Comparison:
         found = {}
         for quantity, limit in LIMITS:
             errors = [abs(row["error"]) for row in self.rows if row["quantity"] == quantity
+                      and row["error"] is not None
                       and (limit is None or row["fraction"] <= limit + 1e-9)]
             if errors:
                 name = quantity if limit is None else f"{quantity} up to {limit:g} of saturation"
@@ -227,4 +228,4 @@ def _judged(point: LabOptions, quantity: str, fraction: float | None, found: flo
             want: float | None, key: str = "") -> dict[str, Any]:
     return {"key": key or title_of(point), "rate": point.traffic.rate, "fraction": fraction,
             "quantity": quantity, "found": found, "want": want,
-            "error": found / want - 1 if want else float("nan")}
+            "error": found / want - 1 if want else None}

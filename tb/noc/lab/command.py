@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-
 from ouroboros.sw.api.network import FLAGS, MeshOptions, span
 from ouroboros.sw.cli.command import Output, command, table
 from ouroboros.sw.cli.options import progress_bar
 from ouroboros.sw.lib.options import option, part_of
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.options import LabOptions
 from ouroboros.sw.noc.routes.faults import random_faults
