@@ -10,6 +10,7 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.quantise.source import open_model
@@ -59,6 +60,24 @@ def test_one_block_of_a_tiny_model(sim, placement, tiny_model):
     check(job, result)
     assert bool(result.counters) == job.observe
     assert sum(core.events["errors"] for core in result.counters.values()) == 0
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("placement", ["plain", "split"])
+def test_a_host_that_stalls_loses_nothing(placement, tiny_model, monkeypatch):
+    """Credits come back late, also to cores that sleep by then: same logits."""
+    monkeypatch.setenv("OUROBOROS_STALL", "0.5")
+    job = tiny_job(tiny_model, placement, observe=False)
+    check(job, backend("verilator")(job, lambda *step: None))
+
+
+@pytest.mark.sim
+def test_a_machine_that_falls_silent_is_an_error(tiny_model, monkeypatch):
+    """A host that takes nothing: the run ends with a sentence, not never."""
+    monkeypatch.setenv("OUROBOROS_STALL", "1.0")
+    message = r"nothing has passed the host's port for \d+ cycles, up to cycle \d+: a packet"
+    with pytest.raises(OuroborosError, match=message):
+        backend("verilator")(tiny_job(tiny_model, "plain"), lambda *step: None)
 
 
 @pytest.mark.sim
