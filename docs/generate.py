@@ -6,7 +6,8 @@ in ``DECISIONS.md``, and the list of files in the README of every folder.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from ouroboros.docs.blocks import blocks_page
@@ -40,27 +41,24 @@ NETWORK = """\
 
 def main() -> None:
     """Write every file whose text has changed, and say which."""
-    for path, text in made():
+    for path, make in made():
+        text = make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             print(path.relative_to(ROOT))
 
 
-def made() -> Iterator[tuple[Path, str]]:
-    """Every file that is made from code, with its text as it should be."""
+def made() -> Iterator[tuple[Path, Callable[[], str]]]:
+    """Every file that is made from code, with what gives its text as it should be."""
     for name, page in PAGES.items():
-        yield ROOT / "docs" / "generated" / name, page()
-    yield ROOT / "docs" / "blocks.md", blocks_page()
-    yield ROOT / "DECISIONS.md", _index()
-    tour = ROOT / "docs" / "tour.md"
-    yield tour, SHOWN.sub(_shown, tour.read_text(encoding="utf-8"))
+        yield ROOT / "docs" / "generated" / name, page
+    yield ROOT / "docs" / "blocks.md", blocks_page
+    yield ROOT / "docs" / "tour.md", _tour
+    yield ROOT / "DECISIONS.md", _index
     for folder in folders():
-        readme = folder / "README.md"
-        if readme.exists():
-            text = readme.read_text(encoding="utf-8")
-            listing = _listing(folder)
-            yield readme, FILES.sub(lambda _, new=listing: new, text)
+        if (folder / "README.md").exists():
+            yield folder / "README.md", partial(_readme, folder)
 
 
 def folders() -> list[Path]:
@@ -77,6 +75,15 @@ def decisions() -> list[tuple[int, str, str, str, str]]:
         for number, title, date, mark in HEADING.findall(path.read_text(encoding="utf-8")):
             found.append((int(number), title, date, mark, path.stem))
     return sorted(found)
+
+
+def _tour() -> str:
+    return SHOWN.sub(_shown, (ROOT / "docs" / "tour.md").read_text(encoding="utf-8"))
+
+
+def _readme(folder: Path) -> str:
+    return FILES.sub(lambda _: _listing(folder),
+                     (folder / "README.md").read_text(encoding="utf-8"))
 
 
 def _shown(mark: re.Match[str]) -> str:

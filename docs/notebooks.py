@@ -32,8 +32,9 @@ def notebook(script: str) -> str:
     """A script in percent format as a notebook of format 4.5."""
     made = []
     for n, (kind, lines) in enumerate(cells(script)):
-        cell = {"cell_type": kind, "id": f"cell-{n}", "metadata": {},
-                "source": [f"{line}\n" for line in lines[:-1]] + lines[-1:]}
+        cell: dict[str, object] = {
+            "cell_type": kind, "id": f"cell-{n}", "metadata": {},
+            "source": [f"{line}\n" for line in lines[:-1]] + lines[-1:]}
         if kind == "code":
             cell |= {"execution_count": None, "outputs": []}
         made.append(cell)

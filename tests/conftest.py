@@ -1,12 +1,15 @@
 """Small random models, third-party data where it lies beside the checkout, simulators found."""
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from ouroboros.sw.models.checkpoint import Checkpoint, Layer, Shape
+from ouroboros.sw.models.special import LLAMA2C
 from ouroboros.tb.flow.toolchain import SIMULATORS, ToolError, find
 
 # Two BLAS threads are slower than one on small matrices, and the test runner has its own workers.
@@ -24,13 +27,14 @@ def pytest_report_header() -> list[str]:
     return lines
 
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[2] / "shared"
+DATA, CASES = SHARED / "data", SHARED / "cases"
 
 
 @pytest.fixture
 def make_checkpoint():
     """Factory of random checkpoints; keyword arguments change the shape."""
-    def make(*, tied=True, seed=0, gain=1.0, **changes):
+    def make(*, tied=True, seed=0, gain=1.0, special=LLAMA2C, **changes):
         dims = {"dim": 16, "hidden_dim": 20, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2,
                 "vocab_size": 23, "seq_len": 24}
         shape = Shape(**(dims | changes))
@@ -48,10 +52,64 @@ def make_checkpoint():
         embedding = draw(shape.vocab_size, shape.dim) * np.float32(np.sqrt(shape.dim))
         head = embedding if tied else draw(shape.vocab_size, shape.dim)
         return Checkpoint(
-            shape=shape, embedding=embedding, layers=layers, head=head, tied=tied,
+            shape=shape, embedding=embedding, layers=layers, head=head, tied=tied, special=special,
             final_norm=rng.uniform(0.5, 1.5, shape.dim).astype(np.float32))
 
     return make
+
+
+HF_LAYER = {
+    "norm1": "input_layernorm", "norm2": "post_attention_layernorm", "wq": "self_attn.q_proj",
+    "wk": "self_attn.k_proj", "wv": "self_attn.v_proj", "wo": "self_attn.o_proj",
+    "w1": "mlp.gate_proj", "w2": "mlp.down_proj", "w3": "mlp.up_proj"}
+
+
+@pytest.fixture
+def write_hf():
+    """Writer of a checkpoint as a Hugging Face folder; keyword arguments change config.json.
+
+    A key of None becomes null, one of "absent" is left out.
+    """
+    def write(folder, checkpoint, *, file="model.safetensors", **changes):
+        shape = checkpoint.shape
+        config = {
+            "model_type": "llama", "hidden_size": shape.dim, "intermediate_size": shape.hidden_dim,
+            "num_hidden_layers": shape.n_layers, "num_attention_heads": shape.n_heads,
+            "num_key_value_heads": shape.n_kv_heads, "vocab_size": shape.vocab_size,
+            "max_position_embeddings": shape.seq_len, "rms_norm_eps": shape.norm_eps,
+            "rope_theta": shape.rope_theta, "bos_token_id": 1, "eos_token_id": 2} | changes
+
+        def halves(rows):
+            pairs = rows.reshape(-1, shape.head_dim // 2, 2, rows.shape[-1])
+            return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(rows.shape)
+
+        tensors = {"model.embed_tokens.weight": checkpoint.embedding,
+                   "model.norm.weight": checkpoint.final_norm,
+                   "lm_head.weight": checkpoint.head.copy()}
+        for n, layer in enumerate(checkpoint.layers):
+            for name, label in HF_LAYER.items():
+                weights = getattr(layer, name)
+                tensors[f"model.layers.{n}.{label}.weight"] = (
+                    halves(weights) if name in ("wq", "wk") else weights)
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(
+            {key: value for key, value in config.items() if value != "absent"}))
+        save_file(tensors, folder / file)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def case():
+    """Path in the inputs of public bug reports; the test is skipped where they are absent."""
+    def find(name):
+        path = CASES / name
+        if not path.exists():
+            pytest.skip(f"input {name} of a public bug report is not beside this checkout")
+        return path
+
+    return find
 
 
 @pytest.fixture

@@ -153,9 +153,10 @@ class Channel(wiring.Component):
         """What the front packet asks for: ports, whether it is its last copy or to be discarded."""
         # Named signals under conditions cost a simulator nothing while the buffer is empty.
         ports = len(Port)
-        wanted, enough, sendable, claimable = (Signal(ports) for _ in range(4))
+        wanted, enough, sendable, claimable = (Signal(ports, name=name) for name in (
+            "wanted", "enough", "sendable", "claimable"))
         choice = Signal(ports)
-        final, discard = Signal(), Signal()
+        final, discard = Signal(name="final"), Signal()
         request, own = self.request.p, 1 << self.number
         with m.If(self.some):
             m.d.comb += request.tail.eq(entry.tail)

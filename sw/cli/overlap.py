@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.hw.params.machine import load_machine
@@ -16,6 +15,7 @@ from ouroboros.sw.cli.options import (
 )
 from ouroboros.sw.cli.run import job_progress
 from ouroboros.sw.experiments.overlap import measure
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime.service import backend
 
@@ -44,10 +44,11 @@ def overlap(machine_name: str, checkpoint: Path, tokenizer: Path | None, placeme
     """
     model = open_model(checkpoint, tokenizer).quantised()
     low = 3  # past <unk>, BOS and EOS
+    first = model.special.bos_id or 0
 
     def tokens(count: int) -> list[int]:
-        return [model.bos_id, *(low + n * 37 % (model.shape.vocab_size - low)
-                                for n in range(count - 1))]
+        return [first, *(low + n * 37 % (model.shape.vocab_size - low)
+                         for n in range(count - 1))]
 
     with job_progress() as progress:
         found = measure(load_machine(machine_name), model, backend(on), tokens,

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.hw.params.machine import load_machine
@@ -15,10 +14,11 @@ from ouroboros.sw.cli.options import (
     print_whole,
     write_json,
 )
+from ouroboros.sw.lib.text import Console, literal
+from ouroboros.sw.mapper.placed import place_model
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.perf.pipeline import Prediction, stage_rows
 from ouroboros.sw.quantise.source import open_model
-from ouroboros.sw.tiling.placed import place_model
 
 __all__ = ["predict"]
 
@@ -37,9 +37,9 @@ def _numbers(text: str) -> list[int]:
 
 def _table(prediction: Prediction) -> Table:
     time = prediction.decode_time
-    table = Table(title=f"Cycles per token at context {prediction.context}, "
-                        f"machine {prediction.program.machine.name!r}, "
-                        f"placement {prediction.program.placement!r}")
+    table = Table(title=literal(f"Cycles per token at context {prediction.context}, "
+                                f"machine {prediction.program.machine.name!r}, "
+                                f"placement {prediction.program.placement!r}"))
     table.add_column("stage", no_wrap=True)
     for title in COLUMNS.values():
         table.add_column(title, justify="left" if title == "binds" else "right", no_wrap=True)

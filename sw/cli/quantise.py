@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.sw.cli.options import (
@@ -15,7 +14,9 @@ from ouroboros.sw.cli.options import (
     progress_bar,
     write_json,
 )
-from ouroboros.sw.quantise.evaluate import Evaluation, evaluate, sample_evaluation
+from ouroboros.sw.lib.text import Console, literal
+from ouroboros.sw.models.loss import Loss
+from ouroboros.sw.quantise.evaluate import evaluate, sample_evaluation
 from ouroboros.sw.quantise.source import open_model
 
 __all__ = ["quantise"]
@@ -51,7 +52,7 @@ def quantise(checkpoint: Path, tokenizer: Path | None, calibration: Path | None,
         "residual_fraction_bits": model.residual_fraction_bits,
         "digest": model.digest,
     }
-    table = Table("quantity", "value", title=f"{checkpoint.name}, seed {seed}")
+    table = Table("quantity", "value", title=literal(f"{checkpoint.name}, seed {seed}"))
     table.add_row("parameters", f"{source.checkpoint.parameter_count:,}")
     table.add_row("residual fraction bits", str(model.residual_fraction_bits))
     table.add_row("model digest", model.digest[:16])
@@ -65,11 +66,12 @@ def quantise(checkpoint: Path, tokenizer: Path | None, calibration: Path | None,
     write_json(json_path, results)
 
 
-def _add_rows(table: Table, found: Evaluation) -> None:
+def _add_rows(table: Table, found: Loss) -> None:
     table.add_row("tokens compared", f"{found.tokens:,}")
     table.add_row("float perplexity", f"{found.float_perplexity:.4f}")
+    error = found.standard_error_percent
     table.add_row("integer perplexity", f"{found.integer_perplexity:.4f} "
-                  f"({found.perplexity_change_percent:+.2f} %, "
-                  f"s.e. {found.standard_error_percent:.2f} %)")
+                  f"({found.perplexity_change_percent:+.2f} %"
+                  + (")" if error is None else f", s.e. {error:.2f} %)"))
     table.add_row("KL divergence", f"{found.kl_nats:.4f} nats")
     table.add_row("top-1 agreement", f"{found.top1_agreement_percent:.1f} %")

@@ -88,12 +88,13 @@ class IntegerDecoder:
         return self.run([(seq, tokens)])
 
     def generate(self, seq: int, prompt: Sequence[int], count: int) -> list[int]:
-        """The ``count`` likeliest tokens after a prompt, ending early at BOS or the last place."""
+        """The ``count`` likeliest tokens after a prompt, ending early at a stop or the end."""
         logits = self.prefill(seq, prompt)[-1]
         found: list[int] = []
         while len(found) < count:
             found.append(int(numerics.argmax(logits)))
-            if found[-1] == self.model.bos_id or self.length(seq) == self.model.shape.seq_len:
+            if (found[-1] in self.model.special.stop_ids
+                    or self.length(seq) == self.model.shape.seq_len):
                 break
             logits = self.step(seq, found[-1])
         return found

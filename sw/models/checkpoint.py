@@ -1,14 +1,20 @@
 """A float LLaMA-type checkpoint in memory: its shape, its weights, its refusals."""
 
-import math
-from dataclasses import dataclass, field, fields
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.models import rope
+from ouroboros.sw.models.special import LLAMA2C, SpecialTokens
 
-__all__ = ["Checkpoint", "CheckpointError", "FloatArray", "Layer", "Shape"]
+__all__ = ["Checkpoint", "CheckpointError", "FloatArray", "Layer", "Shape",
+           "positive"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -45,6 +51,8 @@ class Shape:
     """Added to the mean square in RMSNorm; positive."""
     rope_theta: float = 10000.0
     """Base of the rotary position embedding; positive."""
+    rope_scaling: rope.Scaling | None = None
+    """How the angles of the rotary position embedding were stretched, if they were."""
 
     def __post_init__(self) -> None:
         for name in ("dim", "hidden_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size",
@@ -54,7 +62,7 @@ class Shape:
                 raise CheckpointError(f"{name} must be between 1 and {2**31 - 1}, not {value!r}")
         for name in ("norm_eps", "rope_theta"):
             value = getattr(self, name)
-            if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
+            if not positive(value):
                 raise CheckpointError(f"{name} must be a positive number, not {value!r}")
         if self.dim % self.n_heads:
             raise CheckpointError(
@@ -81,6 +89,11 @@ class Shape:
         """Query heads that share one key/value head."""
         return self.n_heads // self.n_kv_heads
 
+    @property
+    def rope_frequencies(self) -> npt.NDArray[np.float64]:
+        """Angle per position of every pair of a head, (head_dim / 2,)."""
+        return rope.frequencies(self.rope_theta, self.head_dim, self.rope_scaling)
+
     def layer_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the arrays of one layer, by name."""
         return {
@@ -94,6 +107,12 @@ class Shape:
             "w2":    (self.dim, self.hidden_dim),
             "w3":    (self.hidden_dim, self.dim),
         }
+
+
+def positive(value: object) -> bool:
+    """Whether a value is a positive number that a float can hold."""
+    return isinstance(value, int | float) and type(value) is not bool and (
+        0 < value <= sys.float_info.max)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -142,8 +161,10 @@ class Checkpoint:
     """Classifier, (vocab_size, dim); the same array as ``embedding`` when tied."""
     tied: bool
     """Whether the head is the embedding."""
-    bos_id: int = 1
-    """Token that starts a sequence."""
+    special: SpecialTokens = LLAMA2C
+    """Tokens that begin and end a text."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What its file calls dimensions and tensors, where it has names of its own."""
     name: str = field(default="checkpoint")
     """Where it came from; begins every error message."""
 
@@ -152,11 +173,15 @@ class Checkpoint:
         if len(self.layers) != shape.n_layers:
             raise CheckpointError(
                 f"{self.name}: layers must be {shape.n_layers}, not {len(self.layers)}")
-        if not 0 <= self.bos_id < shape.vocab_size:
-            raise CheckpointError(
-                f"{self.name}: bos_id must be below vocab_size = {shape.vocab_size}, "
-                f"not {self.bos_id}")
-        for label, tensor, expected in self._tensors():
+        for what, tokens in (("bos_id", (self.special.bos_id,)),
+                             ("stop_ids", self.special.stop_ids)):
+            for token in tokens:
+                if token is not None and not 0 <= token < shape.vocab_size:
+                    raise CheckpointError(
+                        f"{self.name}: {what} must be below vocab_size = {shape.vocab_size}, "
+                        f"not {token}")
+        for name, tensor, expected in self._tensors():
+            label = self.label(name)
             if tensor.dtype != np.float32:
                 raise CheckpointError(
                     f"{self.name}: tensor {label} must be float32, not {tensor.dtype}")
@@ -165,6 +190,20 @@ class Checkpoint:
                     f"{self.name}: tensor {label} must have shape {expected}, not {tensor.shape}")
             if not np.isfinite(tensor).all():
                 raise CheckpointError(f"{self.name}: tensor {label} holds NaN or infinity")
+
+    def label(self, name: str) -> str:
+        """What the file calls a dimension or a tensor (``dim``, ``layers.0.wq``)."""
+        return self.labels.get(name, name)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that was read: whatever files it came from, equal ones have equal digests."""
+        total = hashlib.sha256(json.dumps(
+            [asdict(self.shape), asdict(self.special), self.tied], sort_keys=True).encode())
+        for name, tensor, _ in self._tensors():
+            total.update(f"{name}\n".encode())
+            total.update(np.ascontiguousarray(tensor).data)
+        return total.hexdigest()
 
     def _tensors(self) -> list[tuple[str, FloatArray, tuple[int, ...]]]:
         shape = self.shape

@@ -36,7 +36,7 @@ class FloatLlama:
     def __init__(self, checkpoint: Checkpoint, *, batch: int = 1,
                  dtype: npt.DTypeLike = np.float64, observer: Observer | None = None):
         self.shape = checkpoint.shape
-        self.bos_id = checkpoint.bos_id
+        self.special = checkpoint.special
         self.batch = batch
         self.position = 0
         self._observer = observer
@@ -97,10 +97,16 @@ class FloatLlama:
         return logits
 
     def sample(self, count: int, seed: int | tuple[int, ...]) -> npt.NDArray[np.int64]:
-        """Sequences (batch, count) that start with BOS and go on as the model has it."""
+        """Sequences (batch, count) that start with BOS and go on as the model has it.
+
+        A model without BOS starts with any token.
+        """
         self.reset()
         rng = np.random.default_rng(seed)
-        tokens = np.full((self.batch, count), self.bos_id, np.int64)
+        tokens = np.zeros((self.batch, count), np.int64)
+        first = self.special.bos_id
+        tokens[:, 0] = rng.integers(self.shape.vocab_size, size=self.batch) if first is None \
+            else first
         for n in range(1, count):
             logits = self.forward(tokens[:, n - 1:n])[:, 0].astype(np.float64)
             weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -111,7 +117,7 @@ class FloatLlama:
         return tokens
 
     def greedy(self, prompt: list[int], count: int) -> list[int]:
-        """The ``count`` likeliest tokens after a prompt, stopping after BOS."""
+        """The ``count`` likeliest tokens after a prompt, ending early where the model ends."""
         if self.batch != 1:
             raise ValueError(f"batch must be 1 for greedy text, not {self.batch!r}")
         self.reset()
@@ -119,7 +125,7 @@ class FloatLlama:
         found: list[int] = []
         while len(found) < count:
             found.append(int(logits[0, -1].argmax()))
-            if found[-1] == self.bos_id or self.position == self.shape.seq_len:
+            if found[-1] in self.special.stop_ids or self.position == self.shape.seq_len:
                 break
             logits = self.forward(np.array([found[-1:]]))
         return found
@@ -138,9 +144,7 @@ class FloatLlama:
                 f"tokens must be between 0 and {shape.vocab_size - 1}, not {wrong[0]}")
 
     def _rope_rows(self, positions: npt.NDArray[np.int64]) -> tuple[Array, Array]:
-        shape = self.shape
-        pair = np.arange(0, shape.head_dim, 2)
-        angle = np.outer(positions, shape.rope_theta ** (-pair / shape.head_dim))
+        angle = np.outer(positions, self.shape.rope_frequencies)
         return np.cos(angle).astype(self._dtype), np.sin(angle).astype(self._dtype)
 
     def _norm(self, x: Array) -> Array:

@@ -5,7 +5,6 @@ turns with element i + head_dim / 2. This project, like llama2.c, turns neighbou
 the reader puts the rows into that order, which changes no score.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,13 @@ from typing import Any
 import numpy as np
 import safetensors
 
+from ouroboros.sw.lib.json_file import read_object
+from ouroboros.sw.lib.read import raw, refuse_foreign
+from ouroboros.sw.models import hf_config, rope
 from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError, FloatArray, Layer, Shape
 
 __all__ = ["interleave_rows", "read"]
 
-_KEYS = {
-    "dim": "hidden_size",
-    "hidden_dim": "intermediate_size",
-    "n_layers": "num_hidden_layers",
-    "n_heads": "num_attention_heads",
-    "vocab_size": "vocab_size",
-    "seq_len": "max_position_embeddings",
-}
 _LAYER_TENSORS = {
     "norm1": "input_layernorm",
     "wq": "self_attn.q_proj",
@@ -36,7 +30,6 @@ _LAYER_TENSORS = {
     "w2": "mlp.down_proj",
     "w3": "mlp.up_proj",
 }
-_MODEL_TYPES = ("llama", "mistral")
 # The library has no types. Its numpy interface would refuse bfloat16, which numpy does not have.
 _deserialize: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = safetensors.deserialize
 
@@ -51,10 +44,11 @@ def read(path: Path) -> Checkpoint:
     """
     folder = path if path.is_dir() else path.parent
     config_path = folder / "config.json"
-    config = _read_json(config_path)
-    shape = _shape(config_path, config)
+    config = read_object(config_path, CheckpointError)
+    shape = hf_config.shape(config_path, config)
+    special = hf_config.special_tokens(folder, config, shape.vocab_size)
+    tied = hf_config.flag(config_path, config, "tie_word_embeddings")
     tensors = _read_tensors(_weight_files(path))
-    tied = _flag(config_path, config, "tie_word_embeddings")
 
     def take(name: str) -> FloatArray:
         if name not in tensors:
@@ -74,15 +68,34 @@ def read(path: Path) -> Checkpoint:
     stored_head = tensors.pop("lm_head.weight", None)
     if stored_head is None and not tied:
         raise CheckpointError(f"{path}: tensor lm_head.weight must be present")
-    # Some files keep inverse frequencies, which follow from rope_theta.
-    extra = sorted(name for name in tensors if not name.endswith("rotary_emb.inv_freq"))
-    if extra:
-        raise CheckpointError(f"{path}: tensor {extra[0]} must not be present in a LLaMA-type "
+    for name in [name for name in tensors if name.endswith("rotary_emb.inv_freq")]:
+        _check_frequencies(f"{path}: tensor {name}", tensors.pop(name), shape)
+    if tensors:
+        raise CheckpointError(f"{path}: tensor {min(tensors)} must not be present in a LLaMA-type "
                               f"model of {shape.n_layers} layers")
     return Checkpoint(
         shape=shape, embedding=embedding, layers=tuple(layers), final_norm=final_norm,
         head=embedding if tied or stored_head is None else stored_head, tied=tied,
-        bos_id=_bos_id(config_path, config, shape), name=str(path))
+        special=special, labels=hf_config.KEYS | _labels(shape, tied), name=str(path))
+
+
+def _labels(shape: Shape, tied: bool) -> dict[str, str]:
+    """Names of all tensors in the file."""
+    named = {f"layers.{n}.{name}": f"model.layers.{n}.{label}.weight"
+             for n in range(shape.n_layers) for name, label in _LAYER_TENSORS.items()}
+    embedding = "model.embed_tokens.weight"
+    return named | {"embedding": embedding, "final_norm": "model.norm.weight",
+                    "head": embedding if tied else "lm_head.weight"}
+
+
+def _check_frequencies(where: str, found: FloatArray, shape: Shape) -> None:
+    """Some files keep inverse frequencies, of which nothing is read: they must be the config's."""
+    plain = rope.frequencies(shape.rope_theta, shape.head_dim)
+    # Kept as half precision by some, and before linear scaling by others.
+    if not any(found.shape == each.shape and np.allclose(found, each, rtol=2**-7, atol=1e-7)
+               for each in (shape.rope_frequencies, plain)):
+        raise CheckpointError(f"{where} must hold the frequencies of rope_theta = "
+                              f"{shape.rope_theta:g} in config.json, not others")
 
 
 def interleave_rows(weights: FloatArray, head_dim: int) -> FloatArray:
@@ -92,78 +105,19 @@ def interleave_rows(weights: FloatArray, head_dim: int) -> FloatArray:
     return rows
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path}: corrupt: not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: corrupt: must hold an object")
-    return content
-
-
-def _shape(path: Path, config: dict[str, Any]) -> Shape:
-    if config.get("model_type") not in _MODEL_TYPES:
-        raise CheckpointError(f"{path}: model_type must be one of {', '.join(_MODEL_TYPES)}, "
-                              f"not {config.get('model_type')!r}")
-    dims = {}
-    for name, key in _KEYS.items():
-        if key not in config:
-            raise CheckpointError(f"{path}: key {key} must be present")
-        dims[name] = config[key]
-    # Absent or null means plain multi-head attention.
-    kv_heads = config.get("num_key_value_heads")
-    dims["n_kv_heads"] = dims["n_heads"] if kv_heads is None else kv_heads
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default")) if isinstance(rope, dict) else rope
-    if kind != "default":
-        raise CheckpointError(f"{path}: rope_scaling must be absent or default, not {kind!r}")
-    if config.get("hidden_act", "silu") != "silu":
-        raise CheckpointError(f"{path}: hidden_act must be silu, not {config['hidden_act']!r}")
-    for key in ("attention_bias", "mlp_bias"):
-        if _flag(path, config, key):
-            raise CheckpointError(f"{path}: {key} must be false")
-    theta = rope.get("rope_theta", config.get("rope_theta", 10000.0))
-    try:
-        shape = Shape(**dims, norm_eps=config.get("rms_norm_eps", 1e-6), rope_theta=theta)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    if config.get("head_dim") not in (None, shape.head_dim):
-        raise CheckpointError(f"{path}: head_dim must be hidden_size / num_attention_heads = "
-                              f"{shape.head_dim}, not {config['head_dim']!r}")
-    window = config.get("sliding_window")
-    if window is not None and (type(window) is not int or window < shape.seq_len):
-        raise CheckpointError(f"{path}: sliding_window must be null or at least "
-                              f"max_position_embeddings = {shape.seq_len}, not {window!r}")
-    return shape
-
-
-def _flag(path: Path, config: dict[str, Any], key: str) -> bool:
-    value = config.get(key, False)
-    if type(value) is not bool:
-        raise CheckpointError(f"{path}: {key} must be true or false, not {value!r}")
-    return value
-
-
-def _bos_id(path: Path, config: dict[str, Any], shape: Shape) -> int:
-    value = config.get("bos_token_id")
-    if value is None:
-        return min(1, shape.vocab_size - 1)
-    if type(value) is not int or not 0 <= value < shape.vocab_size:
-        raise CheckpointError(f"{path}: bos_token_id must be between 0 and "
-                              f"{shape.vocab_size - 1}, not {value!r}")
-    return value
-
-
 def _weight_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     single, index = path / "model.safetensors", path / "model.safetensors.index.json"
+    if not single.exists() and not index.exists():
+        others = sorted(file.name for pattern in ("pytorch_model*", "*.pth", "*.pt", "*.gguf")
+                        for file in path.glob(pattern))
+        if others:
+            raise CheckpointError(f"{path}: must hold model.safetensors, not {others[0]} alone: "
+                                  "save the model as safetensors")
     if single.exists() or not index.exists():
         return [single]
-    shards = _read_json(index).get("weight_map")
+    shards = read_object(index, CheckpointError).get("weight_map")
     if not isinstance(shards, dict) or not shards:
         raise CheckpointError(f"{index}: key weight_map must hold the file of every tensor")
     names = sorted({str(name) for name in shards.values()})
@@ -177,10 +131,11 @@ def _weight_files(path: Path) -> list[Path]:
 def _read_tensors(files: list[Path]) -> dict[str, FloatArray]:
     tensors: dict[str, FloatArray] = {}
     for file in files:
+        content = raw(file, CheckpointError)
+        refuse_foreign(file, content, "a safetensors file", CheckpointError,
+                       ("a safetensors file",))
         try:
-            entries = _deserialize(file.read_bytes())
-        except OSError as error:
-            raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from error
+            entries = _deserialize(content)
         except safetensors.SafetensorError as error:
             raise CheckpointError(f"{file}: corrupt: {error}") from error
         for name, entry in entries:

@@ -14,12 +14,18 @@ import numpy.typing as npt
 
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.models.checkpoint import Shape
+from ouroboros.sw.models.loss import Loss
+from ouroboros.sw.models.rope import LinearScaling, Llama3Scaling
+from ouroboros.sw.models.special import LLAMA2C, SpecialTokens
 
-__all__ = ["FORMAT_VERSION", "Norm", "QuantLayer", "QuantModel", "QuantModelError", "Requant",
-           "load"]
+__all__ = ["FORMAT_VERSION", "POSITIONS_MAX", "Norm", "QuantLayer", "QuantModel",
+           "QuantModelError", "Requant", "load"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of the .npz file; a reader takes its own version only."""
+POSITIONS_MAX = 1 << 17
+"""Positions that an integer model keeps RoPE rows for, whatever more its float model knows: far
+more than a page table of any machine holds, and at most 64 MB."""
 
 Int8 = npt.NDArray[np.int8]
 Int16 = npt.NDArray[np.int16]
@@ -120,8 +126,10 @@ class QuantModel:
     """Classifier, (vocab_size, dim)."""
     rq_head: Requant
     """To Q.12 int32 logits, (vocab_size,)."""
-    bos_id: int = 1
-    """Token that starts a sequence."""
+    special: SpecialTokens = LLAMA2C
+    """Tokens that begin and end a text."""
+    loss: Loss | None = None
+    """What quantising cost, measured on text of the calibration; None if it was not measured."""
 
     def __post_init__(self) -> None:
         shape = self.shape
@@ -137,8 +145,11 @@ class QuantModel:
 
     @property
     def digest(self) -> str:
-        """Hash of every number in the model; equal models have equal digests."""
-        return _digest(_flatten(self))
+        """Hash of every number that a machine needs; equal models have equal digests.
+
+        The loss is not in it, which floats of another computer may give another last digit.
+        """
+        return _digest({name: array for name, array in _flatten(self).items() if name != "loss"})
 
     def save(self, path: Path) -> None:
         """Write one .npz with a version and the digest; equal models give equal files."""
@@ -181,17 +192,22 @@ def load(path: Path) -> QuantModel:
         raise QuantModelError(f"{path}: corrupt: {error}") from error
 
 
+_RECORDS = ("shape", "special", "loss")
+"""Fields of ``QuantModel`` that are kept as JSON."""
+
+
 def _flatten(model: QuantModel) -> dict[str, npt.NDArray[Any]]:
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "version": np.array(FORMAT_VERSION),
-        "shape": np.array(json.dumps(dataclasses.asdict(model.shape), sort_keys=True)),
-    }
+    arrays: dict[str, npt.NDArray[Any]] = {"version": np.array(FORMAT_VERSION)}
+    for name in _RECORDS:
+        value = getattr(model, name)
+        record = None if value is None else dataclasses.asdict(value)
+        arrays[name] = np.array(json.dumps(record, sort_keys=True))
     for field in dataclasses.fields(model):
         if field.name == "layers":
             for n, layer in enumerate(model.layers):
                 for inner in dataclasses.fields(layer):
                     _put(arrays, f"layers.{n}.{inner.name}", getattr(layer, inner.name))
-        elif field.name != "shape":
+        elif field.name not in _RECORDS:
             _put(arrays, field.name, getattr(model, field.name))
     return arrays
 
@@ -206,14 +222,23 @@ def _put(arrays: dict[str, npt.NDArray[Any]], name: str, value: object) -> None:
 
 
 def _unflatten(arrays: dict[str, npt.NDArray[Any]]) -> QuantModel:
-    shape = Shape(**json.loads(str(arrays["shape"])))
+    records = {name: json.loads(str(arrays[name])) for name in _RECORDS}
+    stretched = records["shape"].pop("rope_scaling")
+    if stretched is not None:
+        kind = Llama3Scaling if "original_positions" in stretched else LinearScaling
+        stretched = kind(**stretched)
+    shape = Shape(**records["shape"], rope_scaling=stretched)
+    special = records["special"]
+    special["stop_ids"] = tuple(special["stop_ids"])
+    loss = None if records["loss"] is None else Loss(**records["loss"])
     layers = tuple(
         QuantLayer(**{field.name: _get(arrays, f"layers.{n}.{field.name}", field.type)
                       for field in dataclasses.fields(QuantLayer)})
         for n in range(shape.n_layers))
-    return QuantModel(shape=shape, layers=layers, **{
+    return QuantModel(shape=shape, layers=layers, special=SpecialTokens(**special), loss=loss, **{
         field.name: _get(arrays, field.name, field.type)
-        for field in dataclasses.fields(QuantModel) if field.name not in ("shape", "layers")})
+        for field in dataclasses.fields(QuantModel)
+        if field.name not in (*_RECORDS, "layers")})
 
 
 def _get(arrays: dict[str, npt.NDArray[Any]], name: str, kind: object) -> Any:

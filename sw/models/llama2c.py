@@ -2,18 +2,28 @@
 
 The file is 7 int32 (dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size, seq_len), then
 float32 arrays, little-endian, one kind after the other over all layers. A negative vocab_size says
-that a classifier of its own follows. Two tables of RoPE angles are in the file for history; they
-are skipped when read.
+that a classifier of its own follows. Two tables, cosines and sines of the RoPE angles, say which
+base the model was trained with; the header does not. Tables of zeros say nothing: base 10000.
 
 Ref: Karpathy, llama2.c, export.py ``legacy_export`` and run.c ``memory_map_weights``.
 """
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError, FloatArray, Layer, Shape
+from ouroboros.sw.lib.read import raw, refuse_foreign
+from ouroboros.sw.models.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    FloatArray,
+    Layer,
+    Shape,
+    positive,
+)
+from ouroboros.sw.models.special import LLAMA2C
 
 __all__ = ["read", "write"]
 
@@ -29,7 +39,8 @@ def read(path: Path) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        If the file is missing, truncated, too long or of an impossible shape.
+        If the file is missing, truncated, too long, of another format or of an impossible shape,
+        or its RoPE tables are of no base.
     """
     shape, tied, body = _open(path)
     words = np.frombuffer(body, dtype="<f4")
@@ -46,18 +57,17 @@ def read(path: Path) -> Checkpoint:
     sizes = shape.layer_shapes()
     stacked = {name: take(shape.n_layers, *sizes[name]) for name in _ORDER}
     final_norm = take(shape.dim)
-    offset += shape.seq_len * shape.head_dim
+    tables = take(2, shape.seq_len, shape.head_dim // 2)
     head = embedding if tied else take(shape.vocab_size, shape.dim)
     return Checkpoint(
-        shape=shape,
+        shape=replace(shape, rope_theta=_rope_theta(path, shape, tables)),
         embedding=embedding,
         layers=tuple(Layer(**{name: stacked[name][n] for name in _ORDER})
                      for n in range(shape.n_layers)),
         final_norm=final_norm,
         head=head,
         tied=tied,
-        # A vocabulary of one or two tokens is only ever a toy without special tokens.
-        bos_id=min(1, shape.vocab_size - 1),
+        special=LLAMA2C.within(shape.vocab_size),
         name=str(path),
     )
 
@@ -71,10 +81,14 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         If the format has no field for a property of the model.
     """
     shape = checkpoint.shape
-    if shape.rope_theta != 10000.0 or shape.norm_eps != 1e-5:
+    if shape.norm_eps != 1e-5 or shape.rope_scaling is not None:
         raise CheckpointError(
-            f"{path}: rope_theta and norm_eps must be 10000 and 1e-05, which a llama2.c file "
-            f"implies, not {shape.rope_theta:g} and {shape.norm_eps:g}")
+            f"{path}: norm_eps must be 1e-05 and RoPE not scaled, as a llama2.c file implies, "
+            f"not {shape.norm_eps:g} and {shape.rope_scaling}")
+    special = LLAMA2C.within(shape.vocab_size)
+    if checkpoint.special != special:
+        raise CheckpointError(f"{path}: special tokens must be {special}, as a llama2.c file "
+                              f"implies, not {checkpoint.special}")
     dims = [getattr(shape, name) for name in _FIELDS]
     if not checkpoint.tied:
         dims[_FIELDS.index("vocab_size")] *= -1
@@ -91,16 +105,39 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def _angles(shape: Shape) -> FloatArray:
-    pair = np.arange(0, shape.head_dim, 2)
-    angle = np.outer(np.arange(shape.seq_len), shape.rope_theta ** (-pair / shape.head_dim))
+    angle = np.outer(np.arange(shape.seq_len), shape.rope_frequencies)
     return angle.astype(np.float32)
 
 
+def _rope_theta(path: Path, shape: Shape, tables: FloatArray) -> float:
+    """Base of the angles whose cosines and sines are the tables, (2, seq_len, head_dim / 2)."""
+    default = shape.rope_theta
+    if not tables.any() or _have_base(tables, shape):
+        return default
+    # The slowest pair at position 1 tells the base: its angle is base ** (2 / head_dim - 1).
+    if shape.seq_len > 1 and shape.head_dim > 2:
+        angle = float(np.arctan2(*tables[::-1, 1, -1].astype(np.float64)))
+        base = angle ** (shape.head_dim / (2 - shape.head_dim)) if angle > 0 else 0.0
+        # The tables are float32, the base a round number in all models.
+        base = float(f"{base:.6g}")
+        if positive(base) and _have_base(tables, replace(shape, rope_theta=base)):
+            return base
+    raise CheckpointError(f"{path}: RoPE tables (freq_cis_real and freq_cis_imag) must be cosines "
+                          "and sines of position * base ** (-2 * pair / head_dim) for some base, "
+                          "not others: scaled RoPE is not supported in this format")
+
+
+def _have_base(tables: FloatArray, shape: Shape) -> bool:
+    # Exporters multiply positions and frequencies as float32.
+    angle = np.outer(np.arange(shape.seq_len), shape.rope_frequencies)
+    error = 1e-4 + 2.0**-22 * angle
+    return bool((np.abs(tables[0] - np.cos(angle)) <= error).all()
+                and (np.abs(tables[1] - np.sin(angle)) <= error).all())
+
+
 def _open(path: Path) -> tuple[Shape, bool, memoryview]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+    content = raw(path, CheckpointError)
+    refuse_foreign(path, content, "a llama2.c checkpoint", CheckpointError)
     if len(content) < _HEADER.size:
         raise CheckpointError(
             f"{path}: header must be {_HEADER.size} bytes, not {len(content)}")

@@ -10,13 +10,12 @@ import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ouroboros.sw.lib import read as read_file
 from ouroboros.sw.models.checkpoint import CheckpointError
+from ouroboros.sw.models.special import LLAMA2C, SpecialTokens
 
-__all__ = ["BOS_ID", "EOS_ID", "Tokenizer", "read", "write"]
+__all__ = ["Tokenizer", "read", "write"]
 
-BOS_ID = 1
-EOS_ID = 2
-_BYTE_OFFSET = 3
 _BYTE_PIECE = re.compile(rb"<0x([0-9A-Fa-f]{2})>")
 _SCORE_MIN = -1e10
 
@@ -27,52 +26,64 @@ class Tokenizer:
     Parameters
     ----------
     pieces : sequence of (bytes, float)
-        Text and merge score of every token; ids 0 to 2 are unknown, BOS and EOS, and ids 3 to 258
-        the 256 single bytes if the vocabulary is long enough to hold them.
+        Text and merge score of every token. Pieces of the form ``<0x41>`` stand for single bytes,
+        into which a character without a piece of its own falls apart.
+    special : SpecialTokens, optional
+        Tokens that begin and end a text; they print nothing.
     """
 
-    def __init__(self, pieces: Sequence[tuple[bytes, float]], name: str = "tokenizer"):
+    def __init__(self, pieces: Sequence[tuple[bytes, float]], name: str = "tokenizer",
+                 special: SpecialTokens = LLAMA2C):
         if not pieces:
             raise CheckpointError(f"{name}: vocabulary must not be empty")
         self.name = name
+        self.special = special
         self.pieces = tuple(piece for piece, _ in pieces)
         self.scores = tuple(score for _, score in pieces)
         # The first of two equal pieces wins.
         self._ids = {piece: n for n, piece in reversed(list(enumerate(self.pieces)))}
+        self._bytes = {byte: n for piece, n in self._ids.items()
+                       if (byte := _byte(piece)) is not None}
+        self._silent = {special.bos_id, *special.stop_ids}
 
     @property
     def vocab_size(self) -> int:
         """Number of tokens."""
         return len(self.pieces)
 
-    def encode(self, text: str, *, bos: bool = True, eos: bool = False) -> list[int]:
-        """Token ids of a text."""
-        tokens = [BOS_ID] if bos else []
+    def encode(self, text: str, *, bos: bool = True) -> list[int]:
+        """Token ids of a text, after BOS if the model has one.
+
+        Raises
+        ------
+        CheckpointError
+            If a character has no token, nor do all its bytes.
+        """
+        tokens = [] if self.special.bos_id is None or not bos else [self.special.bos_id]
         if text:
             # A dummy space goes before the text, as sentencepiece does.
             tokens.append(self._lookup(b" "))
-            for character in text:
-                coded = character.encode("utf-8", errors="surrogateescape")
-                found = self._ids.get(coded)
-                tokens += [found] if found is not None else [
-                    self._check(byte + _BYTE_OFFSET) for byte in coded]
-        tokens = self._merge(tokens)
-        return [*tokens, EOS_ID] if eos else tokens
+            for n, character in enumerate(text):
+                tokens += self._spell(character, f"character {n + 1} of the text")
+        return self._merge(tokens)
 
     def piece(self, previous: int | None, token: int) -> bytes:
-        """Bytes that a token prints after ``previous``; a space right after BOS is dropped."""
+        """Bytes that a token prints after ``previous``; a space right after BOS is dropped.
+
+        Of a model without BOS, at the beginning of a text (``previous`` is None).
+        """
         piece = self.pieces[self._check(token)]
-        if previous == BOS_ID and piece.startswith(b" "):
+        if previous == self.special.bos_id and piece.startswith(b" "):
             piece = piece[1:]
-        match = _BYTE_PIECE.match(piece)
-        return bytes([int(match[1], 16)]) if match else piece
+        byte = _byte(piece)
+        return piece if byte is None else bytes([byte])
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Text of token ids; BOS and EOS print nothing, broken UTF-8 prints as U+FFFD."""
+        """Text of token ids; special tokens print nothing, broken UTF-8 prints as U+FFFD."""
         content = b""
         previous = None
         for token in tokens:
-            if token not in (BOS_ID, EOS_ID):
+            if token not in self._silent:
                 content += self.piece(previous, token)
             previous = token
         return content.decode("utf-8", errors="replace")
@@ -87,6 +98,15 @@ class Tokenizer:
         if piece not in self._ids:
             raise CheckpointError(f"{self.name}: vocabulary must hold the piece {piece!r}")
         return self._ids[piece]
+
+    def _spell(self, character: str, where: str) -> list[int]:
+        coded = character.encode("utf-8", errors="surrogateescape")
+        if coded in self._ids:
+            return [self._ids[coded]]
+        if not self._bytes.keys() >= set(coded):
+            raise CheckpointError(f"{self.name}: vocabulary must have a token for {character!r} "
+                                  f"({where}), or for each of its bytes")
+        return [self._bytes[byte] for byte in coded]
 
     def _check(self, token: int) -> int:
         if not 0 <= token < self.vocab_size:
@@ -132,8 +152,22 @@ class Tokenizer:
         return [token for token, live in zip(tokens, alive, strict=True) if live]
 
 
-def read(path: Path, vocab_size: int | None = None) -> Tokenizer:
-    """Read a llama2.c tokenizer; ``vocab_size`` is that of the checkpoint it must fit.
+def _byte(piece: bytes) -> int | None:
+    """Byte that a piece stands for, if it is of the form ``<0x41>``."""
+    match = _BYTE_PIECE.fullmatch(piece)
+    return None if match is None else int(match[1], 16)
+
+
+def read(path: Path, vocab_size: int | None = None,
+         special: SpecialTokens = LLAMA2C) -> Tokenizer:
+    """Read a llama2.c tokenizer.
+
+    Parameters
+    ----------
+    vocab_size : int, optional
+        That of the checkpoint that it must fit.
+    special : SpecialTokens, optional
+        Those of the checkpoint: the file does not name any.
 
     Raises
     ------
@@ -143,10 +177,8 @@ def read(path: Path, vocab_size: int | None = None) -> Tokenizer:
     if path.suffix == ".json" or path.is_dir():
         raise CheckpointError(f"{path}: tokenizer must be a llama2.c tokenizer .bin; the "
                               "tokenizer.json of Hugging Face is not read, convert it first")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+    content = read_file.raw(path, CheckpointError)
+    read_file.refuse_foreign(path, content, "a llama2.c tokenizer .bin", CheckpointError)
     if len(content) < 4:
         raise CheckpointError(f"{path}: truncated: header must be 4 bytes, not {len(content)}")
     (longest,) = struct.unpack_from("<i", content)
@@ -169,7 +201,7 @@ def read(path: Path, vocab_size: int | None = None) -> Tokenizer:
             raise CheckpointError(f"{label}: truncated: the file ends inside its text")
         pieces.append((content[offset:offset + length], score))
         offset += length
-    tokenizer = Tokenizer(pieces, str(path))
+    tokenizer = Tokenizer(pieces, str(path), special)
     if vocab_size is not None:
         tokenizer.check_vocabulary(vocab_size)
     return tokenizer

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,30 +12,11 @@ from ouroboros.sw.golden.numerics import LOGIT_FRACTION_BITS
 from ouroboros.sw.models.checkpoint import Checkpoint
 from ouroboros.sw.models.float_llama import FloatLlama
 from ouroboros.sw.models.integer import QuantModel, QuantModelError
+from ouroboros.sw.models.loss import Loss, exp
 
-__all__ = ["Evaluation", "evaluate", "sample_evaluation"]
+__all__ = ["evaluate", "sample_evaluation"]
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation:
-    """Integer model against float model, teacher-forced on the same tokens."""
-
-    tokens: int
-    """Predictions compared."""
-    float_perplexity: float
-    """Of the float model."""
-    integer_perplexity: float
-    """Of the integer model."""
-    perplexity_change_percent: float
-    """Integer over float, minus one."""
-    standard_error_percent: float
-    """Of the change, from the paired differences of single tokens."""
-    kl_nats: float
-    """Mean KL divergence of the integer from the float distribution."""
-    top1_agreement_percent: float
-    """Positions where both models' likeliest token is the same."""
 
 
 def sample_evaluation(checkpoint: Checkpoint, tokens: int, seed: int) -> npt.NDArray[np.int64]:
@@ -49,7 +29,7 @@ def sample_evaluation(checkpoint: Checkpoint, tokens: int, seed: int) -> npt.NDA
 
 
 def evaluate(checkpoint: Checkpoint, model: QuantModel, tokens: npt.NDArray[np.integer[Any]],
-             progress: Progress | None = None) -> Evaluation:
+             progress: Progress | None = None) -> Loss:
     """Compare both models on every token of a table (sequences, n) after its first."""
     tokens = np.atleast_2d(np.asarray(tokens))
     if tokens.shape[1] < 2:
@@ -71,14 +51,15 @@ def evaluate(checkpoint: Checkpoint, model: QuantModel, tokens: npt.NDArray[np.i
         if progress is not None:
             progress(n + 1, len(tokens))
     difference, loss = np.concatenate(differences), np.concatenate(losses)
-    ratio = math.exp(difference.mean())
-    spread = float(difference.std(ddof=1)) if difference.size > 1 else math.inf
-    return Evaluation(
+    ratio, perplexity = exp(difference.mean()), exp(loss.mean())
+    error = None if difference.size < 2 else (
+        100 * ratio * float(difference.std(ddof=1)) / math.sqrt(difference.size))
+    return Loss(
         tokens=difference.size,
-        float_perplexity=math.exp(loss.mean()),
-        integer_perplexity=math.exp(loss.mean()) * ratio,
+        float_perplexity=perplexity,
+        integer_perplexity=perplexity * ratio,
         perplexity_change_percent=100 * (ratio - 1),
-        standard_error_percent=100 * ratio * spread / math.sqrt(difference.size),
+        standard_error_percent=error,
         kl_nats=float(np.concatenate(divergences).mean()),
         top1_agreement_percent=100 * float(np.concatenate(agreements).mean()),
     )

@@ -8,7 +8,7 @@ per tensor otherwise. They are not rounded to powers of two.
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,19 @@ from ouroboros.sw.golden.numerics import (
     ROPE_FRACTION_BITS,
     SHIFT_MAX,
 )
-from ouroboros.sw.models.checkpoint import Checkpoint, Layer, Shape
+from ouroboros.sw.models.checkpoint import Checkpoint, Shape
 from ouroboros.sw.models.float_llama import FloatLlama
-from ouroboros.sw.models.integer import Norm, QuantLayer, QuantModel, QuantModelError, Requant
-from ouroboros.sw.models.tokenizer import BOS_ID, Tokenizer
+from ouroboros.sw.models.integer import (
+    POSITIONS_MAX,
+    Norm,
+    QuantLayer,
+    QuantModel,
+    QuantModelError,
+    Requant,
+)
+from ouroboros.sw.models.tokenizer import Tokenizer
 
-__all__ = ["Calibration", "calibrate", "quantise", "sample_calibration", "split_tokens",
+__all__ = ["Calibration", "Tokens", "calibrate", "quantise", "sample_calibration", "split_tokens",
            "text_calibration"]
 
 Float64 = npt.NDArray[np.float64]
@@ -41,6 +48,10 @@ RESIDUAL_HEADROOM = 8
 """The residual format holds this many times the largest value of the calibration."""
 _WIDEST_DOT = 133_144
 """Inputs above which an int32 partial sum of int8 products could wrap."""
+_ROPE_CHUNK = 4096
+"""Positions whose angles are held as floats at a time."""
+_NORM_C_BITS = 32
+"""Width of the constant that a norm adds to the sum of squares."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -92,16 +103,20 @@ def sample_calibration(checkpoint: Checkpoint, seed: int = 0,
 
 def text_calibration(tokenizer: Tokenizer, text: str, seq_len: int,
                      tokens: int = CALIBRATION_TOKENS) -> Tokens:
-    """The first tokens (n,) of a text; every sequence that they are cut into starts with BOS."""
+    """The first tokens (n,) of a text; every sequence that they are cut into starts with BOS.
+
+    There is none before them where the model has none.
+    """
     if not text.strip():
         raise QuantModelError("calibration text must not be empty")
     # A token is at most as long as the longest piece: no more text than needed is encoded.
     longest = max(map(len, tokenizer.pieces))
     found = tokenizer.encode(text[:tokens * longest], bos=False)[:tokens]
-    run = seq_len - 1
+    begin = [] if tokenizer.special.bos_id is None else [tokenizer.special.bos_id]
+    run = seq_len - len(begin)
     if run < 1:
         raise QuantModelError(f"seq_len must be at least 2 for a calibration text, not {seq_len}")
-    return np.concatenate([np.array([BOS_ID, *found[start:start + run]])
+    return np.concatenate([np.array([*begin, *found[start:start + run]])
                            for start in range(0, len(found), run)])
 
 
@@ -164,43 +179,56 @@ def quantise(checkpoint: Checkpoint, calibration_tokens: Tokens | None = None, *
     Raises
     ------
     QuantModelError
-        If a multiplier, shift or sum does not fit its width, or the residual would saturate.
+        If a multiplier, shift or sum does not fit its width, or the residual would saturate; the
+        message names the checkpoint and its tensor.
     """
+    try:
+        return _quantise(checkpoint, calibration_tokens, residual_fraction_bits, seed, progress)
+    except QuantModelError as error:
+        raise QuantModelError(f"{checkpoint.name}: {error}") from None
+
+
+def _quantise(checkpoint: Checkpoint, calibration_tokens: Tokens | None, wanted: int | None,
+              seed: int, progress: Progress | None) -> QuantModel:
     if calibration_tokens is None:
         calibration_tokens = sample_calibration(checkpoint, seed)
     scales = calibrate(checkpoint, calibration_tokens, progress)
-    shape = checkpoint.shape
+    shape = replace(checkpoint.shape, seq_len=min(checkpoint.shape.seq_len, POSITIONS_MAX))
     for name in ("dim", "hidden_dim"):
         if getattr(shape, name) >= _WIDEST_DOT:
             raise QuantModelError(f"{name} must be below {_WIDEST_DOT}, or an int32 sum could "
                                   f"wrap, not {getattr(shape, name)}")
-    bits = _residual_bits(checkpoint, scales, residual_fraction_bits)
+    bits = _residual_bits(checkpoint, scales, wanted)
     head, head_step = _rows(checkpoint.head.astype(np.float64) * checkpoint.final_norm)
-    rq_head = _requant("head", scales.h * head_step * 2**LOGIT_FRACTION_BITS)
-    _check_logits(head, rq_head)
+    rq_head = _requant(checkpoint.label("head"), scales.h * head_step * 2**LOGIT_FRACTION_BITS)
+    _check_logits(checkpoint.label("head"), head, rq_head)
     return QuantModel(
         shape=shape,
         residual_fraction_bits=bits,
         norm_c=round(shape.dim * shape.norm_eps * 4**bits),
         embedding=np.rint(checkpoint.embedding.astype(np.float64) * 2**bits).astype(np.int16),
         rope=_rope_table(shape),
-        layers=tuple(_layer(n, layer, shape, scales, bits)
-                     for n, layer in enumerate(checkpoint.layers)),
-        norm_final=_norm("final norm", shape, scales.h),
+        layers=tuple(_layer(checkpoint, n, scales, bits) for n in range(shape.n_layers)),
+        norm_final=_norm(checkpoint.label("final_norm"), shape, scales.h),
         head=head,
         rq_head=rq_head,
-        bos_id=checkpoint.bos_id,
+        special=checkpoint.special,
     )
 
 
-def _layer(n: int, layer: Layer, shape: Shape, scales: Calibration, bits: int) -> QuantLayer:
+def _layer(checkpoint: Checkpoint, n: int, scales: Calibration, bits: int) -> QuantLayer:
+    shape, layer = checkpoint.shape, checkpoint.layers[n]
+
+    def label(*names: str) -> str:
+        return " and ".join(checkpoint.label(f"layers.{n}.{name}") for name in names)
+
     def per_channel(steps: Float64) -> Float64:
         return np.repeat(steps, shape.head_dim)
 
     def matrix(name: str, weights: npt.NDArray[Any], inputs: float,
                outputs: float | Float64) -> tuple[npt.NDArray[np.int8], Requant]:
         rows, step = _rows(weights.astype(np.float64))
-        return rows, _requant(f"layers.{n}.{name}", inputs * step / outputs)
+        return rows, _requant(label(name), inputs * step / outputs)
 
     residual = 2.0**-bits
     gain1, gain2 = layer.norm1.astype(np.float64), layer.norm2.astype(np.float64)
@@ -213,15 +241,16 @@ def _layer(n: int, layer: Layer, shape: Shape, scales: Calibration, bits: int) -
     w3, rq_3 = matrix("w3", layer.w3 * gain2, scales.h2[n], scales.t[n])
     w2, rq_2 = matrix("w2", layer.w2, scales.f[n], residual)
     k_of_head = np.repeat(scales.k[n], shape.heads_per_kv)
-    softmax = _requant(f"layers.{n}.softmax", scales.q[n] * k_of_head * math.log2(math.e)
+    softmax = _requant(f"scores of {label('wq', 'wk')}", scales.q[n] * k_of_head * math.log2(math.e)
                        / math.sqrt(shape.head_dim) * EXP_STEPS_PER_OCTAVE)
     silu, silu_step = _silu_table(scales.u[n])
-    product = _requant(f"layers.{n}.silu", np.array([silu_step * scales.t[n] / scales.f[n]]))
+    product = _requant(f"product of {label('w1', 'w3')}",
+                       np.array([silu_step * scales.t[n] / scales.f[n]]))
     return QuantLayer(
         wq=wq, wk=wk, wv=wv, wo=wo, w1=w1, w2=w2, w3=w3, rq_q=rq_q, rq_k=rq_k, rq_v=rq_v,
         rq_o=rq_o, rq_1=rq_1, rq_3=rq_3, rq_2=rq_2,
-        norm1=_norm(f"layers.{n}.norm1", shape, scales.h1[n]),
-        norm2=_norm(f"layers.{n}.norm2", shape, scales.h2[n]),
+        norm1=_norm(label("norm1"), shape, scales.h1[n]),
+        norm2=_norm(label("norm2"), shape, scales.h2[n]),
         me=softmax.m, se=softmax.s, silu=silu, mf=int(product.m[0]), sf=product.s)
 
 
@@ -239,8 +268,9 @@ def _requant(name: str, scale: Float64) -> Requant:
         return Requant(m=np.zeros(scale.shape, np.uint16), s=0)
     s = 15 - math.floor(math.log2(largest))
     if not 0 <= s <= SHIFT_MAX:
-        raise QuantModelError(f"{name}: shift must be between 0 and {SHIFT_MAX}, not {s}, "
-                              f"for a largest factor of {largest:.3g}")
+        raise QuantModelError(
+            f"{name}: what a sum is multiplied by must be between {2.0**(15 - SHIFT_MAX):.3g} and "
+            f"65535, the widths of multiplier and shift, not {largest:.3g}")
     return Requant(m=np.minimum(np.rint(scale * 2.0**s), 65535).astype(np.uint16), s=s)
 
 
@@ -250,16 +280,19 @@ def _norm(name: str, shape: Shape, step: float) -> Norm:
     bits = (shape.dim << 30).bit_length()
     widest = requant.s + (max(0, bits - 7) // 2 * 2 + 6) // 2
     if widest > SHIFT_MAX:
-        raise QuantModelError(
-            f"{name}: shift must be at most {SHIFT_MAX} for the largest residual, not {widest}")
+        raise QuantModelError(f"{name}: its output is too small: the shift for the largest "
+                              f"residual must be at most {SHIFT_MAX}, not {widest}")
     return Norm(mg=int(requant.m[0]), sg=requant.s)
 
 
 def _rope_table(shape: Shape) -> npt.NDArray[np.int16]:
-    pair = np.arange(0, shape.head_dim, 2)
-    angle = np.outer(np.arange(shape.seq_len), shape.rope_theta ** (-pair / shape.head_dim))
-    pairs = np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(shape.seq_len, -1)
-    return np.asarray(np.rint(pairs * 2**ROPE_FRACTION_BITS), np.int16)
+    table = np.empty((shape.seq_len, shape.head_dim), np.int16)
+    for start in range(0, shape.seq_len, _ROPE_CHUNK):
+        positions = np.arange(start, min(start + _ROPE_CHUNK, shape.seq_len))
+        angle = np.outer(positions, shape.rope_frequencies)
+        pairs = np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(positions), -1)
+        table[positions] = np.rint(pairs * 2**ROPE_FRACTION_BITS)
+    return table
 
 
 def _silu_table(step: float) -> tuple[npt.NDArray[np.int16], float]:
@@ -272,20 +305,28 @@ def _silu_table(step: float) -> tuple[npt.NDArray[np.int16], float]:
 
 def _residual_bits(checkpoint: Checkpoint, scales: Calibration, wanted: int | None) -> int:
     widest = max(float(np.abs(checkpoint.embedding).max()), scales.residual_max)
+    shape = checkpoint.shape
+    # More would not fit eps as it is added to the sum of squares.
+    most = math.floor((_NORM_C_BITS - math.log2(max(shape.dim * shape.norm_eps, 1e-9)) - 0.1) / 2)
     if wanted is None:
         room = 32767 / (widest * RESIDUAL_HEADROOM) if widest > 0 else 2.0**15
-        wanted = min(15, math.floor(math.log2(room)))
-    if not 0 <= wanted <= 15:
-        raise QuantModelError("residual_fraction_bits must be between 0 and 15, not "
-                              f"{wanted} for a residual of {widest:.3g}")
+        wanted = min(most, math.floor(math.log2(room)))
+        if wanted < 0:
+            raise QuantModelError(
+                f"residual stream must be at most {32767 / RESIDUAL_HEADROOM:.0f} in text of the "
+                f"calibration, an int16 with room for {RESIDUAL_HEADROOM} times that, not "
+                f"{widest:.3g}: weights are too large")
+    if not 0 <= wanted <= most:
+        raise QuantModelError(f"residual_fraction_bits must be between 0 and {most}, not {wanted}")
     if widest * 2**wanted > 32767:
         raise QuantModelError(f"residual_fraction_bits must leave room for a residual of "
                               f"{widest:.3g}, not {wanted}: it would saturate")
     return wanted
 
 
-def _check_logits(head: npt.NDArray[np.int8], requant: Requant) -> None:
+def _check_logits(name: str, head: npt.NDArray[np.int8], requant: Requant) -> None:
     worst = int(np.abs(head.astype(np.int64)).sum(axis=1).max()) * 127
     top = worst * int(requant.m.max()) >> requant.s
     if top >= 2**31 - 1:
-        raise QuantModelError(f"head: logits must fit 32 bits, not reach {top}")
+        raise QuantModelError(f"{name}: logits must fit 32 bits with {LOGIT_FRACTION_BITS} of "
+                              f"fraction, not reach {top}")

@@ -2,21 +2,28 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ouroboros.sw.models import float_llama, hf, llama2c, tokenizer
+from ouroboros.sw.lib import read
+from ouroboros.sw.lib.folders import cache_folder
+from ouroboros.sw.lib.sources import digest
+from ouroboros.sw.models import hf, llama2c, tokenizer
 from ouroboros.sw.models import integer as quant_model
 from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError
 from ouroboros.sw.models.integer import QuantModel, QuantModelError
+from ouroboros.sw.models.loss import Loss
 from ouroboros.sw.quantise import quantise as quantiser
+from ouroboros.sw.quantise.evaluate import evaluate
 
-__all__ = ["CACHE", "ModelSource", "open_model"]
+__all__ = ["ModelSource", "open_model"]
 
-CACHE = Path("build/quant")
-"""Folder of cached quantisations, relative to the current folder."""
+LOSS_SEQUENCES, LOSS_TOKENS = 4, 128
+"""Text of the calibration on which every model's loss is measured."""
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -31,55 +38,68 @@ class ModelSource:
     """Its tokenizer, if one was named."""
 
     def quantised(self, *, calibration: Path | None = None, seed: int = 0,
-                  residual_fraction_bits: int | None = None, cache: Path | None = CACHE,
+                  residual_fraction_bits: int | None = None, cache: Path | None = None,
                   progress: Callable[[int, int], None] | None = None) -> QuantModel:
-        """The integer model, from the cache if it was made before.
+        """The integer model with its loss, from the cache if it was made before.
+
+        A warning is logged where the loss is above ``sw.models.loss.LIMIT_PERCENT``.
 
         Parameters
         ----------
         calibration : Path, optional
             Text that sets the scales (needs the tokenizer); sampled from the model when absent.
         cache : Path, optional
-            Folder of the cache; None for none.
+            Folder of the cache; the project's when absent.
         """
         text = None if calibration is None else self._read_text(calibration)
-        entry = None
-        if cache is not None:
-            entry = cache / f"{self._key(text, seed, residual_fraction_bits)}.npz"
-            with contextlib.suppress(QuantModelError):
-                return quant_model.load(entry)
-        tokens = None
-        if text is not None and self.tokenizer is not None:
-            tokens = quantiser.text_calibration(
-                self.tokenizer, text, self.checkpoint.shape.seq_len)
-        model = quantiser.quantise(
-            self.checkpoint, tokens, residual_fraction_bits=residual_fraction_bits, seed=seed,
-            progress=progress)
-        if entry is not None:
+        folder = cache_folder("quant") if cache is None else cache
+        entry = folder / f"{self._key(text, seed, residual_fraction_bits)}.npz"
+        try:
+            model = quant_model.load(entry)
+        except QuantModelError:
+            model = self._make(calibration, text, seed, residual_fraction_bits, progress)
             _store(model, entry)
+        warning = "its loss was not measured" if model.loss is None else model.loss.warning()
+        if warning is not None:
+            _logger.warning("Warning: %s: %s", self.path, warning)
         return model
+
+    def _make(self, calibration: Path | None, text: str | None, seed: int,
+              residual_fraction_bits: int | None,
+              progress: Callable[[int, int], None] | None) -> QuantModel:
+        if text is None or self.tokenizer is None:
+            tokens: quantiser.Tokens = quantiser.sample_calibration(self.checkpoint, seed)
+        else:
+            try:
+                tokens = quantiser.text_calibration(
+                    self.tokenizer, text, self.checkpoint.shape.seq_len)
+            except QuantModelError as error:
+                raise QuantModelError(f"{calibration}: {error}") from None
+        model = quantiser.quantise(
+            self.checkpoint, tokens, residual_fraction_bits=residual_fraction_bits,
+            progress=progress)
+        return replace(model, loss=self._loss(model, tokens))
+
+    def _loss(self, model: QuantModel, tokens: quantiser.Tokens) -> Loss | None:
+        """On the first tokens of the calibration; None if they are too few to predict any."""
+        length = min(LOSS_TOKENS, self.checkpoint.shape.seq_len, tokens.shape[-1])
+        rows = tokens if tokens.ndim == 2 else (
+            tokens[:tokens.size // length * length].reshape(-1, length))
+        return None if length < 2 else evaluate(
+            self.checkpoint, model, rows[:LOSS_SEQUENCES, :length])
 
     def _read_text(self, path: Path) -> str:
         if self.tokenizer is None:
             raise CheckpointError(f"{path}: a calibration text needs a tokenizer, which is missing")
-        try:
-            return path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise CheckpointError(f"{path}: calibration text must be UTF-8") from error
+        return read.text(path, "a calibration text", CheckpointError)
 
     def _key(self, text: str | None, seed: int, residual_fraction_bits: int | None) -> str:
-        total = hashlib.sha256()
         # The quantiser's own code is part of the key: a change of it makes new entries.
-        for module in (float_llama, quant_model, quantiser):
-            total.update(Path(str(module.__file__)).read_bytes())
-        for file in _files(self.path):
-            total.update(hashlib.sha256(file.read_bytes()).digest())
+        total = hashlib.sha256(f"{digest(Path(__file__))} {self.checkpoint.digest} {text is None} "
+                               f"{seed} {residual_fraction_bits}".encode())
         if text is not None and self.tokenizer is not None:
             vocabulary = repr((self.tokenizer.pieces, self.tokenizer.scores))
             total.update(text.encode() + vocabulary.encode())
-        total.update(f"{text is None} {seed} {residual_fraction_bits}".encode())
         return total.hexdigest()
 
 
@@ -96,19 +116,15 @@ def open_model(checkpoint: Path, tokenizer_path: Path | None = None) -> ModelSou
     elif checkpoint.suffix == ".bin" or not checkpoint.exists():
         model = llama2c.read(checkpoint)
     else:
-        raise CheckpointError(f"{checkpoint}: checkpoint must be a llama2.c .bin, a .safetensors "
-                              f"file or a Hugging Face folder, not {checkpoint.suffix or 'a file'}")
+        wanted = "a llama2.c .bin, a .safetensors file or a Hugging Face folder"
+        read.refuse_foreign(checkpoint, read.raw(checkpoint, CheckpointError), wanted,
+                            CheckpointError)
+        raise CheckpointError(f"{checkpoint}: checkpoint must be {wanted}, "
+                              f"not {checkpoint.suffix or 'a file'}")
     found = None
     if tokenizer_path is not None:
-        found = tokenizer.read(tokenizer_path, model.shape.vocab_size)
+        found = tokenizer.read(tokenizer_path, model.shape.vocab_size, model.special)
     return ModelSource(path=checkpoint, checkpoint=model, tokenizer=found)
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return [path / "config.json", *sorted(path.glob("*.safetensors"))]
-    config = path.parent / "config.json"
-    return [path, config] if path.suffix == ".safetensors" else [path]
 
 
 def _store(model: QuantModel, entry: Path) -> None:

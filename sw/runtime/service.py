@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -11,20 +11,18 @@ import numpy as np
 from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.mapper.placed import place_model
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.noc.routes.faults import Link
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.quantise.source import ModelSource
 from ouroboros.sw.runtime.engine import Request
-from ouroboros.sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec
-from ouroboros.sw.tiling.placed import place_model
+from ouroboros.sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec, Waves
 
 __all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve"]
 
 BACKENDS = ("golden", "verilator", "icarus")
-STOP_IDS = (1, 2)
-"""BOS and EOS: llama2.c's checkpoints separate stories by BOS."""
 
 
 def backend(name: str) -> Backend:
@@ -45,10 +43,8 @@ def backend(name: str) -> Backend:
 class Served:
     """A finished run."""
 
-    program: Program
-    """What ran."""
-    model: QuantModel
-    """Its integers."""
+    job: Job
+    """What was asked for."""
     result: JobResult
     """What the machine did."""
     texts: list[str]
@@ -60,6 +56,16 @@ class Served:
     wall_s: float
     """Wall time of everything."""
 
+    @property
+    def program(self) -> Program:
+        """What ran."""
+        return self.job.program
+
+    @property
+    def model(self) -> QuantModel:
+        """Its integers."""
+        return self.job.model
+
     def summary(self) -> dict[str, Any]:
         """What ``--json`` writes."""
         result = self.result
@@ -69,9 +75,11 @@ class Served:
             "placement": self.program.placement,
             "cores": len(self.program.roles),
             "context": self.program.context,
+            "loss": None if self.model.loss is None else asdict(self.model.loss),
             "text": self.texts,
             "tokens": [request.tokens for request in result.requests],
             "prompt_tokens": [list(request.prompt) for request in result.requests],
+            "interrupted": result.interrupted,
             "finished": [request.finished for request in result.requests],
             "preemptions": [request.preemptions for request in result.requests],
             "logits": [{str(position): vector.tolist()
@@ -134,7 +142,7 @@ def compare(model: QuantModel, requests: Sequence[Request]) -> tuple[bool, int]:
 def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, tokens: int, on: str,
           placement: str = "plain", logits: str = "last", context: int | None = None,
           window: int | None = None, twin: bool = False, defects: Sequence[int] = (),
-          dead_links: Sequence[Link] = (),
+          dead_links: Sequence[Link] = (), waves: Waves | None = None,
           progress: Progress = lambda what, done, total: None) -> Served:
     """Quantise, map and run.
 
@@ -143,13 +151,15 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     on : str
         A name of ``BACKENDS``.
     placement : str
-        A layout's name or a placement file; see ``sw.tiling.placed``.
+        A layout's name or a placement file; see ``sw.mapper.placed``.
     logits : str
         Which logit vectors are streamed and compared: ``last`` or ``all``.
     defects : sequence of int
         Ids of dead cores (``x + width * y`` from 0).
     dead_links : sequence of Link
         Dead links between live cores.
+    waves : Waves
+        What to record; Icarus only.
 
     Raises
     ------
@@ -159,21 +169,27 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     started = time.perf_counter()
     tokenizer = _tokenizer(source)
     run = backend(on)
+    if waves is not None and on != "icarus":
+        raise OuroborosError(f"back end must be icarus to record waves, not {on!r}")
     model = source.quantised()
     program = place_model(machine, model, placement=placement, context=context, defects=defects,
                           dead_links=dead_links)
     specs = tuple(RequestSpec(prompt=tuple(tokenizer.encode(prompt)), limit=tokens, logits=logits)
                   for prompt in prompts)
     for prompt, spec in zip(prompts, specs, strict=True):
+        if not spec.prompt:
+            raise OuroborosError(f"prompt {prompt!r} must be at least one token, "
+                                 f"as {source.path} begins texts without BOS")
         if len(spec.prompt) > program.context:
             raise OuroborosError(f"prompt {prompt[:40]!r} must be at most {program.context} tokens "
                                  f"(the context), not {len(spec.prompt)}")
     # Reading all counters takes longer than a short run, too long for Icarus.
-    result = run(Job(program=program, model=model, requests=specs, stop_ids=STOP_IDS,
-                     window=window, twin=twin, observe=on != "icarus"), progress)
+    job = Job(program=program, model=model, requests=specs, stop_ids=model.special.stop_ids,
+              window=window, twin=twin, observe=on != "icarus", waves=waves)
+    result = run(job, progress)
     exact, vectors = compare(model, result.requests)
     return Served(
-        program=program, model=model, result=result,
+        job=job, result=result,
         texts=[tokenizer.decode([*request.prompt, *request.tokens])
                for request in result.requests],
         bit_exact=None if on == "golden" else exact,

@@ -1,6 +1,8 @@
 """Whole machines in the simulators: a job's logits equal the golden decoder's bit for bit."""
 
+import os
 import re
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -8,13 +10,18 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.quantise.source import open_model
-from ouroboros.sw.runtime.job import Job, RequestSpec
+from ouroboros.sw.runtime.difference import first_difference
+from ouroboros.sw.runtime.job import Job, RequestSpec, Waves
+from ouroboros.sw.runtime.locate import Golden, locate
 from ouroboros.sw.runtime.service import backend, compare, serve
 from ouroboros.tb.flow.backend import emit_die, run_job
 from ouroboros.tb.flow.build import build
+from ouroboros.tb.lib.link import PERIOD_NS
+from ouroboros.tb.mesh.tap import WAVE_CYCLES, tapped
 
 TINY_SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
               "vocab_size": 40, "seq_len": 64}
@@ -53,6 +60,99 @@ def test_one_block_of_a_tiny_model(sim, placement, tiny_model):
     check(job, result)
     assert bool(result.counters) == job.observe
     assert sum(core.events["errors"] for core in result.counters.values()) == 0
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("placement", ["plain", "split"])
+def test_a_host_that_stalls_loses_nothing(placement, tiny_model, monkeypatch):
+    """Credits come back late, also to cores that sleep by then: same logits."""
+    monkeypatch.setenv("OUROBOROS_STALL", "0.5")
+    job = tiny_job(tiny_model, placement, observe=False)
+    check(job, backend("verilator")(job, lambda *step: None))
+
+
+@pytest.mark.sim
+def test_a_machine_that_falls_silent_is_an_error(tiny_model, monkeypatch):
+    """A host that takes nothing: the run ends with a sentence, not never."""
+    monkeypatch.setenv("OUROBOROS_STALL", "1.0")
+    message = r"nothing has passed the host's port for \d+ cycles, up to cycle \d+: a packet"
+    with pytest.raises(OuroborosError, match=message):
+        backend("verilator")(tiny_job(tiny_model, "plain"), lambda *step: None)
+
+
+@pytest.mark.sim
+def test_an_interrupted_simulation_keeps_its_tokens(tiny_model):
+    """Ctrl-C is for this process alone; it ends the simulator's at once."""
+    job = replace(tiny_job(tiny_model, "plain", twin=True, observe=False),
+                  requests=(RequestSpec(prompt=(5,), limit=9, logits="all"),))
+
+    def interrupt(what, done, total):
+        if what == "token":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    result = backend("icarus")(job, interrupt)
+    assert result.interrupted and result.cycles is None
+    assert 1 <= len(result.requests[0].tokens) < 9
+    assert compare(job.model, result.requests)[0]
+
+
+@pytest.fixture
+def short_job(tiny_model):
+    return replace(tiny_job(tiny_model, "split", twin=True, observe=False),
+                   requests=(RequestSpec(prompt=(5, 9), limit=1, logits="all"),))
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("sim", ["icarus", "verilator"])
+def test_every_core_sends_what_its_golden_model_does(sim, short_job):
+    """Not the logits alone: every packet, to the last flit, and no other."""
+    result = backend(sim)(replace(short_job, tap=True), lambda *step: None)
+    check(short_job, result)
+    expected = Golden(short_job.program).sent(result.injected)
+    assert first_difference(expected, result.sent) is None
+    assert len(expected) == len(result.sent) > 100
+    for sent in result.sent:
+        assert len(sent.cycles) == 1 + len(sent.packet.payload)
+        assert result.load_cycles < sent.cycles[0] and [*sent.cycles] == sorted({*sent.cycles})
+
+
+@pytest.mark.sim
+def test_a_broken_rounding_is_found_where_it_is(short_job):
+    """One lane of the SFU rounds down: which core sent the first wrong word, and what it should be.
+    """
+    machine = short_job.program.machine
+    sources = emit_die(machine, twin=True)
+    head, mark, rest = sources["core"].partition("module \\core.sfu.lanes")
+    broken = {**sources, "core": head + mark + rest.replace("+ $signed(2'h1)", "+ $signed(2'h0)",
+                                                            1)}
+    assert broken != sources
+
+    def run(job, progress):
+        texts = tapped(broken, machine) if job.tap else broken
+        return run_job(build("die", texts, sim="icarus"), job, progress)
+
+    result = run(short_job, lambda *step: None)
+    assert not compare(short_job.model, result.requests)[0]
+    place = locate(short_job, result.requests, run)
+    assert (place.sequence, place.position, place.what) == (0, 0, "word")
+    assert place.stage in ("embed.0", "embed.1") and place.core in ((1, 1), (2, 1))
+    assert place.unit.startswith("SFU instruction ") and "MAC" in place.unit
+    assert place.expected - place.got == 1
+    assert result.load_cycles < place.cycle < result.load_cycles + result.cycles
+
+
+@pytest.mark.sim
+def test_waves_of_one_core(tiny_model):
+    """Only of that tile, from the cycle that was asked for."""
+    job = replace(tiny_job(tiny_model, "plain", twin=True, observe=False),
+                  requests=(RequestSpec(prompt=(5,), limit=1),), waves=Waves((2, 1), 2500))
+    result = backend("icarus")(job, lambda *step: None)
+    text = result.waves.read_text()
+    tiles = set(re.findall(r"\$scope module (tile_\S+)", text))
+    assert tiles == {"tile_2_1"} and "$scope module router" in text
+    times = [int(time) for time in re.findall(r"^#(\d+)", text, re.MULTILINE)]
+    assert min(times) == 2500 * PERIOD_NS * 1000    # in ps
+    assert 2600 * PERIOD_NS * 1000 < max(times) <= (2500 + WAVE_CYCLES) * PERIOD_NS * 1000
 
 
 @pytest.mark.sim

@@ -18,6 +18,7 @@ from ouroboros.sw.models import llama2c
 @pytest.fixture
 def run(tmp_path, monkeypatch, make_checkpoint):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OUROBOROS_CACHE", str(tmp_path / "cache"))
     llama2c.write(tmp_path / "model.bin", make_checkpoint())
 
     def call(*arguments):
@@ -36,7 +37,7 @@ def test_quantise_writes_model_and_figures(run, tmp_path):
     assert found["seed"] == 5
     assert found["evaluation"]["tokens"] == 40
     assert quant_model.load(tmp_path / "model.npz").digest == found["digest"]
-    assert list((tmp_path / "build" / "quant").glob("*.npz"))
+    assert list((tmp_path / "cache" / "quant").glob("*.npz"))
     again = run("quantise", "--checkpoint", "model.bin", "--tokens", "0", "--seed", "5",
                 "--json", "again.json")
     assert again.exit_code == 0
@@ -51,7 +52,7 @@ ERRORS = [
     (("quantise", "--checkpoint", "model.bin", "--tokenizer", "model.bin"),
      "model.bin: token 1: corrupt: length must be between 0 and max_token_length = 16, not "),
     (("quantise", "--checkpoint", "model.bin", "--residual-fraction-bits", "99"),
-     "residual_fraction_bits must be between 0 and 15, not 99 for a residual of "),
+     "model.bin: residual_fraction_bits must be between 0 and 22, not 99"),
     (("quantise", "--checkpoint", "model.bin", "--tokens", "0", "--out", "no/model.npz"),
      "no/model.npz: folder 'no' must exist"),
     (("quantise", "--checkpoint", "model.bin", "--tokens", "0", "--json", "no/found.json"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ouroboros.sw.models.checkpoint import CheckpointError, Shape
+from ouroboros.sw.models.special import SpecialTokens
 
 GOOD = {"dim": 16, "hidden_dim": 20, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2,
         "vocab_size": 23, "seq_len": 24}
@@ -20,6 +21,7 @@ REFUSED = [
     ({"norm_eps": 0.0}, "norm_eps must be a positive number, not 0.0"),
     ({"rope_theta": float("inf")}, "rope_theta must be a positive number, not inf"),
     ({"rope_theta": "1e4"}, "rope_theta must be a positive number, not '1e4'"),
+    ({"rope_theta": 10**400}, f"rope_theta must be a positive number, not {10**400}"),
 ]
 
 
@@ -52,7 +54,10 @@ def test_tensors_of_another_shape_or_type(make_checkpoint):
         ({"head": checkpoint.head.astype(float)},
          "checkpoint: tensor head must be float32, not float64"),
         ({"layers": checkpoint.layers[1:]}, "checkpoint: layers must be 2, not 1"),
-        ({"bos_id": 23}, "checkpoint: bos_id must be below vocab_size = 23, not 23"),
+        ({"special": SpecialTokens(bos_id=23, stop_ids=())},
+         "checkpoint: bos_id must be below vocab_size = 23, not 23"),
+        ({"special": SpecialTokens(bos_id=None, stop_ids=(2, 40))},
+         "checkpoint: stop_ids must be below vocab_size = 23, not 40"),
     ]
     for change, message in changes:
         with pytest.raises(CheckpointError) as caught:
@@ -64,3 +69,13 @@ def test_parameter_count_counts_a_tied_head_once(make_checkpoint):
     layer = 2 * 16 + 2 * 16 * 16 + 2 * 8 * 16 + 3 * 20 * 16
     assert make_checkpoint().parameter_count == 2 * layer + 16 + 23 * 16
     assert make_checkpoint(tied=False).parameter_count == 2 * layer + 16 + 2 * 23 * 16
+
+
+def test_digest_sees_all_that_was_read(make_checkpoint):
+    whole = make_checkpoint()
+    assert whole.digest == make_checkpoint().digest
+    assert dataclasses.replace(whole, name="elsewhere").digest == whole.digest
+    layers = (whole.layers[0], dataclasses.replace(whole.layers[1], w2=whole.layers[1].w2 + 1))
+    for change in ({"layers": layers}, {"special": SpecialTokens(bos_id=1, stop_ids=(1,))},
+                   {"shape": dataclasses.replace(whole.shape, rope_theta=5e5)}):
+        assert dataclasses.replace(whole, **change).digest != whole.digest

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from ouroboros.sw.models import hf
 from ouroboros.sw.models.checkpoint import CheckpointError
 from ouroboros.sw.models.float_llama import FloatLlama
+from ouroboros.sw.models.special import SpecialTokens
 
 CONFIG = {
     "model_type": "llama", "hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 2,
@@ -97,7 +98,7 @@ def test_logits_equal_half_split_rope(write_model):
     expected = forward_half_split(tensors, CONFIG, tokens.tolist())
     got = FloatLlama(checkpoint).forward(tokens[None])[0]
     assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
-    assert checkpoint.bos_id == 3
+    assert checkpoint.special == SpecialTokens(bos_id=3, stop_ids=(2,))
     assert checkpoint.shape.rope_theta == 500.0
 
 
@@ -171,19 +172,25 @@ def test_tied_head(write_model):
 CONFIGS = [
     ({"model_type": "gpt2"}, "model_type must be one of llama, mistral, not 'gpt2'"),
     ({"hidden_size": "absent"}, "key hidden_size must be present"),
-    ({"hidden_size": 17}, "dim must be a multiple of n_heads = 2, not 17"),
-    ({"hidden_size": "16"}, "dim must be between 1 and 2147483647, not '16'"),
+    ({"hidden_size": 17}, "hidden_size must be a multiple of num_attention_heads = 2, not 17"),
+    ({"hidden_size": "16"}, "hidden_size must be a whole number, not '16'"),
+    ({"hidden_size": 16.0}, "hidden_size must be a whole number, not 16.0"),
+    ({"num_hidden_layers": True}, "num_hidden_layers must be a whole number, not True"),
+    ({"vocab_size": 0}, "vocab_size must be between 1 and 2147483647, not 0"),
+    ({"max_position_embeddings": 10**12},
+     "max_position_embeddings must be between 1 and 2147483647, not 1000000000000"),
+    ({"num_key_value_heads": 3}, "num_key_value_heads must divide num_attention_heads = 2, not 3"),
+    ({"num_key_value_heads": "1"}, "num_key_value_heads must be a whole number, not '1'"),
+    ({"num_attention_heads": 16, "num_key_value_heads": 16},
+     "hidden_size / num_attention_heads must be even for RoPE, not 1"),
+    ({"rms_norm_eps": "1e-5"}, "rms_norm_eps must be a positive number, not '1e-5'"),
+    ({"rms_norm_eps": 0}, "rms_norm_eps must be a positive number, not 0"),
     ({"head_dim": 4}, "head_dim must be hidden_size / num_attention_heads = 8, not 4"),
-    ({"rope_scaling": {"rope_type": "llama3"}},
-     "rope_scaling must be absent or default, not 'llama3'"),
-    ({"rope_scaling": {"type": "linear"}}, "rope_scaling must be absent or default, not 'linear'"),
     ({"hidden_act": "gelu"}, "hidden_act must be silu, not 'gelu'"),
     ({"attention_bias": True}, "attention_bias must be false"),
     ({"tie_word_embeddings": 1}, "tie_word_embeddings must be true or false, not 1"),
-    ({"bos_token_id": 23}, "bos_token_id must be between 0 and 22, not 23"),
     ({"sliding_window": 8},
      "sliding_window must be null or at least max_position_embeddings = 24, not 8"),
-    ({"rope_theta": -1}, "rope_theta must be a positive number, not -1"),
 ]
 
 
@@ -196,11 +203,11 @@ def test_refused_configs(changes, message, write_model):
 
 
 def test_defaults_and_newer_keys(write_model):
-    folder = write_model(num_key_value_heads=None, rope_theta="absent", bos_token_id=None,
+    folder = write_model(num_key_value_heads=None, rope_theta="absent", rms_norm_eps="absent",
                          rope_parameters={"rope_theta": 7.0, "rope_type": "default"},
                          tensors=random_tensors(CONFIG | {"num_key_value_heads": 2}))
-    found = hf.read(folder)
-    assert (found.shape.n_kv_heads, found.shape.rope_theta, found.bos_id) == (2, 7.0, 1)
+    shape = hf.read(folder).shape
+    assert (shape.n_kv_heads, shape.rope_theta, shape.norm_eps) == (2, 7.0, 1e-6)
 
 
 def test_refused_tensors(write_model, tmp_path):
@@ -215,16 +222,59 @@ def test_refused_tensors(write_model, tmp_path):
         (good | {name: np.zeros((16, 16), np.int8)},
          f"{file}: tensor {name} must be of type F16, BF16 or F32, not I8"),
         (good | {name: np.zeros((15, 16), np.float32)},
-         f"{tmp_path}: tensor layers.0.wq must have shape (16, 16), not (15, 16)"),
+         f"{tmp_path}: tensor {name} must have shape (16, 16), not (15, 16)"),
         (good | {name: np.full((16, 16), np.nan, np.float32)},
-         f"{tmp_path}: tensor layers.0.wq holds NaN or infinity"),
+         f"{tmp_path}: tensor {name} holds NaN or infinity"),
     ]
     for tensors, message in cases:
         with pytest.raises(CheckpointError) as caught:
             hf.read(write_model(tensors))
         assert str(caught.value) == message
-    extra = "model.layers.0.self_attn.rotary_emb.inv_freq"
-    hf.read(write_model(good | {extra: np.zeros(4, np.float32)}))
+
+
+def test_stored_frequencies_must_be_those_of_the_config(write_model, tmp_path):
+    name, good = "model.layers.0.self_attn.rotary_emb.inv_freq", random_tensors()
+    right = (500.0 ** (-np.arange(4) / 4)).astype(np.float32)
+    scaling = {"rope_type": "linear", "factor": 4.0}
+    for stored, options in ((right, {}), (right.astype(np.float16), {}),
+                            (right, {"rope_scaling": scaling}),
+                            (right / 4, {"rope_scaling": scaling})):
+        hf.read(write_model(good | {name: stored}, **options))
+    for wrong in (np.zeros(4, np.float32), right[:3], right / 4,
+                  (1e4 ** (-np.arange(4) / 4)).astype(np.float32)):
+        with pytest.raises(CheckpointError) as caught:
+            hf.read(write_model(good | {name: wrong}))
+        assert str(caught.value) == (
+            f"{tmp_path}: tensor {name} must hold the frequencies of rope_theta = 500 in "
+            "config.json, not others")
+
+
+def test_other_formats_are_named(write_model, tmp_path):
+    folder = write_model()
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    weights.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(CheckpointError) as caught:
+        hf.read(folder)
+    assert str(caught.value) == (f"{weights}: must be a safetensors file, not a pointer of Git "
+                                 "LFS: fetch the file: git lfs pull")
+    weights.unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"PK")
+    with pytest.raises(CheckpointError) as caught:
+        hf.read(folder)
+    assert str(caught.value) == (f"{folder}: must hold model.safetensors, not pytorch_model.bin "
+                                 "alone: save the model as safetensors")
+    config.write_text("<!DOCTYPE html>")
+    with pytest.raises(CheckpointError) as caught:
+        hf.read(folder)
+    assert str(caught.value) == (
+        f"{config}: must be a JSON file, not a web page: download the file itself")
+
+
+def test_config_with_a_byte_order_mark(write_model):
+    folder = write_model()
+    whole, config = hf.read(folder), folder / "config.json"
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    assert hf.read(folder).digest == whole.digest
 
 
 def test_corrupt_files(write_model, tmp_path):
@@ -237,12 +287,12 @@ def test_corrupt_files(write_model, tmp_path):
             hf.read(folder)
     config = folder / "config.json"
     config.write_text("{")
-    with pytest.raises(CheckpointError, match="^" + str(config) + ": corrupt: not JSON: "):
+    with pytest.raises(CheckpointError, match="^" + str(config) + r": not JSON \("):
         hf.read(folder)
     config.write_text("[]")
     with pytest.raises(CheckpointError) as caught:
         hf.read(folder)
-    assert str(caught.value) == f"{config}: corrupt: must hold an object"
+    assert str(caught.value) == f"{config}: must hold one JSON object, not a list"
     config.unlink()
     with pytest.raises(CheckpointError) as caught:
         hf.read(folder)

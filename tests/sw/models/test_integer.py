@@ -8,6 +8,9 @@ import pytest
 from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.models import integer as quant_model
 from ouroboros.sw.models.integer import QuantModelError
+from ouroboros.sw.models.loss import Loss
+from ouroboros.sw.models.rope import LinearScaling, Llama3Scaling
+from ouroboros.sw.models.special import LLAMA2C, SpecialTokens
 from ouroboros.sw.quantise.quantise import quantise
 
 
@@ -21,6 +24,7 @@ def test_round_trip(model, tmp_path):
     again = quant_model.load(tmp_path / "a.npz")
     assert again.digest == model.digest
     assert again.shape == model.shape
+    assert (again.special, again.loss) == (LLAMA2C, None)
     assert type(again.layers[1].rq_q.s) is int
     assert type(again.norm_final.mg) is int
     again.save(tmp_path / "b.npz")
@@ -30,12 +34,31 @@ def test_round_trip(model, tmp_path):
             == IntegerDecoder(model).prefill(0, tokens)).all()
 
 
+def test_round_trip_of_what_is_not_an_array(make_checkpoint, tmp_path):
+    loss = Loss(tokens=3, float_perplexity=2.0, integer_perplexity=3.0, kl_nats=0.5,
+                perplexity_change_percent=50.0, standard_error_percent=None,
+                top1_agreement_percent=60.0)
+    for scaling in (None, LinearScaling(factor=2.0),
+                    Llama3Scaling(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                                  original_positions=12)):
+        for special in (SpecialTokens(bos_id=None, stop_ids=()),
+                        SpecialTokens(bos_id=0, stop_ids=(3, 5))):
+            made = make_checkpoint(n_layers=1, rope_scaling=scaling, special=special)
+            made = dataclasses.replace(quantise(made, np.arange(20)), loss=loss)
+            made.save(tmp_path / "a.npz")
+            again = quant_model.load(tmp_path / "a.npz")
+            assert (again.shape, again.special, again.loss) == (made.shape, special, loss)
+            assert again.digest == made.digest == dataclasses.replace(made, loss=None).digest
+
+
 def test_digest_sees_every_array(model):
     weights = model.layers[1].w2.copy()
     weights[3, 5] ^= 1
     layers = (model.layers[0], dataclasses.replace(model.layers[1], w2=weights))
     assert dataclasses.replace(model, layers=layers).digest != model.digest
     assert dataclasses.replace(model, norm_c=model.norm_c + 1).digest != model.digest
+    special = SpecialTokens(bos_id=1, stop_ids=(2,))
+    assert dataclasses.replace(model, special=special).digest != model.digest
 
 
 def test_damaged_files(model, tmp_path, monkeypatch):
@@ -62,10 +85,10 @@ def test_damaged_files(model, tmp_path, monkeypatch):
     assert message() == "corrupt: version and digest must be present"
     with np.load(tmp_path / "model.npz") as archive:
         assert archive.files == ["a"]
-    monkeypatch.setattr(quant_model, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(quant_model, "FORMAT_VERSION", 3)
     model.save(path)
     monkeypatch.undo()
-    assert message() == "version must be 1, not 2"
+    assert message() == "version must be 2, not 3"
     arrays = quant_model._flatten(model)
     arrays["residual_fraction_bits"] = np.array(8)
     np.savez(path, digest=np.array("0" * 64), **arrays)

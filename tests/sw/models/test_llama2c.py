@@ -8,6 +8,8 @@ import pytest
 
 from ouroboros.sw.models import llama2c
 from ouroboros.sw.models.checkpoint import CheckpointError
+from ouroboros.sw.models.rope import LinearScaling
+from ouroboros.sw.models.special import LLAMA2C, SpecialTokens
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -40,8 +42,10 @@ def test_layout_is_that_of_run_c(tmp_path):
         starts[name] = start
         start += size
     path = tmp_path / "model.bin"
+    words = np.arange(start, dtype="<f4")
+    words[starts["angles"]:starts["head"]] = 0
     path.write_bytes(struct.pack("<7i", dim, hidden, layers, heads, kv_heads, -vocab, seq)
-                     + np.arange(start, dtype="<f4").tobytes())
+                     + words.tobytes())
     model = llama2c.read(path)
     assert not model.tied
     for name in ("embedding", "final_norm", "head"):
@@ -67,6 +71,9 @@ def damage(content):
     huge = 28 + 4 * (23 * wide + wide * layer + wide + 24 * wide // 4)
     return {
         "empty": (b"", "header must be 28 bytes, not 0"),
+        "zip": (b"PK\x03\x04" + content, (
+            "must be a llama2.c checkpoint, not a PyTorch checkpoint or another zip archive: "
+            "take the model's safetensors instead")),
         "truncated": (content[:-1], f"truncated: {wrong_size} {size - 1}"),
         "too long": (content + b"\0", f"too long: {wrong_size} {size + 1}"),
         "version 1": (struct.pack("<I6i", 0x616B3432, 1, 0, 0, 0, 0, 0),
@@ -83,8 +90,8 @@ def damage(content):
     }
 
 
-CASES = ["empty", "truncated", "too long", "version 1", "no heads", "negative", "odd head", "huge",
-         "not a number"]
+CASES = ["empty", "zip", "truncated", "too long", "version 1", "no heads", "negative", "odd head",
+         "huge", "not a number"]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -110,9 +117,69 @@ def test_missing_file_and_folder(tmp_path):
 
 def test_what_the_format_cannot_say_is_not_written(make_checkpoint, tmp_path):
     path = tmp_path / "model.bin"
-    with pytest.raises(CheckpointError) as caught:
-        llama2c.write(path, make_checkpoint(rope_theta=500000.0))
-    assert str(caught.value) == (
-        f"{path}: rope_theta and norm_eps must be 10000 and 1e-05, which a llama2.c file implies, "
-        "not 500000 and 1e-05")
-    assert not path.exists()
+    special = SpecialTokens(bos_id=0, stop_ids=())
+    implied = "norm_eps must be 1e-05 and RoPE not scaled, as a llama2.c file implies, not"
+    cases = [
+        (make_checkpoint(norm_eps=1e-6), f"{implied} 1e-06 and None"),
+        (make_checkpoint(rope_scaling=LinearScaling(factor=2.0)),
+         f"{implied} 1e-05 and LinearScaling(factor=2.0)"),
+        (make_checkpoint(special=special), (
+            f"special tokens must be {LLAMA2C}, as a llama2.c file implies, not {special}")),
+    ]
+    for checkpoint, message in cases:
+        with pytest.raises(CheckpointError) as caught:
+            llama2c.write(path, checkpoint)
+        assert str(caught.value) == f"{path}: {message}"
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("theta", [1e4, 1e6, 5e5, 123456.0, 100.0])
+def test_base_of_rope_is_that_of_the_tables(theta, make_checkpoint, tmp_path):
+    path = tmp_path / "model.bin"
+    llama2c.write(path, make_checkpoint(rope_theta=theta, dim=64, seq_len=200))
+    assert llama2c.read(path).shape.rope_theta == theta
+
+
+def tables_at(content, shape):
+    words = np.frombuffer(content, "<f4", offset=28).copy()
+    return words, words[-shape.seq_len * shape.head_dim:].reshape(2, shape.seq_len, -1)
+
+
+def test_tables_of_no_base_are_refused_and_zeros_say_nothing(make_checkpoint, tmp_path):
+    path = tmp_path / "model.bin"
+    checkpoint = make_checkpoint(dim=64)
+    llama2c.write(path, checkpoint)
+    content = path.read_bytes()
+
+    def rewrite(change):
+        words, tables = tables_at(content, checkpoint.shape)
+        change(tables)
+        path.write_bytes(content[:28] + words.tobytes())
+
+    def scaled(tables):
+        angle = np.outer(np.arange(24), checkpoint.shape.rope_frequencies) / 2
+        tables[:] = np.cos(angle), np.sin(angle)
+
+    def one_changed(tables):
+        tables[1, 23, 7] += 0.01
+
+    def swapped(tables):
+        tables[:] = tables[::-1].copy()
+
+    def no_numbers(tables):
+        tables[:] = np.nan
+
+    for change in (scaled, one_changed, swapped, no_numbers):
+        rewrite(change)
+        with pytest.raises(CheckpointError, match=rf"^{path}: RoPE tables \(freq_cis_real and"):
+            llama2c.read(path)
+    rewrite(lambda tables: tables.fill(0))
+    assert llama2c.read(path).shape == checkpoint.shape
+
+
+def test_special_tokens_are_those_of_llama2c(make_checkpoint, tmp_path):
+    path = tmp_path / "model.bin"
+    for vocab, special in ((23, LLAMA2C), (2, SpecialTokens(bos_id=1, stop_ids=(1,))),
+                           (1, SpecialTokens(bos_id=0, stop_ids=()))):
+        llama2c.write(path, make_checkpoint(vocab_size=vocab, special=special))
+        assert llama2c.read(path).special == special

@@ -7,6 +7,7 @@ import pytest
 
 from ouroboros.sw.models import tokenizer
 from ouroboros.sw.models.checkpoint import CheckpointError
+from ouroboros.sw.models.special import SpecialTokens
 from ouroboros.sw.models.tokenizer import Tokenizer
 
 
@@ -54,18 +55,54 @@ def test_decode_gives_the_text_back():
     t, rng = toy(), random.Random(2)
     for _ in range(100):
         text = "".join(rng.choices("abcé \nZ☃😀", k=rng.randint(0, 30)))
-        assert t.decode(t.encode(text, eos=True)) == text
+        assert t.decode([*t.encode(text), 2]) == text
 
 
 def test_special_tokens_and_bytes():
     t = toy()
     assert t.encode("") == [1]
-    assert t.encode("", bos=False, eos=True) == [2]
     assert t.encode("Z", bos=False) == [259, 3 + ord("Z")]
     assert t.piece(1, 265) == b"a"
     assert t.piece(260, 265) == b" a"
     assert t.piece(None, 3 + 0xC3) == b"\xc3"
     assert t.decode([3 + 0xC3]) == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_begin_and_end_are_the_models():
+    pieces = list(zip(toy().pieces, toy().scores, strict=True))
+    t = Tokenizer(pieces, special=SpecialTokens(bos_id=0, stop_ids=(2, 260)))
+    assert t.encode("b") == [0, 259, 261]
+    assert t.decode([0, 265, 265, 260, 2]) == "a a"
+    none = Tokenizer(pieces, special=SpecialTokens(bos_id=None, stop_ids=()))
+    assert none.encode("b") == [259, 261]
+    assert none.encode("") == []
+    # The space before a text, where no BOS tells that one begins; <s> is text like any other.
+    assert none.decode([265, 265, 1]) == "a a\n<s>\n"
+
+
+def test_bytes_are_found_by_their_pieces():
+    byte_pieces = [b"<0x%02X>" % n for n in range(256)]
+    # Last, in reverse, and one of them in lower case.
+    mixed = [b"<unk>", b"<s>", b"</s>", b" ", b"a", b"<0x5b>x", *byte_pieces[::-1]]
+    mixed[mixed.index(b"<0x5A>")] = b"<0x5a>"
+    t = Tokenizer([(piece, 0.0) for piece in mixed])
+    assert [t.pieces[token] for token in t.encode("aZ\N{SNOWMAN}")] == [
+        b"<s>", b" ", b"a", b"<0x5a>", b"<0xE2>", b"<0x98>", b"<0x83>"]
+    assert t.decode(t.encode("aZ\N{SNOWMAN}[")) == "aZ\N{SNOWMAN}["
+    assert t.piece(4, 5) == b"<0x5b>x"
+
+
+def test_a_character_without_tokens_is_refused():
+    # As sentencepiece without byte fallback: token 3 + ord("Z") is there and something else.
+    words = [(b"word%d" % n, 0.0) for n in range(100)]
+    t = Tokenizer([(b"<unk>", 0.0), (b"<s>", 0.0), (b"</s>", 0.0), (b" ", 0.0), *words], "tok.bin")
+    with pytest.raises(CheckpointError) as caught:
+        t.encode(" Z")
+    assert str(caught.value) == ("tok.bin: vocabulary must have a token for 'Z' (character 2 of "
+                                 "the text), or for each of its bytes")
+    some = Tokenizer([(b" ", 0.0), (b"<0xE2>", 0.0), (b"<0x98>", 0.0)])
+    with pytest.raises(CheckpointError, match="a token for '\N{SNOWMAN}'"):
+        some.encode("\N{SNOWMAN}", bos=False)
 
 
 def test_file_round_trip(tmp_path):
@@ -87,6 +124,10 @@ def test_published_tokenizer(shared_file):
 ENTRY = struct.pack("<fi", 0.0, 1) + b"a"
 DAMAGED = [
     (b"", "truncated: header must be 4 bytes, not 0"),
+    (b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02",
+     "must be a llama2.c tokenizer .bin, not a sentencepiece model: convert it first"),
+    (b'{\n "version": "1.0"}',
+     "must be a llama2.c tokenizer .bin, not JSON text: convert it first"),
     (struct.pack("<i", 0), "corrupt: max_token_length must be positive, not 0"),
     (struct.pack("<i", 4), "vocabulary must not be empty"),
     (struct.pack("<i", 4) + ENTRY + b"xy", "token 1: truncated: the file ends inside its header"),
@@ -128,4 +169,5 @@ def test_other_formats_and_wrong_tokens(tmp_path):
     assert str(caught.value) == "tokenizer: vocabulary must hold the piece b' '"
     with pytest.raises(CheckpointError) as caught:
         Tokenizer([(b" ", 0.0), (b"b", 0.0)]).encode("z")
-    assert str(caught.value) == "tokenizer: token must be below 2, not 125"
+    assert str(caught.value) == ("tokenizer: vocabulary must have a token for 'z' (character 1 of "
+                                 "the text), or for each of its bytes")

@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pytest
 
+from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.models.checkpoint import Checkpoint
 from ouroboros.sw.models.float_llama import FloatLlama
-from ouroboros.sw.models.integer import QuantModelError
+from ouroboros.sw.models.integer import POSITIONS_MAX, QuantModelError
+from ouroboros.sw.models.special import SpecialTokens
 from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.quantise import quantise as quantiser
 from ouroboros.sw.quantise.quantise import calibrate, quantise, split_tokens, text_calibration
@@ -114,6 +116,55 @@ def test_text_calibration_starts_every_sequence_with_bos():
         assert str(caught.value) == message
 
 
+def test_text_calibration_of_a_model_without_bos():
+    pieces = [(b"?", 0.0)] * 3 + [(b"<0x%02X>" % n, 0.0) for n in range(256)] + [(b" ", 0.0)]
+    t = Tokenizer(pieces, special=SpecialTokens(bos_id=None, stop_ids=()))
+    assert text_calibration(t, "abc", 4).tolist() == [259, 100, 101, 102]
+    t = Tokenizer(pieces, special=SpecialTokens(bos_id=2, stop_ids=()))
+    assert text_calibration(t, "abc", 3).tolist() == [2, 259, 100, 2, 101, 102]
+
+
+def test_sampled_text_begins_as_the_model_says(make_checkpoint):
+    def first(bos_id):
+        special = SpecialTokens(bos_id=bos_id, stop_ids=())
+        return quantiser.sample_calibration(make_checkpoint(special=special))[:, 0]
+
+    assert set(first(5).tolist()) == {5}
+    assert len(set(first(None).tolist())) > 10
+
+
+def test_tiny_embeddings_lose_nothing(make_checkpoint):
+    """All weights of the residual stream 2000 times smaller: the same steps, the same loss."""
+    plain = make_checkpoint(tied=False, norm_eps=1e-5)
+    tiny = scaled(plain, embedding=2.0**-11, wo=2.0**-11, w2=2.0**-11)
+    tiny = dataclasses.replace(tiny, shape=dataclasses.replace(tiny.shape, norm_eps=1e-5 / 4**11))
+    ours, theirs = quantise(tiny, TOKENS), quantise(plain, TOKENS)
+    assert ours.residual_fraction_bits == theirs.residual_fraction_bits + 11 > 15
+    assert (ours.embedding == theirs.embedding).all()
+    assert ours.norm_c == theirs.norm_c
+    found = IntegerDecoder(ours).prefill(0, TOKENS[0].tolist())
+    assert (found == IntegerDecoder(theirs).prefill(0, TOKENS[0].tolist())).all()
+
+
+def test_eps_fits_its_parameter(make_checkpoint):
+    """It limits the fraction bits where nothing else does: two 16-bit parameters hold it."""
+    checkpoint = scaled(make_checkpoint(norm_eps=0.01), embedding=2.0**-11, wo=2.0**-11,
+                        w2=2.0**-11)
+    model = quantise(checkpoint, TOKENS)
+    assert model.residual_fraction_bits == 17
+    assert model.norm_c == round(16 * 0.01 * 4**17) < 2**32 < 16 * 0.01 * 4**18
+
+
+def test_positions_without_end_cost_no_memory(make_checkpoint, monkeypatch):
+    long = make_checkpoint(n_layers=1, seq_len=2**31 - 1)
+    model = quantise(long, TOKENS)
+    assert model.shape.seq_len == len(model.rope) == POSITIONS_MAX
+    # In chunks, of which the last is not whole.
+    monkeypatch.setattr(quantiser, "_ROPE_CHUNK", 10)
+    short = quantise(make_checkpoint(n_layers=1), TOKENS)
+    assert (short.rope == model.rope[:24]).all()
+
+
 def test_default_calibration_is_the_models_own_text(make_checkpoint):
     checkpoint = make_checkpoint()
     assert quantise(checkpoint).digest == quantise(
@@ -140,23 +191,28 @@ def test_dead_weights_quantise_to_zero(make_checkpoint):
     assert not model.layers[0].wq.any()
 
 
-BITS = "residual_fraction_bits must be between 0 and 15, not"
-SHIFT = "shift must be between 0 and 63, not"
-FACTOR = r"for a largest factor of \S+"
+BITS = "residual_fraction_bits must"
+FACTOR = (r"what a sum is multiplied by must be between 3\.55e-15 and 65535, the widths of "
+          r"multiplier and shift, not")
 REFUSED = [
-    ({"embedding": 1e6}, {}, BITS + r" -\d+ for a residual of \S+"),
-    ({}, {"residual_fraction_bits": 16}, BITS + r" 16 for a residual of \S+"),
+    ({"embedding": 1e6}, {}, (
+        r"residual stream must be at most 4096 in text of the calibration, an int16 with room for "
+        r"8 times that, not \S+: weights are too large")),
+    ({}, {"residual_fraction_bits": 23}, f"{BITS} be between 0 and 22, not 23"),
+    ({}, {"residual_fraction_bits": -1}, f"{BITS} be between 0 and 22, not -1"),
     ({}, {"residual_fraction_bits": 14},
-     r"residual_fraction_bits must leave room for a residual of \S+, not 14: it would saturate"),
-    ({"head": 5e4}, {}, r"head: logits must fit 32 bits, not reach \d+"),
-    ({"head": 1e9}, {}, rf"head: {SHIFT} -\d+, {FACTOR}"),
-    ({"head": 1e-19}, {}, rf"head: {SHIFT} \d+, {FACTOR}"),
-    ({"wq": 1e5, "wk": 1e5}, {}, rf"layers\.0\.softmax: {SHIFT} -\d+, {FACTOR}"),
+     rf"{BITS} leave room for a residual of \S+, not 14: it would saturate"),
+    ({"head": 5e4}, {}, r"lm\.weight: logits must fit 32 bits with 12 of fraction, not reach \d+"),
+    ({"head": 1e9}, {}, rf"lm\.weight: {FACTOR} \S+e\+08"),
+    ({"head": 1e-19}, {}, rf"lm\.weight: {FACTOR} \S+e-20"),
+    ({"wq": 1e5, "wk": 1e5}, {}, rf"scores of layers\.0\.wq and h\.0\.k: {FACTOR} \S+e\+07"),
 ]
 
 
 @pytest.mark.parametrize(("factors", "options", "message"), REFUSED)
 def test_what_does_not_fit_is_refused(factors, options, message, make_checkpoint):
-    checkpoint = scaled(make_checkpoint(tied=False), **factors)
-    with pytest.raises(QuantModelError, match=f"^{message}$"):
+    checkpoint = dataclasses.replace(
+        scaled(make_checkpoint(tied=False), **factors), name="a.bin",
+        labels={"head": "lm.weight", "layers.0.wk": "h.0.k"})
+    with pytest.raises(QuantModelError, match=f"^a\\.bin: {message}$"):
         quantise(checkpoint, TOKENS, **options)

@@ -1,10 +1,16 @@
 """Opening models by path, and the cache of quantisations."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
+from safetensors import safe_open
 
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.models import llama2c, tokenizer
 from ouroboros.sw.models.checkpoint import CheckpointError
+from ouroboros.sw.models.special import SpecialTokens
 from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.quantise import source
 
@@ -53,7 +59,80 @@ def test_cache_is_used_and_keyed(files, monkeypatch):
 def test_no_cache_and_an_unwritable_one(files):
     opened = source.open_model(files / "model.bin")
     (files / "file").write_text("")
-    assert opened.quantised(cache=None).digest == opened.quantised(cache=files / "file").digest
+    assert opened.quantised(cache=files / "new").digest == opened.quantised(
+        cache=files / "file").digest
+
+
+def test_default_cache_is_the_projects(files, monkeypatch):
+    monkeypatch.setenv("OUROBOROS_CACHE", str(files / "mine"))
+    source.open_model(files / "model.bin").quantised()
+    assert len(list((files / "mine" / "quant").glob("*.npz"))) == 1
+
+
+def test_the_key_is_what_was_read(files, make_checkpoint, write_hf, monkeypatch):
+    """One folder, whose files are changed one after the other: no entry is taken for another."""
+    one, two = make_checkpoint(tied=False), make_checkpoint(tied=False, seed=1)
+    folder, cache = files / "hf", files / "cache"
+    write_hf(folder, one, file="one.bin")
+    write_hf(folder, two, file="two.weights")
+    names = list(safetensors_names(folder / "one.bin"))
+    index = folder / "model.safetensors.index.json"
+
+    def digest(which, **files_):
+        index.write_text(json.dumps({"weight_map": dict.fromkeys(names, which)}))
+        for name, table in files_.items():
+            (folder / f"{name}.json").write_text(json.dumps(table))
+        return source.open_model(folder).quantised(cache=cache).digest
+
+    first, second = digest("one.bin"), digest("two.weights")
+    assert first != second
+    assert digest("one.bin") == first
+    # Another end of texts is another model, though no weight differs.
+    assert digest("one.bin", generation_config={"eos_token_id": [2, 3]}) != first
+    assert digest("one.bin", generation_config={"eos_token_id": 2}) == first
+
+
+def safetensors_names(path):
+    with safe_open(path, "np") as file:
+        return file.keys()
+
+
+def test_a_change_of_the_code_makes_new_entries(files, monkeypatch):
+    opened = source.open_model(files / "model.bin")
+    before = opened._key(None, 0, None)
+    assert opened._key(None, 0, None) == before
+    read = Path.read_bytes
+    for name in ("quantise.py", "numerics.py", "float_llama.py", "evaluate.py", "rope.py"):
+        monkeypatch.setattr(Path, "read_bytes",
+                            lambda path, name=name: read(path) + b"#" * (path.name == name))
+        assert opened._key(None, 0, None) != before
+        monkeypatch.undo()
+
+
+def test_loss_is_kept_with_the_model_and_told(make_checkpoint, tmp_path, caplog):
+    llama2c.write(tmp_path / "good.bin", make_checkpoint(tied=False, gain=0.5))
+    bad = make_checkpoint(tied=False, gain=0.5)
+    bad.embedding[1, 3] = 3000.0     # a step of the residual that no other value reaches
+    llama2c.write(tmp_path / "bad.bin", bad)
+    good = source.open_model(tmp_path / "good.bin").quantised(cache=tmp_path / "cache")
+    assert good.loss.expected_change_percent < 1
+    assert not caplog.records
+    opened = source.open_model(tmp_path / "bad.bin")
+    for _ in range(2):              # made, and from the cache
+        found = opened.quantised(cache=tmp_path / "cache").loss
+        assert found.expected_change_percent > 5
+        assert caplog.messages == [f"Warning: {tmp_path / 'bad.bin'}: {found.warning()}"]
+        caplog.clear()
+
+
+def test_a_text_too_short_to_measure_a_loss(files, caplog):
+    model = source.open_model(files / "model.bin", files / "tok.bin")
+    (files / "text.txt").write_text("a")
+    long = replace(model, checkpoint=replace(model.checkpoint, special=SpecialTokens(
+        bos_id=None, stop_ids=())))
+    long.tokenizer.special = long.checkpoint.special
+    # One token, the space before a text, and one for its byte: one prediction.
+    assert long.quantised(calibration=files / "text.txt", cache=files / "c").loss.tokens == 1
 
 
 def test_refusals(files):
@@ -62,16 +141,21 @@ def test_refusals(files):
     with_tokens = source.open_model(files / "model.bin", files / "tok.bin")
     none, odd = files / "none.txt", files / "model.txt"
     odd.write_text("")
+    gguf = files / "model.gguf"
+    gguf.write_bytes(b"GGUF\3\0\0\0")
     (files / "empty.txt").write_text(" \n")
     cases = [
         (lambda: source.open_model(files / "model.bin").quantised(calibration=text),
          f"{text}: a calibration text needs a tokenizer, which is missing"),
         (lambda: with_tokens.quantised(calibration=text),
-         f"{text}: calibration text must be UTF-8"),
+         f"{text}: must be UTF-8, not UTF-16, whose byte order mark it begins with"),
         (lambda: with_tokens.quantised(calibration=none),
          f"{none}: cannot be read: No such file or directory"),
-        (lambda: with_tokens.quantised(calibration=files / "empty.txt", cache=None),
-         "calibration text must not be empty"),
+        (lambda: with_tokens.quantised(calibration=files / "empty.txt"),
+         f"{files / 'empty.txt'}: calibration text must not be empty"),
+        (lambda: source.open_model(gguf), (
+            f"{gguf}: must be a llama2.c .bin, a .safetensors file or a Hugging Face folder, not a "
+            "GGUF model: take the model's safetensors instead")),
         (lambda: source.open_model(odd), (
             f"{odd}: checkpoint must be a llama2.c .bin, a .safetensors file or a Hugging Face "
             "folder, not .txt")),

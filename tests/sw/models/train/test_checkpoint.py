@@ -84,5 +84,5 @@ def test_page_has_a_sample_for_each_prompt():
 def test_greedy_text_is_that_of_the_page(checkpoint, coder, prompt, rest):
     tokens = coder.encode(prompt)
     found = FloatLlama(checkpoint).greedy(tokens, 200)
-    assert found[-1] == checkpoint.bos_id
+    assert found[-1] in checkpoint.special.stop_ids
     assert coder.decode([*tokens, *found]) == prompt + rest
