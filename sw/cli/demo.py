@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from click.core import ParameterSource
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.files import mark_of
 from ouroboros.sw.cli.options import json_option, machine_option, write_json
-from ouroboros.sw.cli.run import LINES, TITLES, job_progress
+from ouroboros.sw.cli.run import LINES, TITLES, exit_code, job_progress, say_where
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.text import visible
 from ouroboros.sw.lib.write import check_folder, write
@@ -55,7 +56,8 @@ def demo(context: click.Context, machine_name: str, checkpoint: Path | None,
          twin: bool, out: Path, json_path: Path | None) -> None:
     """Serve prompts with the shipped model on the RTL; print texts, proof and measurements.
 
-    Writes a page with pictures. Exit code 1 if a logit differs from the golden decoder's.
+    Writes a page with pictures. Exit code 3 if a logit differs from the golden decoder's. Ctrl-C
+    ends the run: text and results so far are kept, exit code 130.
     """
     if checkpoint is None:
         checkpoint, tokenizer = CHECKPOINT, tokenizer or TOKENIZER
@@ -74,16 +76,21 @@ def demo(context: click.Context, machine_name: str, checkpoint: Path | None,
         served=served, prompts=prompts, command=_command(context), backend=on,
         macro="behavioural twin" if twin else "bit-serial RTL", logits=verify,
         checkpoint=checkpoint.name, wafer=wafer_estimate(), versions=_versions())
-    exact, words = page.verdict(served, verify)
-    _print(report, words)
+    _print(report, page.verdict(served, verify)[1])
     summary = _summary(report)
     write_json(out / "summary.json", summary)
     write_json(json_path, summary)
     target = out / "report.html"
     write(target, page.render(report))
     click.echo(f"\nPictures and tables: {target}; numbers: {out / 'summary.json'}")
-    if exact is False:
-        context.exit(1)
+    place = say_where(served, on, {
+        "--machine": machine_name, "--checkpoint": checkpoint, "--tokenizer": tokenizer,
+        "--prompt": prompts, "--verify": verify, "--twin": twin})
+    if place is not None:
+        summary["difference"] = asdict(place)
+        write_json(out / "summary.json", summary)
+        write_json(json_path, summary)
+    context.exit(exit_code(served))
 
 
 class _progress:
@@ -113,6 +120,8 @@ def _print(report: page.Report, verdict: str) -> None:
     for n, (text, request) in enumerate(zip(served.texts, result.requests, strict=True)):
         click.echo(f"\n[{n}] {len(request.tokens)} tokens, {request.finished}\n"
                    f"{visible(text, keep=LINES)}")
+    if result.interrupted:
+        click.echo("\nInterrupted: this is what there was by then.")
     click.echo(f"\n{verdict}")
     if result.cycles is not None:
         summary = served.summary()

@@ -16,13 +16,25 @@ from click.shell_completion import CompletionItem
 
 from ouroboros.sw.cli.files import CheckedContext
 
-__all__ = ["Failure", "LazyGroup", "first_sentence"]
+__all__ = ["DIFFERS", "INTERRUPTED", "Failure", "LazyGroup", "first_sentence"]
+
+DIFFERS = 3
+"""Exit code: a machine said something else than the golden decoder."""
+INTERRUPTED = 130
+"""Exit code: the user pressed Ctrl-C; what there was by then is printed and written."""
 
 
 class Failure(click.ClickException):
     """An error of the user's input: one sentence on stderr, exit code 2."""
 
     exit_code = 2
+
+    def format_message(self) -> str:
+        """The sentence; control characters of what it quotes are shown, not obeyed."""
+        # Rich takes long to import, and most commands end well.
+        from ouroboros.sw.lib.text import visible
+
+        return visible(self.message, keep="\n\t")
 
 
 class LazyGroup(click.Group):

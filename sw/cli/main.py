@@ -10,7 +10,7 @@ import click
 
 import ouroboros
 from ouroboros.hw.params.load import ConfigError
-from ouroboros.sw.cli.group import Failure, LazyGroup
+from ouroboros.sw.cli.group import INTERRUPTED, Failure, LazyGroup
 from ouroboros.sw.lib.errors import OuroborosError
 
 __all__ = ["cli", "main"]
@@ -40,6 +40,9 @@ class _Commands(LazyGroup):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted: nothing was kept.", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
         except (OuroborosError, ConfigError) as error:
             raise Failure(str(error)) from error
         except OSError as error:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.block.plans import PLACEMENTS
+from ouroboros.sw.cli.group import INTERRUPTED
 from ouroboros.sw.cli.options import (
     OutputFile,
     dead_cores,
@@ -23,6 +23,7 @@ from ouroboros.sw.cli.options import (
 )
 from ouroboros.sw.cli.tile import print_tiles, rules_options, tiles_as_dict
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.models.shape import ModelShape, load_shape
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.place import Options, Result, place
@@ -122,7 +123,8 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
     Tiles are those of an --instance, of a --model on a --machine, or the cores of a --checkpoint's
     program (whose placement ouroboros run takes). Prints a proved lower bound and the gap to it,
     and what space-filling curves cost. Small instances are solved exactly. Ctrl-C ends the search
-    and keeps the best so far. Cores that are --dead get no tile, beside those of the instance.
+    and keeps the best so far, exit code 130. Cores that are --dead get no tile, beside
+    those of the instance.
     """
     if sum(given is not None for given in (instance_path, model_name, checkpoint)) != 1:
         raise OuroborosError("give one of --instance, --model and --checkpoint")
@@ -151,6 +153,8 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
     if out_path is not None:
         save(result.placement, out_path)
     write_json(json_path, results)
+    if result.interrupted:
+        raise click.exceptions.Exit(INTERRUPTED)
 
 
 def map_shape(machine: Machine, shape: ModelShape, rules: TilingRules, defects: tuple[int, ...],

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.sw.cli.group import LazyGroup
 from ouroboros.sw.cli.noc_options import lab_options
 from ouroboros.sw.cli.options import json_option, write_json
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.noc.experiment.lab import runner
 from ouroboros.sw.noc.experiment.options import LabOptions
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.sw.cli.noc_options import lab_options
 from ouroboros.sw.cli.options import OutputFile, json_option, print_whole, progress_bar, write_json
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.lab import runner
 from ouroboros.sw.noc.experiment.options import LabOptions

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.hw.params.machine import Machine, load_machine
@@ -18,6 +17,7 @@ from ouroboros.sw.cli.options import (
     progress_bar,
     write_json,
 )
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.placed_traffic import Placed, read_placed
 from ouroboros.sw.noc.experiment.traffic_file import Volumes, read_volumes

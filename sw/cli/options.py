@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -16,6 +15,7 @@ from ouroboros.hw.params.machine import MeshParams
 from ouroboros.hw.params.packet import MESH_PORTS
 from ouroboros.sw.cli.files import OutputFile, mark_of
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.lib.write import json_text, write
 from ouroboros.sw.noc.routes.faults import Link
 from ouroboros.sw.place.instance import Grid

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.hw.params.machine import load_machine
@@ -16,6 +15,7 @@ from ouroboros.sw.cli.options import (
 )
 from ouroboros.sw.cli.run import job_progress
 from ouroboros.sw.experiments.overlap import measure
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime.service import backend
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.hw.params.machine import load_machine
@@ -15,7 +14,7 @@ from ouroboros.sw.cli.options import (
     print_whole,
     write_json,
 )
-from ouroboros.sw.lib.text import literal
+from ouroboros.sw.lib.text import Console, literal
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.perf.pipeline import Prediction, stage_rows
 from ouroboros.sw.quantise.source import open_model

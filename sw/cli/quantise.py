@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.sw.cli.options import (
@@ -15,7 +14,7 @@ from ouroboros.sw.cli.options import (
     progress_bar,
     write_json,
 )
-from ouroboros.sw.lib.text import literal
+from ouroboros.sw.lib.text import Console, literal
 from ouroboros.sw.models.loss import Loss
 from ouroboros.sw.quantise.evaluate import evaluate, sample_evaluation
 from ouroboros.sw.quantise.source import open_model

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.sw.cli.options import (
@@ -15,6 +14,7 @@ from ouroboros.sw.cli.options import (
     progress_bar,
     write_json,
 )
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.lifetime import live_through
 from ouroboros.sw.place.placement import SCHEMA, check, load, save

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.options import json_option, machine_option, model_options, write_json
 from ouroboros.sw.cli.run import job_progress
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime.service import serve
 

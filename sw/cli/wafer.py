@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.options import json_option, machine_option, print_whole, write_json
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.busiest_link import read_busiest_link

@@ -84,6 +84,8 @@ class GoldenCore:
         self.array = ArrayGolden(machine, buffer=self.buffer, name=f"core {place}")
         # Whose results wait in the drain registers, and which.
         self._sums: tuple[int, Ints, Bools] | None = None
+        self.sending = 0, 0
+        """Stage and program address of the SEND executed last."""
 
     # Packets
 
@@ -288,6 +290,7 @@ class GoldenCore:
                                       table=bool(credit["table"])))
 
     def _send(self, slot: _Slot, fields: Mapping[str, int]) -> None:
+        self.sending = slot.stage, slot.pc
         entry = self.tables.entry(Unit.DEST, fields["dest"], DEST_ENTRY)
         if fields["acquire"]:
             for n in bits(entry["credits"]):

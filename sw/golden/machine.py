@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import LABEL_ENTRY, MESH_PORTS, Kind, Port, Unit
@@ -40,6 +40,8 @@ class GoldenMachine:
     def __init__(self, machine: Machine, *, disorder: random.Random | None = None):
         self.machine, self.disorder = machine, disorder
         self.to_host: deque[Packet] = deque()
+        self.watch: Callable[[Packet, int, int], None] | None = None
+        """Told of every data packet of a core, with the stage and the address of its SEND."""
         # By source, receiver and virtual channel: what the network keeps in order.
         self._flows: dict[tuple[Place, Place, int], deque[Packet]] = {}
         self._network: deque[tuple[Place, Packet]] = deque()
@@ -90,6 +92,8 @@ class GoldenMachine:
     def _post(self, packet: Packet) -> None:
         header = packet.header
         source = header["src_x"], header["src_y"]
+        if self.watch is not None and header["kind"] == Kind.DATA and source in self.cores:
+            self.watch(packet, *self.cores[source].sending)
         for place in self._receivers(packet):
             if self.disorder is None:
                 self._network.append((place, packet))

@@ -1,10 +1,12 @@
 """Text of users, models and files on a terminal: as it is, never taken for commands or markup."""
 
 import unicodedata
+from typing import Any
 
+import rich.console
 from rich.text import Text
 
-__all__ = ["literal", "visible"]
+__all__ = ["Console", "literal", "visible"]
 
 _UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Categories of control characters, of bytes that are no text, and of ends of lines."""
@@ -26,8 +28,22 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def literal(text: str, keep: str = "") -> Text:
-    """The text for a cell or title of a table, or for ``Console.print``.
+    """The text for a cell or title of a table that any console prints.
 
     Square brackets and colons mean nothing in it; control characters are ``visible``.
     """
     return Text(visible(text, keep))
+
+
+class Console(rich.console.Console):
+    """A terminal or file on which all strings, in tables too, are ``literal``.
+
+    Several lines stay several lines; numbers keep their colour.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The string as rich prints it."""
+        return super().render_str(visible(text, keep="\n\t"), **options)

@@ -1,17 +1,24 @@
 """A run as data: the same job goes to the golden model and to every simulator."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.models.integer import QuantModel
+from ouroboros.sw.program.packets import Packet
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.runtime.device import CoreCounters, Device, TraceEntry
+from ouroboros.sw.runtime.difference import Sent
 from ouroboros.sw.runtime.engine import Engine, Request
-from ouroboros.sw.runtime.link import Link
+from ouroboros.sw.runtime.link import Link, Noting
 
-__all__ = ["Backend", "Job", "JobResult", "Progress", "RequestSpec", "execute"]
+__all__ = ["Backend", "Generated", "Job", "JobResult", "Progress", "RequestSpec", "Waves",
+           "execute", "partial"]
 
 Progress = Callable[[str, int, int], None]
 """Told (what, done, of how many): ``what`` is ``build``, ``load`` or ``token``."""
@@ -27,6 +34,16 @@ class RequestSpec:
     """Tokens to generate at most."""
     logits: str = "last"
     """See ``sw.runtime.engine.Request``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waves:
+    """Waves of one core and its router."""
+
+    core: Position
+    """Which."""
+    start: int
+    """First cycle."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +64,24 @@ class Job:
     """Read counters and traces afterwards (only where there is a clock)."""
     twin: bool = False
     """Simulators: the behavioural twin of the macro instead of the bit-serial one."""
+    waves: Waves | None = None
+    """Icarus: what to record."""
+    tap: bool = False
+    """Keep what the host injects and what the cores send (``sw.runtime.locate``)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Generated:
+    """A generated token: all that is kept of a run that the user ends."""
+
+    request: int
+    """Number of the request."""
+    token: int
+    """Its id."""
+    vectors: dict[int, npt.NDArray[np.int32]]
+    """Logits that have come since the request's token before, by position."""
+    run_s: float
+    """Wall time since the machine was loaded."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -77,14 +112,47 @@ class JobResult:
     errors: int | None = None
     """Packets that cores and routers refused or dropped, idle cores' routers included; on a network
     with dead parts also while the program was loaded. None without counters."""
+    waves: Path | None = None
+    """File of what was recorded."""
+    injected: list[Packet] = field(default_factory=list)
+    """Packets of tokens that the host sent, if they were to be kept."""
+    sent: list[Sent] = field(default_factory=list)
+    """Data packets that cores sent, each core's in their order, if they were to be kept."""
+    interrupted: bool = False
+    """The user ended the run: requests are as far as they were, ``finished`` is ``interrupted``."""
 
 
 Backend = Callable[[Job, Progress], JobResult]
-"""Runs a job; registered under the entry-point group ``ouroboros.backends``."""
+"""Runs a job; registered under the entry-point group ``ouroboros.backends``.
+
+When the user interrupts it, it returns what there is (``partial``).
+"""
 
 
-async def execute(link: Link, job: Job, progress: Progress) -> JobResult:
-    """Run a job over a link."""
+def partial(job: Job, tokens: Iterable[Generated]) -> JobResult:
+    """What a job that was interrupted has generated.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If that is nothing.
+    """
+    result = JobResult(interrupted=True, requests=[
+        Request(prompt=spec.prompt, limit=spec.limit, logits=spec.logits, finished="interrupted")
+        for spec in job.requests])
+    for token in tokens:
+        request = result.requests[token.request]
+        request.tokens.append(token.token)
+        request.vectors.update(token.vectors)
+        result.run_s = token.run_s
+    if not any(request.tokens for request in result.requests):
+        raise KeyboardInterrupt
+    return result
+
+
+async def execute(link: Link, job: Job, progress: Progress,
+                  record: Callable[[Generated], None] = lambda token: None) -> JobResult:
+    """Run a job over a link; ``record`` takes every generated token at once."""
     device = Device(link, job.program)
     started, start_cycles = time.perf_counter(), link.cycles
     progress("load", 0, 1)
@@ -109,17 +177,25 @@ async def execute(link: Link, job: Job, progress: Progress) -> JobResult:
     def count_token(request: Request, token: int) -> None:
         nonlocal count
         count += 1
+        n = requests.index(request)
+        vectors = {position: vector for position, vector in request.vectors.items()
+                   if position not in recorded[n]}
+        recorded[n] |= vectors.keys()
+        record(Generated(request=n, token=token, vectors=vectors,
+                         run_s=time.perf_counter() - loaded))
         progress("token", count, total)
 
-    engine = Engine(link, job.program, job.model, stop_ids=job.stop_ids, window=job.window,
-                    on_token=count_token)
+    injected: list[Packet] = []
+    engine = Engine(Noting(link, injected) if job.tap else link, job.program, job.model,
+                    stop_ids=job.stop_ids, window=job.window, on_token=count_token)
     requests = [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
                 for spec in job.requests]
+    recorded: list[set[int]] = [set() for _ in requests]
     await engine.run()
     ended, end_cycles = time.perf_counter(), link.cycles
 
-    result = JobResult(requests=requests, tokens=engine.injected, run_s=ended - loaded,
-                       load_s=loaded - started)
+    result = JobResult(requests=requests, injected=injected, tokens=engine.injected,
+                       run_s=ended - loaded, load_s=loaded - started)
     if start_cycles is not None and loaded_cycles is not None and end_cycles is not None:
         result.load_cycles = loaded_cycles - start_cycles - reading
         result.cycles = end_cycles - loaded_cycles

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from ouroboros.sw.program.packets import Packet
 
-__all__ = ["Link"]
+__all__ = ["Link", "Noting"]
 
 
 class Link(Protocol):
@@ -23,3 +23,32 @@ class Link(Protocol):
     @property
     def cycles(self) -> int | None:
         """Clock cycles so far, or None where there is no clock."""
+
+
+class Noting:
+    """A link that notes what is sent over it.
+
+    Parameters
+    ----------
+    link : Link
+        What does the work.
+    notes : list
+        Gets every packet.
+    """
+
+    def __init__(self, link: Link, notes: list[Packet]):
+        self.link, self.notes = link, notes
+
+    async def send(self, packets: list[Packet]) -> None:
+        """See ``Link``."""
+        self.notes += packets
+        await self.link.send(packets)
+
+    async def recv(self) -> Packet:
+        """See ``Link``."""
+        return await self.link.recv()
+
+    @property
+    def cycles(self) -> int | None:
+        """See ``Link``."""
+        return self.link.cycles

@@ -17,7 +17,7 @@ from ouroboros.sw.noc.routes.faults import Link
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.quantise.source import ModelSource
 from ouroboros.sw.runtime.engine import Request
-from ouroboros.sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec
+from ouroboros.sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec, Waves
 from ouroboros.sw.tiling.placed import place_model
 
 __all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve"]
@@ -43,10 +43,8 @@ def backend(name: str) -> Backend:
 class Served:
     """A finished run."""
 
-    program: Program
-    """What ran."""
-    model: QuantModel
-    """Its integers."""
+    job: Job
+    """What was asked for."""
     result: JobResult
     """What the machine did."""
     texts: list[str]
@@ -57,6 +55,16 @@ class Served:
     """Logit vectors compared."""
     wall_s: float
     """Wall time of everything."""
+
+    @property
+    def program(self) -> Program:
+        """What ran."""
+        return self.job.program
+
+    @property
+    def model(self) -> QuantModel:
+        """Its integers."""
+        return self.job.model
 
     def summary(self) -> dict[str, Any]:
         """What ``--json`` writes."""
@@ -71,6 +79,7 @@ class Served:
             "text": self.texts,
             "tokens": [request.tokens for request in result.requests],
             "prompt_tokens": [list(request.prompt) for request in result.requests],
+            "interrupted": result.interrupted,
             "finished": [request.finished for request in result.requests],
             "preemptions": [request.preemptions for request in result.requests],
             "logits": [{str(position): vector.tolist()
@@ -133,7 +142,7 @@ def compare(model: QuantModel, requests: Sequence[Request]) -> tuple[bool, int]:
 def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, tokens: int, on: str,
           placement: str = "plain", logits: str = "last", context: int | None = None,
           window: int | None = None, twin: bool = False, defects: Sequence[int] = (),
-          dead_links: Sequence[Link] = (),
+          dead_links: Sequence[Link] = (), waves: Waves | None = None,
           progress: Progress = lambda what, done, total: None) -> Served:
     """Quantise, map and run.
 
@@ -149,6 +158,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         Ids of dead cores (``x + width * y`` from 0).
     dead_links : sequence of Link
         Dead links between live cores.
+    waves : Waves
+        What to record; Icarus only.
 
     Raises
     ------
@@ -158,6 +169,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     started = time.perf_counter()
     tokenizer = _tokenizer(source)
     run = backend(on)
+    if waves is not None and on != "icarus":
+        raise OuroborosError(f"back end must be icarus to record waves, not {on!r}")
     model = source.quantised()
     program = place_model(machine, model, placement=placement, context=context, defects=defects,
                           dead_links=dead_links)
@@ -171,12 +184,12 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
             raise OuroborosError(f"prompt {prompt[:40]!r} must be at most {program.context} tokens "
                                  f"(the context), not {len(spec.prompt)}")
     # Reading all counters takes longer than a short run, too long for Icarus.
-    result = run(Job(program=program, model=model, requests=specs,
-                     stop_ids=model.special.stop_ids, window=window, twin=twin,
-                     observe=on != "icarus"), progress)
+    job = Job(program=program, model=model, requests=specs, stop_ids=model.special.stop_ids,
+              window=window, twin=twin, observe=on != "icarus", waves=waves)
+    result = run(job, progress)
     exact, vectors = compare(model, result.requests)
     return Served(
-        program=program, model=model, result=result,
+        job=job, result=result,
         texts=[tokenizer.decode([*request.prompt, *request.tokens])
                for request in result.requests],
         bit_exact=None if on == "golden" else exact,

@@ -1,5 +1,6 @@
 """The back ends ``verilator`` and ``icarus``: a job on the RTL of the whole machine."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import pickle
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ouroboros.hw.cim.macro_twin import twin_verilog
@@ -14,9 +16,10 @@ from ouroboros.hw.lib.library import Library
 from ouroboros.hw.mesh.die import Die
 from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.sw.runtime.job import Job, JobResult, Progress
+from ouroboros.sw.runtime.job import Generated, Job, JobResult, Progress, Waves, partial
 from ouroboros.tb.flow.build import BUILD_ROOT, Build, SimulationError, build, run
 from ouroboros.tb.flow.toolchain import ToolError
+from ouroboros.tb.mesh.tap import WAVES, read_taps, tapped, waved
 
 __all__ = ["build_die", "emit_die", "icarus", "run_job", "verilator"]
 
@@ -24,15 +27,25 @@ HW = Path(__file__).resolve().parents[2] / "hw"
 POLL_S = 0.2
 
 
-def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = False) -> Build:
+def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = False,
+              tap: bool = False, record: Waves | None = None) -> Build:
     """Emit and compile the machine, unless it was compiled before.
 
     Parameters
     ----------
     twin : bool
         The behavioural twin in place of the bit-serial macro.
+    tap : bool
+        Cores write down what they send.
+    record : Waves
+        Icarus: waves of one core.
     """
-    return build("die", emit_die(machine, twin=twin), sim=sim, hier_blocks=["tile"], waves=waves)
+    sources = emit_die(machine, twin=twin)
+    if tap:
+        sources = tapped(sources, machine)
+    if record is not None:
+        sources = waved(sources, record)
+    return build("die", sources, sim=sim, hier_blocks=["tile"], waves=waves)
 
 
 def emit_die(machine: Machine, *, twin: bool = False) -> dict[str, str]:
@@ -77,7 +90,7 @@ def _run(sim: str, job: Job, progress: Progress) -> JobResult:
 def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
     progress("build", 0, 1)
     started = time.perf_counter()
-    built = build_die(job.program.machine, sim, twin=job.twin)
+    built = build_die(job.program.machine, sim, twin=job.twin, tap=job.tap, record=job.waves)
     build_s = time.perf_counter() - started
     progress("build", 1, 1)
     result = run_job(built, job, progress)
@@ -88,26 +101,45 @@ def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
 def run_job(built: Build, job: Job, progress: Progress) -> JobResult:
     """Run a job on a machine compiled by ``build_die``, or one with other modules in it.
 
+    When the user interrupts it, the simulation ends at once and what it has generated is kept.
+
     Raises
     ------
     SimulationError
         If the simulation does not end well.
+    KeyboardInterrupt
+        If the user interrupts it before the first generated token.
     """
     with tempfile.TemporaryDirectory(prefix="ouroboros-") as folder:
-        files = {name: Path(folder) / name for name in ("job", "result", "progress")}
+        files = {name: Path(folder) / name
+                 for name in ("job", "result", "progress", "tokens")}
         files["job"].write_bytes(pickle.dumps(job))
         files["progress"].touch()
+        files["tokens"].touch()
         ended = threading.Event()
         watcher = threading.Thread(target=_watch, args=(files["progress"], progress, ended))
         watcher.start()
         try:
-            run(built, test_module="ouroboros.tb.mesh.bench_job", env={
+            ran = run(built, test_module="ouroboros.tb.mesh.bench_job", env={
                 f"OUROBOROS_{name.upper()}": str(path) for name, path in files.items()})
+        except KeyboardInterrupt:
+            return partial(job, _tokens(files["tokens"]))
         finally:
             ended.set()
             watcher.join()
         result: JobResult = pickle.loads(files["result"].read_bytes())
+    if job.tap:
+        result.sent = read_taps(ran.directory, job.program.machine)
+    if job.waves is not None:
+        result.waves = ran.directory / WAVES
     return result
+
+
+def _tokens(path: Path) -> Iterator[Generated]:
+    """Tokens that a simulation wrote; the last may be cut off."""
+    with path.open("rb") as file, contextlib.suppress(EOFError, pickle.UnpicklingError):
+        while True:
+            yield pickle.load(file)
 
 
 def _watch(path: Path, progress: Progress, ended: threading.Event) -> None:

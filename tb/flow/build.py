@@ -9,13 +9,15 @@ import hashlib
 import json
 import os
 import re
+import signal
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import Icarus, Verilator
+from cocotb_tools.runner import Icarus, Runner, Verilator
 
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.tb.flow.toolchain import SIMULATORS, Tool, find
@@ -199,7 +201,24 @@ def simulate(top: str, sources: Mapping[str, str], *, sim: str, test_module: str
     return results
 
 
-class _Icarus(Icarus):
+class _ApartRunner(Runner):
+    """Programs in a process group of their own: Ctrl-C is for this process, which ends them."""
+
+    def _execute_cmds(self, cmds, cwd, stdout=None) -> None:
+        for cmd in cmds:
+            with subprocess.Popen(cmd, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL,
+                                  stdout=stdout, stderr=stdout and subprocess.STDOUT,
+                                  process_group=0) as process:
+                try:
+                    process.wait()
+                except BaseException:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    raise
+            if process.returncode:
+                raise RuntimeError(f"Command failed with return code: {process.returncode}")
+
+
+class _Icarus(_ApartRunner, Icarus):
     """cocotb's Icarus runner with the environment of a ``Tool``."""
 
     def __init__(self, tool: Tool):
@@ -220,7 +239,7 @@ class _Icarus(Icarus):
         return "waves.fst"
 
 
-class _PortsOnlyVerilator(Verilator):
+class _PortsOnlyVerilator(_ApartRunner, Verilator):
     """cocotb's Verilator runner with the ports of the top visible instead of every signal.
 
     The stock runner passes ``--public-flat-rw``, which keeps Verilator from optimising, and leaves

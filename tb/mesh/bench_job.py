@@ -1,7 +1,8 @@
 """Cocotb bench that runs a job (``sw.runtime.job``) on a whole machine.
 
 ``OUROBOROS_JOB`` names the pickled job, ``OUROBOROS_RESULT`` the file for the pickled result,
-``OUROBOROS_PROGRESS`` a file that gets one JSON line for each step.
+``OUROBOROS_PROGRESS`` a file that gets one JSON line for each step, ``OUROBOROS_TOKENS`` a file
+that gets every generated token, pickled, at once.
 """
 
 import json
@@ -29,10 +30,16 @@ async def job(dut):
         with steps.open("a") as file:
             file.write(json.dumps([what, done, total]) + "\n")
 
+    tokens = Path(os.environ["OUROBOROS_TOKENS"])
+
+    def record(token):
+        with tokens.open("ab") as file:
+            pickle.dump(token, file)
+
     Clock(dut.clk, PERIOD_NS, unit="ns").start()
     dut.rst.value = 1
     link = SimLink(dut, task.program.machine)
     await ClockCycles(dut.clk, RESET_CYCLES)
     dut.rst.value = 0
-    result = await execute(link, task, progress)
+    result = await execute(link, task, progress, record)
     Path(os.environ["OUROBOROS_RESULT"]).write_bytes(pickle.dumps(result))

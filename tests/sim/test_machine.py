@@ -1,6 +1,8 @@
 """Whole machines in the simulators: a job's logits equal the golden decoder's bit for bit."""
 
+import os
 import re
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +13,14 @@ from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.quantise.source import open_model
-from ouroboros.sw.runtime.job import Job, RequestSpec
+from ouroboros.sw.runtime.difference import first_difference
+from ouroboros.sw.runtime.job import Job, RequestSpec, Waves
+from ouroboros.sw.runtime.locate import Golden, locate
 from ouroboros.sw.runtime.service import backend, compare, serve
 from ouroboros.tb.flow.backend import emit_die, run_job
 from ouroboros.tb.flow.build import build
+from ouroboros.tb.lib.link import PERIOD_NS
+from ouroboros.tb.mesh.tap import WAVE_CYCLES, tapped
 
 TINY_SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
               "vocab_size": 40, "seq_len": 64}
@@ -53,6 +59,73 @@ def test_one_block_of_a_tiny_model(sim, placement, tiny_model):
     check(job, result)
     assert bool(result.counters) == job.observe
     assert sum(core.events["errors"] for core in result.counters.values()) == 0
+
+
+@pytest.mark.sim
+def test_an_interrupted_simulation_keeps_its_tokens(tiny_model):
+    """Ctrl-C is for this process alone; it ends the simulator's at once."""
+    job = tiny_job(tiny_model, "plain", twin=True, observe=False)
+
+    def interrupt(what, done, total):
+        if what == "token":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    result = backend("icarus")(job, interrupt)
+    assert result.interrupted and result.cycles is None
+    assert 1 <= sum(len(request.tokens) for request in result.requests) < 4
+    assert compare(job.model, result.requests)[0]
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("sim", ["icarus", "verilator"])
+def test_a_broken_rounding_is_found_where_it_is(sim, tiny_model):
+    """One lane of the SFU rounds down: which core sent the first wrong word, and what it should be.
+
+    The same machine unbroken sends what the golden one does, to the last flit.
+    """
+    job = replace(tiny_job(tiny_model, "split", twin=True, observe=False),
+                  requests=(RequestSpec(prompt=(5, 9), limit=1, logits="all"),))
+    sources = emit_die(job.program.machine, twin=True)
+    head, mark, rest = sources["core"].partition("module \\core.sfu.lanes")
+    broken = {**sources, "core": head + mark + rest.replace("+ $signed(2'h1)", "+ $signed(2'h0)",
+                                                            1)}
+
+    def on(texts):
+        def run(job, progress):
+            used = tapped(texts, job.program.machine) if job.tap else texts
+            return run_job(build("die", used, sim=sim, hier_blocks=["tile"]), job, progress)
+        return run
+
+    whole = on(sources)(replace(job, tap=True), lambda *step: None)
+    assert compare(job.model, whole.requests)[0]
+    expected = Golden(job.program).sent(whole.injected)
+    assert first_difference(expected, whole.sent) is None
+    assert len(expected) == len(whole.sent) > 100
+
+    result = on(broken)(job, lambda *step: None)
+    assert not compare(job.model, result.requests)[0]
+    place = locate(job, result.requests, on(broken))
+    assert (place.sequence, place.position, place.what) == (0, 0, "word")
+    assert place.stage in ("embed.0", "embed.1") and place.core in ((1, 1), (2, 1))
+    assert place.unit.startswith("SFU instruction ") and "MAC" in place.unit
+    assert place.expected - place.got == 1
+    [sent] = [one for one in whole.sent if place.cycle in one.cycles
+              and (one.packet.header["src_x"], one.packet.header["src_y"]) == place.core]
+    assert sent.packet.header["position"] == place.position
+
+
+@pytest.mark.sim
+def test_waves_of_one_core(tiny_model):
+    """Only of that tile, from the cycle that was asked for."""
+    job = replace(tiny_job(tiny_model, "plain", twin=True, observe=False),
+                  requests=(RequestSpec(prompt=(5,), limit=1),), waves=Waves((2, 1), 3000))
+    result = backend("icarus")(job, lambda *step: None)
+    text = result.waves.read_text()
+    tiles = set(re.findall(r"\$scope module (tile_\S+)", text))
+    assert tiles == {"tile_2_1"} and "$scope module router" in text
+    times = [int(time) for time in re.findall(r"^#(\d+)", text, re.MULTILINE)]
+    assert min(times) == 3000 * PERIOD_NS * 1000    # in ps
+    assert max(times) <= (3000 + WAVE_CYCLES) * PERIOD_NS * 1000
 
 
 @pytest.mark.sim

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.sw.noc.errors import NocError
 
-__all__ = ["DIE_BUFFER_CYCLES", "PATTERNS", "LabOptions", "TracePacket"]
+__all__ = ["CYCLES_MAX", "DIE_BUFFER_CYCLES", "PATTERNS", "LabOptions", "TracePacket"]
 
 PATTERNS = ("uniform", "transpose", "bitcomp", "neighbor", "hotspot", "trace")
 DIE_BUFFER_CYCLES = 3
 """What the buffers at both ends of a wire between dies take, besides the wire."""
 FLITS_MAX = PAYLOAD_FLITS_MAX + 1
 """Flits of the longest packet, header included."""
+CYCLES_MAX = 10**9
+"""Cycles before, in and after the measured ones, and of a trace: 32 bits hold a whole run."""
 XY_CHANNELS_MAX = 8
 """Channels of classes 0 and 1 together where a packet uses both."""
 
@@ -124,9 +126,9 @@ class LabOptions:
         self._between("packet_max", self.packet_min, FLITS_MAX)
         self._between("rate", 0, (self.packet_min + self.packet_max) / 2)
         self._between("seed", 0, 2**32 - 1)
-        self._between("warmup_cycles", 0, 10**9)
-        self._between("measure_cycles", 1, 10**9)
-        self._between("drain_cycles", 0, 10**9)
+        self._between("warmup_cycles", 0, CYCLES_MAX - 1)
+        self._between("measure_cycles", 1, CYCLES_MAX - self.warmup_cycles)
+        self._between("drain_cycles", 0, CYCLES_MAX)
         self._between("die_latency_cycles", 1, 64)
         self._between("die_cycles_per_flit", 1, 16)
         self._between("stall", 0, 0.95)

@@ -1,15 +1,17 @@
 """Trace files: one packet per line."""
 
-import csv
 from pathlib import Path
 
+from ouroboros.sw.lib.csv_file import Row, read_rows
 from ouroboros.sw.noc.errors import NocError
-from ouroboros.sw.noc.experiment.options import TracePacket
+from ouroboros.sw.noc.experiment.options import CYCLES_MAX, TracePacket
 
 __all__ = ["read_trace"]
 
 COLUMNS = ("cycle", "source", "destination", "flits")
 OPTIONAL = ("way", "targets")
+NODES_MAX = 1 << 24
+"""Above every node of every mesh; the mesh itself says which there are."""
 
 
 def read_trace(path: Path) -> tuple[TracePacket, ...]:
@@ -21,42 +23,30 @@ def read_trace(path: Path) -> tuple[TracePacket, ...]:
 
     Raises
     ------
-    NocError
+    OuroborosError
         If the file cannot be read; the message names line and column.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise NocError(f"{path}: cannot be read: {error}") from error
-    names = set(reader.fieldnames or ())
-    if not set(COLUMNS) <= names <= {*COLUMNS, *OPTIONAL}:
-        raise NocError(f"{path.name}: must have the columns {', '.join(COLUMNS)} and may have "
-                       f"{' and '.join(OPTIONAL)}, not {reader.fieldnames}")
-    packets = [_packet(row, path.name, line) for line, row in enumerate(rows, start=2)]
+    packets = [_packet(row) for row in read_rows(path, COLUMNS, OPTIONAL)]
+    if not packets:
+        raise NocError(f"{path}: must have at least one packet, not none")
     return tuple(sorted(packets, key=lambda packet: packet.cycle))
 
 
-def _packet(row: dict[str | None, str | None], name: str, line: int) -> TracePacket:
-    where = f"{name}, line {line}"
-    if None in row:
-        raise NocError(f"{where}: must have {len(row) - 1} fields, not more: {row[None]}")
-    targets = row.get("targets") or ""
-    found = {column: _number(row[column], where, column) for column in COLUMNS
-             if column != "destination" or not targets or row[column]}
-    if row.get("way"):
-        found["way"] = _number(row["way"], where, "way")
-    if targets and "destination" in found:
-        raise NocError(f"{where}: destination must be empty beside targets, "
-                       f"not {row['destination']!r}")
-    return TracePacket(**found, line=line, targets=tuple(
-        _number(part, where, "targets") for part in targets.split(";")) if targets else ())
+def _packet(row: Row) -> TracePacket:
+    targets = row.cells.get("targets", "")
+    if targets and row.cells["destination"]:
+        raise row.refuse("destination", "empty beside targets")
+    found = {column: row.whole(column, 0, NODES_MAX) for column in ("destination", "way")
+             if row.cells.get(column) or (column == "destination" and not targets)}
+    return TracePacket(
+        cycle=row.whole("cycle", 0, CYCLES_MAX), source=row.whole("source", 0, NODES_MAX),
+        flits=row.whole("flits", 0, NODES_MAX), **found, line=row.line, targets=_targets(row)
+        if targets else ())
 
 
-def _number(text: str | None, where: str, name: str) -> int:
-    try:
-        return int(text or "")
-    except ValueError:
-        kind = "whole numbers with ; between" if name == "targets" else "a whole number"
-        raise NocError(f"{where}: {name} must be {kind}, not {text!r}") from None
+def _targets(row: Row) -> tuple[int, ...]:
+    parts = row.cells["targets"].split(";")
+    if not all(part.strip().isdecimal() and part.isascii() and int(part) <= NODES_MAX
+               for part in parts):
+        raise row.refuse("targets", "whole numbers with ; between")
+    return tuple(map(int, parts))

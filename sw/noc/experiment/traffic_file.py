@@ -1,6 +1,5 @@
 """Who sends how many bytes to whom: flow files."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroboros.hw.params.machine import MeshParams
+from ouroboros.sw.lib.csv_file import read_rows
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.routes.live import Ints
 
 __all__ = ["Volumes", "die_snake", "read_volumes"]
+
+BYTES_MAX = 1e15
+"""Per token and flow; sums over a wafer stay exact to the byte."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,38 +40,22 @@ def read_volumes(path: Path, mesh: MeshParams) -> Volumes:
 
     Raises
     ------
-    NocError
+    OuroborosError
         If the file cannot be read or a line is wrong; the message names the line.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise NocError(f"{path}: cannot be read: {error}") from error
-    columns = set(reader.fieldnames or ())
-    if not {"source", "destination", "bytes"} <= columns:
-        raise NocError(f"{path.name}: must have the columns source, destination, bytes, "
-                       f"not {reader.fieldnames}")
+    rows = read_rows(path, ("source", "destination", "bytes"), ("tree",))
+    if not rows:
+        raise NocError(f"{path}: must have at least one flow, not none")
     found: list[tuple[int, int, float]] = []
     trees: list[int] = []
     before = None
-    for line, row in enumerate(rows, start=2):
-        try:
-            source, end, volume = int(row["source"]), int(row["destination"]), float(row["bytes"])
-        except (TypeError, ValueError):
-            raise NocError(f"{path.name}, line {line}: must be numbers, "
-                           f"not {list(row.values())}") from None
-        if not (0 <= source < mesh.cores and 0 <= end < mesh.cores and volume >= 0):
-            raise NocError(f"{path.name}, line {line}: cores must be 0 to {mesh.cores - 1} and "
-                           f"bytes not negative, not {list(row.values())}")
-        found.append((source, end, volume))
-        if "tree" in columns:
-            name = (row["tree"], source)
+    for row in rows:
+        source, end = (row.whole(column, 0, mesh.cores - 1) for column in ("source", "destination"))
+        found.append((source, end, row.number("bytes", 0, BYTES_MAX)))
+        if "tree" in row.cells:
+            name = (row.cells["tree"], source)
             trees.append((trees[-1] + (name != before)) if trees else 0)
             before = name
-    if not found:
-        raise NocError(f"{path.name}: must have at least one flow, not none")
     sources, ends, volumes = zip(*found, strict=True)
     return Volumes(sources=np.array(sources, np.int32), ends=np.array(ends, np.int32),
                    volume_bytes=np.array(volumes, np.float64), trees=np.array(trees, np.int32))

@@ -1,14 +1,14 @@
 """BookSim2's tables: its columns, its rows as experiments, its latency in our time."""
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ouroboros.sw.lib.csv_file import Row, read_rows
+from ouroboros.sw.lib.errors import FileError, OuroborosError
 from ouroboros.sw.lib.write import replaced
-from ouroboros.sw.noc.errors import NocError
-from ouroboros.sw.noc.experiment.options import PATTERNS, LabOptions
+from ouroboros.sw.noc.experiment.options import CYCLES_MAX, PATTERNS, LabOptions
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
 from ouroboros.sw.noc.study.saturation import SATURATED
 
@@ -20,6 +20,9 @@ COLUMNS = ("key", "k", "traffic", "num_vcs", "vc_buf_size", "packet_size", "pipe
            "accepted_min_node", "accepted_max_node", "injected", "saturated",
            "latency_over_3x_zero_load", "packets_measured", "sim_cycles", "cycles_per_s")
 """Columns that BookSim2's tables have too, and the speed."""
+READ = ("key", "k", "traffic", "num_vcs", "vc_buf_size", "packet_size", "pipeline", "mode",
+        "injection_rate", "packet_latency", "accepted", "saturated", "latency_over_3x_zero_load")
+"""Those that are read."""
 PIPELINES = {"default5": (7, 5), "min3": (5, 3), "patched2": (2, 2), "patched1": (2, 1)}
 """Zero-load latency of BookSim2's pipelines, c + h H + (L - 1) for H links and L flits: c, h."""
 
@@ -55,37 +58,33 @@ def read_reference(path: Path) -> list[Reference]:
 
     Raises
     ------
-    NocError
-        If the file cannot be read or lacks a column.
+    OuroborosError
+        If the file cannot be read or lacks a column; the message names line and column.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise NocError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        return list(_references(rows))
-    except (KeyError, ValueError) as error:
-        raise NocError(f"{path.name}: must be a table of BookSim2's, but {error!r} is "
-                       f"wrong") from None
+    return [_reference(row) for row in read_rows(path, READ, others=True)]
 
 
-def _references(rows: list[dict[str, str]]) -> Iterator[Reference]:
-    for row in rows:
-        if row["traffic"] not in PATTERNS or row["pipeline"] not in PIPELINES:
-            raise ValueError(f"{row['traffic']}, {row['pipeline']}")
-        size = int(row["packet_size"])
-        overload = row["mode"] == "throughput"
-        yield Reference(
-            key=row["key"], pipeline=row["pipeline"], overload=overload,
-            options=LabOptions(
-                width=int(row["k"]), height=int(row["k"]), traffic=row["traffic"],
-                vcs=int(row["num_vcs"]), depth=int(row["vc_buf_size"]), packet_min=size,
-                packet_max=size, rate=float(row["injection_rate"])),
-            latency=float(row["packet_latency"]) if row["packet_latency"] else None,
-            accepted=float(row["accepted"]) if row["accepted"] else None,
-            over=row["saturated"] == "True" or row["latency_over_3x_zero_load"] == "True"
-            or not row["packet_latency"])
+def _reference(row: Row) -> Reference:
+    for column, known in (("traffic", PATTERNS), ("pipeline", tuple(PIPELINES)),
+                          ("mode", ("latency", "throughput"))):
+        if row.cells[column] not in known:
+            raise row.refuse(column, f"one of {', '.join(known)}")
+    size, nodes, vcs, depth = (row.whole(column, 1, CYCLES_MAX) for column in (
+        "packet_size", "k", "num_vcs", "vc_buf_size"))
+    latency, accepted = (row.number(column, 0, CYCLES_MAX) if row.cells[column] else None
+                         for column in ("packet_latency", "accepted"))
+    rate = row.number("injection_rate", 0, size)
+    try:
+        options = LabOptions(
+            width=nodes, height=nodes, traffic=row.cells["traffic"], vcs=vcs, depth=depth,
+            packet_min=size, packet_max=size, rate=rate)
+    except OuroborosError as error:
+        raise FileError(f"{row.where}: {error}") from None
+    return Reference(
+        key=row.cells["key"], pipeline=row.cells["pipeline"],
+        overload=row.cells["mode"] == "throughput", options=options, latency=latency,
+        accepted=accepted, over=latency is None or "True" in (
+            row.cells["saturated"], row.cells["latency_over_3x_zero_load"]))
 
 
 def row_of(options: LabOptions, found: dict[str, Any]) -> dict[str, Any]:

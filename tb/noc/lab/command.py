@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ouroboros.hw.params.machine import MeshParams
 from ouroboros.sw.cli.noc_options import mesh_options, span
 from ouroboros.sw.cli.options import json_option, print_whole, progress_bar, write_json
+from ouroboros.sw.lib.text import Console
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.options import LabOptions
 from ouroboros.sw.noc.routes.faults import random_faults

@@ -1,15 +1,21 @@
 """``ouroboros demo`` on a toy model: golden machine, and golden with a pretended clock."""
 
+import asyncio
 import json
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
 
 from ouroboros.sw.cli import demo, main
+from ouroboros.sw.cli import run as cli_run
+from ouroboros.sw.golden import numerics
 from ouroboros.sw.models import llama2c, tokenizer
 from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.runtime import golden, service
 from ouroboros.sw.runtime.device import CoreCounters, TraceEntry
+from ouroboros.sw.runtime.difference import Sent
+from ouroboros.sw.runtime.job import execute
 
 LETTERS = [chr(ord("a") + n) for n in range(19)]
 
@@ -22,8 +28,8 @@ def run(tmp_path, monkeypatch, make_checkpoint):
               *((letter.encode(), 0.0) for letter in LETTERS)]
     tokenizer.write(tmp_path / "tok.bin", Tokenizer(pieces))
 
-    def call(*arguments):
-        return CliRunner().invoke(main.cli, ["demo", "--machine", "tiny", *arguments])
+    def call(*arguments, command="demo"):
+        return CliRunner().invoke(main.cli, [command, "--machine", "tiny", *arguments])
 
     return call
 
@@ -78,18 +84,77 @@ def test_clocked_run_is_compared_and_measured(run, tmp_path, monkeypatch):
     assert "Where the cycles went" in (tmp_path / "there/report.html").read_text()
 
 
-def test_a_wrong_logit_ends_with_exit_code_1(run, tmp_path, monkeypatch):
-    def wrong(job, progress):
-        result = clocked(job, progress)
-        vector = next(iter(result.requests[0].vectors.values()))
-        vector[0] += 1
-        return result
+def broken(job, progress):
+    """A machine with a clock, in which core (1, 1) does not round."""
+    link, sent = golden.GoldenLink(job.program.machine), []
+    link.golden.watch = lambda packet, stage, at: sent.append(
+        Sent(packet, cycles=(9000,) * (1 + len(packet.payload))))
+    sfu = link.golden.cores[1, 1].sfu
+    sfu.run = partial(break_rounding, sfu.run)
+    result = asyncio.run(execute(link, job, progress))
+    result.sent, result.cycles, result.load_cycles = sent, 1000, 500
+    return result
 
-    monkeypatch.setattr(service, "backend", lambda name: wrong)
-    result = run(*MODEL)
-    assert result.exit_code == 1
+
+def break_rounding(right, fields, buffer, **options):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numerics, "rnd", lambda p, s: p >> s)
+        return right(fields, buffer, **options)
+
+
+@pytest.mark.parametrize("command", ["demo", "run"])
+def test_where_a_machine_differs(run, tmp_path, monkeypatch, command):
+    """An exit code of its own; which core sent the first wrong word, and how to see its waves."""
+    for module in (service, cli_run):
+        monkeypatch.setattr(module, "backend", lambda name: broken)
+    result = run(*MODEL, "--on", "verilator", "--json", "f.json", command=command)
+    assert result.exit_code == 3, result.output
     assert "DIFFER from the golden decoder's" in result.stdout
-    assert "Not bit exact" in (tmp_path / "build/demo/report.html").read_text()
+    found = json.loads((tmp_path / "f.json").read_text())["difference"]
+    assert (found["sequence"], found["position"], found["core"]) == (0, 0, [1, 1])
+    assert (found["stage"], found["what"], found["kind"]) == ("embed", "word", "int8")
+    assert found["unit"].startswith("SFU instruction ")
+    assert (f"core (1, 1), {found['unit']}: word {found['word']}, element {found['element']} "
+            f"(int8) is {found['got']}, expected {found['expected']}; it left the core at cycle "
+            f"9,000") in result.stdout
+    words = result.stdout.split("Waves there: ")[1].splitlines()[0]
+    assert words.startswith("ouroboros run --machine tiny --checkpoint model.bin --tokenizer "
+                            "tok.bin --prompt abc --prompt d ")
+    assert words.endswith("--on icarus --tokens 1 --waves 1,1,6000")
+    if command == "demo":
+        assert "Not bit exact" in (tmp_path / "build/demo/report.html").read_text()
+
+
+@pytest.mark.parametrize("command", ["demo", "run"])
+def test_interrupted(run, tmp_path, monkeypatch, command):
+    """Text and numbers so far, and an exit code that says so."""
+    def interrupted(job, progress):
+        def stop(what, done, total):
+            if (what, done) == ("token", 4):
+                raise KeyboardInterrupt
+        return golden.run(job, stop)
+
+    monkeypatch.setattr(service, "backend", lambda name: interrupted)
+    result = run(*MODEL, "--json", "f.json", command=command)
+    assert result.exit_code == 130, result.output
+    assert "Interrupted: this is what there was by then." in result.stdout
+    summary = json.loads((tmp_path / "f.json").read_text())
+    assert summary["interrupted"] is True
+    assert summary["finished"] == ["interrupted"] * 2
+    assert sum(map(len, summary["tokens"])) == 4
+    assert all(text in result.stdout for text in summary["text"])
+    if command == "demo":
+        assert "interrupted" in (tmp_path / "build/demo/report.html").read_text()
+
+
+def test_interrupted_before_there_is_anything(run, monkeypatch):
+    def interrupted(job, progress):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(service, "backend", lambda name: interrupted)
+    result = run(*MODEL)
+    assert result.exit_code == 130
+    assert result.stderr.endswith("Interrupted: nothing was kept.\n")
 
 
 ERRORS = [

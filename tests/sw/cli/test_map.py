@@ -1,12 +1,13 @@
 """``ouroboros map`` on a small instance."""
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.sw.cli import main
+from ouroboros.sw.cli import main, map
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.placement import check, load
 
@@ -33,6 +34,23 @@ def test_a_placement_and_its_certificate(run):
     assert found["lower_bound"] <= found["cost"] <= found["baselines"]["die_hilbert"]
     for word in (f"{found['cost']:,}", "lower bound", "die hilbert", "half each way", "M/s"):
         assert word in result.stdout
+
+
+def test_an_interrupted_search_is_kept_and_says_so(run, monkeypatch):
+    @contextlib.contextmanager
+    def interrupt():
+        def update(what, spent, best):
+            if what == "search" and spent > 0.2:
+                raise KeyboardInterrupt
+        yield update
+
+    monkeypatch.setattr(map, "place_progress", interrupt)
+    result = run("--instance", "ring.json", "--moves", "200000", "--out", "p.json",
+                 "--json", "r.json")
+    assert result.exit_code == 130, result.output
+    assert "interrupted, best so far kept" in " ".join(result.stdout.split())
+    assert json.loads(Path("r.json").read_text())["interrupted"] is True
+    check(load("p.json"), read_instance("ring.json"))
 
 
 def test_dead_cores_beside_those_of_the_instance(run, tmp_path):

@@ -277,19 +277,29 @@ FULL_HEAD = "cycle,source,destination,flits,way,targets\n"
 
 
 @pytest.mark.parametrize("text, message", [
-    ("a,b\n", ("x.csv: must have the columns cycle, source, destination, flits and may have way "
-               "and targets, not ['a', 'b']")),
+    ("a,b\n", ("x.csv: must have the columns cycle, source, destination, flits and may have way, "
+               "targets, not a, b")),
     ("cycle,source,destination,flits,target\n1,2,3,4,5\n",
-     ("x.csv: must have the columns cycle, source, destination, flits and may have way and "
-      "targets, not ['cycle', 'source', 'destination', 'flits', 'target']")),
+     ("x.csv: must have the columns cycle, source, destination, flits and may have way, targets, "
+      "not cycle, source, destination, flits, target")),
+    ("", ("x.csv: must have the columns cycle, source, destination, flits and may have way, "
+          "targets, not nothing")),
+    (HEAD, "x.csv: must have at least one packet, not none"),
+    (HEAD + "1099511627776,0,1,4\n",
+     "x.csv, line 2: cycle must be 0 to 1,000,000,000, not '1099511627776'"),
+    (HEAD + "0,0,1,99999999999\n",
+     "x.csv, line 2: flits must be 0 to 16,777,216, not '99999999999'"),
+    (FULL_HEAD + "1,0,,4,,3;9999999999999999999999\n",
+     ("x.csv, line 2: targets must be whole numbers with ; between, not "
+      "'3;9999999999999999999999'")),
     (HEAD + "1,2,x,4\n", "x.csv, line 2: destination must be a whole number, not 'x'"),
     (HEAD + "1,2,,4\n", "x.csv, line 2: destination must be a whole number, not ''"),
-    (HEAD + "1,2,3\n", "x.csv, line 2: flits must be a whole number, not None"),
-    (HEAD + "1,2,3,4,5\n", "x.csv, line 2: must have 4 fields, not more: ['5']"),
+    (HEAD + "1,2,3\n", "x.csv, line 2: must have 4 fields, as the head line has, not 3"),
+    (HEAD + "1,2,3,4,5\n", "x.csv, line 2: must have 4 fields, as the head line has, not 5"),
     (HEAD + "1,99,0,4\n", "source of packet 0 of the trace (line 2) must be 0 to 15, not 99"),
     (FULL_HEAD + "1,0,1,4,x,\n", "x.csv, line 2: way must be a whole number, not 'x'"),
     (FULL_HEAD + "1,0,,4,,3;x\n",
-     "x.csv, line 2: targets must be whole numbers with ; between, not 'x'"),
+     "x.csv, line 2: targets must be whole numbers with ; between, not '3;x'"),
     (FULL_HEAD + "1,0,2,4,,3\n",
      "x.csv, line 2: destination must be empty beside targets, not '2'"),
     (FULL_HEAD + "2,0,,4,,3;16\n1,0,1,4,,\n",

@@ -1,10 +1,14 @@
 import io
+import re
+from pathlib import Path
 
 import pytest
-from rich.console import Console
+import rich.console
 from rich.table import Table
 
-from ouroboros.sw.lib.text import literal, visible
+from ouroboros.sw.lib.text import Console, literal, visible
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(("text", "shown"), [
@@ -27,7 +31,7 @@ def test_kept_controls_stay():
 
 def test_literal_text_is_printed_as_it_is():
     out = io.StringIO()
-    console = Console(file=out, width=80, force_terminal=True)
+    console = rich.console.Console(file=out, width=80, force_terminal=True)
     table = Table(title=literal("[bold]x[/bold] [/nope]"))
     table.add_column("name")
     table.add_row(literal("[red]:bomb:\x1b[2J"))
@@ -35,3 +39,22 @@ def test_literal_text_is_printed_as_it_is():
     assert "[bold]x[/bold] [/nope]" in out.getvalue()
     assert r"[red]:bomb:\x1b[2J" in out.getvalue()
     assert "\x1b[2J" not in out.getvalue()
+
+
+def test_strings_on_our_console_are_literal():
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True)
+    table = Table("[head]", title="[bold]x[/bold] [/nope]")
+    table.add_row("[red]:bomb:\x1b[2J")
+    console.print(table)
+    console.print("a [/b] :bomb:\x1b[2J\nc")
+    shown = out.getvalue()
+    for text in ("[head]", "[bold]x[/bold] [/nope]", r"[red]:bomb:\x1b[2J"):
+        assert text in re.sub(r"\x1b\[[\d;]*m", "", shown)
+    assert "\x1b[2J" not in shown
+    assert re.sub(r"\x1b\[[\d;]*m", "", shown).endswith("a [/b] :bomb:\\x1b[2J\nc\n")
+
+
+def test_all_print_on_our_console():
+    for path in (*ROOT.glob("sw/**/*.py"), *ROOT.glob("tb/**/*.py"), *ROOT.glob("floorplan/*.py")):
+        assert "from rich.console" not in path.read_text() or path.name == "text.py", path

@@ -9,6 +9,7 @@ import pytest
 
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.report import page
+from ouroboros.sw.runtime.job import Job
 from ouroboros.sw.runtime.service import Served
 
 PROMPTS = ("Once <upon>", "The dog")
@@ -20,8 +21,9 @@ def report(program, result, make_checkpoint):
     for request in result.requests:
         for n in range(len(request.tokens)):
             request.vectors[len(request.prompt) - 1 + n] = np.zeros(23, np.int32)
-    served = Served(program=program, model=quantise(make_checkpoint(n_layers=1), None), wall_s=3.0,
-                    result=result, texts=["Once <upon> a time", " The dog ran"], bit_exact=True,
+    served = Served(job=Job(program=program, model=quantise(make_checkpoint(n_layers=1), None),
+                            requests=()), wall_s=3.0, result=result,
+                    texts=["Once <upon> a time", " The dog ran"], bit_exact=True,
                     vectors_checked=3)
     return page.Report(served=served, prompts=PROMPTS, command="ouroboros demo --tokens 2",
                        backend="verilator", macro="bit-serial RTL", logits="last",
