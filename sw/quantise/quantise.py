@@ -106,7 +106,7 @@ def text_calibration(tokenizer: Tokenizer, text: str, seq_len: int,
                      tokens: int = CALIBRATION_TOKENS) -> Tokens:
     """The first tokens (n,) of a text; every sequence that they are cut into starts with BOS.
 
-    There is none before them where the model has none.
+    There is none before them where the model has none. ``seq_len`` is at least 2.
     """
     if not text.strip():
         raise QuantModelError("calibration text must not be empty")
@@ -115,8 +115,6 @@ def text_calibration(tokenizer: Tokenizer, text: str, seq_len: int,
     found = tokenizer.encode(text[:tokens * longest], bos=False)[:tokens]
     begin = [] if tokenizer.special.bos_id is None else [tokenizer.special.bos_id]
     run = seq_len - len(begin)
-    if run < 1:
-        raise QuantModelError(f"seq_len must be at least 2 for a calibration text, not {seq_len}")
     return np.concatenate([np.array([*begin, *found[start:start + run]])
                            for start in range(0, len(found), run)])
 
