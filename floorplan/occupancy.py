@@ -38,7 +38,8 @@ class Occupancy:
 def occupancy(placement: Placement, instance: Instance | None = None) -> Occupancy:
     """Who is where.
 
-    Layers are known if the instance gives tile names (layer, kind, ..), as ``sw.tiling`` does.
+    Layers are known if the instance gives tile names (layer, kind, ..), as ``sw.mapper.tiles``
+    does.
     """
     cores = placement.grid.cores
     layer, kv = np.full(cores, IDLE), np.zeros(cores, np.bool_)

@@ -8,6 +8,7 @@ from amaranth.utils import exact_log2
 from ouroboros.hw.array.job import head_chunks, job_layout
 from ouroboros.hw.array.write import append_job_layout
 from ouroboros.hw.kv.layout import BLOCK_BITS, KvOp, kv_command_layout, kv_reply_layout
+from ouroboros.hw.kv.members import BlockOwner
 from ouroboros.hw.lib.bus import done_layout
 from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.params import isa
@@ -70,11 +71,12 @@ class AppendExecutor(wiring.Component):
         fields = data.View(struct(isa.APPEND), issue.instruction)
         query, answer, append = self.query.p, self.answer.p, self.append.p
         chunks = head_chunks(self.machine, settings)
-        index, block = Signal(BLOCK_BITS), Signal(BLOCK_BITS)
-        member_mask = ((1 << settings.members_log2) - 1)[:len(settings.member)]
+        block = Signal(BLOCK_BITS)
+        m.submodules.owner = owner = BlockOwner(self.machine)
 
         m.d.comb += [
-            index.eq(issue.position >> exact_log2(cim.outputs)),
+            owner.members.eq(settings.members),
+            owner.index.eq(issue.position >> exact_log2(cim.outputs)),
             query.op.eq(KvOp.APPEND), query.sequence.eq(issue.sequence),
             query.head.eq(fields.head), query.block.eq(block), query.token.eq(issue.position),
             append.k_addr.eq(issue.base + fields.k), append.v_addr.eq(issue.base + fields.v),
@@ -95,9 +97,9 @@ class AppendExecutor(wiring.Component):
                         m.next = "FindMember"
 
             with m.State("FindMember"):
-                m.d.sync += block.eq(index >> settings.members_log2)
+                m.d.sync += block.eq(owner.own)
                 m.next = "Finish"
-                with m.If((index & member_mask) == (settings.member & member_mask)):
+                with m.If(owner.turn == settings.member):
                     m.next = "Allocate"
             with m.State("Allocate"):
                 m.d.comb += self.query.valid.eq(1)

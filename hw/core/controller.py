@@ -15,6 +15,7 @@ from ouroboros.hw.core.slots import (
     lookup_signature,
 )
 from ouroboros.hw.core.stage_table import StageTable
+from ouroboros.hw.kv.members import BlockOwner
 from ouroboros.hw.lib.bus import ConfigBus, done_signature, issue_signature
 from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.params import isa
@@ -150,17 +151,20 @@ class Controller(wiring.Component):
                 m.d.sync += issue.valid.eq(0)
 
         layout = struct(KV_CONFIG)
-        kv = Signal(data.StructLayout({"members_log2": 3, "member": 7}))
+        m.submodules.owner = owner = BlockOwner(self.machine)
+        kv = Signal(data.StructLayout({"members": 8, "member": 7}))
+        m.d.comb += owner.members.eq(kv.members)
         with m.If(self.config.valid & (self.config.unit == Unit.KV)):
             entry = data.View(layout, self.config.data[:layout.size])
-            m.d.sync += [kv.members_log2.eq(entry.members_log2), kv.member.eq(entry.member)]
+            m.d.sync += [kv.members.eq(entry.members), kv.member.eq(entry.member)]
 
         word = Signal(isa.INSTRUCTION_BITS)
         m.d.comb += word.eq(fetch.data)
         m.d.comb += mask_read.addr.eq(data.View(struct(isa.SEND), word).dest)
         with m.If(acting):
             action = _Action(m, self, slots=slots, issues=issues, word=word, index=index,
-                             acting=acting, seen=seen, kv=kv)
+                             acting=acting, seen=seen, owner=owner,
+                             member=kv.member)
             m.d.sync += acting.eq(0)
             m.d.comb += slots.update.valid.eq(1)
             with m.If(action.skipped):
@@ -198,29 +202,28 @@ class Controller(wiring.Component):
 class _Action:
     """What cycle 1 can do with the instruction ``word`` of the slot shown; see ``Controller``."""
 
-    def __init__(self, m, controller, *, slots, issues, word, index, acting, seen, kv):
+    def __init__(self, m, controller, *, slots, issues, word, index, acting, seen, owner,
+                 member):
         self.m, self.controller = m, controller
         self.slots, self.issues, self.word, self.index, self.acting, self.seen = (
             slots, issues, word, index, acting, seen)
         bare = data.View(struct(isa.BARE), word)
         self.skipped = ((slots.slot.flags & bare.skip).any()
                         | ((slots.slot.flags & bare.need) != bare.need))
-        self.tokens = self._local_tokens(kv.members_log2, kv.member)
+        self.tokens = self._local_tokens(owner, member)
 
-    def _local_tokens(self, members_log2, member):
+    def _local_tokens(self, owner, member):
         """KV tokens up to the slot's position whose block belongs to this core."""
         m, machine = self.m, self.controller.machine
         position = self.slots.slot.position
         shift = ceil_log2(machine.block_tokens)
-        block, inside = position[shift:], position[:shift]
-        own, turn = Signal(20), Signal(7)
+        inside = position[:shift]
         tail = Signal(shift + 1)
-        m.d.comb += own.eq(block >> members_log2)
-        m.d.comb += turn.eq(block & ((1 << members_log2) - 1))
-        m.d.comb += tail.eq(Mux(turn > member, machine.block_tokens,
-                                Mux(turn == member, inside + 1, 0)))
+        m.d.comb += owner.index.eq(position[shift:])
+        m.d.comb += tail.eq(Mux(owner.turn > member, machine.block_tokens,
+                                Mux(owner.turn == member, inside + 1, 0)))
         tokens = Signal(20)
-        m.d.comb += tokens.eq((own << shift) + tail)
+        m.d.comb += tokens.eq((owner.own << shift) + tail)
         return tokens
 
     def next(self):

@@ -187,12 +187,12 @@ DEST_ENTRY = Format((
 
 KV_CONFIG = Format((
     Field("k_macros", 32), Field("v_macros", 32), Field("k_groups", 8), Field("k_blocks", 9),
-    Field("v_slots", 6), Field("head_dim", 10), Field("heads", 5), Field("members_log2", 3),
+    Field("v_slots", 6), Field("head_dim", 10), Field("heads", 5), Field("members", 8),
     Field("member", 7)))
 """How KV blocks lie in this core's macros.
 
 ``k_groups`` row groups per K block, ``k_blocks`` K blocks per K macro, ``v_slots`` V blocks side by
-side (outputs / head_dim). Block j of a sequence lies in member ``j % 2**members_log2`` of the head.
+side (outputs / head_dim). Block j of a sequence lies in member ``j % members`` of the head.
 """
 
 TRACE_ENTRY = Format((

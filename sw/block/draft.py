@@ -142,7 +142,7 @@ class Draft:
         """
         found: list[range] = []
         for column in self.sizes.shares(self.shape.dim, slices.columns):
-            for part in self.sizes.shares(len(column), slices.row_slices):
+            for part in self.sizes.parts(len(column), slices.row_slices):
                 if not part:
                     raise BlockError(
                         f"row slices of {len(column)} channels must be at most "

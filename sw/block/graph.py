@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ouroboros.hw.params.isa import Type
+from ouroboros.hw.params.isa import Op, Type
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.hw.params.position import Position
@@ -68,6 +68,12 @@ class Graph:
     def by_key(self) -> dict[StageKey, BlockStage]:
         """Stages by core and number."""
         return {stage.key: stage for stage in self.stages}
+
+    @cached_property
+    def packets(self) -> dict[StageKey, int]:
+        """Packets that the first WAIT of each stage is for."""
+        return {stage.key: next(step.instruction.fields["packets"] for step in stage.steps
+                                if step.instruction.op is Op.WAIT) for stage in self.stages}
 
     @property
     def members(self) -> int:

@@ -63,9 +63,8 @@ def plan_layout(machine: Machine, shape: ModelShape, placement: str | LayoutPlan
 def kv_sharing(machine: Machine, shape: ModelShape, cores: int) -> tuple[int, int]:
     """KV heads of one core, and most cores that share the tokens of its heads; (0, 0): none fit.
 
-    A core has more than one head only where ``cores`` are fewer than heads. Members come in powers
-    of two (``hw.params.packet.KV_CONFIG``), and whoever reserves their slots has a counter for
-    each.
+    A core has more than one head only where ``cores`` are fewer than heads. Whoever reserves the
+    members' slots has a counter for each.
     """
     heads, each = shape.attention_layers * shape.n_kv_heads, 1
     while heads // each > cores:
@@ -74,7 +73,7 @@ def kv_sharing(machine: Machine, shape: ModelShape, cores: int) -> tuple[int, in
             return 0, 0
     most = min(cores // (heads // each), machine.core.credits // _groups_of_maker(
         machine, shape, each))
-    return each, 1 << most.bit_length() - 1 if most else 0
+    return (each, most) if most else (0, 0)
 
 
 def _groups_of_maker(machine: Machine, shape: ModelShape, kv_heads: int) -> int:
@@ -128,7 +127,10 @@ def _matrices(machine: Machine, shape: ModelShape) -> _Matrices:
                divide(shape.hidden_dim, max(wide // matrices, 1) * machine.cim.outputs))
     lm = _even(machine, shape.vocab_size,
                columns(machine, shape.dim, shape.vocab_size).cores) if shape.head else 0
-    found = _Matrices(qkv, (1, 1), up, (1, 1), lm)
+    tiles = divide(shape.hidden_dim, machine.cim.rows)
+    start = (divide(tiles, machine.core.macros), _even(machine, shape.dim, divide(
+        divide(shape.dim, machine.cim.outputs), max(machine.core.macros // tiles, 1))))
+    found = _Matrices(qkv, (1, 1), up, start, lm)
 
     def by_outputs(inputs: int, outputs: int) -> Slicing:
         return 1, _even(machine, outputs, columns(machine, inputs, outputs).cores)

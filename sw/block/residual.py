@@ -42,7 +42,7 @@ class ResidualGroup:
     def __init__(self, draft: Draft, kind: str, layer: int, slices: Slices):
         self.draft, self.kind, self.layer, self.slices = draft, kind, layer, slices
         self.channels = draft.home_channels(slices)
-        self.widest = len(self.channels[0])
+        self.widest = max(map(len, self.channels))
         """Channels of the largest slice: areas are alike in all of them."""
         self.columns = draft.sizes.shares(draft.shape.dim, slices.columns)
         """Outputs of each column slice."""

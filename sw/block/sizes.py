@@ -1,5 +1,7 @@
 """Words, flits and shares of vectors on a machine."""
 
+import itertools
+
 from ouroboros.hw.params.isa import Type
 from ouroboros.hw.params.machine import Machine
 
@@ -50,3 +52,9 @@ class Sizes:
     def shares(self, size: int, count: int) -> list[range]:
         """All shares."""
         return [self.share(size, n, count) for n in range(count)]
+
+    def parts(self, size: int, count: int) -> list[range]:
+        """``size`` channels in ``count`` parts that differ by a word at most."""
+        words = divide(size, self.word)
+        ends = [min(n * words // count * self.word, size) for n in range(count + 1)]
+        return [range(a, b) for a, b in itertools.pairwise(ends)]

@@ -138,17 +138,17 @@ class StageDraft:
     """Words of a slot so far."""
     matrices: list[tuple[Matrix, MatrixPlan]] = field(default_factory=list)
     """Weights so far."""
+    sizes: Sizes = field(init=False)
+    """Words and flits."""
     _steps: list[_Draft] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sizes = Sizes(self.machine)
 
     @property
     def key(self) -> StageKey:
         """By which others send to it."""
         return self.info.core, self.info.index
-
-    @property
-    def sizes(self) -> Sizes:
-        """Words and flits."""
-        return Sizes(self.machine)
 
     # Slot layout
 

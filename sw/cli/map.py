@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.sw.block.cores import SPARES_PER_DIE, count_cores
 from ouroboros.sw.block.plans import PLACEMENTS
 from ouroboros.sw.cli.group import INTERRUPTED
 from ouroboros.sw.cli.options import (
@@ -21,20 +22,18 @@ from ouroboros.sw.cli.options import (
     machine_option,
     write_json,
 )
-from ouroboros.sw.cli.tile import print_tiles, rules_options, tiles_as_dict
+from ouroboros.sw.cli.tile import members_option, print_tiles, tiles_as_dict
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.text import Console
+from ouroboros.sw.mapper.place import place_program
+from ouroboros.sw.mapper.tiles import tile_model
+from ouroboros.sw.mapper.traffic import flit_hops
 from ouroboros.sw.models.shape import ModelShape, load_shape
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.place import Options, Result, place
 from ouroboros.sw.place.placement import SCHEMA, save
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.quantise.source import open_model
-from ouroboros.sw.tiling.cores import count_cores
-from ouroboros.sw.tiling.model import tile_model
-from ouroboros.sw.tiling.place import place_program
-from ouroboros.sw.tiling.program import flit_hops
-from ouroboros.sw.tiling.rules import TilingRules
 
 __all__ = ["map_command"]
 
@@ -97,7 +96,7 @@ def print_result(result: Result) -> None:
 @click.option("--checkpoint", type=click.Path(path_type=Path), metavar="PATH",
               help="A checkpoint that runs on a machine: the cores of its program.")
 @machine_option("wafer")
-@rules_options
+@members_option
 @defects_option
 @click.option("--layout", default="plain", show_default=True, type=click.Choice(PLACEMENTS),
               help="Roles of the cores of a checkpoint's program.")
@@ -117,7 +116,7 @@ def print_result(result: Result) -> None:
 def map_command(instance_path: Path | None, model_name: str | None, checkpoint: Path | None,
                 machine_name: str, layout: str, dead: str, seconds: float,
                 moves: int | None, seed: int, threads: int, spares_per_die: int | None,
-                out_path: Path | None, json_path: Path | None, **rules: Any) -> None:
+                members: int | None, out_path: Path | None, json_path: Path | None) -> None:
     """Place tiles on cores: least volume times hops, die borders counted as extra hops.
 
     Tiles are those of an --instance, of a --model on a --machine, or the cores of a --checkpoint's
@@ -129,7 +128,7 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
     if sum(given is not None for given in (instance_path, model_name, checkpoint)) != 1:
         raise OuroborosError("give one of --instance, --model and --checkpoint")
     if spares_per_die is None:
-        spares_per_die = TilingRules().spares_per_die if model_name is not None else 0
+        spares_per_die = SPARES_PER_DIE if model_name is not None else 0
     options = Options(seconds=None if moves else seconds, moves=moves, seed=seed, threads=threads,
                       spares_per_die=spares_per_die)
     results: dict[str, Any]
@@ -142,8 +141,7 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
         results = result.as_dict()
     elif model_name is not None:
         machine = load_machine(machine_name)
-        result, results = map_shape(machine, load_shape(model_name),
-                                    TilingRules(spares_per_die=spares_per_die, **rules),
+        result, results = map_shape(machine, load_shape(model_name), members,
                                     dead_cores(dead, machine.mesh), options)
     else:
         assert checkpoint is not None, "one of the three is given"
@@ -157,11 +155,12 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-def map_shape(machine: Machine, shape: ModelShape, rules: TilingRules, defects: tuple[int, ...],
-              options: Options) -> tuple[Result, dict[str, Any]]:
+def map_shape(machine: Machine, shape: ModelShape, members: int | None,
+              defects: tuple[int, ...], options: Options) -> tuple[Result, dict[str, Any]]:
     """Tile a shape, place the tiles beside the spares of every die, print both."""
-    count = count_cores(machine, shape, rules, dead=len(defects))
-    instance = tile_model(machine, shape, rules, defects=defects)
+    count = count_cores(machine, shape, members=members, dead=len(defects),
+                        spares_per_die=options.spares_per_die)
+    instance = tile_model(count, defects=defects)
     print_tiles(count, instance)
     with place_progress() as progress:
         result = place(instance, options, progress)

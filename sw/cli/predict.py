@@ -15,10 +15,10 @@ from ouroboros.sw.cli.options import (
     write_json,
 )
 from ouroboros.sw.lib.text import Console, literal
+from ouroboros.sw.mapper.placed import place_model
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.perf.pipeline import Prediction, stage_rows
 from ouroboros.sw.quantise.source import open_model
-from ouroboros.sw.tiling.placed import place_model
 
 __all__ = ["predict"]
 

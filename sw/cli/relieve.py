@@ -53,7 +53,7 @@ def relieve_command(instance_path: Path, placement_path: Path, share: float, tar
                        instance_digest=placed.instance_digest, cost=found.cost,
                        lower_bound=placed.lower_bound, seed=placed.seed), out_path)
     write_json(json_path, {
-        "instance": instance.name, "busiest_flits_before": before, "busiest_flits": after,
-        "busiest_bytes": found.busiest_bytes,
+        "instance": instance.name, "digest": instance.digest, "busiest_flits_before": before,
+        "busiest_flits": after, "busiest_bytes": found.busiest_bytes,
         "target_flits": target_flits, "met": after <= target_flits, "cost_before": placed.cost,
         "cost": found.cost, "share": share, "rounds": found.rounds})

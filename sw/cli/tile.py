@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 
 from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.sw.block.cores import SPARES_PER_DIE, CoreCount, count_cores
 from ouroboros.sw.cli.options import (
     OutputFile,
     dead_cores,
@@ -17,34 +18,19 @@ from ouroboros.sw.cli.options import (
     print_whole,
     write_json,
 )
+from ouroboros.sw.mapper.ports import PortLoad, port_loads
+from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.place.instance import SCHEMA, Instance, write_instance
-from ouroboros.sw.tiling.cores import CoreCount, count_cores
-from ouroboros.sw.tiling.model import tile_model
-from ouroboros.sw.tiling.ports import PortLoad, port_loads
-from ouroboros.sw.tiling.rules import TilingRules
 
-__all__ = ["print_tiles", "rules_options", "tile", "tiles_as_dict"]
+__all__ = ["members_option", "print_tiles", "tile", "tiles_as_dict"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def rules_options(command: Command) -> Command:
-    """Options that ``TilingRules`` is made of, by its names, but for the spares."""
-    for option in (
-            click.option("--generated-tokens", default=1, show_default=True, metavar="N",
-                         help="The same for generated tokens."),
-            click.option("--prompt-tokens", default=1, show_default=True, metavar="N",
-                         help="Share of prompt tokens in the traffic; counts for an "
-                              "encoder-decoder."),
-            click.option("--kv-to-all-members", is_flag=True,
-                         help="K and V go to all cores that share a head's tokens, not to the one "
-                              "that keeps them."),
-            click.option("--members", type=int, metavar="N",
-                         help="Cores that share the tokens of a KV head, a power of two; default: "
-                              "as many as fit.")):
-        command = option(command)
-    return command
+members_option: Callable[[Command], Command] = click.option(
+    "--members", type=int, metavar="N",
+    help="Cores that share the tokens of a KV head; default: as many as fit.")
 
 
 def _tiling_table(count: CoreCount) -> Table:
@@ -63,14 +49,14 @@ def _count_table(count: CoreCount) -> Table:
     cores = found["cores"]
     table = Table("quantity", "cores", "", title="Cores")
     table.add_row("one block's weights", f"{found['block_cores']:,}",
-                  f"crossbar minimum {found['block_minimum']:,}; two norm roots included")
+                  f"crossbar minimum {found['block_minimum']:,}; norm roots included")
     table.add_row("weights", f"{cores['weights']:,}",
                   f"crossbar minimum {found['crossbar_minimum']:,}, "
                   f"{found['weight_fill']:.1%} of their bytes are weights")
     table.add_row("embedding", f"{cores['embedding']:,}", "residual slices that the host fills")
     table.add_row("KV", f"{cores['kv']:,}",
                   f"{found['kv_members']} for each group of {found['kv_heads_per_core']} heads")
-    table.add_row("spare", f"{cores['spare']:,}", f"{count.rules.spares_per_die} a die")
+    table.add_row("spare", f"{cores['spare']:,}", "free for repairs")
     table.add_row("unused", f"{cores['unused']:,}",
                   f"of {cores['live']:,} live, {cores['all']:,} in all")
     return table
@@ -115,28 +101,25 @@ def tiles_as_dict(count: CoreCount, instance: Instance) -> dict[str, Any]:
 @machine_option("wafer")
 @click.option("--model", "model_name", default="llama-13b", show_default=True, metavar="NAME",
               help="Shipped shape or path of a TOML file.")
-@rules_options
-@click.option("--spares-per-die", default=4, show_default=True, metavar="N",
+@members_option
+@click.option("--spares-per-die", default=SPARES_PER_DIE, show_default=True, metavar="N",
               help="Cores of each die that hold nothing.")
 @defects_option
 @click.option("--out", type=OutputFile(SCHEMA), metavar="FILE",
               help="Write the instance for ouroboros map --instance, .json or .json.gz.")
 @json_option
 def tile(machine_name: str, model_name: str, spares_per_die: int, members: int | None,
-         kv_to_all_members: bool, prompt_tokens: int, generated_tokens: int,
          dead: str, out: Path | None, json_path: Path | None) -> None:
     """Cut a model into tiles for the cores of a machine; count them and what they send.
 
-    Every matrix is tiled by the rules of docs/tiling.md. A model that does not fit is refused,
-    with the number of machines that it takes.
+    Tiles are the cores of the layout ``tiled`` (docs/tiling.md); what they send is what their
+    programs send. A model that does not fit is refused, with the number of machines that it takes.
     """
     machine, shape = load_machine(machine_name), load_shape(model_name)
     defects = dead_cores(dead, machine.mesh)
-    rules = TilingRules(
-        spares_per_die=spares_per_die, members=members, kv_to_all_members=kv_to_all_members,
-        prompt_tokens=prompt_tokens, generated_tokens=generated_tokens)
-    count = count_cores(machine, shape, rules, dead=len(defects))
-    instance = tile_model(machine, shape, rules, defects=defects)
+    count = count_cores(machine, shape, members=members, dead=len(defects),
+                        spares_per_die=spares_per_die)
+    instance = tile_model(count, defects=defects)
     print_tiles(count, instance)
     if out is not None:
         write_instance(instance, out)

@@ -1,5 +1,6 @@
 """``ouroboros wafer``: what a full wafer would do with a model, and why."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from ouroboros.sw.lib.text import Console
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.busiest_link import read_busiest_link
-from ouroboros.sw.wafer.estimate import Wafer, WaferOptions
+from ouroboros.sw.wafer.cores import OBJECTIVES
+from ouroboros.sw.wafer.estimate import Wafer, WaferOptions, estimate
 
 __all__ = ["wafer"]
 
@@ -36,9 +38,9 @@ def _stage_table(model: Wafer) -> Table:
     units = list(dict.fromkeys(name for time in model.times for name in time.units))
     table = Table(title=f"Cycles per token and core, {model.shape.name} at context "
                         f"{model.context} on machine {model.machine.name!r}")
-    for title in ("sub-stage", "cores", *units, "KV writes", "serial", "stage time", "binds"):
+    for title in ("stage", "cores", *units, "KV writes", "serial", "stage time", "binds"):
         table.add_column(title, no_wrap=True,
-                         justify="left" if title in ("sub-stage", "binds") else "right")
+                         justify="left" if title in ("stage", "binds") else "right")
     for time in model.times:
         table.add_row(time.name, str(time.cores or ""),
                       *(str(time.units.get(unit, "")) for unit in units), str(time.kv_writes),
@@ -68,6 +70,22 @@ def _totals(found: dict[str, Any]) -> Table:
     table.add_row("decode", f"{found['decode_tokens_per_s']:,.0f} tokens/s",
                   f"binds: {found['decode_binds']}; "
                   f"{found['decode_tokens_per_s_per_sequence']:,.0f} tokens/s per sequence")
+    return table
+
+
+def _members(best: Wafer, tried: Sequence[Wafer]) -> Table:
+    table = Table(title="Members of a KV head")
+    for title in ("members", "interval", "binds", "prefill, tokens/s", "decode, tokens/s",
+                  "KV tokens", ""):
+        table.add_column(title, justify="left" if title in ("binds", "") else "right")
+    asked = best.options.members is not None
+    for other in tried:
+        here = other.members == best.members
+        table.add_row(str(other.members), f"{other.interval_cycles:,}",
+                      f"{other.slowest.binds} of {other.slowest.name}",
+                      f"{other.prefill_tokens_per_s:,.0f}", f"{other.decode_tokens_per_s:,.0f}",
+                      f"{other.kv_tokens:,}", "" if not here else
+                      "as asked" if asked else f"best {best.options.objective}")
     return table
 
 
@@ -101,13 +119,18 @@ def _assumption_table(found: dict[str, Any]) -> Table:
 @click.option("--clock-ghz", type=float, metavar="F", help="Clock; short for --set clock_ghz=F.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Another value for an assumption; may be repeated.")
+@click.option("--members", type=int, metavar="N",
+              help="Cores that share the tokens of a KV head; default: best for --objective.")
+@click.option("--objective", type=click.Choice(OBJECTIVES), default="decode", show_default=True,
+              help="What members are chosen for: tokens/s of decode or of prefill, or room for KV.")
 @click.option("--mapped", "mapped_path", metavar="FILE",
               type=click.Path(path_type=Path, dir_okay=False),
               help="What ouroboros map or relieve wrote by --json: the busiest link of the "
                    "model's own placement.")
 @json_option
 def wafer(machine_name: str, model_name: str, context: int, clock_ghz: float | None,
-          settings: tuple[str, ...], mapped_path: Path | None, json_path: Path | None) -> None:
+          settings: tuple[str, ...], members: int | None, objective: str,
+          mapped_path: Path | None, json_path: Path | None) -> None:
     """Estimate a language model on the full wafer: tokens/s, latency, what binds.
 
     A first, analytic model: bounds from below on time, from the cycle formulas of the hardware and
@@ -116,12 +139,19 @@ def wafer(machine_name: str, model_name: str, context: int, clock_ghz: float | N
     overrides = parse_settings(settings)
     if clock_ghz is not None:
         overrides["clock_ghz"] = clock_ghz
-    model = Wafer(load_machine(machine_name), load_shape(model_name),
-                  WaferOptions(context=context, overrides=overrides, busiest_link=(
-                      None if mapped_path is None else read_busiest_link(mapped_path))))
-    found = model.as_dict()
+    model, tried = estimate(
+        load_machine(machine_name), load_shape(model_name),
+        WaferOptions(context=context, members=members, objective=objective, overrides=overrides,
+                     busiest_link=(None if mapped_path is None
+                                   else read_busiest_link(mapped_path))))
+    found = {**model.as_dict(), "objective": objective, "alternatives": [
+        {"members": other.members, "interval_cycles": other.interval_cycles,
+         "interval_binds": f"{other.slowest.binds} of {other.slowest.name}",
+         "prefill_tokens_per_s": other.prefill_tokens_per_s,
+         "decode_tokens_per_s": other.decode_tokens_per_s, "kv_tokens": other.kv_tokens}
+        for other in tried]}
     console = Console()
     print_whole(_stage_table(model))
-    for table in (_totals(found), _sweep(found), _assumption_table(found)):
+    for table in (_totals(found), _members(model, tried), _sweep(found), _assumption_table(found)):
         console.print(table)
     write_json(json_path, found)

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.mapper.placed import place_model
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.perf.pipeline import Prediction
 from ouroboros.sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec
-from ouroboros.sw.tiling.placed import place_model
 
 __all__ = ["DecodePoint", "Overlap", "measure"]
 

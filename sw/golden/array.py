@@ -70,7 +70,7 @@ class Outcome:
 
 def local_tokens(machine: Machine, settings: KvSettings, position: int) -> int:
     """Tokens with index <= ``position`` whose block lies in this member."""
-    size, members = machine.block_tokens, 1 << settings.members_log2
+    size, members = machine.block_tokens, settings.members
     block, inside = divmod(position, size)
     turn = block % members
     tail = size if turn > settings.member else inside + 1 if turn == settings.member else 0
@@ -179,9 +179,9 @@ class ArrayGolden:
         kv, tokens = self._configured(), self.machine.block_tokens
         settings = kv.settings
         block, token = divmod(issue.position, tokens)
-        if block % (1 << settings.members_log2) != settings.member:
+        if block % settings.members != settings.member:
             return Outcome()
-        reply = kv.append(issue.sequence, fields["head"], block >> settings.members_log2, token)
+        reply = kv.append(issue.sequence, fields["head"], block // settings.members, token)
         if not reply.ok or reply.k is None or reply.v is None:
             return Outcome(poison=True)
         size = settings.head_dim

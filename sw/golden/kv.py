@@ -18,7 +18,7 @@ class KvSettings:
     v_slots: int
     head_dim: int
     heads: int
-    members_log2: int = 0
+    members: int = 1
     member: int = 0
 
     def fields(self) -> dict[str, int]:

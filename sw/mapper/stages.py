@@ -4,6 +4,7 @@ from ouroboros.hw.params.isa import FORMATS
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.graph import Graph
 from ouroboros.sw.block.stage import BlockStage, StageKey, Step
+from ouroboros.sw.block.tables import CONSTANTS
 from ouroboros.sw.block.tensors import Param, width
 from ouroboros.sw.mapper.core import CoreBuilder
 from ouroboros.sw.mapper.labels import LabelAllocator
@@ -11,9 +12,6 @@ from ouroboros.sw.mapper.ways import Ways
 from ouroboros.sw.mapper.weights import Weights
 
 __all__ = ["StageWriter"]
-
-CONSTANTS = {"exp": 1, "silu": 1, "norm1": 4, "norm2": 4, "norm_final": 4}
-"""Parameters that are no multipliers of channels."""
 
 
 class StageWriter:

@@ -189,7 +189,7 @@ def _groups(machine: Machine, stage: Stage, mvm: Instruction) -> int:
 def _append(machine: Machine, stage: Stage, token: Token) -> dict[str, bool]:
     """Whether an append of this token is local, the first of its block, of its sequence."""
     kv = stage.kv or {}
-    size, members = machine.block_tokens, 1 << kv["members_log2"]
+    size, members = machine.block_tokens, kv["members"]
     block = token.position // size
     first = token.position % size == 0
     return {"local": block % members == kv["member"], "new_block": first,

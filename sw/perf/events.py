@@ -69,7 +69,7 @@ def _unit_events(machine: Machine, stage: Stage, token: Token) -> Counter[str]:
             case Op.APPEND:
                 count["kv_operations"] += 1
                 block = token.position // machine.block_tokens
-                if block % (1 << kv["members_log2"]) == kv["member"]:
+                if block % kv["members"] == kv["member"]:
                     count["row_writes"] += 1
                     count["byte_writes"] += kv["head_dim"]
             case Op.SCORE:

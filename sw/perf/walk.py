@@ -19,11 +19,12 @@ from ouroboros.hw.params.timing.network import (
 )
 from ouroboros.sw.perf.cycles import latency
 from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.program.image import Route, Send, Stage, Token, packet_flits, unicast
+from ouroboros.sw.program.image import Route, Stage, Token, packet_flits, unicast
 from ouroboros.sw.program.program import EmbedTarget, Program
 
-__all__ = ["Reserved", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits",
+__all__ = ["Reserved", "Running", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits",
            "packet_times", "walk"]
+
 
 @dataclass(slots=True)
 class StageWalk:
@@ -72,8 +73,18 @@ class Walk:
     """For every (core, stage): who took a credit for a slot of it, and when."""
 
 
-class _Running:
-    """A stage at work: runs its program until it lacks an operand."""
+class Running:
+    """A stage at work: runs its program until it lacks an operand.
+
+    Parameters
+    ----------
+    machine : Machine
+        Sizes.
+    stage : Stage
+        Its program.
+    token : Token
+        The token that it works for.
+    """
 
     def __init__(self, machine: Machine, stage: Stage, token: Token):
         self.machine, self.stage, self.token = machine, stage, token
@@ -90,9 +101,11 @@ class _Running:
             self.walk.allocated = self.pick = allocated
         self.seen[operand].append(counts)
 
-    def run(self) -> list[tuple[int, Send]]:
-        """Executes what can be; SENDs with the cycles in which the send unit takes them."""
-        sent: list[tuple[int, Send]] = []
+    def run(self) -> list[tuple[int, int]]:
+        """Executes what can be: cycles in which the send unit takes SENDs, and their numbers in
+        the program.
+        """
+        sent: list[tuple[int, int]] = []
         while not self.ended and self.walk.allocated is not None:
             i, flags = self.stage.code[self.at], self.token.flags
             if not i.runs(flags):
@@ -114,8 +127,7 @@ class _Running:
                 self.pick += DISPATCH_CYCLES
             else:
                 if i.op is Op.SEND:
-                    delivery = self.stage.dests[i.fields["dest"]]
-                    sent.append((self.pick + ACCEPT_CYCLES, Send(i, delivery)))
+                    sent.append((self.pick + ACCEPT_CYCLES, self.at))
                 self.pick += ISSUE_CYCLES + latency(self.machine, self.stage, i, self.token)
             self.at += 1
         return sent
@@ -151,7 +163,7 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
         If it never gets to the host: some stage waits for packets that nobody sends.
     """
     machine = program.machine
-    running = {(s.info.core, s.info.index): _Running(machine, s, token) for s in stages}
+    running = {(s.info.core, s.info.index): Running(machine, s, token) for s in stages}
     reserved: dict[tuple[Position, int], list[Reserved]] = {key: [] for key in running}
     owned = {owner: key for key, run in running.items() for owner in run.stage.owners}
     result: int | None = None
@@ -162,10 +174,10 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
     todo = [run for run in running.values() if run.walk.allocated is not None]
     while todo:
         sender = todo.pop()
-        for accepted, send in sender.run():
-            flits, delivery = send.instruction.fields["flits"], send.delivery
-            info = sender.stage.info
-            if send.instruction.fields["acquire"]:
+        for accepted, at in sender.run():
+            send, info = sender.stage.code[at], sender.stage.info
+            flits, delivery = send.fields["flits"], sender.stage.dests[send.fields["dest"]]
+            if send.fields["acquire"]:
                 for counter in range(machine.core.credits):
                     if delivery.counters >> counter & 1 and (info.core, counter) in owned:
                         reserved[owned[info.core, counter]].append(

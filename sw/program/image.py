@@ -116,11 +116,11 @@ class Stage:
         """KV tokens up to ``position`` whose block belongs to this core."""
         if self.kv is None:
             return position + 1
-        size, log2, member = machine.block_tokens, self.kv["members_log2"], self.kv["member"]
+        size, members, member = machine.block_tokens, self.kv["members"], self.kv["member"]
         block = position // size
-        turn = block % (1 << log2)
+        turn = block % members
         tail = size if turn > member else position % size + 1 if turn == member else 0
-        return (block >> log2) * size + tail
+        return block // members * size + tail
 
 
 def packet_flits(flits: int) -> int:

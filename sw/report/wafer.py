@@ -4,7 +4,7 @@ from typing import Any
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.models.shape import load_shape
-from ouroboros.sw.wafer.estimate import Wafer, WaferOptions
+from ouroboros.sw.wafer.estimate import WaferOptions, estimate
 
 __all__ = ["wafer_estimate"]
 
@@ -16,7 +16,8 @@ def wafer_estimate() -> dict[str, Any]:
 
     Figures and assumptions are texts; ``values`` holds what ``ouroboros wafer --json`` writes.
     """
-    found = Wafer(load_machine(MACHINE), load_shape(MODEL), WaferOptions(context=CONTEXT)).as_dict()
+    best, _ = estimate(load_machine(MACHINE), load_shape(MODEL), WaferOptions(context=CONTEXT))
+    found = best.as_dict()
     clock = next(a["value"] for a in found["assumptions"] if a["name"] == "clock_ghz")
     cores = found["cores"]
     figures = [

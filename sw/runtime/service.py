@@ -11,6 +11,7 @@ import numpy as np
 from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.mapper.placed import place_model
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.noc.routes.faults import Link
@@ -18,7 +19,6 @@ from ouroboros.sw.program.program import Program
 from ouroboros.sw.quantise.source import ModelSource
 from ouroboros.sw.runtime.engine import Request
 from ouroboros.sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec, Waves
-from ouroboros.sw.tiling.placed import place_model
 
 __all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve"]
 
@@ -151,7 +151,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     on : str
         A name of ``BACKENDS``.
     placement : str
-        A layout's name or a placement file; see ``sw.tiling.placed``.
+        A layout's name or a placement file; see ``sw.mapper.placed``.
     logits : str
         Which logit vectors are streamed and compared: ``last`` or ``all``.
     defects : sequence of int

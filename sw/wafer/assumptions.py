@@ -63,35 +63,33 @@ _DEFAULTS = (
     Assumption("hops_per_block_side", 1.0, "1",
                "estimate: mean distance in a square of side s is 2/3 s, the farthest 2 s",
                "Length of a critical way, in sides of the square that a block's cores fill."),
-    Assumption("output_tiling", 1, "yes",
-               "rule of the mapper (sw.mapper.macros): QKV, projection, up/gate and LM "
-               "head have all their inputs in every core; one matrix a core",
-               "Tiles that do not fill a core leave macros empty."),
-    Assumption("down_input_tiling", 1, "yes",
-               "13,824 int8 into one core are 432 flits of 256 bits, more than a 256-cycle MVM; "
-               "the tiling with fewest cores among those that are not slower is taken",
-               "Partial sums are exchanged as int32 in the column slice."),
-    Assumption("kv_members_power_of_two", 1, "yes",
-               "hw.params.packet.KV_CONFIG has members_log2; every member gets every token of its "
-               "head, block j of a sequence lies in member j mod members",
-               "Cores beyond the power of two are left unused."),
-    Assumption("kv_macros_half_k_half_v", 1, "yes",
-               "rule of the mapper (sw.mapper.attention)",
+    Assumption("programs_are_emitted", 1, "yes",
+               "sw.block: the stages that are costed here are those that sw.mapper emits, held "
+               "equal by tests/sw/mapper/test_read_back.py (llama-13b's block among them), run as "
+               "RTL at small scale by tests/sim/test_tiled.py; tables that do not suffice are "
+               "refused",
+               "Tilings: docs/tiling.md."),
+    Assumption("labels_suffice", 1, "yes",
+               "sw.mapper.labels: they depend on the placement; llama-13b's block along a snake "
+               "takes 86 of a router's 127",
+               "A router's table has room for the multicast trees that pass it."),
+    Assumption("kv_to_all_members", 1, "yes",
+               "a SEND has one destination list for all tokens: q, k and v go to every member of "
+               "their head; block j of a sequence lies in member j mod members",
+               "Members that do not keep a token's K and V drop them."),
+    Assumption("kv_macros_half_k_half_v", 1, "yes", "rule of sw.block.macros",
                "Of the macros of a KV core; macros left over in weight cores hold no KV."),
-    Assumption("table_sizes_suffice", 1, "yes",
-               "the wafer machine's credit counters (16) and lists are smaller than QKV and "
-               "residual cores would need",
-               "Credits, destination lists and labels are never short."),
     Assumption("two_copies_at_a_router", 1, "yes",
                "hw.noc.channel sends copies of a multicast packet one after the other; a tree "
                "along a column of cores has two at each router",
                "Row 'multicast': cycles of a router input per token."),
-    Assumption("busiest_link_flits", 383, "flits/token",
-               "llama-13b's own tiles, placed and relieved by the commands in docs/performance.md "
-               "(annealed only: 615; without dead cores 704; reference instance llama13b_kv1: "
-               "624), headers and credits included, multicast on XY trees; scaled with the "
-               "model's width; 0 leaves it out",
-               "No link of the mesh carries more than a flit a cycle."),
+    Assumption("busiest_link_share", 0.0445, "1",
+               "llama-13b's tiles, placed and relieved by the commands in docs/performance.md: 383 "
+               "flits of 32 bytes on the busiest link, headers and credits included, multicast on "
+               "XY trees, while a block's cores send 8,627 (annealed only: 615; without dead "
+               "cores 704); 0 leaves it out",
+               "Bytes per token on the busiest link, as a share of what a block's cores send. No "
+               "link of the mesh carries more than a flit a cycle."),
     Assumption("no_network_contention", 1, "yes",
                "not modelled: waiting of packets for each other below a full link",
                "A lower bound on time."),

@@ -1,13 +1,12 @@
 """The busiest link of a model's own placement, for the wafer model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.block.cores import CoreCount
 from ouroboros.sw.lib import json_file
-from ouroboros.sw.models.shape import ModelShape
+from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.wafer.assumptions import Assumption
 
 __all__ = ["BusiestLink", "read_busiest_link"]
 
@@ -19,26 +18,31 @@ class BusiestLink:
     load_bytes: float
     """Per token, on multicast trees, headers and credits included."""
     instance: str
-    """Name of the tiles: model and machine, see ``sw.tiling.model.tile_model``."""
+    """Name of the tiles: model and machine, see ``sw.mapper.tiles.tile_model``."""
+    digest: str
+    """Of tiles and edges: made with other options, they differ."""
     where: str
     """File, for people."""
 
-    def assumption(self, default: Assumption, machine: Machine, shape: ModelShape) -> Assumption:
-        """The assumption with this figure and its source; the default stays beside it.
+    def check(self, count: CoreCount) -> None:
+        """Refuse a placement of other tiles than those of ``count``.
 
         Raises
         ------
         PerfError
-            If the placement is one of another model or machine.
+            If it is one of another model or machine, or of one tiled otherwise.
         """
-        wanted = f"{shape.name} on {machine.name}"
+        wanted = f"{count.shape.name} on {count.machine.name}"
         if self.instance != wanted:
             raise PerfError(f"{self.where}: key 'instance' must be {wanted!r}, the tiles of the "
                             f"wafer model, not {self.instance!r}")
-        return replace(
-            default, value=self.load_bytes / (machine.noc.flit_bits // 8),
-            source=f"{self.where}, the model's own placement, not scaled; default "
-                   f"{default.value:g} {default.unit}: {default.source}")
+        digest = tile_model(count).digest
+        if self.digest != digest:
+            raise PerfError(
+                f"{self.where}: key 'digest' must be {digest[:12]}.., that of {wanted} with "
+                f"{count.members} members of a KV head, not {self.digest[:12]}..: place these "
+                f"tiles by ouroboros map --members {count.members}, or give the --members that "
+                "the file was made with")
 
 
 def read_busiest_link(path: Path) -> BusiestLink:
@@ -51,10 +55,12 @@ def read_busiest_link(path: Path) -> BusiestLink:
     """
     found = json_file.read_value(path, PerfError)
     links = found.get("links", found) if isinstance(found, dict) else None
-    if not isinstance(links, dict) or "busiest_bytes" not in links or "instance" not in found:
-        raise PerfError(f"{path}: must have the keys 'instance' and 'busiest_bytes', as ouroboros "
-                        "map and relieve write them")
+    if not (isinstance(links, dict) and "busiest_bytes" in links
+            and {"instance", "digest"} <= found.keys()):
+        raise PerfError(f"{path}: must have the keys 'instance', 'digest' and 'busiest_bytes', as "
+                        "ouroboros map and relieve write them")
     load = links["busiest_bytes"]
     if type(load) not in (int, float) or not 0 <= load < float("inf"):
         raise PerfError(f"{path}: key 'busiest_bytes' must be a number of at least 0, not {load!r}")
-    return BusiestLink(load_bytes=load, instance=str(found["instance"]), where=str(path))
+    return BusiestLink(load_bytes=load, instance=str(found["instance"]),
+                       digest=str(found["digest"]), where=str(path))

@@ -1,48 +1,49 @@
 """A first, analytic model of a language model on the whole wafer.
 
-Every sub-stage of a block is one representative core (``sw.perf.block``); the pipeline repeats the
-block, so the slowest sub-stage sets the interval between tokens, the sum of all the latency, and
-the SRAM that weights leave over the tokens that can be alive. Averages stand where a machine model
-will place every core: distances, multicast trees, die borders. Lower bounds on time, that is.
+Stages are those of ``sw.block``: what the mapper emits. The busiest core of every kind of one
+block stands for all; the pipeline repeats the block, so the slowest kind sets the interval between
+tokens, the longest path of one token the latency, and the SRAM that weights leave over the tokens
+that can be alive. Averages stand where a machine model will place every core: distances, multicast
+trees, die borders. Lower bounds on time, that is.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from ouroboros.hw.params.isa import Fn, Op
+from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES
-from ouroboros.hw.params.timing.network import (
-    ARRIVE_CYCLES,
-    CREDIT_CYCLES,
-    HOP_CYCLES,
-    LEAVE_CYCLES,
-)
-from ouroboros.sw.perf.block import attention_parts
-from ouroboros.sw.perf.substage import SubStage
-from ouroboros.sw.wafer.cores import WaferOptions, WaferPlacement
+from ouroboros.hw.params.timing.network import CREDIT_CYCLES, HOP_CYCLES
+from ouroboros.sw.block.costs import StageCost, port_loads, stage_costs
+from ouroboros.sw.block.latency import GraphWalk, walk_graph
+from ouroboros.sw.block.stage import BlockStage
+from ouroboros.sw.models.shape import ModelShape
+from ouroboros.sw.perf.cycles import holds, serial
+from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.program.image import Instruction, Token
+from ouroboros.sw.wafer.cores import OBJECTIVES, WaferOptions, WaferPlacement
 
-__all__ = ["SubStageTime", "Wafer", "WaferOptions"]
-
-LINK_REFERENCE_DIM = 5120
-"""Width of the model that the assumption ``busiest_link_flits`` is about."""
+__all__ = ["StageTime", "Wafer", "WaferOptions", "estimate"]
 
 
 @dataclass(frozen=True, slots=True)
-class SubStageTime:
-    """Occupancy of one sub-stage's cores, in cycles per token."""
+class StageTime:
+    """Occupancy of one kind of stage's cores, in cycles per token."""
 
     name: str
-    """Sub-stage."""
+    """Kind of stage."""
     cores: int
     """Cores of a block that do it."""
     units: dict[str, int]
     """Cycles by resource."""
-    kv_writes: int
+    kv_writes: int = 0
     """The part of ``array`` that writes K and V."""
-    serial: int
+    serial: int = 0
     """One token's program without waits."""
-    slots: int
+    slots: int = 0
     """Token slots of a core."""
 
     @property
@@ -59,104 +60,139 @@ class SubStageTime:
 class Wafer(WaferPlacement):
     """A model on a wafer: time. Parameters and errors are those of ``WaferPlacement``."""
 
-    def _time(self, stage: SubStage, loop: int = 0) -> SubStageTime:
-        slots = stage.slots(self.machine)
-        return SubStageTime(
-            stage.name, stage.cores, self.units(stage) | {"slots": -(-loop // slots)},
-            stage.holds(self.machine, self.token).kv_write, sum(self._parts(stage)), slots)
-
-    def _parts(self, stage: SubStage) -> list[int]:
-        return [stage.serial(self.machine, self.token, n) for n in range(len(stage.parts))]
+    @property
+    def token(self) -> Token:
+        """The token that is costed: the last of its context."""
+        return Token(self.context - 1)
 
     @cached_property
     def hops(self) -> int:
-        """Links of a critical way between two sub-stages.
+        """Links of a critical way between two stages.
 
         By default the side of the square that a block's cores fill.
         """
-        block = (self.weight_cores + self.kv_cores) / self.shape.n_layers
+        block = (self.count.weights + self.count.kv) / self.shape.n_layers
         return math.ceil(math.sqrt(block) * self.value("hops_per_block_side"))
 
-    @cached_property
-    def transit(self) -> int:
-        """Cycles from the end of a SEND to the start at the receiver."""
-        return (LEAVE_CYCLES + ARRIVE_CYCLES + HOP_CYCLES * (self.hops + 1)
-                + self._crossing)
-
     @property
-    def _crossing(self) -> int:
-        return round(self.value("die_crossings_per_way") * self.value("die_link_cycles"))
+    def way_cycles(self) -> int:
+        """From the link out of a core to the link into another."""
+        return (HOP_CYCLES * (self.hops + 1)
+                + round(self.value("die_crossings_per_way") * self.value("die_link_cycles")))
+
+    @cached_property
+    def walk(self) -> GraphWalk:
+        """One token through two blocks of the empty machine."""
+        return walk_graph(self.graph, self.token, self.way_cycles)
 
     @cached_property
     def block_latency(self) -> dict[str, int]:
-        """Cycles of one token in one block, by sub-stage, ways to the next one included."""
-        way, parts = self.transit, self._parts
-        root1, root2 = (parts(root)[0] for root in self.roots)
-        exchanges = [way if tiling.row_slices > 1 else 0
-                     for tiling in (self.proj_tiling, self.down_tiling)]
-        # Up to the sum of squares, then from the norm's scale on.
-        *sums, proj_norm, _ = parts(self.proj)
-        *down_sums, down_norm, _ = parts(self.down)
-        if self.member is None:
-            attending = parts(self.home)[0] + way
-        else:
-            home, member = parts(self.home), parts(self.member)
-            attending = member[0] + home[1] + member[1] + home[3] + 4 * way
-        return {"QKV": parts(self.qkv)[0] + way, "attention": attending,
-                "projection": sum(sums) + exchanges[0] + way,
-                "norm 2": root2 + proj_norm + 2 * way, "up/gate": parts(self.up)[0] + way,
-                "down": sum(down_sums) + exchanges[1] + way,
-                "norm 1": root1 + down_norm + 2 * way}
+        """Cycles of one token in one block, by kind of stage, ways to the next one included."""
+        ends: dict[tuple[int, str], int] = {}
+        begins: dict[tuple[int, str], int] = {}
+        for stage in self.graph.stages:
+            key, walk = (stage.info.layer, self._kind(stage)), self.walk.stages[stage.key]
+            ends[key] = max(ends.get(key, 0), walk.end)
+            begins[key] = min(begins.get(key, walk.start), walk.start)
+        # Norms begin when all slices have sent their sums of squares. The first block is followed
+        # by another, so its end is that of all but the last; the second one's begin is theirs.
+        attention = ends[1, "attention, home"]
+        up = ends[0, "up/gate"]
+        norm2 = begins.get((1, "norm 2"), ends[1, "projection"])
+        norm1 = begins.get((0, "norm 1"), ends[0, "down"])
+        return {"QKV": ends[1, "QKV"] - ends[0, "down"],
+                "attention": attention - ends[1, "QKV"], "projection": norm2 - attention,
+                "norm 2": ends[1, "projection"] - norm2,
+                "up/gate": ends[1, "up/gate"] - ends[1, "projection"],
+                "down": norm1 - up, "norm 1": ends[0, "down"] - norm1}
 
     @cached_property
     def latency_cycles(self) -> int:
         """Of one token, from the host and back, the machine being empty."""
-        block = self.block_latency
-        head = (self._parts(self.head)[0] + self._parts(self.head_root)[0] + 2 * self.transit)
-        return block["norm 1"] + self.shape.n_layers * sum(block.values()) + head
+        return self.walk.result + (self.shape.n_layers - 2) * sum(self.block_latency.values())
+
+    @staticmethod
+    def _kind(stage: BlockStage) -> str:
+        info = stage.info
+        if info.kind == "norm":
+            return {"proj": "norm 2"}.get(info.name.split(".")[-1 if info.name[-1].isalpha()
+                                                               else -2], "norm 1")
+        if info.kind == "kv":
+            assert stage.kv is not None, "a KV core holds K and V"
+            return "attention, member" if stage.kv["member"] else "attention, home"
+        return {"qkv": "QKV", "proj": "projection", "up": "up/gate", "down": "down",
+                "lm": "LM head", "best": "LM head, argmax", "embed": "embedding"}[info.kind]
 
     @cached_property
-    def times(self) -> list[SubStageTime]:
-        """Every sub-stage, in the order of a block; then LM head and mesh."""
-        block = self.block_latency
-        back = CREDIT_CYCLES + HOP_CYCLES * (self.hops + 1) + self._crossing + ACCEPT_CYCLES
+    def _costs(self) -> dict[str, tuple[int, StageCost]]:
+        """Stages of a block and the head by kind: how many, and the one that costs most."""
+        block = self.token.position // self.machine.block_tokens
+        chosen: list[BlockStage] = []
+        cores: dict[str, int] = {}
+        for stage in self.graph.stages:
+            info, kind = stage.info, self._kind(stage)
+            if info.layer == 1 or info.kind == "embed" or (info.layer < 0 and info.kind == "norm"):
+                continue
+            cores[kind] = cores.get(kind, 0) + 1
+            if stage.kv is not None:
+                # Whoever keeps the token's own block has most tokens, and writes K and V; groups of
+                # heads are alike.
+                stage = replace(stage, kv=stage.kv | {"member": block % self.members})
+                if cores[kind] > 1:
+                    continue
+            chosen.append(stage)
+        worst: dict[str, StageCost] = {}
+        for before, cost in zip(chosen, stage_costs(self.graph.machine, self.graph.stages,
+                                                    self.token, chosen), strict=True):
+            kind = self._kind(self.graph.by_key[before.key])
+            if kind not in worst or cost.cycles > worst[kind].cycles:
+                worst[kind] = cost
+        return {kind: (cores[kind], cost) for kind, cost in worst.items()}
 
-        def alone(stage: SubStage, exchanges: int = 0) -> SubStageTime:
-            loop = self.transit * (1 + exchanges) + sum(self._parts(stage)) + back
-            return self._time(stage, loop)
-
-        proj = sum(block[name] for name in ("QKV", "attention", "projection", "norm 2"))
-        downs = sum(block[name] for name in ("up/gate", "down", "norm 1"))
-        found = [alone(self.roots[0]), alone(self.qkv),
-                 alone(self.home, 2 if self.member else 0), *self._attention_parts(),
-                 *([alone(self.member, 2)] if self.member else []),
-                 self._time(self.proj, self.transit + proj + back),
-                 alone(self.roots[1]), alone(self.up),
-                 self._time(self.down, self.transit + downs + back),
-                 alone(self.head), alone(self.head_root)]
-        return [*found, SubStageTime("mesh", 0, {"busiest link": self.link_flits}, 0, 0, 0)]
-
-    @property
-    def link_flits(self) -> int:
-        """Flits per token on the busiest link: of this model's placement, or scaled by width."""
-        flits = self.value("busiest_link_flits")
-        if self.busiest_link is None:
-            flits *= self.shape.dim / LINK_REFERENCE_DIM
-        return math.ceil(flits)
-
-    def _attention_parts(self) -> list[SubStageTime]:
-        """Score, softmax and context by themselves: parts of the row before."""
+    @cached_property
+    def times(self) -> list[StageTime]:
+        """Every kind of stage, in the order of a block; then LM head and mesh."""
+        back = CREDIT_CYCLES + self.way_cycles + ACCEPT_CYCLES
         found = []
-        for name, code in attention_parts(self.home).items():
-            stage = replace(self.home, name=f"  {name}", cores=0, parts=(code,))
-            time = self._time(stage)
-            units = {unit: time.units[unit] for unit in ("array", "SFU")}
-            found.append(replace(time, units=units, slots=0))
-        return found
+        for kind in ("norm 1", "QKV", "attention, home", "attention, member", "projection",
+                     "norm 2", "up/gate", "down", "LM head", "LM head, argmax"):
+            if kind not in self._costs:
+                continue
+            cores, cost = self._costs[kind]
+            key, slots = cost.stage.key, cost.stage.info.slots
+            loop = self.walk.stages[key].end - self.walk.reserved[key] + back
+            found.append(StageTime(kind, cores, cost.units | {"slots": -(-loop // slots)},
+                                   cost.holds.kv_write, cost.serial, slots))
+            if kind == "attention, home":
+                found += self._attention_parts(cost)
+        return [*found, StageTime("mesh", 0, {"busiest link": self.link_flits})]
+
+    @cached_property
+    def link_flits(self) -> int:
+        """Flits per token on the busiest link: of this model's placement, or as assumed."""
+        flit_bytes = self.machine.noc.flit_bits // 8
+        if self.busiest_link is not None:
+            return math.ceil(self.busiest_link.load_bytes / flit_bytes)
+        return math.ceil(self.value("busiest_link_share") * self.block_flits)
+
+    @cached_property
+    def block_flits(self) -> int:
+        """Flits that the cores of one block send for a token, headers and credits included."""
+        loads = port_loads(self.graph.stages, self.graph.machine.host)
+        return sum(loads[stage.key].flits_out for stage in self.graph.stages
+                   if stage.info.layer == 0)
+
+    def _attention_parts(self, home: StageCost) -> Iterator[StageTime]:
+        """Score, softmax and context by themselves: parts of the row before."""
+        image = home.stage.costed()
+        for name, code in _attention_parts(image.code).items():
+            held = holds(self.machine, replace(image, code=code), self.token)
+            yield StageTime(f"  {name}", 0, {"array": held.array, "SFU": held.sfu_and_drain},
+                            serial=serial(self.machine, image, self.token, code))
 
     @property
-    def slowest(self) -> SubStageTime:
-        """The sub-stage that binds."""
+    def slowest(self) -> StageTime:
+        """The kind of stage that binds."""
         return max(self.times, key=lambda time: time.cycles)
 
     @property
@@ -166,12 +202,12 @@ class Wafer(WaferPlacement):
 
     @property
     def depth(self) -> int:
-        """Physical sub-stages that a token passes."""
+        """Stages that a token passes one after the other."""
         return self.shape.n_layers * len(self.block_latency) + 3
 
     @property
     def tokens_to_fill(self) -> int:
-        """Tokens under way when the slowest sub-stage never waits."""
+        """Tokens under way when the slowest stage never waits."""
         return math.ceil(self.latency_cycles / self.interval_cycles)
 
     @property
@@ -206,22 +242,27 @@ class Wafer(WaferPlacement):
         return "KV room"
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, for a file."""
+        """Everything but the alternatives, for a file."""
+        down = self.count.plan.down
         return {
             "machine": self.machine.name, "model": self.shape.name,
             "model_source": self.shape.source, "context": self.context,
             "cores": {"all": self.machine.mesh.cores, "dead": self.dead, "edge": self.edge,
-                      "spare": self.spare,
-                      "weights": self.weight_cores, "embedding": self.embed_cores,
-                      "kv": self.kv_cores,
-                      "unused": self.kv_cores_left - self.kv_cores,
-                      "kv_members_per_head": self.members, "kv_heads_per_core": self.kv_heads},
-            "down_tiling": {"row_tiles_per_core": self.down_tiling.rows,
-                            "column_tiles_per_core": self.down_tiling.columns,
-                            "row_slices": self.down_tiling.row_slices},
+                      "spare": self.count.spares, "weights": self.count.weights,
+                      "embedding": self.count.embedding, "kv": self.count.kv,
+                      "unused": self.count.left_for_kv - self.count.kv,
+                      "kv_members_per_head": self.members,
+                      "kv_heads_per_core": self.count.kv_heads},
+            "down_tiling": {"row_tiles_per_core": down.rows,
+                            "column_tiles_per_core": down.columns,
+                            "row_slices": down.row_slices},
             "kv_tokens": self.kv_tokens, "kv_tokens_by_bytes": self.kv_tokens_by_bytes,
             "kv_tokens_of_cores_left": self.kv_tokens_of_cores_left,
             "sequences": self.sequences,
+            "busiest_link": {
+                "flits": self.link_flits, "flit_bits": self.machine.noc.flit_bits,
+                "source": (self.assumptions["busiest_link_share"].source
+                           if self.busiest_link is None else self.busiest_link.where)},
             "substages": [{
                 "name": t.name, "cores_per_block": t.cores, **t.units, "kv_writes": t.kv_writes,
                 "stage_time": t.cycles, "binds": t.binds, "serial": t.serial,
@@ -238,3 +279,58 @@ class Wafer(WaferPlacement):
                 self.latency_cycles, self.sequences * self.interval_cycles),
             "assumptions": [a.as_dict() for a in self.assumptions.values()],
         }
+
+
+def estimate(machine: Machine, shape: ModelShape,
+             options: WaferOptions) -> tuple[Wafer, tuple[Wafer, ...]]:
+    """The model with the members asked for, or best for the objective; and every number tried.
+
+    Raises
+    ------
+    PerfError, BlockError
+        As ``WaferPlacement``; or if the objective is unknown.
+    """
+    if options.objective not in OBJECTIVES:
+        raise PerfError(f"objective must be one of {OBJECTIVES}, not {options.objective!r}")
+    if options.members is not None:
+        found = Wafer(machine, shape, options, options.members)
+        return found, (found,)
+    # A placement was made for certain members; others have other links.
+    free = replace(options, busiest_link=None)
+    most = Wafer(machine, shape, free)
+    tried = []
+    for members in _choices(most.count.most_members):
+        try:
+            tried.append(Wafer(machine, shape, free, members))
+        except PerfError:       # the context does not fit
+            continue
+    best = max(tried, key=lambda wafer: _worth(wafer, options.objective))
+    if options.busiest_link is not None:
+        best = Wafer(machine, shape, options, best.members)
+    return best, tuple(tried)
+
+
+def _choices(most: int) -> list[int]:
+    """Numbers of members to try: all small ones, of larger ones every fourth and the largest."""
+    return [n for n in range(1, most + 1) if n <= 8 or n % 4 == 0 or n == most]
+
+
+def _worth(wafer: Wafer, objective: str) -> tuple[float, ...]:
+    """By the objective, then by the others."""
+    values = {"decode": wafer.decode_tokens_per_s, "prefill": wafer.prefill_tokens_per_s,
+              "room": float(wafer.kv_tokens)}
+    return values[objective], *(values[name] for name in OBJECTIVES if name != objective)
+
+
+def _attention_parts(code: tuple[Instruction, ...]) -> dict[str, tuple[Instruction, ...]]:
+    """Score, softmax and context instructions of a KV core's program."""
+    found: dict[str, list[Instruction]] = {"score": [], "softmax": [], "context": []}
+    for i in code:
+        f = i.fields
+        if i.op is Op.SCORE or (i.op is Op.SFU and f["tokens"] and f["fn"] == Fn.MAC):
+            found["score"].append(i)
+        elif i.op is Op.CONTEXT or (i.op is Op.SFU and f["a_array"] and f["fn"] == Fn.MAC):
+            found["context"].append(i)
+        elif i.op is Op.SFU:
+            found["softmax"].append(i)
+    return {name: tuple(found[name]) for name in found}

@@ -63,12 +63,12 @@ def random_settings(machine: Machine, rng: random.Random) -> KvSettings:
     cim, lanes, half = machine.cim, machine.core.lanes, machine.core.macros // 2
     head_dim = lanes * rng.randrange(1, cim.outputs // lanes + 1)
     k_groups = -(-head_dim // cim.active_rows)
-    members_log2 = rng.randrange(3)
+    members = rng.randrange(1, 5)
     return KvSettings(
         k_macros=(1 << half) - 1, v_macros=(1 << half) - 1 << half, k_groups=k_groups,
         k_blocks=rng.randrange(1, cim.groups // k_groups + 1), v_slots=cim.outputs // head_dim,
-        head_dim=head_dim, heads=machine.kv.heads, members_log2=members_log2,
-        member=rng.randrange(1 << members_log2))
+        head_dim=head_dim, heads=machine.kv.heads, members=members,
+        member=rng.randrange(members))
 
 
 class ArrayAgent:
@@ -158,7 +158,7 @@ class ArrayAgent:
             self._wanted["kv_operation"] += 1
         block = issue.position // self.machine.block_tokens
         if (op is Op.APPEND and not outcome.poison
-                and block % (1 << self.settings.members_log2) == self.settings.member):
+                and block % self.settings.members == self.settings.member):
             self._wanted["byte_writes"] += self.settings.head_dim
             self._wanted["row_writes"] += 1
 
@@ -236,8 +236,7 @@ class ArrayAgent:
         token = {"slot": slot, "base": rng.randrange(machine.core.buffer_words // 4)}
         if rng.random() < 0.5:
             return [Issue(instruction=word, **token) for word in self._weight_program()]
-        position = rng.randrange(machine.block_tokens * machine.kv.blocks
-                                 << self.settings.members_log2)
+        position = rng.randrange(machine.block_tokens * machine.kv.blocks * self.settings.members)
         position = min(position, rng.randrange(1, 8) * machine.block_tokens - rng.randrange(2))
         token |= {"sequence": rng.randrange(SEQUENCES), "position": position,
                   "tokens": local_tokens(machine, self.settings, position)}

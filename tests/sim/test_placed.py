@@ -6,16 +6,16 @@ import pytest
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import Flag
 from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.mapper.grid import place_of
 from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.mapper.place import place_program
+from ouroboros.sw.mapper.traffic import flit_hops, program_traffic
 from ouroboros.sw.place.placement import save
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime.job import Job, RequestSpec
 from ouroboros.sw.runtime.service import compare, serve
-from ouroboros.sw.tiling.grid import place_of
-from ouroboros.sw.tiling.place import place_program
-from ouroboros.sw.tiling.program import flit_hops, program_traffic
 from ouroboros.tb.flow.backend import verilator
 
 

@@ -28,7 +28,7 @@ class Placed:
     def volumes(self) -> Volumes:
         """Bytes per token: nets as trees; of an instance without nets half an edge each way.
 
-        Bytes of nets are those on links, as ``sw.tiling`` makes them.
+        Bytes of nets are those on links, as ``sw.mapper.tiles`` makes them.
         """
         nets = nets_of(self.instance)
         sinks = np.diff(nets.start)

@@ -120,8 +120,8 @@ class Bench:
         return waited
 
 
-def kv_token(position, *, sequence=0, members_log2=0, member=0):
-    settings = replace(SETTINGS, members_log2=members_log2, member=member)
+def kv_token(position, *, sequence=0, members=1, member=0):
+    settings = replace(SETTINGS, members=members, member=member)
     return {"sequence": sequence, "position": position, "base": position,
             "tokens": local_tokens(TINY, settings, position)}
 
@@ -209,7 +209,7 @@ def test_kv_of_two_sequences_scores_and_contexts():
 
 def test_no_tokens_and_other_members():
     async def story(bench, ctx):
-        token = kv_token(15, members_log2=1, member=1)
+        token = kv_token(15, members=2, member=1)
         assert token["tokens"] == 0
         _, cycles = await bench.issue(ctx, Op.APPEND, {"v": 30}, **token)
         assert cycles == timing.append_cycles(TINY, 8, local=False)
@@ -220,14 +220,14 @@ def test_no_tokens_and_other_members():
         assert (len(outcome.beats(LANES)), cycles) == (2, timing.context_cycles(TINY, [], 0))
         await bench.drain(ctx, outcome.beats(LANES))
         for position in (16, 31, 32, 48):
-            token = kv_token(position, members_log2=1, member=1)
+            token = kv_token(position, members=2, member=1)
             await bench.issue(ctx, Op.APPEND, {"v": 30}, **token)
             for op in (Op.SCORE, Op.CONTEXT):
                 outcome, _ = await bench.issue(ctx, op, {"src": 3}, **token)
                 await bench.drain(ctx, outcome.beats(LANES))
         assert bench.golden.kv.used == 2  # blocks 1 and 3 of the sequence
 
-    Bench(replace(SETTINGS, members_log2=1, member=1)).run(story)
+    Bench(replace(SETTINGS, members=2, member=1)).run(story)
 
 
 def test_full_core_poisons_and_loses_nothing():

@@ -224,15 +224,15 @@ def test_active_until_the_last_credit_has_gone():
     assert busy[0] == 4 and 21 <= busy[-1] <= 24 and log.traces[0][0] < 9
 
 
-@pytest.mark.parametrize("members_log2", [0, 1, 2])
-def test_local_tokens(members_log2):
+@pytest.mark.parametrize("members", [1, 2, 3, 4])
+def test_local_tokens(members):
     """KV tokens up to the position whose block belongs to this member, counted one by one."""
-    size, members = MACHINE.block_tokens, 1 << members_log2
+    size = MACHINE.block_tokens
     positions = [0, 1, size - 1, size, 2 * size - 1, 2 * size, 3 * size + 5, 7 * size + 2]
     for member in range(members):
         log = run([assemble(Op.SCORE), END],
                   {8 * n: [("token", 0, 1, position)] for n, position in enumerate(positions)},
-                  kv={"members_log2": members_log2, "member": member}, cycles=80)
+                  kv={"members": members, "member": member}, cycles=80)
         assert [(i.position, i.tokens) for i in log.issues] == [
             (position, sum(t // size % members == member for t in range(position + 1)))
             for position in positions]

@@ -36,7 +36,7 @@ def test_a_checkpoint_on_the_small_machine(tmp_path):
 
 @pytest.mark.parametrize("arguments", [
     [], ["--model", "llama-13b", "--instance", "x.json"], ["--model", "gpt-175b"],
-    ["--checkpoint", "none.bin"], ["--model", "llama-13b", "--members", "3"]])
+    ["--checkpoint", "none.bin"], ["--model", "llama-13b", "--members", "33"]])
 def test_one_source_that_fits(arguments):
     found = CliRunner().invoke(cli, ["map", *arguments])
     assert found.exit_code == 2

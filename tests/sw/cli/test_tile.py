@@ -5,9 +5,9 @@ import json
 from click.testing import CliRunner
 
 from ouroboros.sw.cli.main import cli
+from ouroboros.sw.mapper.ports import PortLoad, port_loads
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.place.instance import read_instance
-from ouroboros.sw.tiling.ports import PortLoad, port_loads
 
 
 def run(*arguments):
@@ -20,12 +20,12 @@ def test_counts_beside_the_minimum(tmp_path):
     assert found.exit_code == 0, found.output
     written = json.loads((tmp_path / "f.json").read_text())
     shape = load_shape("bert-large")
-    # A block of 12 MiB is three cores of 4 MiB; its four matrices and two roots take six.
+    # A block of 12 MiB is three cores of 4 MiB; its four matrices take four.
     assert written["crossbar_minimum"] == -(-shape.weight_bytes // (4 << 20)) == 72
-    assert (written["block_minimum"], written["block_cores"]) == (3, 6)
+    assert (written["block_minimum"], written["block_cores"]) == (3, 4)
     assert written["cores"]["live"] == 13923 - 2
     instance = read_instance(tmp_path / "i.json.gz")
-    assert instance.tiles == written["tiles"] == written["cores"]["tiles"] == 144 + 2 + 24 * 16 * 2
+    assert instance.tiles == written["tiles"] == written["cores"]["tiles"] == 96 + 1 + 24 * 16 * 2
     assert instance.grid.defects == (3, 5)
     assert instance.volume == written["bytes_per_token"]
     assert len(instance.nets) == written["nets"]
@@ -48,4 +48,4 @@ def test_refused_in_a_sentence():
     assert "it takes 5 of them" in found.stderr and found.stderr.count("\n") == 1
     assert run("--dead", "x").exit_code == 2
     assert run("--dead", "13923").exit_code == 2
-    assert run("--members", "3").exit_code == 2
+    assert run("--members", "33").exit_code == 2

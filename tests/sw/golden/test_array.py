@@ -11,7 +11,7 @@ from ouroboros.sw.golden.kv import KvSettings
 
 TINY = load_machine("tiny")     # 4 macros of 64 x 16; blocks of 16 tokens
 SETTINGS = KvSettings(k_macros=0b0011, v_macros=0b1100, k_groups=1, k_blocks=8, v_slots=2,
-                      head_dim=8, heads=2, members_log2=0, member=0)
+                      head_dim=8, heads=2, members=1, member=0)
 RNG = np.random.default_rng(5)
 K, V, Q, E = 0, 1, 2, 3
 """Buffer words of the vectors."""
@@ -142,7 +142,7 @@ def test_a_full_core_poisons(array):
 
 @pytest.mark.parametrize("member", range(4))
 def test_tokens_of_a_member(array, member):
-    settings = replace(SETTINGS, members_log2=2, member=member)
+    settings = replace(SETTINGS, members=4, member=member)
     array.configure(settings)
     for position in (0, 15, 16, 31, 47, 48, 63, 64, 130):
         mine = [t for t in range(position + 1) if t // 16 % 4 == member]

@@ -57,7 +57,7 @@ class Bench:
     def kv(self, **fields):
         self.write(Unit.KV, [zeros(KV_CONFIG, **{
             "k_macros": 0b0011, "v_macros": 0b1100, "k_groups": 1, "k_blocks": 8, "v_slots": 2,
-            "head_dim": 8, "heads": 2, **fields})])
+            "head_dim": 8, "heads": 2, "members": 1, **fields})])
 
     def token(self, *vectors, sequence=0, position=0, flags=0, operand=0, run=True):
         """Send int8 vectors to consecutive words; returns what the core sent meanwhile."""
@@ -208,16 +208,16 @@ ATTENTION = [assemble(Op.FREE, need=FREE),
              take(d=12, count=8, skip=FREE, release=1)]
 
 
-@pytest.mark.parametrize(("members_log2", "member"), [(0, 0), (1, 0), (1, 1)])
-def test_attention(members_log2, member):
+@pytest.mark.parametrize(("members", "member"), [(1, 0), (2, 0), (2, 1)])
+def test_attention(members, member):
     """Scores of the local tokens up to the position, and e . V, over three blocks."""
     bench = Bench(ATTENTION)
-    bench.kv(members_log2=members_log2, member=member)
+    bench.kv(members=members, member=member)
     rng = np.random.default_rng(2)
     keys, values = rng.integers(-128, 128, (2, 40, 8))
     for position in range(40):
         q = rng.integers(-128, 128, 8)
-        local = [t for t in range(position + 1) if t // 16 % (1 << members_log2) == member]
+        local = [t for t in range(position + 1) if t // 16 % members == member]
         e = np.zeros(64, int)
         e[:len(local)] = rng.integers(0, 128, len(local))
         bench.token(q, keys[position], values[position], e[:16], position=position, run=False)
@@ -230,7 +230,7 @@ def test_attention(members_log2, member):
         if len(local) <= 16:     # word 4, the maximum, lies in e of the second block
             assert bench.words(0, 4, 1) == [max(scores, default=-2**31)]
             assert np.array_equal(bench.words(0, 12, 8), e[:len(local)] @ values[local])
-    assert bench.core.array.kv.used == (3 if not members_log2 else 2 - member)
+    assert bench.core.array.kv.used == (3 if members == 1 else 2 - member)
     bench.token(flags=FREE)
     assert bench.core.array.kv.used == 0
 

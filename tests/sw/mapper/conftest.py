@@ -3,10 +3,14 @@
 import asyncio
 import random
 
+import numpy as np
 import pytest
 
+from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.golden.machine import GoldenLink
 from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.place.cost import cost
+from ouroboros.sw.place.placement import Placement
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.runtime.device import Device
 from ouroboros.sw.runtime.engine import Engine
@@ -50,4 +54,27 @@ def map_to(make_model):
     """Place a model on a machine; keyword arguments change the model's shape."""
     def run(machine, placement="plain", context=None, **changes):
         return map_model(machine, make_model(**changes), placement=placement, context=context)
+    return run
+
+
+@pytest.fixture
+def tiny():
+    return load_machine("tiny")
+
+
+@pytest.fixture
+def model(make_model):
+    """The base with a vocabulary for two cores."""
+    return make_model(vocab_size=120)
+
+
+@pytest.fixture
+def shuffle():
+    """A random placement of an instance: legal, and unlike any snake."""
+    def run(instance, seed=0):
+        cores = instance.grid.live.tolist()
+        random.Random(seed).shuffle(cores)
+        core = np.array(cores[:instance.tiles])
+        return Placement(instance_name=instance.name, instance_digest=instance.digest,
+                         grid=instance.grid, core=core, cost=cost(instance, core), seed=seed)
     return run

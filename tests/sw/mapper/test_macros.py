@@ -44,9 +44,9 @@ def test_blocks_of_all_sequences_and_of_one(head_dim, heads, room):
     [write] = written.writes()
     fields = KV_CONFIG.unpack(write.values[0])
     assert {name: fields[name] for name in ("k_macros", "v_macros", "v_slots", "head_dim",
-                                            "members_log2", "member")} == {
+                                            "members", "member")} == {
         "k_macros": 0b0011, "v_macros": 0b1100, "v_slots": 16 // head_dim, "head_dim": head_dim,
-        "members_log2": 1, "member": 1}
+        "members": 2, "member": 1}
 
 
 @pytest.mark.parametrize(("shape", "cut", "spans", "loads", "groups"), [

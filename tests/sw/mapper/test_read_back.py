@@ -10,6 +10,7 @@ from ouroboros.hw.params.packet import STAGE_ENTRY, Unit
 from ouroboros.sw.block.graph import build_graph
 from ouroboros.sw.block.layout import layout
 from ouroboros.sw.block.plans import plan_layout
+from ouroboros.sw.block.tables import core_tables
 from ouroboros.sw.block.tiling import tiled
 from ouroboros.sw.mapper.mapper import map_graph, map_model, model_graph
 from ouroboros.sw.models.shape import ModelShape, load_shape
@@ -137,6 +138,15 @@ def test_read_back(name):
     program = map_graph(graph, None)
     assert read(program, graph) == said(graph)
     assert (program.context, program.kv_members) == (graph.context, graph.members)
+    # What a model without addresses counts of every table is what the mapper writes.
+    for core, table in core_tables(graph).items():
+        written = {unit: sum(len(write.values) for write in program.images[core].writes
+                             if write.unit == unit) for unit in table}
+        assert written == table
+    if machine is WAFER:
+        labels = [sum(write.unit == Unit.LABEL for write in image.writes)
+                  for image in program.images.values()]
+        assert max(labels) < machine.noc.labels
 
 
 @pytest.mark.parametrize("placement", ["plain", "split"])

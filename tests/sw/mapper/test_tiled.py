@@ -21,6 +21,8 @@ BASE = {"qkv": 2, "kv_groups": 2, "members": 2, "proj": (1, 3), "up": 3, "down":
 # down, last down.
 CASES = {
     "columns": (WIDE, {}, BASE, (1, 1, 1, 1)),
+    # 34 tokens are two blocks and two tokens: the third member has them.
+    "three members": (WIDE, {}, {**BASE, "members": 3}, (1, 1, 1, 1)),
     # Partial sums in both residual matrices; 88 hidden channels of three cores straddle the slices.
     "rows": (WIDE, {}, {**BASE, "proj": (2, 2), "down": (2, 2)}, (1, 1, 1, 1)),
     # A KV head's queries, k and v from different cores: the first tells the others to send.

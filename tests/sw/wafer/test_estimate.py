@@ -8,32 +8,41 @@ import pytest
 from click.testing import CliRunner
 
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.block.cores import count_cores
 from ouroboros.sw.cli.main import cli
 from ouroboros.sw.cli.wafer import wafer
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.models.shape import load_shape
-from ouroboros.sw.wafer.assumptions import assumptions
 from ouroboros.sw.wafer.busiest_link import BusiestLink
-from ouroboros.sw.wafer.estimate import Wafer, WaferOptions
+from ouroboros.sw.wafer.estimate import Wafer, WaferOptions, estimate
+
+FOUND = {}
 
 
-def model(name="llama-13b", *, context=1024, **overrides):
-    return Wafer(load_machine("wafer"), load_shape(name),
-                 WaferOptions(context=context, overrides=overrides))
+def model(name="llama-13b", *, context=1024, members=4, **overrides):
+    """Equal arguments give the same object: it is made in a second, and not changed."""
+    key = name, context, members, tuple(overrides.items())
+    if key not in FOUND:
+        FOUND[key] = Wafer(load_machine("wafer"), load_shape(name),
+                           WaferOptions(context=context, overrides=overrides), members)
+    return FOUND[key]
 
 
 def test_cores_of_13b():
     found = model()
-    # 5 row tiles, so 6 column tiles a core: 120 tiles of Q, K, V in 20 cores, 40 in 7, 216 in 36.
-    # Down: 3 row tiles x 10 column tiles a core, 5 x 4 of them. Two norm roots. LM head 250 tiles.
-    assert found.weight_cores == 40 * (20 + 7 + 36 + 20 + 2) + 42 + 1
+    # QKV, projection, up/gate, down; a norm root after down, two after the projection. The last
+    # norm reserves 42 head cores and the argmax, so it has two roots.
+    assert found.count.weights == 40 * (20 + 7 + 36 + 20 + 3) + 1 + 42 + 1
+    assert found.count.embedding == 20 + 1
     assert found.dead == 42
     assert found.edge == 40
-    assert found.spare == 4 * 63
-    left = 13923 - 42 - 40 - 252 - found.weight_cores - 21
-    assert found.kv_cores_left == left
-    assert (found.members, found.kv_heads) == (4, 1)
-    assert found.kv_cores == 4 * 40 * 40
+    assert found.count.spares == 4 * 63
+    left = 13923 - 42 - 40 - 252 - found.count.weights - 21
+    assert found.count.left_for_kv == left == 10084
+    # Six cores for each of 1,600 heads.
+    assert found.count.most_members == left // 1600 == 6
+    assert (found.members, found.count.kv_heads, found.count.kv) == (4, 1, 4 * 40 * 40)
 
 
 def test_kv_room_of_13b():
@@ -44,27 +53,36 @@ def test_kv_room_of_13b():
     assert found.kv_tokens_by_bytes == (13923 * 2 ** 22 - weights) // 409_600 == 111_195
     # A KV core holds 16 macros x 8 blocks x 128 tokens of one head; four members do 65,536.
     assert found.kv_tokens == 4 * 16 * 8 * 128
-    # Dead, spare and part-filled cores explain the first step, powers of two the second.
     assert found.kv_tokens < found.kv_tokens_of_cores_left < found.kv_tokens_by_bytes
-    assert found.kv_tokens_of_cores_left == 65536 * found.kv_cores_left // 6400
+    assert found.kv_tokens_of_cores_left == 65536 * 10084 // 6400
     assert found.sequences == 64
+    # A member's page table has 64 blocks of a sequence.
+    assert found.most_context == 4 * 64 * 128
 
 
 def test_stage_times_of_13b():
     times = {time.name.strip(): time for time in model().times}
     qkv = times["QKV"].units
     assert qkv["array"] == 32 * 8
-    # 20 slices of 256 bytes, 8 flits and a header each, the RoPE row; 24 credits come back.
-    assert qkv["flits in"] == 20 * 9 + 9 + 6 * 4
+    # 20 slices of 256 bytes, 8 flits and a header each, the RoPE row; two heads' members, whose
+    # slots it reserves, return credits.
+    assert qkv["flits in"] == 20 * 9 + 9 + 2 * 4
     assert qkv["multicast"] == 2 * (20 * 9 + 9)
-    # Six vectors of 4 flits and a header; 21 credits are paid.
-    assert qkv["flits out"] == 6 * 5 + 21
+    # q, k and v of two heads, 4 flits and a header each; its own slot's credit.
+    assert qkv["flits out"] == 6 * 5 + 1
     # A K column is 128 bytes, one a cycle.
     assert times["attention, home"].kv_writes == 3 + 128 + 2 + 8
     # Score: 256 local tokens are 16 beats, 1 to start, 1 for word C; then 9 idle: 3 to the next
     # instruction, 1 to the release, 5 to drop what is left in the tree.
     assert times["score"].units["SFU"] == 16 + 1 + 1 + 9
-    assert times["mesh"].cycles == 383
+    # Slices of the down projection: five row slices, so four partial sums of 256 channels go out
+    # and come in; 7 or 8 of the 36 up/gate cores have inputs of one.
+    assert times["down"].units["send"] == 4 * (1 + 32 + 4) + (1 + 2 + 1) + (1 + 8 + 1) + (
+        1 + 16 + 2) + (1 + 8 + 1) + (1 + 8 + 1)
+    # A first root of 32 counters reserves 31 of 57 stages and the other root.
+    assert times["norm 2"].cores == 2 and times["norm 1"].cores == 1
+    assert times["norm 2"].units["flits in"] == 7 * 3 + 32
+    assert times["mesh"].cycles == math.ceil(0.0445 * model().block_flits)
 
 
 def test_totals_of_13b():
@@ -72,9 +90,6 @@ def test_totals_of_13b():
     # Two copies of 40 heads' outputs, 4 flits and a header each, and of a scale of 2 and a header.
     assert found.interval_cycles == 2 * (40 * 5 + 3) == 406
     assert (found.slowest.name, found.slowest.binds) == ("projection", "multicast")
-    assert found.latency_cycles == (
-        found.block_latency["norm 1"] + 40 * sum(found.block_latency.values())
-        + found.times[-3].serial + found.times[-2].serial + 2 * found.transit)
     assert found.prefill_tokens_per_s == pytest.approx(1e9 / 406)
     assert found.prefill_s == pytest.approx((found.latency_cycles + 1023 * 406) / 1e9)
     # 64 sequences are fewer than the tokens that fill the pipeline, so room for KV binds.
@@ -83,11 +98,69 @@ def test_totals_of_13b():
     assert found.decode_binds == "KV room"
 
 
+def test_latency_is_the_longest_path():
+    """A block's parts are what lies between one block's end and the next one's: all of it."""
+    found = model()
+    ends = {stage.info.name: found.walk.stages[stage.key].end for stage in found.graph.stages}
+    starts = {stage.info.name: found.walk.stages[stage.key].start
+              for stage in found.graph.stages}
+    last = {layer: max(end for name, end in ends.items() if name.startswith(f"l{layer}.qkv"))
+            for layer in (0, 1)}
+    assert sum(found.block_latency.values()) == pytest.approx(last[1] - last[0], abs=20)
+    assert found.latency_cycles == found.walk.result + 38 * sum(found.block_latency.values())
+    # Up/gate waits for the projection's slices, a way and its own 496 cycles.
+    assert found.block_latency["up/gate"] == max(
+        ends[f"l1.up.{n}"] for n in range(36)) - max(ends[f"l1.proj.{n}"] for n in range(7))
+    assert starts["l0.norm.proj.1"] > ends["l0.norm.proj.0"]
+    assert found.way_cycles == 2 * (found.hops + 1) + 23
+
+
+def test_members_for_an_objective():
+    machine, shape = load_machine("wafer"), load_shape("llama-3-8b")
+
+    def members(objective):
+        best, tried = estimate(machine, shape, WaferOptions(objective=objective))
+        # A maker has the first queries of two heads, and 32 counters.
+        assert [wafer.members for wafer in tried] == [1, 2, 3, 4, 5, 6, 7, 8, 12, 16]
+        worth = {"decode": "decode_tokens_per_s", "prefill": "prefill_tokens_per_s",
+                 "room": "kv_tokens"}[objective]
+        assert getattr(best, worth) == max(getattr(wafer, worth) for wafer in tried)
+        return best
+
+    most = members("room")
+    assert most.members == 16 and most.kv_tokens == 16 * 16384
+    fastest = members("prefill")
+    assert fastest.members < most.members
+    assert fastest.prefill_tokens_per_s > 2 * most.prefill_tokens_per_s
+    asked, tried = estimate(machine, shape, WaferOptions(members=3))
+    assert asked.members == 3 and tried == (asked,)
+
+
 def test_a_busy_link_binds():
-    """The reference instance's, before any relief."""
-    found = model(busiest_link_flits=624)
-    assert (found.interval_cycles, found.slowest.name) == (624, "mesh")
-    assert model(busiest_link_flits=0).interval_cycles == 406
+    found = model(busiest_link_share=0.1)
+    assert (found.interval_cycles, found.slowest.name) == (
+        math.ceil(0.1 * found.block_flits), "mesh")
+    assert model(busiest_link_share=0).interval_cycles == 406
+
+
+@pytest.mark.parametrize("flit_bits", [128, 256, 512])
+def test_the_busiest_link_follows_the_flits(flit_bits):
+    """What a block sends is about the same bytes; narrow flits are more of them."""
+    machine = load_machine("wafer")
+    machine = replace(machine, noc=replace(machine.noc, flit_bits=flit_bits))
+    found = Wafer(machine, load_shape("llama-13b"), WaferOptions(), 2)
+    assert found.link_flits == math.ceil(0.0445 * found.block_flits)
+    bytes_sent = found.block_flits * flit_bits // 8
+    assert bytes_sent == pytest.approx(model(members=2).block_flits * 32, rel=0.1)
+
+
+def test_tables_that_do_not_suffice_are_refused():
+    """As the mapper refuses them: 57 receivers are chains of roots, but members have one owner."""
+    machine = load_machine("wafer")
+    machine = replace(machine, core=replace(machine.core, program_words=32))
+    with pytest.raises(OuroborosError, match=r"program words must be at most 32 on machine "
+                                             r"'wafer', not \d+: too many by"):
+        assert Wafer(machine, load_shape("llama-13b"), WaferOptions(), 4).times
 
 
 def test_edge_of_a_smaller_machine():
@@ -95,18 +168,21 @@ def test_edge_of_a_smaller_machine():
     machine = load_machine("wafer")
     smaller = replace(machine, mesh=replace(machine.mesh, width=8 * 13))
     found = Wafer(smaller, load_shape("llama-13b"), WaferOptions())
-    assert (found.edge, found.spare) == (0, 4 * 56)
+    assert (found.edge, found.count.spares) == (0, 4 * 56)
 
 
-def test_the_busiest_link_scales_with_the_width_unless_it_is_the_models_own():
-    assert model("llama-7b", busiest_link_flits=500).link_flits == 400
-    own = BusiestLink(load_bytes=500.25 * 32, instance="llama-7b on wafer", where="m.json")
-    found = Wafer(load_machine("wafer"), load_shape("llama-7b"), WaferOptions(busiest_link=own))
+def test_the_busiest_link_of_the_models_own_placement():
+    machine, shape = load_machine("wafer"), load_shape("llama-7b")
+    digest = tile_model(count_cores(machine, shape, members=2)).digest
+    own = BusiestLink(load_bytes=500.25 * 32, instance="llama-7b on wafer", digest=digest,
+                      where="m.json")
+    found = Wafer(machine, shape, WaferOptions(busiest_link=own), 2)
     assert found.link_flits == 501
-    source = found.assumptions["busiest_link_flits"].source
-    default = assumptions({})["busiest_link_flits"]
-    assert source == (f"m.json, the model's own placement, not scaled; default {default.value:g} "
-                      f"flits/token: {default.source}")
+    assert found.as_dict()["busiest_link"] == {"flits": 501, "flit_bits": 256, "source": "m.json"}
+    # Of three members' tiles it says nothing.
+    with pytest.raises(OuroborosError, match=r"m.json: key 'digest' must be .*, that of llama-7b "
+                                             r"on wafer with 3 members of a KV head, not "):
+        Wafer(machine, shape, WaferOptions(busiest_link=own), 3)
 
 
 def test_clock_scales_rates_only():
@@ -135,15 +211,24 @@ def test_every_assumption_has_a_source():
      "'qwen-32b', 't5-11b'] or a path to a .toml file, not 'gpt-9'")),
     (lambda: model("bert-large"), ("kind of model 'bert-large' must be 'decoder' for the wafer "
      "model, not 'encoder'")),
-    (lambda: model("llama-65b"), ("model 'llama-65b' must leave 2560 cores for KV on machine "
-     "'wafer' (2 heads a core at most), not -2200 of 13923")),
-    (lambda: model(context=70000), ("context must be at most 65536 tokens (all KV that fits beside "
-     "llama-13b on machine 'wafer'), not 70000")),
+    (lambda: model("llama-65b"), ("model 'llama-65b' must be at most 13,589 cores (live ones of "
+     "machine 'wafer' less 252 spares), not 18,830 with one KV core for every 2 heads: it takes 2 "
+     "of them, whole blocks on each")),
+    (lambda: model(members=7), ("members must be between 1 and 6 for model 'llama-13b' on machine "
+     "'wafer', not 7")),
+    (lambda: model(context=40000), ("context must be at most 32768 tokens (all KV that fits beside "
+     "llama-13b on machine 'wafer' with 4 members a head), not 40000")),
+    (lambda: estimate(load_machine("wafer"), load_shape("llama-13b"), WaferOptions(
+        context=50000)), ("context must be at most 49152 tokens (all KV that fits beside "
+     "llama-13b on machine 'wafer' with 6 members a head), not 50000")),
+    (lambda: estimate(load_machine("wafer"), load_shape("llama-13b"), WaferOptions(
+        objective="speed")), ("objective must be one of ('decode', 'prefill', 'room'), not "
+     "'speed'")),
     (lambda: model(context=0), "context must be at least 1, not 0"),
     (lambda: model(clock_ghz=0), "clock_ghz must be positive, not 0"),
     (lambda: model(greedy=2), ("assumption must be one of ['clock_ghz', 'core_area_mm2', "
      "'defect_density_per_cm2', 'edge_cores', 'spare_cores_per_die', 'die_link_cycles', "
-     "'die_crossings_per_way', 'hops_per_block_side', 'busiest_link_flits'], not 'greedy'"))])
+     "'die_crossings_per_way', 'hops_per_block_side', 'busiest_link_share'], not 'greedy'"))])
 def test_refused(call, message):
     with pytest.raises(OuroborosError) as error:
         call()
@@ -153,7 +238,8 @@ def test_refused(call, message):
 def test_command(tmp_path):
     path = tmp_path / "wafer.json"
     result = CliRunner().invoke(wafer, ["--context", "2048", "--clock-ghz", "0.8", "--set",
-                                        "die_link_cycles=40", "--json", str(path)])
+                                        "die_link_cycles=40", "--members", "4", "--json",
+                                        str(path)])
     assert result.exit_code == 0, result.output
     found = json.loads(path.read_text())
     values = {a["name"]: a["value"] for a in found["assumptions"]}
@@ -162,36 +248,41 @@ def test_command(tmp_path):
     assert found["sequences"] == 32
 
 
-MAPPED = {"instance": "llama-13b on wafer", "links": {"busiest_bytes": 450.5 * 32}}
-RELIEVED = {"instance": "llama-13b on wafer", "busiest_bytes": 450.5 * 32}
+MAPPED = {"instance": "llama-13b on wafer", "digest": "0", "links": {"busiest_bytes": 450.5 * 32}}
+RELIEVED = {"instance": "llama-13b on wafer", "digest": "0", "busiest_bytes": 450.5 * 32}
 
 
 @pytest.mark.parametrize("command", ["map", "relieve"])
 def test_command_with_a_placement(tmp_path, command):
     mapped, path = tmp_path / "m.json", tmp_path / "wafer.json"
-    mapped.write_text(json.dumps(MAPPED if command == "map" else RELIEVED))
-    result = CliRunner().invoke(wafer, ["--mapped", str(mapped), "--json", str(path)])
+    digest = tile_model(count_cores(load_machine("wafer"), load_shape("llama-13b"),
+                                    members=2)).digest
+    mapped.write_text(json.dumps(
+        (MAPPED if command == "map" else RELIEVED) | {"digest": digest}))
+    result = CliRunner().invoke(wafer, ["--mapped", str(mapped), "--members", "2", "--json",
+                                        str(path)])
     assert result.exit_code == 0, result.output
     found = json.loads(path.read_text())
     assert (found["interval_cycles"], found["interval_binds"]) == (451, "busiest link of mesh")
-    values = {a["name"]: a for a in found["assumptions"]}
-    assert values["busiest_link_flits"]["value"] == 450.5
-    assert str(mapped) in values["busiest_link_flits"]["source"]
+    assert found["busiest_link"]["source"] == str(mapped)
+    assert [other["members"] for other in found["alternatives"]] == [2]
 
 
 @pytest.mark.parametrize(("content", "arguments", "message"), [
     ("nothing", [], "not JSON ("),
-    ("[]", [], "must have the keys 'instance' and 'busiest_bytes'"),
-    (json.dumps({"busiest_bytes": 3}), [], "must have the keys 'instance' and 'busiest_bytes'"),
+    ("[]", [], "must have the keys 'instance', 'digest' and 'busiest_bytes'"),
+    (json.dumps({"busiest_bytes": 3}), [],
+     "must have the keys 'instance', 'digest' and 'busiest_bytes'"),
     (json.dumps(RELIEVED | {"busiest_bytes": -1}), [],
      "key 'busiest_bytes' must be a number of at least 0, not -1"),
-    (json.dumps(MAPPED), ["--model", "llama-7b"],
+    (json.dumps(MAPPED), ["--model", "llama-7b", "--members", "2"],
      ("key 'instance' must be 'llama-7b on wafer', the tiles of the wafer model, not "
       "'llama-13b on wafer'")),
-    (json.dumps(RELIEVED | {"instance": "llama-13b on die"}), [],
+    (json.dumps(RELIEVED | {"instance": "llama-13b on die"}), ["--members", "2"],
      "key 'instance' must be 'llama-13b on wafer'"),
-    (json.dumps(MAPPED), ["--set", "busiest_link_flits=3"],
-     "busiest_link_flits must be given by name or by the file of a placement, not both")])
+    (json.dumps(MAPPED), ["--set", "busiest_link_share=3", "--members", "2"],
+     "busiest_link_share must be given by name or by the file of a placement, not both"),
+    (json.dumps(MAPPED), ["--members", "2"], "place these tiles by ouroboros map --members 2")])
 def test_bad_placements(tmp_path, content, arguments, message):
     (tmp_path / "m.json").write_text(content)
     result = CliRunner().invoke(cli, ["wafer", "--mapped", str(tmp_path / "m.json"), *arguments])

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.block.cores import count_cores
 from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.mapper.grid import machine_grid
+from ouroboros.sw.mapper.place import place_program
+from ouroboros.sw.mapper.placed import place_model, unreachable
+from ouroboros.sw.mapper.tiles import tile_model
+from ouroboros.sw.mapper.traffic import flit_hops, host_tiles, program_traffic
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.place.cost import cost
 from ouroboros.sw.place.place import Options, place
@@ -16,12 +22,6 @@ from ouroboros.sw.place.repair import spare_cores
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.runtime.golden import run
 from ouroboros.sw.runtime.job import Job, RequestSpec
-from ouroboros.sw.tiling.grid import machine_grid
-from ouroboros.sw.tiling.model import tile_model
-from ouroboros.sw.tiling.place import place_program
-from ouroboros.sw.tiling.placed import place_model, unreachable
-from ouroboros.sw.tiling.program import flit_hops, host_tiles, program_traffic
-from ouroboros.sw.tiling.rules import TilingRules
 
 MACHINE = replace(load_machine("tiny"), mesh=replace(
     load_machine("tiny").mesh, width=20, height=20, die_width=10, die_height=10))
@@ -30,7 +30,7 @@ SHAPE = ModelShape(name="x", source="here", dim=128, hidden_dim=160, n_layers=3,
 
 
 def test_a_shape_placed_beside_its_spares():
-    instance = tile_model(MACHINE, SHAPE, TilingRules(members=2), defects=(5,))
+    instance = tile_model(count_cores(MACHINE, SHAPE, members=2, dead=1), defects=(5,))
     found = place(instance, Options(moves=20_000, seconds=None, threads=1, spares_per_die=4))
     check(found.placement, instance)
     used = {*found.placement.core.tolist()}
@@ -70,7 +70,7 @@ def test_fewest_hops_of_several_searches(model, monkeypatch):
     def hops(program, token):
         seen.append(program)
         return [50, 40, 20, 30, 60, 70, 80, 90][len(seen) - 1]
-    monkeypatch.setattr("ouroboros.sw.tiling.place.flit_hops", hops)
+    monkeypatch.setattr("ouroboros.sw.mapper.place.flit_hops", hops)
     _, _, placed = place_program(load_machine("small"), model, "plain", moves=500)
     assert len(seen) == 8 and placed is seen[2]
 

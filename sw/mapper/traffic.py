@@ -7,11 +7,11 @@ does not depend on where the cores lie: placing the same layout elsewhere gives 
 import numpy as np
 
 from ouroboros.hw.params.position import Position
+from ouroboros.sw.mapper.grid import machine_grid
 from ouroboros.sw.perf.events import token_events
 from ouroboros.sw.place.instance import Grid, Instance, Net
 from ouroboros.sw.program.image import Token, packet_flits, read_stages
 from ouroboros.sw.program.program import Program
-from ouroboros.sw.tiling.grid import machine_grid
 
 __all__ = ["flit_hops", "host_tiles", "instance_name", "program_traffic"]
 

@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from ouroboros.hw.params.machine import Machine
+from ouroboros.sw.mapper.grid import core_at, machine_grid, place_of
 from ouroboros.sw.mapper.limits import MapperError
 from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.mapper.placed import check_routes, unreachable
+from ouroboros.sw.mapper.traffic import flit_hops, host_tiles, program_traffic
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.place.anneal import Annealed, anneal
 from ouroboros.sw.place.bound import lower_bound
@@ -20,9 +23,6 @@ from ouroboros.sw.place.place import Result
 from ouroboros.sw.place.placement import Placement
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.program.program import Program
-from ouroboros.sw.tiling.grid import core_at, machine_grid, place_of
-from ouroboros.sw.tiling.placed import check_routes, unreachable
-from ouroboros.sw.tiling.program import flit_hops, host_tiles, program_traffic
 
 __all__ = ["place_program"]
 

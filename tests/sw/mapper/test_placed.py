@@ -8,8 +8,11 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.mapper.grid import core_at, machine_grid, place_of
 from ouroboros.sw.mapper.limits import MapperError
 from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.mapper.placed import place_model
+from ouroboros.sw.mapper.traffic import flit_hops, host_tiles, program_traffic
 from ouroboros.sw.place.cost import cost
 from ouroboros.sw.place.placement import save
 from ouroboros.sw.program.image import Token
@@ -17,9 +20,6 @@ from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.runtime.golden import run
 from ouroboros.sw.runtime.job import Job, RequestSpec
 from ouroboros.sw.runtime.service import compare
-from ouroboros.sw.tiling.grid import core_at, machine_grid, place_of
-from ouroboros.sw.tiling.placed import place_model
-from ouroboros.sw.tiling.program import flit_hops, host_tiles, program_traffic
 
 
 def logits_are_exact(program, model):

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.plans import PLACEMENTS
+from ouroboros.sw.mapper.grid import machine_grid, place_of
 from ouroboros.sw.mapper.limits import MapperError
 from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.mapper.traffic import program_traffic
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.noc.routes.faults import Faults, Link
 from ouroboros.sw.place.instance import Grid
 from ouroboros.sw.place.placement import check, load
 from ouroboros.sw.program.image import Route, read_stages, unicast
 from ouroboros.sw.program.program import Program
-from ouroboros.sw.tiling.grid import machine_grid, place_of
-from ouroboros.sw.tiling.program import program_traffic
 
 if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
     from ouroboros.sw.noc.routes.routing import Routes
@@ -33,7 +33,7 @@ def place_model(machine: Machine, model: QuantModel, *, placement: str = "plain"
     Parameters
     ----------
     placement : str
-        A name of ``sw.mapper.layout.PLACEMENTS``, or the path of a file that ``ouroboros map``
+        A name of ``sw.block.plans.PLACEMENTS``, or the path of a file that ``ouroboros map``
         wrote.
     defects : iterable of int
         Ids of dead cores; a placement file must have been made for exactly these. On a network
