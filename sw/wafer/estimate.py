@@ -8,7 +8,7 @@ trees, die borders. Lower bounds on time, that is.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,7 +26,7 @@ from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.program.image import Instruction, Token
 from ouroboros.sw.wafer.cores import OBJECTIVES, WaferOptions, WaferPlacement
 
-__all__ = ["StageTime", "Wafer", "WaferOptions", "estimate"]
+__all__ = ["StageTime", "Wafer", "WaferOptions", "alternatives", "best_members", "estimate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,30 +296,38 @@ def estimate(machine: Machine, shape: ModelShape,
         found = Wafer(machine, shape, options, options.members)
         return found, (found,)
     # A placement was made for certain members; others have other links.
-    free = replace(options, busiest_link=None)
-    most = Wafer(machine, shape, free)
-    tried = []
-    for members in _choices(most.count.most_members):
+    tried = alternatives(machine, shape, replace(options, busiest_link=None))
+    found = best_members(tried, options.objective)
+    if options.busiest_link is not None:
+        found = Wafer(machine, shape, options, found.members)
+    return found, tried
+
+
+def alternatives(machine: Machine, shape: ModelShape,
+                 options: WaferOptions) -> tuple[Wafer, ...]:
+    """The model with every number of members worth trying, that is: those that hold the context."""
+    most = Wafer(machine, shape, options)
+    found = []
+    for members in _choices(most.members):
         try:
-            tried.append(Wafer(machine, shape, free, members))
+            found.append(Wafer(machine, shape, options, members))
         except PerfError:       # the context does not fit
             continue
-    best = max(tried, key=lambda wafer: _worth(wafer, options.objective))
-    if options.busiest_link is not None:
-        best = Wafer(machine, shape, options, best.members)
-    return best, tuple(tried)
+    return tuple(found)
+
+
+def best_members(tried: Sequence[Wafer], objective: str) -> Wafer:
+    """By the objective, then by the others."""
+    def worth(wafer: Wafer) -> tuple[float, ...]:
+        values = {"decode": wafer.decode_tokens_per_s, "prefill": wafer.prefill_tokens_per_s,
+                  "room": float(wafer.kv_tokens)}
+        return values[objective], *(values[name] for name in OBJECTIVES if name != objective)
+    return max(tried, key=worth)
 
 
 def _choices(most: int) -> list[int]:
     """Numbers of members to try: all small ones, of larger ones every fourth and the largest."""
     return [n for n in range(1, most + 1) if n <= 8 or n % 4 == 0 or n == most]
-
-
-def _worth(wafer: Wafer, objective: str) -> tuple[float, ...]:
-    """By the objective, then by the others."""
-    values = {"decode": wafer.decode_tokens_per_s, "prefill": wafer.prefill_tokens_per_s,
-              "room": float(wafer.kv_tokens)}
-    return values[objective], *(values[name] for name in OBJECTIVES if name != objective)
 
 
 def _attention_parts(code: tuple[Instruction, ...]) -> dict[str, tuple[Instruction, ...]]:
