@@ -83,13 +83,13 @@ _DEFAULTS = (
                "hw.noc.channel sends copies of a multicast packet one after the other; a tree "
                "along a column of cores has two at each router",
                "Row 'multicast': cycles of a router input per token."),
-    Assumption("busiest_link_share", 0.0445, "1",
+    Assumption("busiest_link_share", 0.068, "1",
                "llama-13b's tiles, placed and relieved by the commands in docs/performance.md: 383 "
                "flits of 32 bytes on the busiest link, headers and credits included, multicast on "
-               "XY trees, while a block's cores send 8,627 (annealed only: 615; without dead "
+               "XY trees, while a block's cores send 5,627 (annealed only: 615; without dead "
                "cores 704); 0 leaves it out",
-               "Bytes per token on the busiest link, as a share of what a block's cores send. No "
-               "link of the mesh carries more than a flit a cycle."),
+               "Flits per token on the busiest link, as a share of what a block's cores send, the "
+               "exchange inside a KV head left out. No link carries more than a flit a cycle."),
     Assumption("no_network_contention", 1, "yes",
                "not modelled: waiting of packets for each other below a full link",
                "A lower bound on time."),

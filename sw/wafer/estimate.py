@@ -17,13 +17,13 @@ from ouroboros.hw.params.isa import Fn, Op
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES
 from ouroboros.hw.params.timing.network import CREDIT_CYCLES, HOP_CYCLES
-from ouroboros.sw.block.costs import StageCost, port_loads, stage_costs
+from ouroboros.sw.block.costs import StageCost, port_loads, sends, stage_costs
 from ouroboros.sw.block.latency import GraphWalk, walk_graph
 from ouroboros.sw.block.stage import BlockStage
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.perf.cycles import holds, serial
 from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.program.image import Instruction, Token
+from ouroboros.sw.program.image import Instruction, Token, packet_flits
 from ouroboros.sw.wafer.cores import OBJECTIVES, WaferOptions, WaferPlacement
 
 __all__ = ["StageTime", "Wafer", "WaferOptions", "alternatives", "best_members", "estimate"]
@@ -177,10 +177,17 @@ class Wafer(WaferPlacement):
 
     @cached_property
     def block_flits(self) -> int:
-        """Flits that the cores of one block send for a token, headers and credits included."""
+        """Flits that the cores of one block send for a token, headers and credits included.
+
+        What the members of a KV head exchange is left out: they lie side by side.
+        """
         loads = port_loads(self.graph.stages, self.graph.machine.host)
-        return sum(loads[stage.key].flits_out for stage in self.graph.stages
-                   if stage.info.layer == 0)
+        block = [stage for stage in self.graph.stages if stage.info.layer == 0]
+        exchanged = sum(
+            packet_flits(step.instruction.fields["flits"])
+            for stage in block if stage.kv is not None for step in sends(stage)
+            if step.flow and self.graph.by_key[step.flow.targets[0]].kv is not None)
+        return sum(loads[stage.key].flits_out for stage in block) - exchanged
 
     def _attention_parts(self, home: StageCost) -> Iterator[StageTime]:
         """Score, softmax and context by themselves: parts of the row before."""
@@ -327,7 +334,7 @@ def best_members(tried: Sequence[Wafer], objective: str) -> Wafer:
 
 def _choices(most: int) -> list[int]:
     """Numbers of members to try: all small ones, of larger ones every fourth and the largest."""
-    return [n for n in range(1, most + 1) if n <= 8 or n % 4 == 0 or n == most]
+    return [n for n in range(1, most + 1) if n <= 12 or n % 4 == 0 or n == most]
 
 
 def _attention_parts(code: tuple[Instruction, ...]) -> dict[str, tuple[Instruction, ...]]:
