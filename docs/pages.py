@@ -126,8 +126,9 @@ def shape_page() -> str:
 def commands_page() -> str:
     """Every command with its options, as ``--help`` shows them."""
     parts = ["# Commands", _note("the commands in `sw/cli` and those of entry points"),
-             paragraph("Values in brackets are defaults. An error of the input is one sentence on "
-                       "standard error and exit code 2.")]
+             paragraph("Values in brackets are defaults. Exit codes: 2 for an error of the input, "
+                       "which is one sentence on standard error; 3 where a machine differs from "
+                       "the golden decoder; 130 when interrupted; else 0.")]
     _command(cli, "ouroboros", None, parts)
     return _page(parts)
 

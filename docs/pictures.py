@@ -1,6 +1,7 @@
 """Pictures of the pages, made from a placed program: ``python -m ouroboros.docs.pictures``.
 
-The shipped model on machine ``small``: which core does what, and one token's way through stages.
+The shipped model on machine ``small``: which core does what, and one token's way through stages;
+and a die of the wafer.
 """
 
 import re
@@ -8,12 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ouroboros.docs.tour import placed, prompt_tokens
+from ouroboros.floorplan import die_picture as floorplan_die
+from ouroboros.floorplan.plan import plan_floor
+from ouroboros.floorplan.rules import load_rules
+from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.perf.walk import walk
 from ouroboros.sw.program.image import Token, read_stages
 from ouroboros.sw.report.mesh_map import KINDS, role_map
 from ouroboros.sw.report.svg import Svg
 
-__all__ = ["FOLDER", "main", "mesh_picture", "pictures", "token_picture"]
+__all__ = ["FOLDER", "die_picture", "main", "mesh_picture", "pictures", "token_picture"]
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
 INK, FAINT, LINE, PAPER = "#1d2530", "#6b7683", "#d5dae0", "#ffffff"
@@ -47,6 +52,7 @@ def pictures() -> Iterator[tuple[Path, Callable[[], str]]]:
     """File of every picture, and what draws it."""
     yield FOLDER / "mesh.svg", mesh_picture
     yield FOLDER / "token.svg", token_picture
+    yield FOLDER / "die.svg", die_picture
 
 
 def mesh_picture() -> str:
@@ -70,6 +76,11 @@ def token_picture() -> str:
                  f"k-{info.kind}", rx=2,
                  tip=f"{info.name} on core {info.core}: {stage.start} to {stage.end}")
     return _alone(str(svg))
+
+
+def die_picture() -> str:
+    """One die of the wafer, as the floorplan draws it."""
+    return floorplan_die.die_picture(plan_floor(load_machine("wafer"), load_rules()))
 
 
 def _alone(svg: str) -> str:

@@ -3,12 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ouroboros.floorplan.errors import FloorplanError
 from ouroboros.floorplan.plan import Plan
 from ouroboros.sw.defects.maps import defect_map, exact_map
 from ouroboros.sw.defects.process import Process
+from ouroboros.sw.lib import json_file
 from ouroboros.sw.lib.write import write
 from ouroboros.sw.wafer.assumptions import assumptions
 
@@ -45,7 +45,7 @@ class DefectMap:
 def nominal_process(plan: Plan) -> Process:
     """Murphy's yield at the nominal defect density, with the plan's all-in area of a core."""
     return Process(core_area_mm2=plan.core_share_mm2,
-                   density_per_cm2=assumptions({})["defect_density_per_cm2"].value)
+                   density_per_cm2=assumptions({})["defect_density_per_cm2"].mid)
 
 
 def make_map(plan: Plan, kind: str, seed: int, *, region: str = "core") -> DefectMap:
@@ -92,10 +92,7 @@ def read_map(path: Path, plan: Plan) -> DefectMap:
         If the file is not one, or belongs to a mesh of another size; the message names file and
         key.
     """
-    try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FloorplanError(f"{path}: must be a JSON file of a defect map ({error})") from None
+    found = json_file.read_value(path, FloorplanError)
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise FloorplanError(f"{path}: key 'schema' must be {SCHEMA!r}")
     mesh = plan.machine.mesh

@@ -1,14 +1,13 @@
 """Load of every mesh link by router port: of a placement, or from a file."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ouroboros.floorplan.errors import FloorplanError
 from ouroboros.hw.params.packet import Port
+from ouroboros.sw.lib import json_file
 from ouroboros.sw.place.instance import Instance
 from ouroboros.sw.place.links import DIRECTIONS, link_loads
 from ouroboros.sw.place.placement import Placement
@@ -42,8 +41,8 @@ def read_load(path: Path, height: int, width: int) -> tuple[npt.NDArray[np.float
     FloorplanError
         If the file is none, or its load does not fit the mesh.
     """
+    found = json_file.read_value(path, FloorplanError)
     try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
         load = np.array(found["load"], np.float64)
         unit = found["unit"]
     except (ValueError, TypeError, KeyError) as error:

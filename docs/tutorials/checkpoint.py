@@ -54,7 +54,7 @@ def write_folder(folder, model):
         "num_key_value_heads": shape.n_kv_heads, "vocab_size": shape.vocab_size,
         "max_position_embeddings": shape.seq_len, "rms_norm_eps": shape.norm_eps,
         "rope_theta": shape.rope_theta, "tie_word_embeddings": model.tied,
-        "hidden_act": "silu", "bos_token_id": model.bos_id}))
+        "hidden_act": "silu", "bos_token_id": model.special.bos_id}))
     tensors = {"model.embed_tokens.weight": model.embedding, "model.norm.weight": model.final_norm}
     for n, layer in enumerate(model.layers):
         for name, label in NAMES.items():

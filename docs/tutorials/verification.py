@@ -92,6 +92,10 @@ print(f"waveform: {waves.name}, {waves.stat().st_size > 0 and 'not empty'}")
 assert waves.stat().st_size
 
 # %% [markdown]
+# A fault in a whole machine is found in the same way, one level up: `ouroboros run --on verilator`
+# compares every logit with the golden decoder, and if one differs a second pass says which core
+# sent the first wrong word, in which cycle, and which command records waveforms there.
+#
 # Where to go on: `tests/formal` breaks queue, arbiter, channel and router in the same way and sees
 # their proofs fail; `docs/proofs.md` says what is proved. A new block needs a golden model, a bench
 # and a test of its own name: `docs/blocks.md` is made from the sources, and a test fails if one is

@@ -5,9 +5,10 @@ from amaranth.lib import data, fifo, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ouroboros.hw.array.drain import DrainControl, ResultKind, frame_layout
+from ouroboros.hw.array.drain import DrainControl
 from ouroboros.hw.array.execute import Executor
 from ouroboros.hw.array.load import OperandLoader
+from ouroboros.hw.array.result import ResultKind, frame_layout
 from ouroboros.hw.array.tree import AdderTree
 from ouroboros.hw.array.write import RowWriter
 from ouroboros.hw.cim.macro import Macro

@@ -5,9 +5,9 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ouroboros.hw.array.command import order_layout
-from ouroboros.hw.array.drain import ResultKind, result_layout
 from ouroboros.hw.array.job import head_chunks, job_layout
 from ouroboros.hw.array.load import load_job_layout
+from ouroboros.hw.array.result import ResultKind, result_layout
 from ouroboros.hw.array.walk import Walk
 from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.params import isa

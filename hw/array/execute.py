@@ -7,10 +7,10 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ouroboros.hw.array.append import AppendExecutor
 from ouroboros.hw.array.command import CommandHolder
 from ouroboros.hw.array.context import ContextExecutor
-from ouroboros.hw.array.drain import frame_layout, result_layout
 from ouroboros.hw.array.job import job_layout
 from ouroboros.hw.array.load import load_job_layout
 from ouroboros.hw.array.multiply import MultiplyExecutor
+from ouroboros.hw.array.result import frame_layout, result_layout
 from ouroboros.hw.array.score import ScoreExecutor
 from ouroboros.hw.array.walk import BlockWalk
 from ouroboros.hw.array.write import append_job_layout

@@ -5,8 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ouroboros.hw.array.command import order_layout
-from ouroboros.hw.array.drain import ResultKind, result_layout
 from ouroboros.hw.array.job import job_layout
+from ouroboros.hw.array.result import ResultKind, result_layout
 from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.params import isa
 from ouroboros.hw.params.machine import Machine

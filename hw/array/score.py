@@ -5,9 +5,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ouroboros.hw.array.command import order_layout
-from ouroboros.hw.array.drain import ResultKind, frame_layout, result_layout
 from ouroboros.hw.array.job import job_layout
 from ouroboros.hw.array.load import load_job_layout
+from ouroboros.hw.array.result import ResultKind, frame_layout, result_layout
 from ouroboros.hw.array.walk import Walk
 from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.params import isa

@@ -130,25 +130,34 @@ class Channel(wiring.Component):
         ]
         entry = get.data
 
-        def after(target, source):
-            """Make ``target`` the place after ``source``."""
-            last = source.index == depth - 1
-            return [target.index.eq(Mux(last, 0, source.index + 1)),
-                    target.wrap.eq(source.wrap ^ last)]
-
         with m.If(self.put.valid):
-            m.d.sync += after(end, end)
+            m.d.sync += self._after(end, end)
 
-        # Named signals under conditions cost a simulator nothing while the buffer is empty.
-        wanted, enough, sendable, claimable = (Signal(ports) for _ in range(4))
-        choice = Signal(ports)
-        final, discard = Signal(), Signal()
         following = Signal(pointer)
-        request, taken = self.request.p, self.request.taken
-        own = 1 << self.number
         m.d.comb += self.some.eq(state.read.as_value() != end.as_value())
         with m.If(self.some):
-            m.d.comb += after(following, state.read)
+            m.d.comb += self._after(following, state.read)
+        choice, final, discard = self._ask(m, state, entry)
+        self._move(m, state, entry, following, choice=choice, final=final, discard=discard)
+
+        return m
+
+    def _after(self, target, source):
+        """Makes ``target`` the place after ``source``."""
+        last = source.index == self.noc.vc_depth - 1
+        return [target.index.eq(Mux(last, 0, source.index + 1)),
+                target.wrap.eq(source.wrap ^ last)]
+
+    def _ask(self, m, state, entry):
+        """What the front packet asks for: ports, whether it is its last copy or to be discarded."""
+        # Named signals under conditions cost a simulator nothing while the buffer is empty.
+        ports = len(Port)
+        wanted, enough, sendable, claimable = (Signal(ports, name=name) for name in (
+            "wanted", "enough", "sendable", "claimable"))
+        choice = Signal(ports)
+        final, discard = Signal(name="final"), Signal()
+        request, own = self.request.p, 1 << self.number
+        with m.If(self.some):
             m.d.comb += request.tail.eq(entry.tail)
             with m.If(state.active):
                 m.d.comb += choice.eq(state.port & Cat(
@@ -188,7 +197,11 @@ class Channel(wiring.Component):
                 m.d.comb += request.head.eq(1)
                 m.d.comb += final.eq((wanted & ~choice) == 0)
             m.d.comb += request.ports.eq(choice)
+        return choice, final, discard
 
+    def _move(self, m, state, entry, following, *, choice, final, discard):
+        """What becomes of the front packet when it gets what it asked for."""
+        request, taken = self.request.p, self.request.taken
         with m.If(taken != 0):
             with m.If(request.claim):
                 m.d.sync += state.reserved.eq(state.reserved | choice)
@@ -212,5 +225,3 @@ class Channel(wiring.Component):
             m.d.comb += self.freed.eq(1)
             m.d.sync += state.read.eq(following)
             m.d.sync += state.base.eq(following)
-
-        return m

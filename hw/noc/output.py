@@ -67,7 +67,8 @@ class Output(wiring.Component):
 
         won = Signal.like(self.requests[0].p)
         sent = Signal()
-        free, ready, empty, chosen, spent = (Signal(channels) for _ in range(5))
+        free, ready, empty, chosen, spent = (Signal(channels, name=name) for name in (
+            "free", "ready", "empty", "chosen", "spent"))
         with m.If(turn.grant != 0):
             for n, request in enumerate(self.requests):
                 with m.If(turn.grant[n]):

@@ -100,11 +100,13 @@ class Route(wiring.Component):
         sets = [sum(1 << vc for vc in noc.class_channels(n)) for n in range(3)]
         first_of_class1 = 1 << noc.vcs if noc.class1_vcs else 0
         x, y = Signal(7), Signal(7)
-        west, east, inside_x, inside_y, exists = (Signal() for _ in range(5))
+        west, east, inside_x, inside_y, exists = (Signal(name=name) for name in (
+            "west", "east", "inside_x", "inside_y", "exists"))
         column = Signal(7)
-        wanted, xy = Signal(len(Port)), Signal(len(Port))
+        wanted, xy = Signal(len(Port), name="wanted"), Signal(len(Port))
         came = Signal(noc.channels)     # one bit: the channel it came on
-        leg, underway, past, by_table, fits = (Signal() for _ in range(5))
+        leg, underway, past, by_table, fits = (Signal(name=name) for name in (
+            "leg", "underway", "past", "by_table", "fits"))
         address = struct(TABLE_ADDRESS)(header.as_value()[14:28])
         m.d.comb += [self.table.label.eq(header.label), self.table.die.eq(address.die),
                      self.table.core.eq(address.core)]

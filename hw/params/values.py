@@ -1,13 +1,12 @@
 """Numbers from outside: each with its unit, its spread and its source, read by one loader."""
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ouroboros.hw.params.load import ConfigError, build
+from ouroboros.hw.params.load import ConfigError, build, read_toml
 
 __all__ = ["Value", "read_values"]
 
@@ -69,13 +68,7 @@ def read_values(path: Path) -> dict[str, Value]:
     ConfigError
         If the file cannot be read, or an entry is no value; the message names file and key.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path.name}: not TOML: {error}") from error
-    return dict(_values(table, path.name, ""))
+    return dict(_values(read_toml(path), path.name, ""))
 
 
 def _values(table: Mapping[str, Any], where: str, prefix: str) -> list[tuple[str, Value]]:

@@ -41,7 +41,7 @@ class _Commands(LazyGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("Interrupted: nothing was kept.", err=True)
+            click.echo("Interrupted.", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except (OuroborosError, ConfigError) as error:
             raise Failure(str(error)) from error

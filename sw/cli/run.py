@@ -103,8 +103,12 @@ def say_where(served: Served, on: str, options: Mapping[str, Any]) -> Place | No
         return None
     click.echo(f"\nLooking for where: the machine is built again with taps, and runs to the token "
                f"that differs, {served.result.load_s + served.result.run_s:.0f} s at most ...")
-    with job_progress() as progress:
-        place = locate(served.job, served.result.requests, backend(on), progress)
+    try:
+        with job_progress() as progress:
+            place = locate(served.job, served.result.requests, backend(on), progress)
+    except KeyboardInterrupt:
+        click.echo("Interrupted before it was found.")
+        raise click.exceptions.Exit(INTERRUPTED) from None
     if place is None:
         click.echo("Nothing that a core sent differs when it runs again.")
         return None

@@ -61,8 +61,8 @@ def yield_command(machine_name: str, d0: float | None, core_mm2: float | None, m
     machine = load_machine(machine_name)
     defaults = assumptions({})
     area, density = defaults["core_area_mm2"], defaults["defect_density_per_cm2"]
-    process = Process(core_area_mm2=area.value if core_mm2 is None else core_mm2,
-                      density_per_cm2=density.value if d0 is None else d0,
+    process = Process(core_area_mm2=area.mid if core_mm2 is None else core_mm2,
+                      density_per_cm2=density.mid if d0 is None else d0,
                       model=model, alpha=alpha)
     compared = [yield_figures(machine, replace(process, model=name, alpha=one))
                 for name in MODELS for one in (sorted({*ALPHAS, alpha}) if name == MODELS[1]

@@ -94,7 +94,7 @@ class GoldenMachine:
         source = header["src_x"], header["src_y"]
         if self.watch is not None and header["kind"] == Kind.DATA and source in self.cores:
             self.watch(packet, *self.cores[source].sending)
-        for place in self._receivers(packet):
+        for place in self.receivers(packet):
             if self.disorder is None:
                 self._network.append((place, packet))
             else:
@@ -115,7 +115,8 @@ class GoldenMachine:
         elif place not in self._awake:
             self._awake.append(place)
 
-    def _receivers(self, packet: Packet) -> list[Place]:
+    def receivers(self, packet: Packet) -> list[Place]:
+        """Cores, or the host's port, that a packet reaches."""
         header = packet.header
         if not header["label"]:
             place = header["dst_x"], header["dst_y"]

@@ -8,27 +8,39 @@ from typing import Any
 
 import numpy as np
 
-from ouroboros.sw.lib.errors import FileError
+from ouroboros.hw.params.text import utf8
+from ouroboros.sw.lib.errors import FileError, OuroborosError
+from ouroboros.sw.lib.read import JSON, raw, refuse_foreign
 from ouroboros.sw.lib.write import write
 
-__all__ = ["array", "integer", "integers", "read_object", "text", "write_object"]
+__all__ = ["array", "integer", "integers", "read_object", "read_value",
+           "text", "write_object"]
 
 GZIP = b"\x1f\x8b"
 INT64 = 1 << 63
 Object = dict[str, Any]
 
 
-def read_object(path: Path) -> Object:
-    """The JSON object in a file; gzip is told by its first bytes, not by the name."""
-    raw = path.read_bytes()
+def read_value(path: Path, error: type[OuroborosError] = FileError) -> Any:
+    """What a JSON file holds, with or without a byte order mark before it.
+
+    Gzip is told by its first bytes, not by the name.
+    """
+    content = raw(path, error)
+    refuse_foreign(path, content, "a JSON file", error, (JSON, "a gzip file"))
     try:
-        found = json.loads(gzip.decompress(raw) if raw[:2] == GZIP else raw)
-    except (OSError, EOFError, zlib.error) as error:
-        raise FileError(f"{path}: not a whole gzip file ({error})") from None
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{path}: not JSON ({error})") from None
+        return json.loads(utf8(gzip.decompress(content) if content[:2] == GZIP else content))
+    except (OSError, EOFError, zlib.error) as fault:
+        raise error(f"{path}: not a whole gzip file ({fault})") from None
+    except (ValueError, RecursionError) as fault:
+        raise error(f"{path}: not JSON ({fault})") from None
+
+
+def read_object(path: Path, error: type[OuroborosError] = FileError) -> Object:
+    """The JSON object in a file."""
+    found = read_value(path, error)
     if not isinstance(found, dict):
-        raise FileError(f"{path}: must hold one JSON object, not a {type(found).__name__}")
+        raise error(f"{path}: must hold one JSON object, not a {type(found).__name__}")
     return found
 
 

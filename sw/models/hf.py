@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import safetensors
 
+from ouroboros.sw.lib.json_file import read_object
 from ouroboros.sw.lib.read import raw, refuse_foreign
 from ouroboros.sw.models import hf_config, rope
 from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError, FloatArray, Layer, Shape
@@ -43,7 +44,7 @@ def read(path: Path) -> Checkpoint:
     """
     folder = path if path.is_dir() else path.parent
     config_path = folder / "config.json"
-    config = hf_config.read_json(config_path)
+    config = read_object(config_path, CheckpointError)
     shape = hf_config.shape(config_path, config)
     special = hf_config.special_tokens(folder, config, shape.vocab_size)
     tied = hf_config.flag(config_path, config, "tie_word_embeddings")
@@ -116,7 +117,7 @@ def _weight_files(path: Path) -> list[Path]:
                                   "save the model as safetensors")
     if single.exists() or not index.exists():
         return [single]
-    shards = hf_config.read_json(index).get("weight_map")
+    shards = read_object(index, CheckpointError).get("weight_map")
     if not isinstance(shards, dict) or not shards:
         raise CheckpointError(f"{index}: key weight_map must hold the file of every tensor")
     names = sorted({str(name) for name in shards.values()})

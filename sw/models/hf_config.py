@@ -4,16 +4,15 @@ Keys are those of LlamaConfig and MistralConfig; what they leave out has the val
 it. Whatever changes the model's arithmetic is supported or refused by its name, never passed over.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
-from ouroboros.sw.lib import read
+from ouroboros.sw.lib.json_file import read_object
 from ouroboros.sw.models.checkpoint import CheckpointError, Shape, positive
 from ouroboros.sw.models.rope import LinearScaling, Llama3Scaling, Scaling
 from ouroboros.sw.models.special import SpecialTokens
 
-__all__ = ["KEYS", "flag", "read_json", "shape", "special_tokens"]
+__all__ = ["KEYS", "flag", "shape", "special_tokens"]
 
 KEYS = {
     "dim": "hidden_size",
@@ -39,18 +38,6 @@ _ROPE_KEYS = {
 """Kinds of RoPE that are supported, and the keys that each must have."""
 
 Table = dict[str, Any]
-
-
-def read_json(path: Path) -> Table:
-    """The object in a JSON file."""
-    content = read.text(path, "a JSON file", CheckpointError)
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: corrupt: not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path}: corrupt: must hold an object")
-    return found
 
 
 def flag(path: Path, config: Table, key: str) -> bool:
@@ -119,8 +106,9 @@ def special_tokens(folder: Path, config: Table, vocab_size: int) -> SpecialToken
     tables = [(folder / "config.json", config)]
     generation, coder = folder / "generation_config.json", folder / "tokenizer_config.json"
     if generation.exists():
-        tables.insert(0, (generation, read_json(generation)))
-    begins = not coder.exists() or read_json(coder).get("add_bos_token") is not False
+        tables.insert(0, (generation, read_object(generation, CheckpointError)))
+    begins = not coder.exists() or (
+        read_object(coder, CheckpointError).get("add_bos_token") is not False)
 
     def find(key: str, default: int) -> tuple[int, ...]:
         for path, table in tables:

@@ -26,6 +26,8 @@ class Sent:
     """Stage of the core that sent it; -1 where that is not known."""
     at: int = -1
     """Address of its SEND in the core's program memory; -1 where that is not known."""
+    junk: frozenset[int] = frozenset()
+    """Payload flits that mean nothing: a token that computes nothing sends what lay there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ def first_difference(expected: Iterable[Sent], got: Iterable[Sent]) -> Differenc
         if not same:
             return Difference(wanted, None, None)
         other = same.popleft()
-        if other.packet.payload != wanted.packet.payload:
-            return Difference(wanted, other, _flit(wanted.packet, other.packet))
+        flit = _flit(wanted, other.packet)
+        if flit is not None:
+            return Difference(wanted, other, flit)
         if other.packet.header["flags"] != wanted.packet.header["flags"]:
             return Difference(wanted, other, None)
     return None
@@ -72,7 +75,10 @@ def _key(sent: Sent) -> tuple[int, ...]:
     return tuple(sent.packet.header[name] for name in KEY)
 
 
-def _flit(one: Packet, other: Packet) -> int:
-    """First payload flit that differs; the end of the shorter one if none does."""
-    return next((n for n, (a, b) in enumerate(zip(one.payload, other.payload, strict=False))
-                 if a != b), min(len(one.payload), len(other.payload)))
+def _flit(wanted: Sent, packet: Packet) -> int | None:
+    """First payload flit that differs and means something; one that only one of them has does."""
+    one, other = wanted.packet.payload, packet.payload
+    for n, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b and n not in wanted.junk:
+            return n
+    return None if len(one) == len(other) else min(len(one), len(other))

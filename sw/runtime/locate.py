@@ -1,7 +1,9 @@
 """Where a machine began to differ from the golden one: stage, core, unit, word, cycle."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,8 @@ __all__ = ["Golden", "Place", "first_wrong", "locate", "shortened"]
 
 ARRAY = (Op.MVM, Op.SCORE, Op.CONTEXT)
 """Instructions whose sums the SFU drains."""
+Slot = tuple[Position, int]
+"""Core and stage that a token is in."""
 WORD = np.dtype("<u4")
 """Words of what no instruction of the stage has written."""
 
@@ -147,15 +151,51 @@ class Golden:
         self.golden = link.golden
         for packet in Device(link, program).load_packets():
             self.golden.send(packet)
+        # What the token has been sent that means something: flits of its slots.
+        self._received: dict[Slot, set[int]] = defaultdict(set)
 
     def sent(self, injected: Iterable[Packet]) -> list[Sent]:
         """Data packets of all cores for these packets of the host."""
         sent: list[Sent] = []
-        self.golden.watch = lambda packet, stage, at: sent.append(
-            Sent(packet, stage=stage, at=at))
+
+        def watch(packet: Packet, stage: int, at: int) -> None:
+            junk = self._junk(packet, stage, at)
+            sent.append(Sent(packet, stage=stage, at=at, junk=junk))
+            for core in self.golden.receivers(packet):
+                self._receive(core, packet, junk)
+
+        self.golden.watch = watch
+        token = None
         for packet in injected:
+            header = packet.header
+            if token != (header["sequence"], header["position"]):
+                # The one before has come to its end.
+                token = header["sequence"], header["position"]
+                self._received.clear()
+            self._receive((header["dst_x"], header["dst_y"]), packet)
             self.golden.send(packet)
         return sent
+
+    def _receive(self, core: Position, packet: Packet,
+                 junk: frozenset[int] = frozenset()) -> None:
+        header = packet.header
+        self._received[core, header["stage"]] |= {
+            header["offset"] + n for n in range(len(packet.payload)) if n not in junk}
+
+    def _junk(self, packet: Packet, stage: int, at: int) -> frozenset[int]:
+        """Payload flits that the token was not sent, nor any instruction that it executes wrote."""
+        header = packet.header
+        place = header["src_x"], header["src_y"]
+        core = self.golden.cores[place]
+        _, fields = core.tables.instruction(at)
+        received = self._received[place, stage]
+        per_word, junk = self.machine.flits_per_word, set()
+        for n in range(len(packet.payload)):
+            flit = fields["src"] * per_word + header["offset"] - fields["dst"] + n
+            if flit not in received and _writer(core, packet, stage, at, flit // per_word,
+                                                self.machine) is None:
+                junk.add(n)
+        return frozenset(junk)
 
     def place(self, found: Difference) -> Place:
         """Names of a difference."""
@@ -164,7 +204,9 @@ class Golden:
         _, fields = core.tables.instruction(wanted.at)
         flit = header["offset"] - fields["dst"] + (found.flit or 0)
         word = fields["src"] + flit // self.machine.flits_per_word
-        unit, dtype = _writer(core, wanted, word, self.machine)
+        unit, dtype = _writer(core, wanted.packet, wanted.stage, wanted.at, word,
+                              self.machine) or (
+            f"send unit, instruction {wanted.at} (passed on as it came)", WORD)
         place = Place(
             sequence=header["sequence"], position=header["position"],
             stage=next(info.name for info in self.program.stages
@@ -187,13 +229,13 @@ class Golden:
                        cycle=cycles[found.flit + 1] if cycles else None)
 
 
-def _writer(core: GoldenCore, sent: Sent, word: int,
-            machine: Machine) -> tuple[str, np.dtype[np.generic]]:
+def _writer(core: GoldenCore, packet: Packet, stage: int, send: int, word: int,
+            machine: Machine) -> tuple[str, np.dtype[Any]] | None:
     """The instruction that wrote a word before it was sent, and its type of elements."""
-    entry = core.tables.entry(Unit.STAGE, sent.stage, STAGE_ENTRY)
-    flags, header = sent.packet.header["flags"], sent.packet.header
+    entry = core.tables.entry(Unit.STAGE, stage, STAGE_ENTRY)
+    flags, header = packet.header["flags"], packet.header
     found, sums = None, ""
-    for at in range(entry["program"], sent.at):
+    for at in range(entry["program"], send):
         op, fields = core.tables.instruction(at)
         if flags & fields["skip"] or flags & fields["need"] != fields["need"]:
             continue
@@ -210,7 +252,7 @@ def _writer(core: GoldenCore, sent: Sent, word: int,
                 found = name, DTYPES[Type(fields["d_type"])]
             elif word in scalar:
                 found = name, DTYPES[Type.I32]
-    return found or (f"send unit, instruction {sent.at} (passed on as it came)", WORD)
+    return found
 
 
 def _words(fields: Mapping[str, int], length: int, machine: Machine) -> tuple[range, range]:

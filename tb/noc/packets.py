@@ -2,20 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ouroboros.hw.params.packet import CREDIT_HEADER, HEADER_BITS
+from ouroboros.sw.program.packets import Flit
 
-__all__ = ["Flit", "Sink", "flits_of", "header_of", "packet"]
-
-
-@dataclass(frozen=True, slots=True)
-class Flit:
-    """One flit of a link."""
-
-    data: int
-    vc: int
-    head: int
-    tail: int
+__all__ = ["Flit", "Sink", "flit_of", "flits_of", "header_of", "packet"]
 
 
 def packet(vc: int, payload: Iterable[int] = (), **header: int) -> list[Flit]:
@@ -31,7 +23,12 @@ def packet(vc: int, payload: Iterable[int] = (), **header: int) -> list[Flit]:
 
 def flits_of(vc: int, words: list[int]) -> list[Flit]:
     """Flits with the given data; the first is the head, the last the tail."""
-    return [Flit(word, vc, int(n == 0), int(n == len(words) - 1)) for n, word in enumerate(words)]
+    return [Flit(word, vc, n == 0, n == len(words) - 1) for n, word in enumerate(words)]
+
+
+def flit_of(view: Any) -> Flit:
+    """The flit that a port of ``hw.noc.link.flit_layout`` shows."""
+    return Flit(view.data, view.vc, bool(view.head), bool(view.tail))
 
 
 def header_of(flit: Flit) -> dict[str, int]:
@@ -49,7 +46,7 @@ class Sink:
     def take(self, flit: Flit) -> list[Flit] | None:
         """Add a flit; returns the packet that it completes."""
         flits = self.open.setdefault(flit.vc, [])
-        assert bool(flit.head) == (not flits), f"packets of channel {flit.vc} mix at {flit}"
+        assert flit.head == (not flits), f"packets of channel {flit.vc} mix at {flit}"
         flits.append(flit)
         if not flit.tail:
             return None

@@ -14,7 +14,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import pytest
+
+from ouroboros.sw.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(sh|console|bash|shell)(?: ([^\n]*))?\n(.*?)^```$",
@@ -23,6 +26,7 @@ TIERS = {"": (), "sim": (pytest.mark.sim,), "slow": (pytest.mark.slow,)}
 REASON = re.compile(r"not-run: \S+( \S+){2,}")
 HIDDEN = r"^(\$ (?!python -m ouroboros\.docs\.tour )|ouroboros [a-z]|make [a-z])"
 """A command; those of the tour are compared by ``test_pages``."""
+INLINE = re.compile(r"`(ouroboros [^`]+)`")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -41,11 +45,14 @@ def blocks_of(text: str, page: str) -> list[Block]:
             for found in BLOCK.finditer(text)]
 
 
+def pages() -> list[Path]:
+    return sorted({*ROOT.glob("*.md"),
+                   *(page for part in ("docs", "hw", "sw", "tb", "floorplan")
+                     for page in (ROOT / part).rglob("*.md"))})
+
+
 def found() -> list[Block]:
-    pages = sorted({*ROOT.glob("*.md"),
-                    *(page for part in ("docs", "hw", "sw", "tb", "floorplan")
-                      for page in (ROOT / part).rglob("*.md"))})
-    return [block for page in pages
+    return [block for page in pages()
             for block in blocks_of(page.read_text(encoding="utf-8"), str(page.relative_to(ROOT)))]
 
 
@@ -87,6 +94,22 @@ def play(block: Block, folder: Path) -> str:
     return ""
 
 
+def unknown(line: str) -> str:
+    """First word of a command line that is no command, or no option of it; empty if all are."""
+    words = line.replace("|", " ").replace("[", " ").replace("]", " ").split()[1:]
+    command: click.Command = cli
+    context = click.Context(cli)
+    while words and isinstance(command, click.Group) and not words[0].startswith("-"):
+        name = words.pop(0)
+        found = command.get_command(context, name)
+        if found is None:
+            return "" if name.startswith("..") else name
+        command = found
+    known = {word for param in command.get_params(context)
+             for word in (*param.opts, *param.secondary_opts)}
+    return next((word for word in words if word.startswith("--") and word not in known), "")
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder with the project's files and a build folder of its own."""
@@ -104,6 +127,27 @@ def test_commands_of_pages_run(block, folder):
     assert block.language in ("sh", "console") and block.mark in TIERS, block
     wrong = play(block, folder)
     assert not wrong, wrong
+
+
+def test_commands_in_sentences_exist():
+    for page in pages():
+        if page.parent.name == "decisions":             # they keep the names of their day
+            continue
+        text = page.read_text(encoding="utf-8")
+        lines = [" ".join(code.split()) for code in INLINE.findall(text)]
+        for block in blocks_of(text, page.name):
+            lines += [line for line in block.text.replace("\\\n", " ").splitlines()
+                      if line.startswith("ouroboros ")]
+        for line in lines:
+            wrong = unknown(line)
+            assert not wrong, f"{page.relative_to(ROOT)}: {wrong!r} of {line!r} does not exist"
+
+
+def test_unknown_words_are_seen():
+    assert not unknown("ouroboros noc compare --on model --every --k 8")
+    assert not unknown("ouroboros run .. --on golden|verilator")
+    assert unknown("ouroboros nothing --on model") == "nothing"
+    assert unknown("ouroboros noc compare --nothing 1") == "--nothing"
 
 
 def test_what_is_not_run_has_a_reason():

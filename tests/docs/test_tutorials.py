@@ -9,7 +9,8 @@ import pytest
 
 from ouroboros.docs.notebooks import FOLDER, cells, notebooks
 
-SIMULATED = {"verification.py"}
+SIMULATED = {"checkpoint.py", "verification.py"}
+"""Those that run a machine, golden or RTL, and take more than a second."""
 SCRIPTS = [pytest.param(path, id=path.stem,
                         marks=pytest.mark.sim if path.name in SIMULATED else ())
            for path in sorted(FOLDER.glob("*.py"))]

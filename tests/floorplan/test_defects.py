@@ -57,7 +57,7 @@ def test_wrong_files(change, message, small, tmp_path):
 
 def test_no_json(small, tmp_path):
     (tmp_path / "map.json").write_bytes(b"\xff{")
-    with pytest.raises(FloorplanError, match="must be a JSON file of a defect map"):
+    with pytest.raises(FloorplanError, match="not JSON \\("):
         read_map(tmp_path / "map.json", small)
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 
-from ouroboros.hw.lib import arbiter, queue
-from ouroboros.hw.noc import output
+from ouroboros.hw.lib.arbiter import RoundRobin
+from ouroboros.hw.lib.queue import Queue
+from ouroboros.hw.noc.output import Output
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.tb.formal.blocks import ArbiterProof, OutputProof, QueueProof
+from ouroboros.tb.formal.broken import broken
 from ouroboros.tb.formal.prove import prove
 
 pytestmark = pytest.mark.formal
@@ -35,21 +37,29 @@ def test_output(noc):
     assert found.for_ever
 
 
-def test_queue_proof_can_fail(monkeypatch):
-    monkeypatch.setattr(queue, "Mux", lambda _, wrapped, __: wrapped)   # pointers stay at 0
-    assert not prove(QueueProof(3), "queue_wrong", depth=8).held
-
-
-def test_arbiter_proof_can_fail(monkeypatch):
-    monkeypatch.setattr(arbiter, "Mux", lambda _, __, all_: all_)       # the lowest always first
-    assert not prove(ArbiterProof(3), "arbiter_wrong", depth=8).held
-
-
-def test_output_proof_can_fail(monkeypatch):
-    monkeypatch.setattr(output, "Mux", lambda _, one, other: other)     # claims spend credits
-    found = prove(OutputProof(ONE), "output_wrong", depth=4, induction=True)
+@pytest.mark.parametrize("proof, block, changes, depth", [
+    pytest.param(QueueProof(3), Queue, {"end": lambda n, old: 0, "head": lambda n, old: 0}, 8,
+                 id="pointers stay at 0"),
+    pytest.param(ArbiterProof(3), RoundRobin, {
+        "grant": lambda n, old: n["requests"] & -n["requests"]}, 8, id="the lowest always first"),
+    pytest.param(OutputProof(ONE), Output, {"spent": lambda n, old: n["chosen"]}, 4,
+                 id="claims spend credits"),
+])
+def test_proofs_can_fail(proof, block, changes, depth, request):
+    name = request.node.callspec.id.replace(" ", "_")
+    found = prove(broken(proof, block, changes), name, depth=depth)
     assert not found.held
     assert "Assert failed" in found.log
+
+
+@pytest.mark.parametrize("block, changes, message", [
+    (Queue, {"ende": lambda n, old: 0}, "ende must be assigned in Queue"),
+    (Queue, {"level": lambda n, old: n["lvl"]}, "lvl must be one signal of the block, not 0"),
+    (RoundRobin, {"grant": lambda n, old: 0}, "RoundRobin must be a block of "),
+])
+def test_a_change_that_meets_nothing_is_refused(block, changes, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        prove(broken(QueueProof(3), block, changes), "refused", depth=1)
 
 
 def test_tools_are_named(monkeypatch):

@@ -1,6 +1,5 @@
 """Dead routers and links of a mesh."""
 
-import json
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ouroboros.hw.params.machine import MeshParams
+from ouroboros.sw.lib import json_file
 from ouroboros.sw.noc.errors import NocError
 
 __all__ = ["Faults", "Link", "Position", "random_faults", "read_faults"]
@@ -86,12 +86,7 @@ def read_faults(path: Path, mesh: MeshParams) -> Faults:
     NocError
         If the file cannot be read or says something else; the message names the file and the key.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NocError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise NocError(f"{path.name}: not JSON: {error}") from error
+    found = json_file.read_value(path, NocError)
     if not isinstance(found, dict) or not {"routers", "links", "dead", "defects"} & found.keys():
         raise NocError(f"{path.name}: must be an object with routers, links, dead or defects")
     for name in ("width", "height"):

@@ -4,7 +4,7 @@ from functools import cache
 import pytest
 
 from ouroboros.hw.array.context import ContextExecutor
-from ouroboros.hw.array.drain import ResultKind
+from ouroboros.hw.array.result import ResultKind
 from ouroboros.hw.params.isa import Op, assemble
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.tb.lib.pysim import PySim

@@ -3,8 +3,8 @@ from functools import cache
 
 import pytest
 
-from ouroboros.hw.array.drain import ResultKind
 from ouroboros.hw.array.multiply import MultiplyExecutor
+from ouroboros.hw.array.result import ResultKind
 from ouroboros.hw.params.isa import Op, assemble
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.tb.lib.pysim import PySim

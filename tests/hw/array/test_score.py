@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ouroboros.hw.array.drain import ResultKind
+from ouroboros.hw.array.result import ResultKind
 from ouroboros.hw.array.score import ScoreExecutor
 from ouroboros.hw.params.isa import Op, assemble
 from ouroboros.hw.params.machine import load_machine

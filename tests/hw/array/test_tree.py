@@ -1,4 +1,3 @@
-import random
 from dataclasses import replace
 from functools import cache
 
@@ -9,12 +8,11 @@ from amaranth.hdl import Fragment
 from ouroboros.hw.array.tree import AdderTree
 from ouroboros.hw.params.cim import tree_latency_cycles
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.golden.tree import tree_sum
+from ouroboros.tb.array.tree_agent import TreeAgent
 from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 LANES = TINY.core.lanes
-EXTREMES = [-2**31, 2**31 - 1, -1, 0, 1]
 
 
 @cache
@@ -22,44 +20,18 @@ def tree(macros):
     return PySim(AdderTree(replace(TINY, core=replace(TINY.core, macros=macros))))
 
 
-def run(sim, beats, stall, seed=3):
-    """Send beats of (leaves, mask, valid); (data, valid, accepted, seen) of each that came out."""
-    rng = random.Random(seed)
-    dut, seen, accepted = sim.dut, [], []
+def run(sim, queue, stall=0.0):
+    """Run the beats that ``queue`` sends by an agent; the agent."""
+    agents = []
 
-    async def testbench(ctx):
-        queue, cycle, offered = list(beats), 0, False
-        while len(seen) < len(beats):
-            offered = offered or (bool(queue) and rng.random() >= stall)
-            ctx.set(dut.i.valid, offered)
-            if offered:
-                leaves, mask, valid = queue[0]
-                ctx.set(dut.i.payload, {"leaves": leaves.tolist(), "valid": valid,
-                                        "mask": sum(int(bit) << k for k, bit in enumerate(mask))})
-            ready = rng.random() >= stall
-            ctx.set(dut.o.ready, ready)
-            if ctx.get(dut.o.valid) and ready:
-                seen.append(([ctx.get(lane) for lane in dut.o.p.data], ctx.get(dut.o.p.valid),
-                             accepted[len(seen)], cycle))
-            if offered and ctx.get(dut.i.ready):
-                accepted.append(cycle)
-                queue.pop(0)
-                offered = False
-            await ctx.tick()
-            cycle += 1
-            assert cycle < 1000
+    async def story(dut):
+        agent = TreeAgent(dut, sim.dut.machine, stall=stall)
+        agents.append(agent)
+        queue(agent)
+        await agent.finish()
 
-    sim.run(testbench)
-    return seen
-
-
-def random_beats(macros, count, seed=5):
-    rng = np.random.default_rng(seed)
-    for _ in range(count):
-        leaves = rng.integers(-2**31, 2**31, (macros, LANES))
-        leaves = np.where(rng.random(leaves.shape) < 0.3, rng.choice(EXTREMES, leaves.shape),
-                          leaves)
-        yield leaves, rng.random(macros) < rng.choice([0, 0.3, 0.7, 1]), int(rng.integers(16))
+    sim.tell(story)
+    return agents[0]
 
 
 @pytest.mark.parametrize(("mask", "expected"), [
@@ -67,32 +39,54 @@ def random_beats(macros, count, seed=5):
     ([1, 0, 1, 0], 101), ([1, 1, 1, 1], 1111)])
 def test_masks(mask, expected):
     leaves = np.array([[1] * LANES, [10] * LANES, [100] * LANES, [1000] * LANES])
-    [(data, valid, _, _)] = run(tree(4), [(leaves, np.array(mask), 0b0110)], 0.0)
-    assert data == [expected] * LANES and valid == 0b0110
+
+    def queue(agent):
+        assert agent.send(leaves, np.array(mask, bool), 0b0110) == [expected] * LANES
+
+    run(tree(4), queue)
 
 
 def test_lanes_stay_apart_and_wrap():
     leaves = np.array([[2**31 - 1, -2**31, 5, -1], [1, -1, 6, 1]])
-    [(data, *_)] = run(tree(2), [(leaves, np.array([1, 1]), 15)], 0.0)
-    assert data == [-2**31, 2**31 - 1, 11, 0]
+
+    def queue(agent):
+        assert agent.send(leaves, np.array([True, True]), 15) == [-2**31, 2**31 - 1, 11, 0]
+
+    run(tree(2), queue)
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize("macros", [1, 2, 8])
 def test_random_beats_match_golden(macros, stall):
-    beats = list(random_beats(macros, 40))
-    seen = run(tree(macros), beats, stall)
-    assert [item[:2] for item in seen] == [
-        (tree_sum(leaves, mask).tolist(), valid) for leaves, mask, valid in beats]
+    run(tree(macros), lambda agent: agent.send_random(40), stall)
 
 
 @pytest.mark.parametrize(("macros", "latency"), [(1, 1), (2, 1), (4, 1), (8, 2), (32, 3)])
 def test_latency_and_full_rate(macros, latency):
     sim = tree(macros)
     assert sim.dut.latency_cycles == tree_latency_cycles(macros) == latency
-    seen = run(sim, list(random_beats(macros, 10)), 0.0)
-    assert [out - accepted for *_, accepted, out in seen] == [latency] * 10
-    assert [accepted for _, _, accepted, _ in seen] == list(range(10))
+    agent = run(sim, lambda agent: agent.send_random(10))
+    assert agent.i.times == list(range(10))
+    assert agent.o.times == list(range(latency, latency + 10))
+
+
+def test_bubbles_are_closed_up():
+    """While the output waits, beats move up behind each other until every stage is full."""
+    sim = tree(8)
+
+    async def story(dut):
+        agent = TreeAgent(dut, sim.dut.machine)
+        waits = [True]
+        agent.i.idle = lambda: agent.cycle not in (0, 4)     # a bubble between two beats
+        agent.o.idle = lambda: waits[0]
+        agent.send_random(2)
+        await agent.step(8)
+        assert agent.i.times == [0, 4] and not agent.o.times
+        waits[0] = False
+        await agent.finish()
+        assert agent.o.times == [8, 9]
+
+    sim.tell(story)
 
 
 def test_paper_scale_elaborates():

@@ -6,6 +6,7 @@ import pytest
 from ouroboros.hw.noc.die_link import DieLink
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.timing.network import crossing_cycles
+from ouroboros.tb.lib.agent import Agent
 from ouroboros.tb.lib.pysim import PySim
 from ouroboros.tb.noc.links import LinkSink, LinkSource
 from ouroboros.tb.noc.packets import packet
@@ -23,25 +24,19 @@ def simulator(noc):
 
 def run(noc, packets, *, cycles=4000, hold=lambda vc, sink: False, sim=None):
     """Source and sink after everything has come and all credits are back."""
-    sim = sim or simulator(noc)
-    dut = sim.dut
-    source = LinkSource(dut.i, noc)
-    sink = LinkSink(dut.o, noc, hold=lambda vc: hold(vc, sink))
+    agent = Agent()
+    source = LinkSource(agent, "i", noc)
+    sink = LinkSink(agent, "o", noc, hold=lambda vc: hold(vc, sink))
     for flits in packets:
         source.send(flits)
 
-    async def process(ctx):
-        quiet = 0
-        for cycle in range(cycles):
-            source.step(ctx, cycle)
-            sink.step(ctx, cycle)
-            quiet = quiet + 1 if source.empty and source.whole else 0
-            if quiet == 2 * noc.die_latency_cycles + 20:
-                return
-            await ctx.tick()
-        raise AssertionError(f"not idle after {cycles} cycles")
+    async def story(dut):
+        agent.dut = dut
+        await agent.until(lambda: source.empty and source.whole, cycles)
+        await agent.step(2 * noc.die_latency_cycles + 20)
+        assert source.whole
 
-    sim.run(process)
+    (sim or simulator(noc)).tell(story)
     return source, sink
 
 

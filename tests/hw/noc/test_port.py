@@ -5,12 +5,13 @@ import pytest
 
 from ouroboros.hw.noc.port import HostPort
 from ouroboros.hw.params.noc import NocParams
+from ouroboros.tb.lib.agent import Agent
 from ouroboros.tb.lib.pysim import PySim
+from ouroboros.tb.lib.stream import StreamSink, StreamSource
 from ouroboros.tb.noc.links import LinkSink, LinkSource
-from ouroboros.tb.noc.packets import Flit, packet
+from ouroboros.tb.noc.packets import flit_of, packet
 
 NOC = NocParams()
-NAMES = ("data", "vc", "head", "tail")
 
 
 @cache
@@ -20,39 +21,23 @@ def simulator():
 
 def run(to_mesh, from_mesh, *, hold=lambda vc: False, ready=lambda cycle: True, cycles=2000):
     """Send flits both ways; (what the mesh got, with cycles; what ``o`` gave, with cycles)."""
-    dut = simulator().dut
-    sink, source = LinkSink(dut.link_out, NOC, hold=hold), LinkSource(dut.link_in, NOC)
+    agent, got = Agent(), []
+    sink, source = LinkSink(agent, "link_out", NOC, hold=hold), LinkSource(agent, "link_in", NOC)
     for flits in from_mesh:
         source.send(flits)
-    got, expected = [], sum(map(len, from_mesh))
-    todo = [flit for flits in to_mesh for flit in flits]
-    count = len(todo)
 
-    async def process(ctx):
-        offered = None
-        for cycle in range(cycles):
-            sink.step(ctx, cycle)
-            source.step(ctx, cycle)
-            ctx.set(dut.i.valid, bool(todo))
-            if todo:
-                for name in NAMES:
-                    ctx.set(getattr(dut.i.p, name), getattr(todo[0], name))
-            ctx.set(dut.o.ready, ready(cycle))
-            await ctx.delay(1e-7)
-            flit = Flit(*(ctx.get(getattr(dut.o.p, name)) for name in NAMES))
-            assert offered in (None, flit), "payload must be stable"
-            valid = ctx.get(dut.o.valid)
-            offered = flit if valid and not ready(cycle) else None
-            if valid and ready(cycle):
-                got.append((cycle, flit))
-            if todo and ctx.get(dut.i.ready):
-                todo.pop(0)
-            await ctx.tick()
-            if len(sink.flits) == count and len(got) == expected and source.whole:
-                return
-        raise AssertionError("flits are missing")
+    async def story(dut):
+        agent.dut = dut
+        into = StreamSource(agent, "i")
+        StreamSink(agent, "o", lambda flit: got.append((agent.cycle, flit_of(flit))),
+                   idle=lambda: not ready(agent.cycle))
+        for flits in to_mesh:
+            for flit in flits:
+                into.send(flit._asdict())
+        await agent.until(lambda: len(sink.flits) == sum(map(len, to_mesh))
+                          and len(got) == sum(map(len, from_mesh)) and source.whole, cycles)
 
-    simulator().run(process)
+    simulator().tell(story)
     return sink, source, got
 
 

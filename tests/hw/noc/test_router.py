@@ -6,7 +6,7 @@ import pytest
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import Port
 from ouroboros.tb.noc.packets import header_of, packet
-from ouroboros.tb.noc.router_bench import RouterBench
+from ouroboros.tb.noc.router_agent import RouterBench
 
 NOC = NocParams(class1_vcs=0, class2_vcs=0, labels=8)
 N, E, S, W, L = Port

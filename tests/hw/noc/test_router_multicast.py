@@ -4,9 +4,8 @@ import pytest
 
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import Port
-from ouroboros.sw.noc.routes.xy import next_port
 from ouroboros.tb.noc.packets import header_of, packet
-from ouroboros.tb.noc.router_bench import EVERY_PORT, MESH, RouterBench
+from ouroboros.tb.noc.router_agent import EVERY_PORT, RouterBench
 
 NOC = NocParams(class1_vcs=0, class2_vcs=0, labels=8)
 N, E, S, W, L = Port
@@ -74,26 +73,8 @@ def test_multicast_past_an_unconnected_port():
 def test_random_traffic(noc, stall):
     """Every copy arrives once, intact, in order per source, port and channel."""
     rng = random.Random(f"{noc} {stall}")
-    labels = {n: rng.randrange(1, 32) for n in range(1, 8)}
-    bench = RouterBench(noc, labels=labels, idle=lambda: rng.random() < stall,
-                  hold=lambda port, vc: rng.random() < stall)
-    expected = {}
-    for serial in range(70):
-        source, vc = rng.choice(list(Port)), rng.randrange(noc.channels)
-        label = rng.choice([0, 0, 0, *labels])
-        x, y = rng.choice([(3, 1), (5, 1), (3, 4), (1, 1), (3, 2)])
-        flits = packet(vc, [rng.getrandbits(128) for _ in range(rng.randrange(9))],
-                       dst_x=x, dst_y=y, label=label, src_x=source, spare=serial,
-                       ordered=1)
-        bench.sources[source].send(flits)
-        ports = labels[label] if label else 1 << next_port((3, 2), (x, y), MESH)
-        for port in Port:
-            if ports >> port & 1:
-                expected.setdefault((source, port, vc), []).append(flits)
+    bench = RouterBench(noc, labels={n: rng.randrange(1, EVERY_PORT + 1) for n in range(1, 8)},
+                        stall=stall, rng=rng)
+    bench.send_random(70)
     bench.run()
-    got = {}
-    for port in Port:
-        for flits in bench.sinks[port].packets:
-            got.setdefault((header_of(flits[0])["src_x"], port, flits[0].vc), []).append(flits)
-    assert got == expected
-    assert bench.drops == 0
+    bench.check()

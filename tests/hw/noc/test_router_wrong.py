@@ -2,15 +2,14 @@ from ouroboros.hw.noc.router import RouterTable
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import ROUTE_BITS, TABLE_ADDRESS, Port, Turn
 from ouroboros.tb.noc.packets import packet
-from ouroboros.tb.noc.router_bench import EVERY_PORT, RouterBench
+from ouroboros.tb.noc.router_agent import EVERY_PORT, RouterBench
 
 NOC = NocParams(class1_vcs=0, class2_vcs=0, labels=8)
 N, E, S, W, L = Port
 
 
 def broken(flits, **changes):
-    return [type(flit)(**{name: getattr(flit, name) for name in ("data", "vc", "head", "tail")}
-                       | changes) for flit in flits]
+    return [flit._replace(**changes) for flit in flits]
 
 
 GOOD = packet(0, [1, 2], dst_x=5, dst_y=2, spare=77)

@@ -154,7 +154,7 @@ def test_interrupted_before_there_is_anything(run, monkeypatch):
     monkeypatch.setattr(service, "backend", lambda name: interrupted)
     result = run(*MODEL)
     assert result.exit_code == 130
-    assert result.stderr.endswith("Interrupted: nothing was kept.\n")
+    assert result.stderr.endswith("Interrupted.\n")
 
 
 ERRORS = [

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api import catalogue
+from ouroboros.sw.block import plans
 from ouroboros.sw.cli.main import cli
-from ouroboros.sw.mapper import layout
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.noc.experiment.lab import runner
 from ouroboros.sw.runtime.service import BACKENDS
@@ -30,7 +30,7 @@ def test_everything_by_name(tmp_path):
 
 
 def test_names_are_what_options_take():
-    assert tuple(catalogue.PLACEMENTS) == layout.PLACEMENTS
+    assert tuple(catalogue.PLACEMENTS) == plans.PLACEMENTS
     assert {load_machine(name).name for name in catalogue.machine_names()} == {
         one.name for one in catalogue.machines()}
     assert {load_shape(name).name for name in catalogue.model_names()} == {

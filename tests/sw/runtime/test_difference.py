@@ -33,6 +33,14 @@ def test_what_differs(other, flit):
     assert first_difference([ONE], [other]) == Difference(ONE, other, flit)
 
 
+def test_what_means_nothing_may_differ():
+    """A control token sends what lay in the buffer."""
+    junk = Sent(ONE.packet, junk=frozenset({0}))
+    assert first_difference([junk], [sent(9, 2)]) is None
+    assert first_difference([junk], [sent(9, 3)]) == Difference(junk, sent(9, 3), 1)
+    assert first_difference([junk], [sent(9)]) == Difference(junk, sent(9), 1)
+
+
 @pytest.mark.parametrize("other", [
     sent(1, 2, position=1), sent(1, 2, src=(1, 2)), sent(1, 2, dst=(2, 2)), sent(1, 2, offset=8),
     sent(1, 2, stage=2)])

@@ -1,4 +1,5 @@
 import itertools
+import os
 import re
 
 import pytest
@@ -7,7 +8,6 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ouroboros.hw.lib.library import Library
-from ouroboros.tb.flow import build as builder
 from ouroboros.tb.flow.build import SIMULATORS, SimulationError, build, run, simulate
 
 BENCH = "ouroboros.tb.lib.bench_once"
@@ -69,8 +69,7 @@ def chain(**options) -> dict[str, str]:
 
 @pytest.fixture
 def build_root(monkeypatch, tmp_path):
-    monkeypatch.setattr(builder, "BUILD_ROOT", tmp_path)
-    monkeypatch.setattr(builder, "ROOT", tmp_path)
+    monkeypatch.setenv("OUROBOROS_CACHE", str(tmp_path))
     monkeypatch.delenv("WAVES", raising=False)
     return tmp_path
 
@@ -129,6 +128,35 @@ def test_constant_half(sim):
     library = Library()
     library.define("half", lambda: Half({"a": In(1), "q": Out(layout)}), params=None)
     simulate("half", library.sources(), sim=sim, test_module="ouroboros.tb.lib.bench_constant")
+
+
+SHELL = {
+    "STAGES": "99", "COCOTB_TEST_FILTER": "none", "COCOTB_RANDOM_SEED": "x", "COCOTB_TOPLEVEL": "x",
+    "COCOTB_TEST_MODULES": "x", "GPI_USERS": "x", "GUI": "1", "SIM_CMD_PREFIX": "false",
+    "VERILATOR_ROOT": "/nowhere", "VERILATOR_BIN": "/nowhere/bin", "OBJCACHE": "/nowhere/ccache",
+    "CCACHE_PREFIX": "/nowhere/distcc", "MAKEFLAGS": "-n", "CXXFLAGS": "--none", "MAKEFILES": "/x",
+}
+"""Variables that users have for other purposes, and that cocotb, make or Verilator would obey."""
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("sim", SIMULATORS)
+def test_shell_does_not_reach_the_tools(sim, build_root, monkeypatch):
+    for name, value in SHELL.items():
+        monkeypatch.setenv(name, value)
+    results = simulate("chain", chain(), sim=sim, test_module=BENCH, env={"STAGES": "6"})
+    assert results.tests > 0
+    assert {name: os.environ[name] for name in SHELL} == SHELL
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), [
+    ("WAVES", "true", "0 or 1"), ("WAVES", "2", "0 or 1"), ("SEED", "abc", "0 to 4294967295"),
+    ("SEED", "-1", "0 to 4294967295"), ("SEED", "4294967296", "0 to 4294967295")])
+def test_variables_are_refused_before_the_build(build_root, monkeypatch, name, value, rule):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SimulationError, match=f"^variable {name} must be {rule}, not '{value}'$"):
+        build("chain", chain(), sim="icarus")
+    assert not list(build_root.iterdir())
 
 
 @pytest.mark.sim

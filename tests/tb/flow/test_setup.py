@@ -135,3 +135,15 @@ def test_failure_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["setup.py"])
     assert setup.main() == 2
     assert capsys.readouterr().err == "setup: this and that\n"
+
+
+@pytest.mark.parametrize("name", ["my projects", "a\tb", "a$b", "copy (1)"])
+def test_refused_before_any_work_in_a_folder_that_make_takes_apart(monkeypatch, capsys, tmp_path,
+                                                                   name):
+    monkeypatch.setattr(setup, "ROOT", tmp_path / name)
+    monkeypatch.setattr(setup, "setup", lambda extras: pytest.fail("work was begun"))
+    monkeypatch.setattr(sys, "argv", ["setup.py"])
+    assert setup.main() == 2
+    assert capsys.readouterr().err == (
+        "setup: path of the project must have letters, digits and ./+@=,~_- only, as Verilator's "
+        f"make files take other paths apart, not {str(tmp_path / name)!r}\n")

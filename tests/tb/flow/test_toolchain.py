@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ouroboros.tb.flow import toolchain
-from ouroboros.tb.flow.toolchain import ToolError, find
+from ouroboros.tb.flow.toolchain import PASSED, ToolError, environment, find
 
 
 @pytest.fixture
@@ -112,3 +112,40 @@ def test_a_program_that_is_no_verilator(compilers):
     path = compilers("verilator", "hello")
     with refused(f"{path} --version must print a version, not 'hello'"):
         find("verilator")
+
+
+def test_environment_of_tools(monkeypatch):
+    for name in ("VERILATOR_ROOT", "COCOTB_TEST_FILTER", "MAKEFLAGS", "WAVES", "PYTHONPATH"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("HOME", "/home/x")
+    found = environment()
+    assert found["HOME"] == "/home/x"
+    assert set(found) <= PASSED
+
+
+@pytest.mark.parametrize("folder", ["my projects", "project (1)", "a$b", "a#b", "a:b"])
+def test_folder_of_builds_that_make_takes_apart(compilers, monkeypatch, tmp_path, folder):
+    monkeypatch.setenv("OUROBOROS_CACHE", str(tmp_path / folder))
+    compilers("verilator", "Verilator 5.036 2025-04-27 rev v5.036")
+    with refused("folder of builds (variable OUROBOROS_CACHE) must have letters, digits and "
+                 "./+@=,~_- only, as Verilator's make files take other paths apart, not "
+                 f"'{tmp_path}/{folder}/verilator'"):
+        find("verilator")
+
+
+def test_verilator_that_make_takes_apart(compilers, monkeypatch, tmp_path):
+    folder = tmp_path / "my tools"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{folder}")
+    path = add(folder / "verilator", "Verilator 5.036 2025-04-27 rev v5.036")
+    with refused("path of Verilator must have letters, digits and ./+@=,~_- only, as Verilator's "
+                 f"make files take other paths apart, not '{path}'"):
+        find("verilator")
+
+
+@pytest.mark.parametrize(("folder", "used"), [("cache", True), ("file/cache", False)])
+def test_ccache_is_used_where_it_can_write(compilers, tmp_path, folder, used):
+    (tmp_path / "file").touch()
+    compilers("verilator", "Verilator 5.036 2025-04-27 rev v5.036")
+    compilers("ccache", f"{tmp_path}/{folder}")
+    assert find("verilator").env.get("OBJCACHE") == ("ccache" if used else None)

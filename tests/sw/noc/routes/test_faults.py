@@ -28,8 +28,8 @@ def test_read(tmp_path):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("{", ("faults.json: not JSON: Expecting property name enclosed in double quotes: line 1 "
-          "column 2 (char 1)")),
+    ("{", ("faults.json: not JSON (Expecting property name enclosed in double quotes: line 1 "
+          "column 2 (char 1))")),
     ("[]", "faults.json: must be an object with routers, links, dead or defects"),
     ('{"routers": 3}', "faults.json: routers must be a list, not 3"),
     ('{"routers": [[1]]}', "faults.json: routers must have positions [x, y], not [1]"),
@@ -47,7 +47,7 @@ def test_files_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(NocError) as error:
         read_faults(path, MESH)
-    assert str(error.value) == message
+    assert str(error.value).removeprefix(f"{tmp_path}/") == message
 
 
 def test_no_file(tmp_path):

@@ -1,0 +1,123 @@
+"""Stand-in for the array unit at a KV manager; every reply is compared with the golden model's."""
+
+import random
+from collections import deque
+from typing import Any
+
+from ouroboros.hw.kv.layout import KvOp
+from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.packet import KV_CONFIG, Unit
+from ouroboros.sw.golden.kv import KvGolden, KvReply, KvSettings, Place
+from ouroboros.tb.lib.agent import Agent, Dut
+from ouroboros.tb.lib.scoreboard import Scoreboard
+from ouroboros.tb.lib.stream import StreamSink, StreamSource
+
+__all__ = ["KvAgent"]
+
+
+class KvAgent(Agent):
+    """Sends commands and takes replies, with stalls on both sides.
+
+    Parameters
+    ----------
+    machine : Machine
+        Sizes.
+    settings : KvSettings
+        How blocks lie.
+    """
+
+    def __init__(self, dut: Dut, machine: Machine, settings: KvSettings, *, stall: float = 0.0,
+                 rng: random.Random | None = None):
+        super().__init__(dut, stall=stall, rng=rng)
+        self.machine, self.settings = machine, settings
+        self.golden = KvGolden(machine, settings)
+        self.replies = Scoreboard("rsp")
+        self._open: deque[KvOp] = deque()
+        self.ends.append(self)
+        # Before commands: a reply may not come in the cycle in which its command is taken.
+        self.rsp = StreamSink(self, "rsp", self._came)
+        self.cmd = StreamSource(self, "cmd", taken=lambda cmd: self._open.append(cmd["op"]))
+
+    def drive(self) -> None:
+        """Nothing of its own."""
+
+    def look(self) -> None:
+        """Whoever owes a reply is active."""
+        assert self.dut.get("active") or not self._open, "active must be set until the last reply"
+
+    async def configure(self) -> None:
+        """Write the settings, which forgets every block."""
+        self.golden = KvGolden(self.machine, self.settings)
+        await self.write(Unit.KV, 0, KV_CONFIG.pack(self.settings.fields()))
+
+    def send(self, op: KvOp, sequence: int, head: int = 0, block: int = 0,
+             token: int = 0) -> KvReply:
+        """Queue a command; its reply."""
+        self.cmd.send({"op": op, "sequence": sequence, "head": head, "block": block,
+                       "token": token})
+        if op == KvOp.FREE:
+            reply = self.golden.free(sequence)
+        elif op == KvOp.APPEND:
+            reply = self.golden.append(sequence, head, block, token)
+        else:
+            reply = self.golden.lookup(sequence, head, block)
+        self.golden.check()
+        self.replies.expect(KvReply(reply.ok, reply.full, reply.k, reply.v,
+                                    0 if op == KvOp.APPEND else reply.valid))
+        return reply
+
+    async def settled(self) -> None:
+        """Wait for all replies; as many blocks are used as the golden model says."""
+        await self.until(lambda: not self.cmd.queue and not self._open)
+        assert self.dut.get("used") == self.golden.used
+
+    async def run(self, op: KvOp, *what: int) -> tuple[KvReply, int]:
+        """One command by itself; its reply and how many cycles it took."""
+        reply = self.send(op, *what)
+        await self.settled()
+        return reply, self.rsp.times[-1] - self.cmd.times[-1]
+
+    async def append(self, sequence: int, head: int, block: int,
+                     token: int) -> tuple[KvReply, int]:
+        """APPEND by itself."""
+        return await self.run(KvOp.APPEND, sequence, head, block, token)
+
+    async def lookup(self, sequence: int, head: int, block: int) -> tuple[KvReply, int]:
+        """LOOKUP by itself."""
+        return await self.run(KvOp.LOOKUP, sequence, head, block)
+
+    async def free(self, sequence: int) -> None:
+        """FREE by itself."""
+        await self.run(KvOp.FREE, sequence)
+
+    async def random_commands(self, count: int) -> None:
+        """Commands back to back until blocks run out and after.
+
+        Then nothing has leaked: everything that is freed can be allocated again, to the last block.
+        """
+        kv, rng = self.machine.kv, self.rng
+        await self.configure()
+        for _ in range(count):
+            op = rng.choices(list(KvOp), [5, 5, 0.3])[0]
+            self.send(op, rng.randrange(min(4, kv.sequences) + 1), rng.randrange(kv.heads),
+                      rng.randrange(kv.blocks), rng.randrange(self.machine.block_tokens))
+        await self.settled()
+        for sequence in range(kv.sequences):
+            self.send(KvOp.FREE, sequence)
+        assert not self.golden.used
+        for index in range(kv.sequences * kv.heads * kv.blocks):
+            self.send(KvOp.APPEND, index // kv.blocks // kv.heads, index // kv.blocks % kv.heads,
+                      index % kv.blocks)
+        await self.settled()
+        self.replies.finish()
+
+    def _came(self, reply: Any) -> None:
+        assert self._open, "a reply must answer a command"
+        op = self._open.popleft()
+        if not reply.ok or op == KvOp.FREE:
+            self.replies.actual(KvReply(bool(reply.ok), bool(reply.full)))
+            return
+        k, v = reply.k, reply.v
+        self.replies.actual(KvReply(
+            True, bool(reply.full), Place(k.macro, k.block), Place(v.macro, v.block, v.slot),
+            reply.valid if op == KvOp.LOOKUP else 0))
