@@ -73,8 +73,8 @@ def yield_of(options: YieldOptions) -> Yield:
     defaults = assumptions({})
     area, density = defaults["core_area_mm2"], defaults["defect_density_per_cm2"]
     process = Process(
-        core_area_mm2=area.value if options.core_mm2 is None else options.core_mm2,
-        density_per_cm2=density.value if options.d0 is None else options.d0,
+        core_area_mm2=area.mid if options.core_mm2 is None else options.core_mm2,
+        density_per_cm2=density.mid if options.d0 is None else options.d0,
         model=options.yield_model, alpha=options.alpha)
     return Yield(
         machine=machine, process=process, chosen=_figures(machine, process),

@@ -1,37 +1,17 @@
 """``ouroboros wafer``: what a full wafer would do with a model, and why."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import click
 from rich.table import Table
 
-from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.cli.options import json_option, machine_option, print_whole, write_json
-from ouroboros.sw.lib.text import Console
-from ouroboros.sw.models.shape import load_shape
-from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.wafer.busiest_link import read_busiest_link
-from ouroboros.sw.wafer.cores import OBJECTIVES
-from ouroboros.sw.wafer.estimate import Wafer, WaferOptions, estimate
+from ouroboros.sw.api.wafer import EstimateOptions, estimate_wafer
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.wafer.estimate import Wafer
 
 __all__ = ["wafer"]
 
 SWEEP_GHZ = (0.3, 0.5, 1.0, 1.5)
-
-
-def parse_settings(settings: tuple[str, ...]) -> dict[str, float]:
-    """``name=value`` pairs."""
-    found = {}
-    for setting in settings:
-        name, _, value = setting.partition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            raise PerfError(f"an assumption must be given as name=number, "
-                            f"not {setting!r}") from None
-    return found
 
 
 def _stage_table(model: Wafer) -> Table:
@@ -110,48 +90,20 @@ def _assumption_table(found: dict[str, Any]) -> Table:
     return table
 
 
-@click.command()
-@machine_option("wafer")
-@click.option("--model", "model_name", default="llama-13b", show_default=True, metavar="NAME",
-              help="Shipped shape or path of a TOML file.")
-@click.option("--context", default=1024, show_default=True, metavar="N",
-              help="Tokens that every token attends to.")
-@click.option("--clock-ghz", type=float, metavar="F", help="Clock; short for --set clock_ghz=F.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
-              help="Another value for an assumption; may be repeated.")
-@click.option("--members", type=int, metavar="N",
-              help="Cores that share the tokens of a KV head; default: best for --objective.")
-@click.option("--objective", type=click.Choice(OBJECTIVES), default="decode", show_default=True,
-              help="What members are chosen for: tokens/s of decode or of prefill, or room for KV.")
-@click.option("--mapped", "mapped_path", metavar="FILE",
-              type=click.Path(path_type=Path, dir_okay=False),
-              help="What ouroboros map or relieve wrote by --json: the busiest link of the "
-                   "model's own placement.")
-@json_option
-def wafer(machine_name: str, model_name: str, context: int, clock_ghz: float | None,
-          settings: tuple[str, ...], members: int | None, objective: str,
-          mapped_path: Path | None, json_path: Path | None) -> None:
+@command(EstimateOptions)
+def wafer(options: EstimateOptions, output: Output) -> dict[str, Any]:
     """Estimate a language model on the full wafer: tokens/s, latency, what binds.
 
     A first, analytic model: bounds from below on time, from the cycle formulas of the hardware and
     the assumptions that are printed with the result. Energy is not in it.
     """
-    overrides = parse_settings(settings)
-    if clock_ghz is not None:
-        overrides["clock_ghz"] = clock_ghz
-    model, tried = estimate(
-        load_machine(machine_name), load_shape(model_name),
-        WaferOptions(context=context, members=members, objective=objective, overrides=overrides,
-                     busiest_link=(None if mapped_path is None
-                                   else read_busiest_link(mapped_path))))
-    found = {**model.as_dict(), "objective": objective, "alternatives": [
-        {"members": other.members, "interval_cycles": other.interval_cycles,
-         "interval_binds": f"{other.slowest.binds} of {other.slowest.name}",
-         "prefill_tokens_per_s": other.prefill_tokens_per_s,
-         "decode_tokens_per_s": other.decode_tokens_per_s, "kv_tokens": other.kv_tokens}
-        for other in tried]}
-    console = Console()
-    print_whole(_stage_table(model))
-    for table in (_totals(found), _members(model, tried), _sweep(found), _assumption_table(found)):
-        console.print(table)
-    write_json(json_path, found)
+    estimated = estimate_wafer(options)
+    found = estimated.as_dict()
+    output.say(f"{estimated.best.shape.name} on machine {estimated.best.machine.name!r}: "
+               f"{found['decode_tokens_per_s']:,.0f} tokens/s decode, "
+               f"{found['prefill_tokens_per_s']:,.0f} tokens/s prefill")
+    output.show(_totals(found), _members(estimated.best, estimated.tried))
+    output.detail(_stage_table(estimated.best), _sweep(found), _assumption_table(found))
+    if not output.verbose:
+        output.say("stage times, sweep of the clock and assumptions: -v")
+    return found
