@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,13 @@ class Emitted:
         return self.manifest
 
 
-def write_verilog(options: EmitOptions) -> Emitted:
+def write_verilog(options: EmitOptions, others: Mapping[str, Path | None] | None = None) -> Emitted:
     """Write a machine and its manifest.
+
+    Parameters
+    ----------
+    others : Mapping[str, Path], optional
+        Other files that are written, which must be none of the two; as in ``check_folder``.
 
     Raises
     ------
@@ -61,7 +67,7 @@ def write_verilog(options: EmitOptions) -> Emitted:
     beside = out.with_suffix(".json")
     if beside == out:
         raise FileError(f"{out}: name must not end in .json, for the manifest goes there")
-    check_folder(out.parent, {out.name: MARK, beside.name: MANIFEST}, {})
+    check_folder(out.parent, {out.name: MARK, beside.name: MANIFEST}, others or {})
     texts = emit_die(machine, twin=options.twin)
     whole = "\n".join([f"{MARK}: machine {machine.name}", *texts.values()])
     manifest = {
@@ -81,7 +87,7 @@ def write_verilog(options: EmitOptions) -> Emitted:
 @command(EmitOptions)
 def emit(options: EmitOptions, output: Output) -> dict[str, Any]:
     """Write a machine as Verilog; the top module is ``die``."""
-    found = write_verilog(options)
+    found = write_verilog(options, {"--json": output.json_path})
     output.say(f"{found.path}: {len(found.manifest['modules'])} modules, "
                f"{found.manifest['bytes'] / 1e6:.2f} MB, "
                f"sha256 {found.manifest['sha256'][:16]}")
