@@ -28,7 +28,7 @@ READERS = {
     "instance.json": (lambda path: read_instance(path).edges.tolist(), json.dumps(INSTANCE)),
     "faults.json": (lambda path: read_faults(path, MESH), '{"dead": [3]}'),
     "link.json": (lambda path: read_busiest_link(path).load_bytes,
-                  '{"instance": "a", "busiest_bytes": 3}'),
+                  '{"instance": "a", "digest": "b", "busiest_bytes": 3}'),
     "load.json": (lambda path: link_load.read_load(path, 1, 1)[0].tolist(),
                   '{"unit": "a", "load": [[[1]], [[2]], [[3]], [[4]]]}'),
 }
