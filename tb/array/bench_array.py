@@ -57,7 +57,7 @@ class Bench:
         if drive.issue:
             dut.issue__payload.value = pack(self.issue, drive.issue.fields())
         dut.read__data.value = drive.read_data
-        dut.drain__ready.value, dut.drop.value = drive.drain_ready, drive.release
+        dut.drain__ready.value, dut.released.value = drive.drain_ready, drive.release
 
     def seen(self):
         dut, done, drain = self.dut, None, None

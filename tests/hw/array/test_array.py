@@ -113,9 +113,9 @@ class Bench:
             assert waited < 4000, f"only {len(got)} of {len(wanted)} beats came"
         assert got == wanted
         ctx.set(drain.ready, 0)
-        ctx.set(self.dut.release, 1)
+        ctx.set(self.dut.released, 1)
         *_, extra = await ctx.tick().sample(drain.valid)
-        ctx.set(self.dut.release, 0)
+        ctx.set(self.dut.released, 0)
         assert not extra or count is not None
         return waited
 
@@ -285,7 +285,7 @@ def test_loads_and_drains_hide_behind_the_next_mvm():
             *_, ready, done, slot, valid, p, groups = await ctx.tick().sample(
                 dut.issue.ready, dut.done.valid, dut.done.p.slot, dut.drain.valid, dut.drain.p,
                 dut.events.groups_active)
-            ctx.set(dut.release, 0)
+            ctx.set(dut.released, 0)
             active += groups
             if queue and ready:
                 queue.pop(0)
@@ -295,7 +295,7 @@ def test_loads_and_drains_hide_behind_the_next_mvm():
                     finished.append(cycle)
             if valid:
                 got.append((tuple(p.data[n] for n in range(LANES)), p.valid))
-                ctx.set(dut.release, len(got) % 4 == 0)
+                ctx.set(dut.released, len(got) % 4 == 0)
         assert got == wanted
         assert np.diff(finished).tolist() == [TINY.cim.command_cycles(4)] * (tokens - 1)
         assert active == tokens * 4 * TINY.cim.command_cycles(4)
