@@ -44,7 +44,7 @@ docs: setup  ## pages, pictures and notebooks that are made from code
 	$(PYTHON) -m ouroboros.docs.notebooks
 
 bench: setup  ## simulation speed of the small machine
-	@$(PYTHON) -m ouroboros.tb.lib.speed small
+	@$(PYTHON) -m ouroboros.sw.cli.main speed idle
 
 clean:  ## remove builds and caches, keep .venv
 	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -45,7 +45,7 @@ class DefectMap:
 def nominal_process(plan: Plan) -> Process:
     """Murphy's yield at the nominal defect density, with the plan's all-in area of a core."""
     return Process(core_area_mm2=plan.core_share_mm2,
-                   density_per_cm2=assumptions({})["defect_density_per_cm2"].value)
+                   density_per_cm2=assumptions({})["defect_density_per_cm2"].mid)
 
 
 def make_map(plan: Plan, kind: str, seed: int, *, region: str = "core") -> DefectMap:

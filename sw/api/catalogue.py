@@ -12,6 +12,7 @@ __all__ = ["PLACEMENTS", "SHIPPED", "TOKENIZER", "backends", "machine_names", "m
 PLACEMENTS = {
     "plain": "a core each for QKV, projection, up/gate, down, and for each KV head",
     "split": "QKV, residual, inputs of down and every KV head over two cores",
+    "tiled": "rows and columns of every matrix over as many cores as they fill",
 }
 """Layouts of a checkpoint's program, along a snake through the mesh."""
 SHIPPED = Path(__file__).parents[1] / "models" / "checkpoints" / "tales.bin"

@@ -6,7 +6,8 @@ from pathlib import Path
 from ouroboros.sw.api.catalogue import machine_names, model_names
 from ouroboros.sw.lib.options import Options, option
 
-__all__ = ["OnMachine", "OnWafer", "WithCheckpoint", "WithDead", "WithShape"]
+__all__ = ["OnMachine", "OnWafer", "WithCheckpoint", "WithDead", "WithDeadLinks",
+           "WithShape"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class WithShape(Options):
 class WithCheckpoint(Options):
     """Weights of a language model."""
 
-    checkpoint: Path = option(metavar="PATH", folder=True)
+    checkpoint: Path = option(path="any")
     """llama2.c .bin, .safetensors file or Hugging Face folder."""
     tokenizer: Path | None = option(None)
     """Tokenizer in llama2.c's .bin format."""
@@ -48,3 +49,12 @@ class WithDead(Options):
 
     dead: str = option("", metavar="ID,ID,..|FILE.json")
     """Dead cores: ids (x + width * y, both from 0), or a defect map of ouroboros floorplan."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithDeadLinks(WithDead):
+    """Cores and links that cannot be used."""
+
+    dead_links: str = option("", metavar="ID:PORT,..")
+    """Dead links between live cores: id of a core and the port that leads to the other: north,
+    east, south or west."""

@@ -10,15 +10,19 @@ from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ouroboros.sw.cli.options import OutputFile, print_whole, write_json
 from ouroboros.sw.lib.options import Leaf, leaves, make
+from ouroboros.sw.lib.text import visible
 
 __all__ = ["Output", "command", "conclude", "table", "with_options"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 MISSING = dataclasses.MISSING
+METAVAR_MAX = 48
+"""Characters; longer lists of names stand in the words of an option."""
 PLAIN: dict[Any, Any] = {int: click.INT, float: click.FLOAT, str: click.STRING}
 
 
@@ -46,7 +50,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """A line."""
-        click.echo(text)
+        click.echo(visible(text, keep="\n"))
 
     def show(self, *tables: Table) -> None:
         """Tables."""
@@ -69,7 +73,8 @@ def table(*columns: str, title: str = "", right: Iterable[int] = ()) -> Table:
     right : Iterable[int]
         Columns of figures.
     """
-    found = Table(title=title, title_justify="left")
+    found = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+                  collapse_padding=True, show_edge=False)
     for n, name in enumerate(columns):
         found.add_column(name, justify="right" if n in set(right) else "left", overflow="fold")
     return found
@@ -127,21 +132,25 @@ def option_of(leaf: Leaf) -> Callable[[Any], Any]:
     if typing.get_origin(kind) is tuple:
         kind, many = typing.get_args(kind)[0], True
     default = None if leaf.default is MISSING else leaf.default
-    shown = default not in (None, "", (), False) and not isinstance(default, bool)
+    shown = default is not None and default not in ("", ())
     if kind is bool:
         flag = f"{leaf.flag}/--no-{leaf.flag[2:]}" if default else leaf.flag
-        return click.option(flag, leaf.name, default=default, help=leaf.words, is_flag=True)
-    metavar = rule.metavar or None
+        return click.option(flag, leaf.name, default=default, is_flag=True,
+                            help=leaf.words.replace("``", ""))
+    metavar, words = rule.metavar or None, leaf.words.replace("``", "")
     parsed: Any
     if rule.choices is not None:
         parsed = click.Choice(list(rule.choices()))
     elif rule.names is not None:
         parsed = NameOrPath(rule.names())
+        shortest = f"NAME|{metavar or 'FILE'}"
         metavar = f"{'|'.join(parsed.names)}|{metavar or 'FILE'}"
+        if len(metavar) > METAVAR_MAX:
+            metavar, words = shortest, f"{words} Names: {', '.join(parsed.names)}."
     elif kind is Path:
-        parsed = OutputFile() if rule.written else click.Path(
-            path_type=Path, dir_okay=rule.folder, file_okay=not rule.folder)
-        metavar = metavar or ("DIR" if rule.folder else "FILE")
+        parsed = OutputFile(rule.mark, rule.suffixes) if rule.written else click.Path(
+            path_type=Path, dir_okay=rule.path != "file", file_okay=rule.path != "folder")
+        metavar = metavar or {"file": "FILE", "folder": "DIR", "any": "PATH"}[rule.path]
     else:
         parsed = PLAIN[kind]
     if rule.placed:
@@ -149,7 +158,7 @@ def option_of(leaf: Leaf) -> Callable[[Any], Any]:
                               required=leaf.default is MISSING)
     return click.option(
         leaf.flag, leaf.name, type=parsed, multiple=many, required=leaf.default is MISSING,
-        default=default, show_default=shown, metavar=metavar, help=leaf.words)
+        default=default, show_default=shown, metavar=metavar, help=words)
 
 
 def _always() -> tuple[Callable[[Any], Any], ...]:

@@ -16,7 +16,6 @@ from ouroboros.sw.block.plans import PLACEMENTS
 from ouroboros.sw.cli.group import INTERRUPTED
 from ouroboros.sw.cli.options import (
     OutputFile,
-    dead_cores,
     defects_option,
     json_option,
     machine_option,
@@ -29,6 +28,7 @@ from ouroboros.sw.mapper.place import place_program
 from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.mapper.traffic import flit_hops
 from ouroboros.sw.models.shape import ModelShape, load_shape
+from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.place import Options, Result, place
 from ouroboros.sw.place.placement import SCHEMA, save

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from ouroboros.sw.cli.options import OutputFile, dead_cores, defects_option, json_option, write_json
+from ouroboros.sw.cli.options import OutputFile, defects_option, json_option, write_json
+from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.links import FLIT_BYTES, TARGET_FLITS, link_loads
 from ouroboros.sw.place.placement import SCHEMA, Placement, check, load, save

@@ -8,13 +8,13 @@ from rich.table import Table
 
 from ouroboros.sw.cli.options import (
     OutputFile,
-    dead_cores,
     defects_option,
     json_option,
     progress_bar,
     write_json,
 )
 from ouroboros.sw.lib.text import Console
+from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.lifetime import live_through
 from ouroboros.sw.place.placement import SCHEMA, check, load, save

@@ -12,8 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.group import DIFFERS, INTERRUPTED
 from ouroboros.sw.cli.options import (
-    dead_cores,
-    dead_links,
     dead_links_option,
     defects_option,
     json_option,
@@ -24,6 +22,8 @@ from ouroboros.sw.cli.options import (
 )
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.text import Console, visible
+from ouroboros.sw.noc.routes.faults import parse_links
+from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime import job
 from ouroboros.sw.runtime.job import Waves
@@ -192,7 +192,7 @@ def run(context_: click.Context, machine_name: str, checkpoint: Path, tokenizer:
         served = serve(source, machine, prompts, tokens=tokens, on=on,
                        placement=placement, context=context, logits=verify, window=window,
                        twin=twin, defects=dead_cores(dead, machine.mesh),
-                       dead_links=dead_links(links), waves=_waves(waves),
+                       dead_links=parse_links(links, machine.mesh), waves=_waves(waves),
                        progress=progress)
     print_served(served)
     write_json(json_path, served.summary())

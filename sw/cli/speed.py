@@ -1,48 +1,84 @@
-"""``ouroboros speed``: how fast the whole model simulates."""
+"""``ouroboros speed``: how fast simulators and models run, in one table."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.table import Table
 
-from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.cli.options import json_option, machine_option, model_options, write_json
+from ouroboros.sw.api.speed import (
+    LinksSpeed,
+    ModelSpeed,
+    PlaceSpeed,
+    Speed,
+    as_results,
+    speed_of_links,
+    speed_of_model,
+    speed_of_placer,
+)
+from ouroboros.sw.cli.command import Output, command, conclude, table, with_options
+from ouroboros.sw.cli.group import LazyGroup
 from ouroboros.sw.cli.run import job_progress
-from ouroboros.sw.lib.text import Console
-from ouroboros.sw.quantise.source import open_model
-from ouroboros.sw.runtime.service import serve
 
-__all__ = ["speed"]
+__all__ = ["links", "place", "show_speeds", "speed"]
 
-PROMPTS = ("Once upon a time", "The dog wanted to", "One day", "In the forest")
-KEYS = ("bit_exact", "cycles", "cycles_per_s", "tokens_per_s", "generated_tokens", "build_s",
-        "load_s", "run_s")
+COMMANDS = {"links": "ouroboros.sw.cli.speed:links", "place": "ouroboros.sw.cli.speed:place"}
 
 
-@click.command()
-@machine_option()
-@model_options
-@click.option("--tokens", default=8, show_default=True, type=click.IntRange(min=1),
-              help="Tokens that each of four sequences generates.")
-@json_option
-def speed(machine_name: str, checkpoint: Path, tokenizer: Path | None, tokens: int,
-          json_path: Path | None) -> None:
-    """Measure simulation speed with four sequences: bit-serial macros, then their twin.
+def show_speeds(found: Sequence[Speed], output: Output) -> dict[str, Any]:
+    """The table of every measurement, and what is written of it."""
+    shown = table("what", "counted", "per s of\nprocessor", "per s of\nwall time", "build, s",
+                  right=(2, 3, 4))
+    for one in found:
+        shown.add_row(one.what, one.unit, *(_figure(value) for value in (
+            one.per_processor_s, one.per_wall_s, one.build_s)))
+    output.show(shown)
+    more = table("what", "quantity", "value", right=(2,))
+    for one in found:
+        for name, value in one.more.items():
+            more.add_row(one.what, name, _figure(value))
+    if more.row_count:
+        output.detail(more)
+    return as_results(found)
 
-    Build times are 0 or near it where the simulator was built before (``make clean`` removes it).
+
+def _figure(value: Any) -> str:
+    if value is None or isinstance(value, bool | str):
+        return "" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 1000 \
+        else f"{value:,.2f}"
+
+
+def whole_model(options: ModelSpeed, output: Output) -> dict[str, Any]:
+    """Measure and show; results by macro, too."""
+    with job_progress() as progress:
+        found = speed_of_model(options, progress)
+    output.say(f"Machine {options.machine!r} under Verilator, 4 sequences")
+    return {"machine": options.machine, **{one.what: one.more for one in found},
+            **show_speeds(found, output)}
+
+
+@click.group(cls=LazyGroup, commands_at=COMMANDS, points="ouroboros.speed.commands",
+             invoke_without_command=True)
+@with_options(ModelSpeed)
+@click.pass_context
+def speed(ctx: click.Context, options: ModelSpeed, json_path: Path | None, verbose: bool) -> None:
+    """Measure speed: the whole model under Verilator, or a part below.
+
+    Four sequences run with bit-serial macros, then with their twin. Build times are 0 or near it
+    where the simulator was built before ("make clean" removes it).
     """
-    source, machine = open_model(checkpoint, tokenizer), load_machine(machine_name)
-    results = {}
-    for name, twin in (("bit_serial", False), ("twin", True)):
-        with job_progress() as progress:
-            served = serve(source, machine, PROMPTS, tokens=tokens, on="verilator", twin=twin,
-                           progress=progress)
-        summary = served.summary()
-        results[name] = {key: summary[key] for key in KEYS}
-    table = Table("", *(name.replace("_", "-") for name in results),
-                  title=f"Machine {machine_name!r} under Verilator, 4 sequences")
-    for key in KEYS:
-        table.add_row(key, *(f"{row[key]:,.2f}" if isinstance(row[key], float) else str(row[key])
-                             for row in results.values()))
-    Console().print(table)
-    write_json(json_path, {"machine": machine_name, **results})
+    if ctx.invoked_subcommand is None:
+        conclude(whole_model, options, json_path, verbose)
+
+
+@command(PlaceSpeed)
+def place(options: PlaceSpeed, output: Output) -> dict[str, Any]:
+    """Measure evaluated moves per second of the placer's search on an instance."""
+    return show_speeds(speed_of_placer(options), output)
+
+
+@command(LinksSpeed)
+def links(options: LinksSpeed, output: Output) -> dict[str, Any]:
+    """Measure packets per second of the link-load model, random pairs of a machine's mesh."""
+    return show_speeds(speed_of_links(options), output)

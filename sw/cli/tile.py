@@ -11,7 +11,6 @@ from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.block.cores import SPARES_PER_DIE, CoreCount, count_cores
 from ouroboros.sw.cli.options import (
     OutputFile,
-    dead_cores,
     defects_option,
     json_option,
     machine_option,
@@ -21,6 +20,7 @@ from ouroboros.sw.cli.options import (
 from ouroboros.sw.mapper.ports import PortLoad, port_loads
 from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.models.shape import load_shape
+from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import SCHEMA, Instance, write_instance
 
 __all__ = ["members_option", "print_tiles", "tile", "tiles_as_dict"]

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 from ouroboros.sw.lib.errors import OuroborosError
 
-__all__ = ["Leaf", "Options", "Rule", "leaves", "make", "nested", "option", "words_of"]
+__all__ = ["Leaf", "Options", "Rule", "leaves", "make", "option", "part_of", "words_of"]
 
 T = TypeVar("T")
 Names = Callable[[], Sequence[str]]
@@ -42,14 +42,24 @@ class Rule:
     """Every value is larger."""
     written: bool = False
     """It is a file that the command writes."""
-    folder: bool = False
-    """It is a folder."""
+    mark: str = ""
+    """What the first bytes of such a file hold; empty: the mark of the command's results."""
+    suffixes: tuple[str, ...] = ()
+    """What its name may end in; anything without them."""
+    path: str = "file"
+    """What a path leads to: ``file``, ``folder`` or ``any``."""
     placed: bool = False
     """It is given by its place, without its name."""
-    skip: frozenset[str] = frozenset()
-    """Fields of a nested dataclass that are no options."""
+    of: type | None = None
+    """The value holds values for the options of this dataclass, by name."""
+    under: tuple[str, ...] = ()
+    """Only those of these fields of it; empty: of all."""
+    skip: tuple[str, ...] = ()
+    """Those of them that are none here."""
     flags: Mapping[str, str] = field(default_factory=dict)
-    """Names on the command line of fields of a nested dataclass."""
+    """Names of some of them on the command line."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Defaults of some of them that are others here."""
 
 
 def option(default: Any = dataclasses.MISSING, **rule: Any) -> Any:
@@ -57,19 +67,23 @@ def option(default: Any = dataclasses.MISSING, **rule: Any) -> Any:
     return field(default=default, metadata={"rule": Rule(**rule)})
 
 
-def nested(default: Any, *, skip: Sequence[str] = (), **flags: str) -> Any:
-    """A field that is a dataclass itself: its fields are options, with ``default``'s values.
+def part_of(cls: type, *, under: Sequence[str] = (), skip: Sequence[str] = (),
+            flags: Mapping[str, str] | None = None, **defaults: Any) -> Any:
+    """A field that holds values for the options of ``cls``, a mapping by name.
 
     Parameters
     ----------
-    default : dataclass instance
-        Their defaults.
-    skip : Sequence[str]
-        Fields that are none.
-    flags : str
+    under : Sequence[str], optional
+        Fields of ``cls`` whose options they are; by default all.
+    skip : Sequence[str], optional
+        Options of these that are none here.
+    flags : Mapping[str, str], optional
         Names on the command line of those that have others there.
+    defaults
+        Defaults that are others here.
     """
-    return field(default=default, metadata={"rule": Rule(skip=frozenset(skip), flags=flags)})
+    return field(default_factory=lambda: dict(defaults), metadata={"rule": Rule(
+        of=cls, under=tuple(under), skip=tuple(skip), flags=flags or {}, defaults=defaults)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +121,7 @@ class Leaf:
     """One option."""
 
     path: tuple[str, ...]
-    """Names of the fields that lead to it; more than one in a nested dataclass."""
+    """Names of the fields that lead to it; two where it is an option of a field."""
     type: Any
     """Its annotation."""
     default: Any
@@ -129,21 +143,25 @@ class Leaf:
 
 
 def leaves(cls: type) -> tuple[Leaf, ...]:
-    """Options of a dataclass, those of nested ones in their place."""
+    """Options of a dataclass; those of a field that is a dataclass itself stand in its place."""
     types, found = typing.get_type_hints(cls), list[Leaf]()
     words = words_of(cls)
     for one in dataclasses.fields(cls):
         rule, kind = one.metadata.get("rule", Rule()), types[one.name]
-        if not dataclasses.is_dataclass(one.default):
+        if rule.of is not None:
+            found += [dataclasses.replace(
+                leaf, path=(one.name, leaf.name),
+                default=rule.defaults.get(leaf.name, leaf.default),
+                rule=dataclasses.replace(leaf.rule, flag=rule.flags.get(leaf.name, leaf.rule.flag)))
+                for leaf in leaves(rule.of)
+                if leaf.path[0] in (rule.under or leaf.path) and leaf.name not in rule.skip]
+        elif dataclasses.is_dataclass(one.default):
+            found += [dataclasses.replace(leaf, path=(one.name, leaf.name),
+                                          default=getattr(one.default, leaf.name))
+                      for leaf in leaves(kind)]
+        else:
             found.append(Leaf(path=(one.name,), type=kind, default=one.default,
                               words=words.get(one.name, ""), rule=rule))
-            continue
-        for leaf in leaves(kind):
-            if leaf.name not in rule.skip:
-                found.append(dataclasses.replace(
-                    leaf, path=(one.name, *leaf.path), default=getattr(one.default, leaf.name),
-                    rule=dataclasses.replace(leaf.rule, flag=rule.flags.get(leaf.name, ""))
-                    if leaf.name in rule.flags else leaf.rule))
     return tuple(found)
 
 
@@ -168,7 +186,8 @@ def make(cls: type[T], values: Mapping[str, Any]) -> T:
     defaults = {one.name: one.default for one in dataclasses.fields(cast(Any, cls))}
     try:
         for name, changed in inner.items():
-            own[name] = dataclasses.replace(cast(Any, defaults[name]), **changed)
+            own[name] = changed if defaults[name] is dataclasses.MISSING else \
+                dataclasses.replace(cast(Any, defaults[name]), **changed)
         return cls(**own)
     except OuroborosError:
         raise

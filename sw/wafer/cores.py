@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ouroboros.hw.params.machine import Machine, MeshParams
+from ouroboros.hw.params.values import Value
 from ouroboros.sw.block.cores import CoreCount, count_cores
 from ouroboros.sw.block.graph import Graph, build_graph
 from ouroboros.sw.block.layout import layout
@@ -12,7 +13,7 @@ from ouroboros.sw.block.tables import check_tables
 from ouroboros.sw.defects.process import Process
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.wafer.assumptions import Assumption, assumptions
+from ouroboros.sw.wafer.assumptions import assumptions
 from ouroboros.sw.wafer.busiest_link import BusiestLink
 
 __all__ = ["OBJECTIVES", "WaferOptions", "WaferPlacement"]
@@ -70,7 +71,7 @@ class WaferPlacement:
             raise PerfError(f"context must be at least 1, not {options.context}")
         self.machine, self.shape, self.options = machine, shape, options
         self.context = options.context
-        self.assumptions: dict[str, Assumption] = assumptions(options.overrides)
+        self.assumptions: dict[str, Value] = assumptions(options.overrides)
         if shape.kind != "decoder":
             raise PerfError(f"kind of model {shape.name!r} must be 'decoder' for the wafer model, "
                             f"not {shape.kind!r}")
@@ -90,7 +91,7 @@ class WaferPlacement:
 
     def value(self, name: str) -> float:
         """Value of an assumption."""
-        return self.assumptions[name].value
+        return self.assumptions[name].mid
 
     # Cores
 

@@ -16,7 +16,7 @@ from typing import Any
 from ouroboros.hw.params.isa import Fn, Op
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES
-from ouroboros.hw.params.timing.network import CREDIT_CYCLES, HOP_CYCLES
+from ouroboros.hw.params.timing.network import CREDIT_CYCLES, HOP_CYCLES, crossing_cycles
 from ouroboros.sw.block.costs import StageCost, port_loads, stage_costs
 from ouroboros.sw.block.latency import GraphWalk, walk_graph
 from ouroboros.sw.block.stage import BlockStage
@@ -78,7 +78,7 @@ class Wafer(WaferPlacement):
     def way_cycles(self) -> int:
         """From the link out of a core to the link into another."""
         return (HOP_CYCLES * (self.hops + 1)
-                + round(self.value("die_crossings_per_way") * self.value("die_link_cycles")))
+                + round(self.value("die_crossings_per_way") * crossing_cycles(self.machine.noc)))
 
     @cached_property
     def walk(self) -> GraphWalk:
@@ -277,7 +277,8 @@ class Wafer(WaferPlacement):
             "decode_tokens_per_s": self.decode_tokens_per_s, "decode_binds": self.decode_binds,
             "decode_tokens_per_s_per_sequence": self.clock_hz / max(
                 self.latency_cycles, self.sequences * self.interval_cycles),
-            "assumptions": [a.as_dict() for a in self.assumptions.values()],
+            "assumptions": [{"name": name, "value": one.mid, "note": "", **one.as_dict()}
+                            for name, one in self.assumptions.items()],
         }
 
 

@@ -1,16 +1,16 @@
-"""Measures how fast Verilator runs a macro and its behavioural twin.
+"""``ouroboros speed macro``: how fast Verilator runs a macro and its behavioural twin.
 
-``python -m ouroboros.tb.cim.macro_speed small`` prints, for both, products and cycles per
-CPU-second: busy with full products back to back, and idle. No cocotb: its clock
-would be slower than the twin.
+Both are busy with full products back to back, and idle. No cocotb: its clock would be slower than
+the twin.
 """
 
 import resource
 import subprocess
-import sys
+import time
 from functools import reduce
 from operator import xor
 from pathlib import Path
+from typing import Any
 
 from amaranth import Module, Signal
 from amaranth.lib import wiring
@@ -21,10 +21,14 @@ from ouroboros.hw.cim.macro_gated import GatedMacro
 from ouroboros.hw.cim.macro_twin import twin_verilog
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.sw.api.shared import OnMachine
+from ouroboros.sw.api.speed import Speed
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.speed import show_speeds
 from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.tb.flow.toolchain import find
 
-__all__ = ["MacroSpeed", "measure"]
+__all__ = ["MacroSpeed", "macro", "measure"]
 
 _MAIN = """
 #include <cstdio>
@@ -103,22 +107,24 @@ class MacroSpeed(wiring.Component):
         return m
 
 
-def measure(machine: Machine, *, twin: bool) -> dict[str, float]:
-    """Products and cycles per CPU-second when busy, cycles per CPU-second when idle."""
+def measure(machine: Machine, *, twin: bool) -> tuple[Speed, ...]:
+    """Products and cycles when busy, cycles when idle, per second of processor time."""
     library = Library()
     library.define("macro_speed", lambda: MacroSpeed(machine, library, twin=twin), params=machine)
-    directory = cache_folder("speed") / f"{machine.name}-{'twin' if twin else 'macro'}"
-    program = _compile(directory, library.text())
-    cycles, speed = 1000, {}
-    while not speed:
-        busy_s, results = _run(program, busy=1, cycles=cycles)
-        if busy_s < 1:
-            cycles *= 4
-            continue
-        idle_s, _ = _run(program, busy=0, cycles=cycles)
-        speed = {"products": results / busy_s, "busy cycles": cycles / busy_s,
-                 "idle cycles": cycles / max(idle_s, 0.01)}
-    return speed
+    name = "twin" if twin else "macro"
+    started = time.perf_counter()
+    program = _compile(cache_folder("speed") / f"{machine.name}-{name}", library.text())
+    build_s = time.perf_counter() - started
+    cycles = 1000
+    while (busy := _run(program, busy=1, cycles=cycles))[0] < 1:
+        cycles *= 4
+    busy_s, results = busy
+    idle_s = max(_run(program, busy=0, cycles=cycles)[0], 0.01)
+    return tuple(Speed(what=f"{machine.name}, {name}, {state}", unit=unit,
+                       per_processor_s=count / seconds, build_s=build_s)
+                 for state, unit, count, seconds in (
+                     ("busy", "products", results, busy_s), ("busy", "cycles", cycles, busy_s),
+                     ("idle", "cycles", cycles, idle_s)))
 
 
 def _compile(directory: Path, text: str) -> Path:
@@ -143,9 +149,9 @@ def _run(program: Path, *, busy: int, cycles: int) -> tuple[float, int]:
     return seconds, int(done.stdout.split()[0])
 
 
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        for twin in (False, True):
-            values = measure(load_machine(name), twin=twin)
-            print(f"{name} {'twin' if twin else 'macro'}: "
-                  + ", ".join(f"{value:,.0f} {unit}/s" for unit, value in values.items()))
+@command(OnMachine)
+def macro(options: OnMachine, output: Output) -> dict[str, Any]:
+    """Measure products and cycles per second of one macro, and of its twin."""
+    machine = load_machine(options.machine)
+    return show_speeds([one for twin in (False, True) for one in measure(machine, twin=twin)],
+                       output)

@@ -1,56 +1,68 @@
-"""``python -m ouroboros.tb.lib.speed MACHINE``: how fast an idle machine builds and runs."""
+"""``ouroboros speed idle``: how fast an idle machine builds and runs."""
 
-import argparse
 import json
 import resource
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ouroboros.hw.cim.macro_twin import twin_verilog
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.mesh.die import Die
-from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.api.shared import OnMachine
+from ouroboros.sw.api.speed import Speed
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.speed import show_speeds
+from ouroboros.sw.lib.options import option
 from ouroboros.tb.flow.build import build, run
 
-__all__ = ["main", "measure"]
+__all__ = ["IdleSpeed", "idle", "measure"]
 
 
-def measure(machine: Machine, *, twin: bool, blocks: list[str], cycles: int) -> str:
-    """One line of figures; a design that was compiled before builds in no time."""
+@dataclass(frozen=True, kw_only=True)
+class IdleSpeed(OnMachine):
+    """A machine that does nothing."""
+
+    bit_serial: bool = False
+    """Bit-serial macros, not their twins."""
+    flat: bool = False
+    """Without hierarchical blocks."""
+    cycles: int = option(20_000, metavar="N", least=1)
+    """Cycles that are run."""
+
+
+def measure(options: IdleSpeed) -> tuple[Speed, ...]:
+    """Cycles of the machine; a design that was compiled before builds in no time."""
+    machine = load_machine(options.machine)
     started = time.perf_counter()
     library = Library()
-    if twin:
+    if not options.bit_serial:
         library.add_source("macro", twin_verilog(machine, "macro"))
     library.define("die", lambda: Die(machine, library), params=machine)
     emit_s = time.perf_counter() - started
     used = _children_s()
-    built = build("die", library.sources(), sim="verilator", hier_blocks=blocks)
+    built = build("die", library.sources(), sim="verilator",
+                  hier_blocks=[] if options.flat else ["tile"])
     build_s = _children_s() - used
     with tempfile.NamedTemporaryFile() as result:
         run(built, test_module="ouroboros.tb.lib.bench_speed",
-            env={"CYCLES": str(cycles), "SPEED_RESULT": result.name})
+            env={"CYCLES": str(options.cycles), "SPEED_RESULT": result.name})
         per_processor_s, per_wall_s = json.loads(Path(result.name).read_text())
-    return (f"{machine.name}: emitted in {emit_s:.1f} s, {len(library.text()) / 1e6:.2f} MB; built "
-            f"in {build_s:.0f} processor-seconds; idle {per_processor_s:.0f} cycles per "
-            f"processor-second, {per_wall_s:.0f} per second")
+    macros = "bit-serial macros" if options.bit_serial else "twins of macros"
+    return (Speed(what=f"idle {machine.name}, {macros}", unit="cycles",
+                  per_processor_s=per_processor_s, per_wall_s=per_wall_s, build_s=build_s,
+                  more={"emit_s": emit_s, "verilog_mb": len(library.text()) / 1e6}),)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("machine")
-    parser.add_argument("--bit-serial", action="store_true", help="macros, not their twins")
-    parser.add_argument("--flat", action="store_true", help="without hierarchical blocks")
-    parser.add_argument("--cycles", type=int, default=20000)
-    arguments = parser.parse_args()
-    print(measure(load_machine(arguments.machine), twin=not arguments.bit_serial,
-                  blocks=[] if arguments.flat else ["tile"], cycles=arguments.cycles))
+@command(IdleSpeed)
+def idle(options: IdleSpeed, output: Output) -> dict[str, Any]:
+    """Measure how fast an idle machine builds, in processor time, and runs under Verilator."""
+    return show_speeds(measure(options), output)
 
 
 def _children_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,12 @@
-"""Cycles per CPU second and accepted traffic of ``tb.noc.mesh_speed`` at several loads."""
+"""Cycles per second of processor time and traffic of ``tb.noc.mesh_speed`` at several loads.
 
+NODES: how many there are; SPEED_RESULT: file for a row a load.
+"""
+
+import json
 import os
 import time
+from pathlib import Path
 
 import cocotb
 from cocotb.clock import Clock
@@ -18,7 +23,7 @@ async def speed(dut):
     for _ in range(3):
         await RisingEdge(dut.clk)
     dut.rst.value = 0
-    nodes = int(os.environ["NODES"])
+    nodes, rows = int(os.environ["NODES"]), []
     for load in (0, 1, 4, 255):
         dut.load.value = load
         await Timer(2000, "ns")
@@ -27,6 +32,5 @@ async def speed(dut):
         await Timer(CYCLES * 10, "ns")
         took = time.process_time() - start
         received, hops = int(dut.received.value) - before[0], int(dut.hops.value) - before[1]
-        dut._log.info("RESULT load %3d/256: %7.0f cycles/s, %.4f flits/node/cycle received, "
-                      "%.4f flit hops/node/cycle", load, CYCLES / took,
-                      received / CYCLES / nodes, hops / CYCLES / nodes)
+        rows.append([load, CYCLES / took, received / CYCLES / nodes, hops / CYCLES / nodes])
+    Path(os.environ["SPEED_RESULT"]).write_text(json.dumps(rows))

@@ -1,10 +1,11 @@
-"""A mesh of routers with traffic in RTL: its speed in simulation and what it carries.
+"""``ouroboros speed mesh``: a mesh of routers with traffic in RTL, and what it carries."""
 
-``python -m ouroboros.tb.noc.mesh_speed [width height flit_bits]`` builds it under Verilator and
-measures.
-"""
-
-import sys
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -18,9 +19,13 @@ from ouroboros.hw.noc.router import Router
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import Port
 from ouroboros.hw.params.widths import COORDINATE_BITS
+from ouroboros.sw.api.speed import Speed
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.speed import show_speeds
+from ouroboros.sw.lib.options import Options, option
 from ouroboros.tb.flow.build import build, run
 
-__all__ = ["SpeedTop", "Traffic"]
+__all__ = ["MeshSpeed", "SpeedTop", "Traffic", "measure", "mesh"]
 
 PAYLOAD_FLITS = 4
 
@@ -116,19 +121,40 @@ class SpeedTop(wiring.Component):
         return m
 
 
-def main(width: int = 7, height: int = 6, flit_bits: int = 128) -> None:
-    """Build, run and print the measurements."""
-    noc = NocParams(flit_bits=flit_bits)
+@dataclass(frozen=True, kw_only=True)
+class MeshSpeed(Options):
+    """A mesh under Verilator."""
+
+    width: int = option(7, metavar="N", least=1, most=126)
+    """Routers per row."""
+    height: int = option(6, metavar="N", least=1, most=126)
+    """Rows."""
+    flit_bits: int = option(128, metavar="N")
+    """Width of a flit, a multiple of 128."""
+
+
+def measure(options: MeshSpeed) -> tuple[Speed, ...]:
+    """Cycles at several loads, and the flits received and sent on at each."""
+    width, height = options.width, options.height
+    noc = NocParams(flit_bits=options.flit_bits)
     library = Library()
     library.define("mesh_speed", lambda: SpeedTop(noc, width, height, library),
                    params=(noc, width, height))
+    started = time.perf_counter()
     built = build("mesh_speed", library.sources(), sim="verilator", hier_blocks=["router"])
-    results = run(built, test_module="ouroboros.tb.noc.bench_mesh_speed",
-                  env={"NODES": str(width * height)})
-    sys.stdout.write("".join(line.partition("RESULT ")[2] for line in
-                             results.log.read_text().splitlines(keepends=True)
-                             if "RESULT " in line))
+    build_s = time.perf_counter() - started
+    with tempfile.NamedTemporaryFile() as result:
+        run(built, test_module="ouroboros.tb.noc.bench_mesh_speed",
+            env={"NODES": str(width * height), "SPEED_RESULT": result.name})
+        return tuple(Speed(
+            what=f"{width} x {height} routers, load {load}/256", unit="cycles",
+            per_processor_s=cycles_per_s, build_s=build_s,
+            more={"received_flits_per_node_and_cycle": received,
+                  "flit_hops_per_node_and_cycle": hops})
+            for load, cycles_per_s, received, hops in json.loads(Path(result.name).read_text()))
 
 
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+@command(MeshSpeed)
+def mesh(options: MeshSpeed, output: Output) -> dict[str, Any]:
+    """Measure cycles per second of a mesh of routers at several loads."""
+    return show_speeds(measure(options), output)

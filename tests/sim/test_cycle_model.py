@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from ouroboros.sw.cli import main
 from ouroboros.sw.noc.cycle import model as cycle_model
-from ouroboros.sw.noc.experiment.options import LabOptions, TracePacket
-from ouroboros.tb.noc.lab.lab import build_of, job_of, noc_of, perform, report
+from ouroboros.sw.noc.experiment.options import TracePacket, experiment
+from ouroboros.tb.noc.lab.lab import build_of, job_of, perform, report
 from ouroboros.tb.noc.lab.node import TRACE_PACKETS_MAX
 
 pytestmark = pytest.mark.sim
@@ -18,11 +18,17 @@ pytestmark = pytest.mark.sim
 SAME = ("packet_latency", "network_latency", "hops_routers", "p50", "p95", "p99", "latency_max",
         "accepted", "accepted_min_node", "accepted_max_node", "injected", "served_min_node",
         "packets_measured", "wrong", "saturated")
-DRAWN = LabOptions(width=3, height=3, flit_bits=128, labels=16, packet_min=1, packet_max=9,
-                   rate=0.5, warmup_cycles=100, measure_cycles=400, seed=4)
-ONE = replace(DRAWN, vcs=1, class1_vcs=0, class2_vcs=0, rate=0.4)
-DIES = replace(DRAWN, width=4, height=2, die_width=2, die_height=1, die_latency_cycles=3,
-               die_cycles_per_flit=2, rate=0.25)
+VALUES = {"width": 3, "height": 3, "flit_bits": 128, "labels": 16, "packet_min": 1,
+          "packet_max": 9, "rate": 0.5, "warmup_cycles": 100, "measure_cycles": 400, "seed": 4}
+ONE_CHANNEL = {"vcs": 1, "class1_vcs": 0, "class2_vcs": 0}
+TWO_DIES = {"width": 4, "height": 2, "die_width": 2, "die_height": 1, "die_latency_cycles": 3,
+            "die_cycles_per_flit": 2, "rate": 0.25}
+
+
+def drawn(**changes):
+    return experiment(**VALUES | changes)
+
+
 
 
 def mixed(options, unicast, waypoint, multicast, *, stall=0.0):
@@ -31,42 +37,42 @@ def mixed(options, unicast, waypoint, multicast, *, stall=0.0):
     Every node has two multicast groups, which share nodes.
     """
     rng = random.Random(options.seed)
-    groups = [[tuple(rng.sample(range(options.nodes), rng.randint(1, 5))) for _ in range(2)]
-              for _ in range(options.nodes)]
+    groups = [[tuple(rng.sample(range(options.mesh.cores), rng.randint(1, 5))) for _ in range(2)]
+              for _ in range(options.mesh.cores)]
     packets = []
     for cycle in range(options.warmup_cycles + options.measure_cycles + 200):
-        for node in range(options.nodes):
+        for node in range(options.mesh.cores):
             kind, flits = rng.random(), rng.randint(1, 9)
-            end, way = rng.randrange(options.nodes), rng.randrange(options.nodes)
+            end, way = rng.randrange(options.mesh.cores), rng.randrange(options.mesh.cores)
             if kind < unicast + waypoint:
                 packets.append(TracePacket(cycle=cycle, source=node, destination=end, flits=flits,
                                            way=-1 if kind < unicast else way))
             elif kind < unicast + waypoint + multicast:
                 packets.append(TracePacket(cycle=cycle, source=node,
                                            targets=rng.choice(groups[node]),
-                                           flits=min(flits, options.multicast_flits)))
-    return replace(options, traffic="trace", trace=tuple(packets), stall=stall)
+                                           flits=min(flits, options.noc.multicast_flits)))
+    return replace(options, stall=stall, traffic=replace(
+        options.traffic, pattern="trace", trace=tuple(packets)))
 
 
-ALL = replace(DRAWN, labels=32)
-ALL_ONE = replace(ALL, vcs=1)
-ALL_DEEP = replace(ALL, class1_vcs=2, class2_vcs=0, depth=9)
-ALL_DIES = replace(DIES, labels=32)
+ALL = drawn(labels=32)
+ALL_ONE = drawn(labels=32, vcs=1)
+ALL_DEEP = drawn(labels=32, class1_vcs=2, class2_vcs=0, vc_depth=9)
+ALL_DIES = drawn(**TWO_DIES, labels=32)
 
 
 def ordered(options):
     """Every flow keeps its channel, and so its one way."""
     ways = {}
-    return replace(options, ordered=True, trace=tuple(replace(
+    return replace(options, traffic=replace(options.traffic, ordered=True, trace=tuple(replace(
         packet, way=ways.setdefault((packet.source, packet.destination), packet.way))
-        for packet in options.trace))
+        for packet in options.trace)))
 
 
 @pytest.mark.parametrize("points", [
-    [DRAWN, replace(DRAWN, ordered=True, stall=0.3),
-     replace(DRAWN, traffic="transpose", rate=0.4, seed=8)],
-    [ONE, replace(ONE, traffic="hotspot", rate=0.09)],
-    [DIES, replace(DIES, rate=0.15, packet_max=1)],
+    [drawn(), drawn(ordered=True, stall=0.3), drawn(pattern="transpose", rate=0.4, seed=8)],
+    [drawn(**ONE_CHANNEL, rate=0.4), drawn(**ONE_CHANNEL, pattern="hotspot", rate=0.09)],
+    [drawn(**TWO_DIES), drawn(**TWO_DIES | {"rate": 0.15, "packet_max": 1})],
     [mixed(ALL, 0.01, 0.03, 0.04), mixed(ALL, 0.02, 0.02, 0.02, stall=0.3)],
     [mixed(ALL_ONE, 0.02, 0.02, 0.02), mixed(ALL_ONE, 0.03, 0, 0.03)],
     [ordered(mixed(ALL_DEEP, 0.03, 0.03, 0.02))],
@@ -75,9 +81,8 @@ def ordered(options):
         "all kinds, deep, two of class 1", "all kinds, dies"])
 def test_same_cycles(points):
     options = points[0]
-    built = build_of(noc_of(options), options.width, options.height, "icarus",
-                     die_width=options.die_width, die_height=options.die_height)
-    outcomes = perform(built, [job_of(point) for point in points], options.nodes)
+    built = build_of(options.noc, options.mesh, "icarus")
+    outcomes = perform(built, [job_of(point) for point in points], options.mesh.cores)
     for point, outcome in zip(points, outcomes, strict=True):
         rtl, model = report(point, outcome, "icarus"), cycle_model.run(point)
         assert model["packets_measured"] > 50
@@ -91,10 +96,10 @@ def test_multicast_is_not_starved():
     packets = [TracePacket(cycle=n, source=s, destination=3, flits=1)
                for n in range(300) for s in range(3) if (n, s) != (20, 1)]
     packets.append(TracePacket(cycle=20, source=1, targets=(3, 2), flits=4))
-    options = LabOptions(width=4, height=1, flit_bits=128, labels=16, traffic="trace",
+    options = experiment(width=4, height=1, flit_bits=128, labels=16, pattern="trace",
                          warmup_cycles=20, measure_cycles=1,
                          trace=tuple(sorted(packets, key=lambda packet: packet.cycle)))
-    built = build_of(noc_of(options), 4, 1, "icarus")
+    built = build_of(options.noc, options.mesh, "icarus")
     outcome, = perform(built, [job_of(options)], 4)
     rtl, model = report(options, outcome, "icarus"), cycle_model.run(options)
     assert {key: rtl[key] for key in SAME} == {
@@ -128,7 +133,7 @@ def test_trace_from_the_command_line(tmp_path):
     (["0,0,1,1,2,"], ["--class1-vcs", "0"],
      "way of packet 0 of the trace (line 2) must be -1 (none) where class1_vcs is 0, not 2"),
     (["0,0,,5,,1;2"], [], "flits of packet 0 of the trace (line 2) must be 1 to 4, "),
-    (["0,0,1,1,,"], ["--depth", "3"], "depth must be at least 4 on RTL, not 3"),
+    (["0,0,1,1,,"], ["--depth", "3"], "vc_depth must be at least 4, not 3"),
     (["0,0,1,1,,"], ["--mesh", "20x20"], "width x height must be at most 256 on RTL, not 400"),
 ])
 def test_trace_refused_before_anything_is_built(rows, options, message, tmp_path):

@@ -3,17 +3,18 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from ouroboros.hw.params.machine import MeshParams
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.timing.network import crossing_cycles
 from ouroboros.sw.cli.main import cli
-from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.experiment.options import experiment
 from ouroboros.sw.noc.experiment.result import KEYS
 from ouroboros.sw.noc.experiment.traffic import generate
 from ouroboros.sw.noc.routes.faults import random_faults
 from ouroboros.sw.noc.routes.routing import Routes
 from ouroboros.tb.noc.lab.judge import wrong_around, wrong_at_zero_load, wrong_delivery, wrong_drops
-from ouroboros.tb.noc.lab.lab import build_of, job_of, noc_of, perform, report
-from ouroboros.tb.noc.lab.mixed import Mix, dead_port_job, fault_job, mesh_of, mixed_job
+from ouroboros.tb.noc.lab.lab import build_of, job_of, perform, report
+from ouroboros.tb.noc.lab.mixed import Mix, dead_port_job, fault_job, mixed_job
 from ouroboros.tb.noc.lab.node import Count
 from ouroboros.tb.noc.lab.pairs import all_pairs
 
@@ -21,19 +22,21 @@ pytestmark = pytest.mark.sim
 
 NOC = NocParams(vcs=2, vc_depth=9, labels=16)
 SIDE = 8
+MESH = MeshParams(width=SIDE, height=SIDE, die_width=SIDE, die_height=SIDE)
+SHORT = MeshParams(width=3, height=3, die_width=3, die_height=3)
 FAULTS = [(0, 1), (0, 4), (0, 8), (0, 16), (1, 0), (3, 0)]   # routers, links
 
 
 def test_lab():
     """8 x 8 under Verilator: zero load, 100,000 mixed packets, six sets of faults, dead ports."""
-    built = build_of(NOC, SIDE, SIDE)
+    built = build_of(NOC, MESH)
     nodes = SIDE * SIDE
-    meshes = mesh_of(SIDE, SIDE), mesh_of(SIDE, SIDE, 4, 4)
+    meshes = MESH, MeshParams(width=SIDE, height=SIDE, die_width=4, die_height=4)
     routes = [Routes(random_faults(meshes[n % 2], routers, links, seed=7))
               for n, (routers, links) in enumerate(FAULTS)]
     mix = Mix(packets=3 * nodes * nodes, rate=0.1, seed=3)
     pairs, mixed, dropping, *faults = perform(built, [
-        job_of(all_pairs(LabOptions())),
+        job_of(all_pairs(experiment())),
         mixed_job(NOC, meshes[1], Mix(packets=100_000)),
         dead_port_job(NOC, meshes[0]),
         *(fault_job(NOC, each, mix) for each in routes)], nodes)
@@ -50,13 +53,13 @@ def test_lab():
 def test_short_lab():
     """The same bench on 3 x 3 under Icarus."""
     nodes = 9
-    routes = Routes(random_faults(mesh_of(3, 3), routers=1, links=0, seed=7))
-    built = build_of(NOC, 3, 3, "icarus")
+    routes = Routes(random_faults(SHORT, routers=1, links=0, seed=7))
+    built = build_of(NOC, SHORT, "icarus")
     pairs, mixed, faults, dropping = perform(built, [
-        job_of(all_pairs(LabOptions(width=3, height=3))),
-        mixed_job(NOC, mesh_of(3, 3), Mix(packets=200, stall=0.3)),
+        job_of(all_pairs(experiment(width=3, height=3))),
+        mixed_job(NOC, SHORT, Mix(packets=200, stall=0.3)),
         fault_job(NOC, routes, Mix(packets=3 * nodes * nodes, rate=0.1)),
-        dead_port_job(NOC, mesh_of(3, 3))], nodes)
+        dead_port_job(NOC, SHORT)], nodes)
     assert not wrong_at_zero_load(pairs, nodes * nodes)
     assert not wrong_delivery(mixed)
     assert not wrong_around(faults, routes)
@@ -65,24 +68,24 @@ def test_short_lab():
 
 def test_dies():
     """A border adds ``crossing_cycles`` to every packet that crosses it, and no error."""
-    options = all_pairs(LabOptions(
-        width=4, height=2, vcs=1, class1_vcs=0, class2_vcs=0, depth=4, flit_bits=128, die_width=2,
-        die_height=1, die_latency_cycles=3))
-    built = build_of(noc_of(options), 4, 2, "icarus", die_width=2, die_height=1)
+    options = all_pairs(experiment(
+        width=4, height=2, vcs=1, class1_vcs=0, class2_vcs=0, vc_depth=4, flit_bits=128,
+        die_width=2, die_height=1, die_latency_cycles=3))
+    built = build_of(options.noc, options.mesh, "icarus")
     outcome, = perform(built, [job_of(options)], 8)
     assert not wrong_delivery(outcome)
     assert outcome.total(Count.DONE) == 64
-    extra = crossing_cycles(noc_of(options))
+    extra = crossing_cycles(options.noc)
     assert [node[Count.EXCESS_MAX] for node in outcome.nodes] == [2 * extra] * 8
     assert outcome.total(Count.TOO_FAST) == 0
 
 
 def test_same_packets_as_the_reference():
     """Sources make the packets of ``sw.noc.experiment.traffic.generate``, to the cycle."""
-    options = LabOptions(width=3, height=2, vcs=1, class1_vcs=0, class2_vcs=0, depth=4,
+    options = experiment(width=3, height=2, vcs=1, class1_vcs=0, class2_vcs=0, vc_depth=4,
                          flit_bits=128, packet_min=1, packet_max=5, rate=0.3,
                          warmup_cycles=0, measure_cycles=300, seed=5)
-    built = build_of(noc_of(options), 3, 2, "icarus")
+    built = build_of(options.noc, options.mesh, "icarus")
     outcome, = perform(built, [job_of(options)], 6)
     assert not wrong_delivery(outcome)
     made = [*generate(options, 300)]

@@ -50,7 +50,7 @@ def simulate(options: LabOptions) -> Simulated:
     state = new_state(options)
     seconds = 0.0
     while True:
-        state = with_packets(state, max(PACKETS_MIN, 2 * options.nodes, len(state.packet)))
+        state = with_packets(state, max(PACKETS_MIN, 2 * options.mesh.cores, len(state.packet)))
         start = time.process_time()
         finished = run_loop(state)
         seconds += time.process_time() - start

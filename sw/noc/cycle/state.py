@@ -99,15 +99,16 @@ class State(NamedTuple):
 
 def new_state(options: LabOptions) -> State:
     """State before the first cycle, without room for packets (``with_packets``)."""
-    nodes, vcs = options.nodes, options.vcs
+    noc, mesh, traffic = options.noc, options.mesh, options.traffic
+    nodes, vcs = mesh.cores, noc.vcs
     trace, most_copies, masks = _trace(options)
     copies = bool((trace[:, TRACE_WAY] >= 0).any() or len(masks))
     if (trace[:, TRACE_WAY] >= 0).any():
-        vcs += options.class1_vcs
-    class_1 = (1 << vcs) - (1 << options.vcs)
+        vcs += noc.class1_vcs
+    class_1 = (1 << vcs) - (1 << noc.vcs)
     ids = np.arange(nodes)
     node = np.zeros((nodes, 12), np.int32)
-    node[:, X], node[:, Y] = ids % options.width, ids // options.width
+    node[:, X], node[:, Y] = ids % mesh.width, ids // mesh.width
     node[:, DESTINATION] = destination_table(options)
     node[:, [FIRST, LAST, SENDING]] = -1
     node[:, TURN_SOURCE] = 1
@@ -119,7 +120,7 @@ def new_state(options: LabOptions) -> State:
     port[:, [FLIT_CYCLES, CREDIT_CYCLES]] = 2
     port[:, WIRE_CYCLES] = 1
     port[:, [BEYOND, BEFORE]] = -1
-    port[:, DEPTH] = options.depth
+    port[:, DEPTH] = noc.vc_depth
     near = nodes * PORTS
     for exit_, entrance, crosses in links:
         if not crosses:
@@ -128,9 +129,9 @@ def new_state(options: LabOptions) -> State:
         _join(port, exit_, near)
         _join(port, near, near + 1)
         _join(port, near + 1, entrance)
-        port[near, FLIT_CYCLES] = port[near + 1, CREDIT_CYCLES] = options.die_latency_cycles + 1
-        port[near, WIRE_CYCLES] = options.die_cycles_per_flit
-        port[near, DEPTH] = options.die_depth
+        port[near, FLIT_CYCLES] = port[near + 1, CREDIT_CYCLES] = noc.die_latency_cycles + 1
+        port[near, WIRE_CYCLES] = noc.die_cycles_per_flit
+        port[near, DEPTH] = noc.die_depth
         near += 2
     local = ids * PORTS + Port.LOCAL
     _join(port, local, ids * PORTS + SINK)
@@ -148,10 +149,10 @@ def new_state(options: LabOptions) -> State:
         scalars=np.zeros(7, np.int64),
         settings=np.array([
             vcs, entries, slots, options.warmup_cycles, end, end + options.drain_cycles,
-            threshold(options.rate / options.packet_flits), options.packet_min,
-            options.packet_max - options.packet_min + 1, options.ordered,
+            threshold(traffic.rate / traffic.packet_flits), traffic.packet_min,
+            traffic.packet_max - traffic.packet_min + 1, traffic.ordered,
             threshold(options.stall), nodes, 2 * len(crossings), max(nodes, most_copies),
-            options.vcs, class_1], np.int64),
+            noc.vcs, class_1], np.int64),
         node=node, port=port, channel=channel,
         ring=np.zeros((len(channel), entries), np.int32),
         arrivals=np.zeros(slots, np.int32), arrival=np.zeros((slots, len(port), 3), np.int32),
@@ -177,13 +178,12 @@ def with_packets(state: State, more: int) -> State:
 
 def _trace(options: LabOptions) -> tuple[I32, int, I32]:
     """Packets of a trace; most copies made in a cycle; ``masks``, no rows if all is unicast."""
-    packets = options.trace if options.traffic == "trace" else ()
     groups = groups_of(options)
     rows = np.array([
         (p.cycle, p.source, p.destination, p.flits, p.way,
-         groups.labels[group_of(p)] if p.targets else 0, p.copies) for p in packets],
+         groups.labels[group_of(p)] if p.targets else 0, p.copies) for p in options.trace],
         np.int32).reshape(-1, 7)
-    masks = np.zeros((1 + max(groups.labels.values(), default=-1), options.nodes), np.int32)
+    masks = np.zeros((1 + max(groups.labels.values(), default=-1), options.mesh.cores), np.int32)
     for router, table in groups.entries.items():
         for label, mask in table.items():
             masks[label, router] = mask
@@ -194,16 +194,16 @@ def _trace(options: LabOptions) -> tuple[I32, int, I32]:
 
 def _links(options: LabOptions, node: I32) -> list[tuple[int, int, bool]]:
     """Output port, input port, and whether the link crosses a die border, of every link."""
-    links = []
+    mesh, links = options.mesh, []
     for router, (x, y) in enumerate(node[:, [X, Y]].tolist()):
         for side in MESH_PORTS:
             u, v = side.beyond((x, y))
-            if not (0 <= u < options.width and 0 <= v < options.height):
+            if not (0 <= u < mesh.width and 0 <= v < mesh.height):
                 continue
-            crosses = any(size and a // size != b // size for a, b, size in (
-                (x, u, options.die_width), (y, v, options.die_height)))
+            crosses = any(a // size != b // size for a, b, size in (
+                (x, u, mesh.die_width), (y, v, mesh.die_height)))
             links.append((router * PORTS + side,
-                          (u + options.width * v) * PORTS + side.opposite, bool(crosses)))
+                          (u + mesh.width * v) * PORTS + side.opposite, crosses))
     return links
 
 

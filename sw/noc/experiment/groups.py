@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.options import LabOptions, TracePacket
-from ouroboros.sw.noc.load.theory import mesh_of
 from ouroboros.sw.noc.routes.xy import LabelError, labels_for
 
 __all__ = ["Group", "Groups", "group_of", "groups_of"]
@@ -37,23 +36,24 @@ def groups_of(options: LabOptions) -> Groups:
     NocError
         If a router has too few labels for them.
     """
-    packets = options.trace if options.traffic == "trace" else ()
     first: dict[Group, TracePacket] = {}
-    for packet in packets:
+    for packet in options.trace:
         if packet.targets:
             first.setdefault(group_of(packet), packet)
     if not first:
         return Groups(labels={}, entries={})
 
+    width, labels = options.mesh.width, options.noc.labels
+
     def position(node: int) -> Position:
-        return node % options.width + 1, node // options.width + 1
+        return node % width + 1, node // width + 1
 
     trees = [(position(source), [position(node) for node in sorted(targets)])
              for source, targets in first]
     try:
-        found = labels_for(trees, mesh_of(options), options.labels)
+        found = labels_for(trees, options.mesh, labels)
     except LabelError as error:
-        raise NocError(f"the trace's {len(first)} multicast groups must fit the {options.labels} "
+        raise NocError(f"the trace's {len(first)} multicast groups must fit the {labels} "
                        f"labels of a router (labels): {error}") from None
-    entries = {x - 1 + options.width * (y - 1): table for (x, y), table in found.entries.items()}
+    entries = {x - 1 + width * (y - 1): table for (x, y), table in found.entries.items()}
     return Groups(labels=dict(zip(first, found.numbers, strict=True)), entries=entries)

@@ -81,5 +81,5 @@ def read_placed(path: Path, placement: Path | None, mesh: MeshParams,
     if wrong.size:
         raise NocError(f"{placement.name}: must have every tile on a live core, not tile "
                        f"{wrong[0]} on the dead core {found.core[wrong[0]]}: give the same "
-                       "--defects as where it was made")
+                       "--dead as where it was made")
     return Placed(instance=instance, core=found.core)

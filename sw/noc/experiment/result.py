@@ -78,14 +78,15 @@ def report(options: LabOptions, counts: Counts, on: str) -> dict[str, Any]:
     window = options.measure_cycles
     offers = counts.offered > 0
     served = counts.injected[offers] / counts.offered[offers]
-    size = str(options.packet_min)
-    if options.packet_max != options.packet_min:
-        size += f"-{options.packet_max}"
+    mesh, traffic = options.mesh, options.traffic
+    size = str(traffic.packet_min)
+    if traffic.packet_max != traffic.packet_min:
+        size += f"-{traffic.packet_max}"
     return {
-        "k": options.width if options.width == options.height
-        else f"{options.width}x{options.height}",
-        "traffic": options.traffic, "num_vcs": options.vcs, "vc_buf_size": options.depth,
-        "packet_size": size, "injection_rate": options.rate,
+        "k": mesh.width if mesh.width == mesh.height else f"{mesh.width}x{mesh.height}",
+        "traffic": traffic.pattern, "num_vcs": options.noc.vcs,
+        "vc_buf_size": options.noc.vc_depth, "packet_size": size,
+        "injection_rate": traffic.rate,
         "packet_latency": counts.mean(counts.latency),
         "network_latency": counts.mean(counts.network_latency),
         "hops_routers": counts.mean(counts.hops_routers),

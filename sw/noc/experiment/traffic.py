@@ -42,34 +42,35 @@ def flow_vc(source: int, destination: int, vcs: int) -> int:
 
 def destination_table(options: LabOptions) -> list[int]:
     """Destination of each node; -1 where it is drawn for each packet (uniform)."""
-    ids = range(options.nodes)
-    width, height = options.width, options.height
-    if options.traffic == "transpose":
+    pattern, nodes = options.traffic.pattern, options.mesh.cores
+    ids, width, height = range(nodes), options.mesh.width, options.mesh.height
+    if pattern == "transpose":
         return [n % width * width + n // width for n in ids]
-    if options.traffic == "bitcomp":
-        return [options.nodes - 1 - n for n in ids]
-    if options.traffic == "neighbor":
+    if pattern == "bitcomp":
+        return [nodes - 1 - n for n in ids]
+    if pattern == "neighbor":
         return [(n % width + 1) % width + width * ((n // width + 1) % height) for n in ids]
-    if options.traffic == "hotspot":
-        return [options.hotspot_node] * options.nodes
-    return [-1] * options.nodes
+    if pattern == "hotspot":
+        return [options.hotspot_node] * nodes
+    return [-1] * nodes
 
 
 def generate(options: LabOptions, cycles: int) -> Iterator[TracePacket]:
     """Packets of the first ``cycles`` cycles, by cycle and node: the reference of all others."""
-    if options.traffic == "trace":
-        yield from (packet for packet in options.trace if packet.cycle < cycles)
+    traffic, nodes = options.traffic, options.mesh.cores
+    if traffic.pattern == "trace":
+        yield from (packet for packet in traffic.trace if packet.cycle < cycles)
         return
-    states = [seed_state(options.seed, node) for node in range(options.nodes)]
+    states = [seed_state(options.seed, node) for node in range(nodes)]
     table = destination_table(options)
-    limit = threshold(options.rate / options.packet_flits)
-    lengths = options.packet_max - options.packet_min + 1
+    limit = threshold(traffic.rate / traffic.packet_flits)
+    lengths = traffic.packet_max - traffic.packet_min + 1
     for cycle in range(cycles):
-        for node in range(options.nodes):
+        for node in range(nodes):
             states[node] = state = step(states[node])
             if state & 0xFFFFFF < limit:
-                drawn = (state >> 24 & 0xFFFFF) * options.nodes >> 20
+                drawn = (state >> 24 & 0xFFFFF) * nodes >> 20
                 yield TracePacket(
                     cycle=cycle, source=node,
                     destination=drawn if table[node] < 0 else table[node],
-                    flits=options.packet_min + ((state >> 44 & 0xFFFF) * lengths >> 16))
+                    flits=traffic.packet_min + ((state >> 44 & 0xFFFF) * lengths >> 16))

@@ -14,7 +14,7 @@ import numpy as np
 from ouroboros.sw.lib.write import write
 from ouroboros.sw.noc.cycle.model import run, simulate
 from ouroboros.sw.noc.errors import NocError
-from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.experiment.options import LabOptions, experiment
 from ouroboros.sw.noc.load.theory import loads_of
 from ouroboros.sw.noc.study.saturation import saturation
 
@@ -83,14 +83,16 @@ def measured_latency(options: LabOptions) -> float:
     """
     found = simulate(options)
     if not found.counts.finished:
-        raise NocError(f"load must be below saturation, not {options.rate:g}")
+        raise NocError(f"load must be below saturation, not {options.traffic.rate:g}")
     hops = found.hops_routers.mean() - 1
     return float(found.latency.mean() - 2 * hops + 2 * mean_hops(options))
 
 
 def mean_hops(options: LabOptions) -> float:
     """Mean links of a packet's way."""
-    plain = replace(options, die_width=0, die_height=0, packet_min=1, packet_max=1, rate=1.0)
+    mesh = replace(options.mesh, die_width=options.mesh.width, die_height=options.mesh.height)
+    single = replace(options.traffic, packet_min=1, packet_max=1, rate=1.0)
+    plain = replace(options, mesh=mesh, traffic=single)
     return (float(loads_of(plain).zero_load.mean()) - 3) / 2
 
 
@@ -98,11 +100,11 @@ def fit(vcs: int, depth: int, progress: Callable[[int, int], None] | None = None
     """Fit both constants to least squares of the relative error of latency."""
     points: list[tuple[LabOptions, float]] = []
     for length in LENGTHS:
-        options = LabOptions(vcs=vcs, depth=depth, packet_min=length, packet_max=length,
+        options = experiment(vcs=vcs, vc_depth=depth, packet_min=length, packet_max=length,
                              warmup_cycles=2000, measure_cycles=30_000)
         saturated = load_of_saturation(options)
         for fraction in FRACTIONS:
-            point = replace(options, rate=fraction * saturated)
+            point = options.offering(fraction * saturated)
             points.append((point, measured_latency(point)))
             if progress is not None:
                 progress(len(points), len(LENGTHS) * len(FRACTIONS))

@@ -13,11 +13,11 @@ import numpy as np
 
 from ouroboros.sw.noc.cycle.model import simulate
 from ouroboros.sw.noc.experiment.flow_trace import trace_of
-from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.experiment.options import LabOptions, experiment
 from ouroboros.sw.noc.experiment.traffic_file import die_snake
 from ouroboros.sw.noc.load.fit import Fit, load_of_saturation, measured_latency
 from ouroboros.sw.noc.load.load import Flows, LinkLoads, LinkParams, link_loads
-from ouroboros.sw.noc.load.theory import loads_of, mesh_of
+from ouroboros.sw.noc.load.theory import loads_of
 from ouroboros.sw.noc.study.saturation import SATURATED, highest
 
 __all__ = ["FLOW_CASES", "Held", "held_out", "pipeline", "random_groups"]
@@ -32,10 +32,10 @@ WAY_SHARE = 0.25
 PATTERN_CASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("8x8 uniform, 2 flits", {"packet_min": 2, "packet_max": 2}),
     ("8x8 uniform, 1-9 flits", {"packet_min": 1, "packet_max": 9}),
-    ("8x8 transpose, 4 flits", {"traffic": "transpose"}),
-    ("8x8 bitcomp, 4 flits", {"traffic": "bitcomp"}),
-    ("8x8 neighbor, 4 flits", {"traffic": "neighbor"}),
-    ("8x8 hotspot, 4 flits", {"traffic": "hotspot"}),
+    ("8x8 transpose, 4 flits", {"pattern": "transpose"}),
+    ("8x8 bitcomp, 4 flits", {"pattern": "bitcomp"}),
+    ("8x8 neighbor, 4 flits", {"pattern": "neighbor"}),
+    ("8x8 hotspot, 4 flits", {"pattern": "hotspot"}),
     ("4x4 uniform, 4 flits", {"width": 4, "height": 4}),
     ("13x17 uniform, 4 flits", {"width": 13, "height": 17}),
     ("26x17, 2 dies, 10 cycles at 1/2 width", {
@@ -82,7 +82,7 @@ def random_groups(options: LabOptions, *, every: int, multicast: float, seed: in
     The rest, and all flits of other nodes if ``multicast`` is not 1, are unicast to 16 ends each,
     one in four of them by a waypoint. All at random.
     """
-    rng, nodes = random.Random(seed), options.nodes
+    rng, nodes = random.Random(seed), options.mesh.cores
     sends: list[Send] = []
     for node in range(nodes):
         share = 0.0
@@ -93,7 +93,7 @@ def random_groups(options: LabOptions, *, every: int, multicast: float, seed: in
             sends += [(node, [rng.randrange(nodes)],
                        rng.randrange(nodes) if rng.random() < WAY_SHARE else -1,
                        (1 - share) / UNICAST_ENDS) for _ in range(UNICAST_ENDS)]
-    return flows_of_sends(sends, options.packet_min)
+    return flows_of_sends(sends, options.traffic.packet_min)
 
 
 def pipeline(options: LabOptions, *, size: int, partial: float) -> Flows:
@@ -102,7 +102,7 @@ def pipeline(options: LabOptions, *, size: int, partial: float) -> Flows:
     As the stages of a language model do. A share of the flits are partial sums, from each core of
     a group to the next of the same.
     """
-    order = die_snake(mesh_of(options), np.zeros(options.nodes, np.bool_)).tolist()
+    order = die_snake(options.mesh, np.zeros(options.mesh.cores, np.bool_)).tolist()
     groups = [order[n:n + size] for n in range(0, len(order), size)]
     sends: list[Send] = []
     for group, following in pairwise(groups):
@@ -110,7 +110,7 @@ def pipeline(options: LabOptions, *, size: int, partial: float) -> Flows:
             sends.append((core, following, -1, 1 - partial))
             if partial:
                 sends.append((core, [group[(n + 1) % size]], -1, partial))
-    return flows_of_sends(sends, options.packet_min)
+    return flows_of_sends(sends, options.traffic.packet_min)
 
 
 DIES = {"width": 16, "height": 16, "die_width": 8, "die_height": 8}
@@ -138,12 +138,12 @@ def held_out(fitted: Fit, fractions: Sequence[float] = FRACTIONS,
              patterns: bool = True) -> list[Held]:
     """Both models at points that were not fitted; without ``patterns``, flows only."""
     cases: list[tuple[str, LabOptions, Flows | None]] = []
-    base = LabOptions(vcs=fitted.vcs, depth=fitted.depth, warmup_cycles=WARMUP_CYCLES,
-                      measure_cycles=MEASURE_CYCLES, drain_cycles=DRAIN_CYCLES)
+    base = {"vcs": fitted.vcs, "vc_depth": fitted.depth, "warmup_cycles": WARMUP_CYCLES,
+            "measure_cycles": MEASURE_CYCLES, "drain_cycles": DRAIN_CYCLES}
     for name, values in PATTERN_CASES if patterns else ():
-        cases.append((name, replace(base, **values), None))
+        cases.append((name, experiment(**base | values), None))
     for name, values, make in FLOW_CASES:
-        options = replace(base, **values)
+        options = experiment(**base | values)
         cases.append((name, options, make(options)))
     found: list[Held] = []
     for name, options, flows in cases:
@@ -164,16 +164,15 @@ Point = tuple[float, float, float]
 def _of_pattern(options: LabOptions, fitted: Fit, fractions: Iterable[float]) -> Iterable[Point]:
     saturated = load_of_saturation(options)
     for fraction in fractions:
-        point = replace(options, rate=fraction * saturated)
+        point = options.offering(fraction * saturated)
         loads = loads_of(point, fitted.blocking, fitted.sharing)
-        yield point.rate, measured_latency(point), float(np.average(loads.latency))
+        yield point.traffic.rate, measured_latency(point), float(np.average(loads.latency))
 
 
 def _of_flows(options: LabOptions, flows: Flows, fitted: Fit, fractions: Iterable[float],
               ) -> Iterable[Point]:
-    params = LinkParams(mesh=mesh_of(options), depth=fitted.depth, blocking=fitted.blocking,
-                        sharing=fitted.sharing, die_latency_cycles=options.die_latency_cycles,
-                        die_cycles_per_flit=options.die_cycles_per_flit)
+    params = LinkParams(mesh=options.mesh, noc=options.noc, blocking=fitted.blocking,
+                        sharing=fitted.sharing)
     plain = link_loads(params, flows)
     limit = SATURATED * _mean(plain, flows, plain.zero_load)
 
@@ -198,5 +197,5 @@ def _mean(loads: LinkLoads, flows: Flows, latency: Any) -> float:
 
 def _trace_at(options: LabOptions, flows: Flows, rate: float) -> LabOptions:
     cycles = options.warmup_cycles + options.measure_cycles + DRAIN_CYCLES // 4
-    return replace(options, traffic="trace", trace=trace_of(
-        replace(flows, rates=flows.rates * rate), cycles, options.seed))
+    trace = trace_of(replace(flows, rates=flows.rates * rate), cycles, options.seed)
+    return replace(options, traffic=replace(options.traffic, pattern="trace", trace=trace))

@@ -34,8 +34,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.noc import NocParams
+from ouroboros.hw.params.timing.network import crossing_cycles
 from ouroboros.sw.noc.errors import NocError
-from ouroboros.sw.noc.experiment.options import DIE_BUFFER_CYCLES
+from ouroboros.sw.noc.experiment.options import NOC
 from ouroboros.sw.noc.load.kernels import EAST, LOCAL, NORTH, SOUTH, WEST, add_flows, walk_flows
 from ouroboros.sw.noc.load.trees import (
     EXIT_LOOP,
@@ -64,16 +66,12 @@ class LinkParams:
 
     mesh: MeshParams
     """Extent, and dies whose borders cross links."""
-    depth: int = 4
-    """Flits of a virtual channel's buffer; multicast packets are not longer."""
+    noc: NocParams = NOC
+    """Routers; their buffers, and the wires between dies, count."""
     blocking: float = 0.0
     """Capacity that a link loses for mixed load; 0 to 4."""
     sharing: float = 0.0
     """How far packets share links flit by flit; 0 (one after the other) to 1.5."""
-    die_latency_cycles: int = 20
-    """Cycles of a flit on the wire between two dies; buffers add ``DIE_BUFFER_CYCLES``."""
-    die_cycles_per_flit: int = 1
-    """Cycles for which a flit occupies that wire."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.blocking <= 4:
@@ -156,14 +154,14 @@ def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
     points = np.column_stack([flows.sources, vias, flows.ends]).astype(np.int32)
     rates, flits = flows.rates.astype(np.float64), flows.flits.astype(np.int32)
     crossing = _crossings(mesh)
-    slow = np.where(crossing, params.die_cycles_per_flit, 1)
+    slow = np.where(crossing, params.noc.die_cycles_per_flit, 1)
     # Flits and flits squared per cycle: by output as differences, by output and input where a
     # flow enters a line; by source; of trees by output and input.
     lines = np.zeros((2, 4, mesh.height + 1, mesh.width + 1))
     enters = np.zeros((5, 5, nodes))
     local, sourced = np.zeros((2, nodes)), np.zeros((2, nodes))
     sums = np.zeros((5, 5, 6, nodes))
-    add_flows(mesh.width, points, rates, flits, trees, params.depth, slow * crossing, lines,
+    add_flows(mesh.width, points, rates, flits, trees, params.noc.vc_depth, slow * crossing, lines,
               enters, local, sourced, sums)
     along = np.stack([lines.cumsum(axis=3)[:, EAST], lines.cumsum(axis=3)[:, WEST],
                       lines.cumsum(axis=2)[:, SOUTH], lines.cumsum(axis=2)[:, NORTH]], axis=1)
@@ -179,11 +177,11 @@ def link_loads(params: LinkParams, flows: Flows) -> LinkLoads:
         queue = 1 - sourced[0]
         source_wait = np.where(queue > 0, sourced[1] / (2 * queue), np.inf)
     entering, going = np.ascontiguousarray(waits[:, :5]), waits[:4, 5]
-    extra = np.where(crossing[:4], float(params.die_latency_cycles + DIE_BUFFER_CYCLES), 0.0)
+    extra = np.where(crossing[:4], float(crossing_cycles(params.noc)), 0.0)
     shape = (4, mesh.height, mesh.width)
     zero, latency = walk_flows(
         mesh.width, points, flits, trees, *_prefixes(going.reshape(shape)), entering,
-        extra, *_prefixes(extra.reshape(shape)), params.die_cycles_per_flit - 1, source_wait,
+        extra, *_prefixes(extra.reshape(shape)), params.noc.die_cycles_per_flit - 1, source_wait,
         np.where(np.isinf(tree_waits), INFINITE, tree_waits))
     return LinkLoads(load=slow * work, held=held, flits=work, latency=latency, zero_load=zero)
 
@@ -204,7 +202,7 @@ def _tree_waits(params: LinkParams, own: Floats, work: Floats, square: Floats, s
     with np.errstate(divide="ignore", invalid="ignore"):
         length = np.where(tree_work > 0, tree_square / tree_work, 0)
         own_length = np.where(alone > ROUNDING, alone_square / alone, 1)
-        longer = np.maximum(length - params.depth + loop, 0) / own_length / slow
+        longer = np.maximum(length - params.noc.vc_depth + loop, 0) / own_length / slow
         mine = alone * slow * (1 + longer)
         empty = np.clip((1 - held) / (1 + mine), 0, 1)
     stretch = 1 + empty * longer

@@ -2,20 +2,12 @@
 
 import numpy as np
 
-from ouroboros.hw.params.machine import MeshParams
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.options import LabOptions, TracePacket
 from ouroboros.sw.noc.experiment.traffic import destination_table
 from ouroboros.sw.noc.load.load import Flows, LinkLoads, LinkParams, link_loads
 
-__all__ = ["channel_bound", "flows_of", "loads_of", "mesh_of", "zero_load_latency"]
-
-
-def mesh_of(options: LabOptions) -> MeshParams:
-    """The mesh; dies that are not given are as large as it."""
-    return MeshParams(width=options.width, height=options.height,
-                      die_width=options.die_width or options.width,
-                      die_height=options.die_height or options.height)
+__all__ = ["channel_bound", "flows_of", "loads_of", "zero_load_latency"]
 
 
 def flows_of(options: LabOptions) -> Flows:
@@ -26,13 +18,13 @@ def flows_of(options: LabOptions) -> Flows:
     NocError
         If there would be more than 2**24 pairs, or the trace has no length in time.
     """
-    nodes = options.nodes
-    if options.traffic == "trace":
-        return _trace_flows(options.trace)
-    lengths = np.arange(options.packet_min, options.packet_max + 1, dtype=np.int32)
+    nodes, traffic = options.mesh.cores, options.traffic
+    if traffic.pattern == "trace":
+        return _trace_flows(traffic.trace)
+    lengths = np.arange(traffic.packet_min, traffic.packet_max + 1, dtype=np.int32)
     table = np.array(destination_table(options), np.int32)
     sources = np.arange(nodes, dtype=np.int32)
-    share = options.rate / options.packet_flits / len(lengths)
+    share = traffic.rate / traffic.packet_flits / len(lengths)
     if table[0] < 0:
         if nodes * nodes > 1 << 24:
             raise NocError(f"uniform traffic must have at most 4096 nodes to list all pairs, "
@@ -58,10 +50,7 @@ def _trace_flows(trace: tuple[TracePacket, ...]) -> Flows:
 
 def loads_of(options: LabOptions, blocking: float = 0.0, sharing: float = 0.0) -> LinkLoads:
     """Link loads of a pattern."""
-    params = LinkParams(mesh=mesh_of(options), depth=options.depth, blocking=blocking,
-                        sharing=sharing,
-                        die_latency_cycles=options.die_latency_cycles,
-                        die_cycles_per_flit=options.die_cycles_per_flit)
+    params = LinkParams(mesh=options.mesh, noc=options.noc, blocking=blocking, sharing=sharing)
     return link_loads(params, flows_of(options))
 
 
@@ -69,10 +58,10 @@ def zero_load_latency(options: LabOptions) -> float:
     """Mean latency of a packet in an empty network, T0."""
     flows = flows_of(options)
     loads = loads_of(options)
-    return float(np.average(loads.zero_load, weights=flows.rates if options.rate else None))
+    return float(np.average(loads.zero_load, weights=flows.rates if options.traffic.rate else None))
 
 
 def channel_bound(options: LabOptions) -> float:
     """Offered load at which the busiest channel, exits included, is busy in every cycle."""
     busiest = loads_of(options).load.max()
-    return float(options.rate / busiest) if busiest else float("inf")
+    return float(options.traffic.rate / busiest) if busiest else float("inf")

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.packet import MESH_PORTS
 from ouroboros.sw.lib import json_file
 from ouroboros.sw.noc.errors import NocError
 
-__all__ = ["Faults", "Link", "Position", "random_faults", "read_faults"]
+__all__ = ["Faults", "Link", "Position", "parse_links", "random_faults", "read_faults"]
 
 Position = tuple[int, int]
 """x, y of a core; from 1."""
@@ -72,6 +73,31 @@ def random_faults(mesh: MeshParams, routers: int, links: int, seed: int) -> Faul
     if not 0 <= links <= len(joined):
         raise NocError(f"dead links must be 0 to {len(joined)}, not {links!r}")
     return Faults(mesh=mesh, routers=dead, links=frozenset(rng.sample(joined, links)))
+
+
+def parse_links(text: str, mesh: MeshParams) -> tuple[Link, ...]:
+    """Links that a user names as ``id:port`` with commas between: north, east, south or west of a
+    core; ids are x + width * y, from 0. Whether they exist is for ``Faults`` to say.
+
+    Raises
+    ------
+    NocError
+        If one is not ``id:port`` of a core of the mesh.
+    """
+    ports = {port.name: port for port in MESH_PORTS}
+    found: list[Link] = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        core, _, port = part.partition(":")
+        try:
+            number, way = int(core), ports[port.strip().upper()]
+        except (KeyError, ValueError):
+            raise NocError(f"dead links must be core:port with port one of north, east, south and "
+                           f"west and commas between, not {part!r}") from None
+        if not 0 <= number < mesh.cores:
+            raise NocError(f"dead links must be of cores 0 to {mesh.cores - 1}, not {number}")
+        at = (number % mesh.width + 1, number // mesh.width + 1)
+        found.append((at, way.beyond(at)))
+    return tuple(found)
 
 
 def read_faults(path: Path, mesh: MeshParams) -> Faults:

@@ -8,7 +8,7 @@ from typing import Any
 from ouroboros.sw.lib.csv_file import Row, read_rows
 from ouroboros.sw.lib.errors import FileError, OuroborosError
 from ouroboros.sw.lib.write import replaced
-from ouroboros.sw.noc.experiment.options import CYCLES_MAX, PATTERNS, LabOptions
+from ouroboros.sw.noc.experiment.options import CYCLES_MAX, PATTERNS, LabOptions, experiment
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
 from ouroboros.sw.noc.study.saturation import SATURATED
 
@@ -49,7 +49,7 @@ class Reference:
         """
         base, hop = PIPELINES[self.pipeline]
         ours = zero_load_latency(self.options)
-        hops = (ours - 3 - (self.options.packet_flits - 1)) / 2
+        hops = (ours - 3 - (self.options.traffic.packet_flits - 1)) / 2
         return latency - 3 - 2 * hops + base + hop * hops
 
 
@@ -75,8 +75,8 @@ def _reference(row: Row) -> Reference:
                          for column in ("packet_latency", "accepted"))
     rate = row.number("injection_rate", 0, size)
     try:
-        options = LabOptions(
-            width=nodes, height=nodes, traffic=row.cells["traffic"], vcs=vcs, depth=depth,
+        options = experiment(
+            width=nodes, height=nodes, pattern=row.cells["traffic"], vcs=vcs, vc_depth=depth,
             packet_min=size, packet_max=size, rate=rate)
     except OuroborosError as error:
         raise FileError(f"{row.where}: {error}") from None
@@ -91,14 +91,14 @@ def row_of(options: LabOptions, found: dict[str, Any]) -> dict[str, Any]:
     """A report as a row with ``COLUMNS``; ``pipeline`` says what ran."""
     bound = channel_bound(options)
     latency = found["packet_latency"]
-    size = found["packet_size"]
+    size, traffic, noc = found["packet_size"], options.traffic, options.noc
     row = {name: found.get(name) for name in COLUMNS}
     return row | {
-        "key": f"k{found['k']}_{options.traffic}_{options.vcs}x{options.depth}_ps{size}_"
-               f"{found['on']}{'_ordered' if options.ordered else ''}",
+        "key": f"k{found['k']}_{traffic.pattern}_{noc.vcs}x{noc.vc_depth}_ps{size}_"
+               f"{found['on']}{'_ordered' if traffic.ordered else ''}",
         "pipeline": found["on"], "channel_load_bound": bound,
         "mode": "latency" if options.drain_cycles else "throughput",
-        "fraction_of_bound": options.rate / bound,
+        "fraction_of_bound": traffic.rate / bound,
         "latency_over_3x_zero_load":
             latency is not None and latency >= SATURATED * zero_load_latency(options),
     }

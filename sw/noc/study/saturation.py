@@ -1,7 +1,6 @@
 """The load at which a network saturates: where mean latency reaches three times that of none."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from ouroboros.sw.noc.experiment.options import LabOptions
@@ -20,14 +19,14 @@ def saturation(options: LabOptions, run: Callable[[LabOptions], dict[str, Any]],
 
     Between 0 and the channel-load bound; ``steps`` runs, so exact to bound / 2**steps.
     """
-    options = replace(options, rate=min(0.1, options.packet_flits))
+    options = options.offering(min(0.1, options.traffic.packet_flits))
     limit = SATURATED * zero_load_latency(options)
 
     def over(rate: float) -> bool:
-        found = run(replace(options, rate=rate))
+        found = run(options.offering(rate))
         return bool(found["saturated"] or (found["packet_latency"] or 0) >= limit)
 
-    return highest(over, min(channel_bound(options), options.packet_flits), steps)
+    return highest(over, min(channel_bound(options), options.traffic.packet_flits), steps)
 
 
 def highest(over: Callable[[float], bool], high: float, steps: int = STEPS) -> float:

@@ -1,17 +1,14 @@
 """``ouroboros noc pairs``, ``mixed`` and ``around``: routers in RTL, judged by hardware."""
 
-import functools
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import click
-from rich.table import Table
-
-from ouroboros.hw.params.machine import MeshParams
-from ouroboros.sw.cli.noc_options import mesh_options, span
-from ouroboros.sw.cli.options import json_option, print_whole, progress_bar, write_json
+from ouroboros.sw.api.network import FLAGS, MeshOptions, span
+from ouroboros.sw.cli.command import Output, command, table
+from ouroboros.sw.cli.options import progress_bar
+from ouroboros.sw.lib.options import option, part_of
 from ouroboros.sw.lib.text import Console
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.options import LabOptions
@@ -20,107 +17,110 @@ from ouroboros.sw.noc.routes.routing import Routes
 from ouroboros.tb.flow.build import Build
 from ouroboros.tb.noc.lab.job import Outcome
 from ouroboros.tb.noc.lab.judge import wrong_around, wrong_at_zero_load, wrong_delivery
-from ouroboros.tb.noc.lab.lab import build_of, job_of, noc_of, perform
-from ouroboros.tb.noc.lab.mixed import Mix, fault_job, mesh_of, mixed_job
+from ouroboros.tb.noc.lab.lab import build_of, job_of, perform
+from ouroboros.tb.noc.lab.mixed import Mix, fault_job, mixed_job
 from ouroboros.tb.noc.lab.node import Count
 from ouroboros.tb.noc.lab.pairs import all_pairs
 
 __all__ = ["around", "mixed", "pairs"]
 
-FAULTS = "0:1,0:4,0:8,0:16,1:0,3:0"
-FIRST_SEED = 100
 TRIES = 100
 """Random sets of faults tried for each that leaves the mesh in one piece."""
 
 
-def rtl_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of the routers, given to the command as ``options`` (``LabOptions``) and ``on``."""
-    @functools.wraps(command)
-    def with_options(mesh: dict[str, int], **others: Any) -> Any:
-        return command(options=LabOptions(**mesh), **others)
+@dataclass(frozen=True, kw_only=True)
+class RtlOptions(MeshOptions):
+    """Routers in RTL and their mesh."""
 
-    simulator = click.option("--on", default="verilator", show_default=True,
-                             type=click.Choice(["verilator", "icarus"]), help="Simulator.")
-    return mesh_options(depth=9, flit_bits=128)(simulator(json_option(with_options)))
+    noc: Mapping[str, Any] = part_of(
+        LabOptions, under=("noc",), skip=("multicast_flits",), flags=FLAGS, vc_depth=9,
+        flit_bits=128)
+    on: str = option("verilator", choices=lambda: ("verilator", "icarus"))
+    """Simulator."""
 
 
-@click.command()
-@rtl_options
-def pairs(options: LabOptions, on: str, json_path: Path | None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class MixedOptions(RtlOptions):
+    """Random packets."""
+
+    packets: int = option(100_000, metavar="N", least=1)
+    """About so many."""
+    rate: float = option(0.25, metavar="F")
+    """Offered flits per node and cycle."""
+    packet: str = option("1-9", metavar="N[-M]")
+    """Flits of a packet, header included."""
+    stall: float = option(0.1, metavar="P")
+    """Probability that a sink gives no credits in a cycle."""
+    seed: int = option(1, metavar="N")
+    """Of all randomness."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AroundOptions(RtlOptions):
+    """Random sets of dead routers and links."""
+
+    sets: int = option(1, metavar="N", least=1)
+    """Random sets of each kind."""
+    faults: str = option("0:1,0:4,0:8,0:16,1:0,3:0", metavar="R:L,..")
+    """Kinds: how many dead routers and dead links."""
+    seed: int = option(100, metavar="N")
+    """Of the first set."""
+
+
+@command(RtlOptions)
+def pairs(options: RtlOptions, output: Output) -> dict[str, Any]:
     """Zero-load latency of every pair: T0 = 3 + 2 H + (L - 1) for H links and L flits."""
-    if options.die_width or options.die_height:
+    if options.die is not None:
         raise NocError("--die must not be given: a crossing adds to T0, which the scoreboards do "
                        "not know")
-    options = all_pairs(options)
-    built, build_s = compiled(options, on)
-    outcome, = perform(built, [job_of(options)], options.nodes)
-    wrong = wrong_at_zero_load(outcome, options.nodes ** 2)
-    conclude([row("all pairs", outcome, wrong)], on, build_s, json_path)
+    lab = all_pairs(options.experiment())
+    built, build_s = compiled(lab, options.on)
+    outcome, = perform(built, [job_of(lab)], lab.mesh.cores)
+    wrong = wrong_at_zero_load(outcome, lab.mesh.cores ** 2)
+    return show([row("all pairs", outcome, wrong)], options.on, build_s, output)
 
 
-@click.command()
-@click.option("--packets", default=100_000, show_default=True, metavar="N", help="About so many.")
-@click.option("--rate", default=0.25, show_default=True, metavar="F",
-              help="Offered flits per node and cycle.")
-@click.option("--packet", default="1-9", show_default=True, metavar="N[-M]",
-              help="Flits of a packet, header included.")
-@click.option("--stall", default=0.1, show_default=True, metavar="P",
-              help="Probability that a sink gives no credits in a cycle.")
-@click.option("--seed", default=1, show_default=True, metavar="N", help="Of all randomness.")
-@rtl_options
-def mixed(options: LabOptions, packets: int, rate: float, packet: str, stall: float, seed: int,
-          on: str, json_path: Path | None) -> None:
+@command(MixedOptions)
+def mixed(options: MixedOptions, output: Output) -> dict[str, Any]:
     """Random packets: every channel, waypoints, tables, multicast, ordered or not, stalled sinks.
 
     Hardware scoreboards check that each comes exactly once, at its destination, whole, and in order
     if it is ordered.
     """
-    shortest, longest = span("--packet", packet, "-", "N or N-M")
-    # LabOptions knows the limits.
-    LabOptions(packet_min=shortest, packet_max=longest, rate=rate, stall=stall, seed=seed)
-    if packets < 1:
-        raise NocError(f"--packets must be at least 1, not {packets}")
-    mix = Mix(packets=packets, rate=rate, flits_min=shortest, flits_max=longest, stall=stall,
-              seed=seed)
-    noc = noc_of(options)
-    built, build_s = compiled(options, on)
-    outcome, = perform(built, [mixed_job(noc, dies_of(options), mix)], options.nodes)
-    conclude([row("mixed", outcome, wrong_delivery(outcome))], on, build_s, json_path)
+    shortest, longest = span("--packet", options.packet, "-", "N or N-M")
+    mix = Mix(packets=options.packets, rate=options.rate, flits_min=shortest, flits_max=longest,
+              stall=options.stall, seed=options.seed)
+    # An experiment knows the limits.
+    lab = options.experiment(packet_min=shortest, packet_max=longest, rate=mix.rate,
+                             stall=mix.stall, seed=mix.seed)
+    built, build_s = compiled(lab, options.on)
+    outcome, = perform(built, [mixed_job(lab.noc, lab.mesh, mix)], lab.mesh.cores)
+    return show([row("mixed", outcome, wrong_delivery(outcome))], options.on, build_s, output)
 
 
-@click.command()
-@click.option("--sets", default=1, show_default=True, metavar="N",
-              help="Random sets of each kind.")
-@click.option("--faults", default=FAULTS, show_default=True, metavar="R:L,..",
-              help="Kinds: dead routers and dead links.")
-@click.option("--seed", default=FIRST_SEED, show_default=True, metavar="N",
-              help="Of the first set.")
-@rtl_options
-def around(options: LabOptions, sets: int, faults: str, seed: int, on: str,
-           json_path: Path | None) -> None:
+@command(AroundOptions)
+def around(options: AroundOptions, output: Output) -> dict[str, Any]:
     """Random sets of dead routers and links: every live pair is served, by XY where that is alive.
 
     Sets that cut the mesh in two are passed over.
     """
-    kinds = [kind_of(part) for part in faults.split(",")]
-    if sets < 1:
-        raise NocError(f"--sets must be at least 1, not {sets}")
-    if not options.class1_vcs or not options.class2_vcs:
+    kinds = [kind_of(part) for part in options.faults.split(",")]
+    lab = options.experiment()
+    if not lab.noc.class1_vcs or not lab.noc.class2_vcs:
         raise NocError("--class1-vcs and --class2-vcs must not be 0, or there is no way around")
-    noc = noc_of(options)
-    found = [(kind, fault_sets(options, *kind, sets, seed)) for kind in kinds]
-    built, build_s = compiled(options, on)
+    nodes = lab.mesh.cores
+    found = [(kind, fault_sets(lab, *kind, options.sets, options.seed)) for kind in kinds]
+    built, build_s = compiled(lab, options.on)
     rows: list[dict[str, Any]] = []
     with progress_bar("kinds") as progress:
         for n, ((routers, links), routes) in enumerate(found, start=1):
-            mix = Mix(packets=3 * options.nodes ** 2, rate=0.1, seed=routers + links)
-            outcomes = perform(built, [fault_job(noc, each, mix) for _, each in routes],
-                               options.nodes)
+            mix = Mix(packets=3 * nodes ** 2, rate=0.1, seed=routers + links)
+            outcomes = perform(built, [fault_job(lab.noc, each, mix) for _, each in routes], nodes)
             rows += [row(f"{routers} routers, {links} links, seed {number}", outcome,
                          wrong_around(outcome, each))
                      for (number, each), outcome in zip(routes, outcomes, strict=True)]
             progress(n, len(found))
-    conclude(rows, on, build_s, json_path)
+    return show(rows, options.on, build_s, output)
 
 
 def kind_of(text: str) -> tuple[int, int]:
@@ -139,7 +139,7 @@ def fault_sets(options: LabOptions, routers: int, links: int, sets: int,
     NocError
         If hardly any set does, or there are not so many routers and links.
     """
-    mesh = dies_of(options)
+    mesh = options.mesh
     found: list[tuple[int, Routes]] = []
     for seed in range(first, first + TRIES * sets):
         faults = random_faults(mesh, routers, links, seed)
@@ -153,16 +153,10 @@ def fault_sets(options: LabOptions, routers: int, links: int, sets: int,
                    f"in one piece; {len(found)} of {TRIES * sets} random sets do")
 
 
-def dies_of(options: LabOptions) -> MeshParams:
-    """The mesh, and its dies."""
-    return mesh_of(options.width, options.height, options.die_width, options.die_height)
-
-
 def compiled(options: LabOptions, on: str) -> tuple[Build, float]:
     """The laboratory, and how many seconds it took to build."""
     started = time.perf_counter()
-    built = build_of(noc_of(options), options.width, options.height, on,
-                     die_width=options.die_width, die_height=options.die_height)
+    built = build_of(options.noc, options.mesh, on)
     return built, time.perf_counter() - started
 
 
@@ -180,20 +174,23 @@ def row(name: str, outcome: Outcome, wrong: list[str]) -> dict[str, Any]:
         "wrong": wrong}
 
 
-def conclude(rows: Sequence[dict[str, Any]], on: str, build_s: float,
-             json_path: Path | None) -> None:
-    """Print and write what came out; ends with exit code 1 if anything is wrong."""
-    table = Table("run", "packets", "ordered", "class 0", "class 1", "class 2", "control",
-                  "dropped", "longest", "cycles", "", title=f"on {on}")
+def show(rows: Sequence[dict[str, Any]], on: str, build_s: float,
+         output: Output) -> dict[str, Any]:
+    """Show what came out, and return it for a file; exit code 1 if anything is wrong."""
+    wrong = [f"{each['name']}: {sentence}" for each in rows for sentence in each["wrong"]]
+    output.say(f"{len(rows)} runs on {on}: {'wrong' if wrong else 'all right'}")
+    shown = table("run", "packets", "ordered", "dropped", "longest", "cycles", "",
+                  right=range(1, 6))
+    classes = table("run", "class 0", "class 1", "class 2", "control", right=range(1, 5),
+                    title="Packets by class")
     for each in rows:
-        table.add_row(each["name"], f"{each['packets']:,}", f"{each['in_order']:,}",
-                      *(f"{count:,}" for count in each["by_class"].values()),
+        shown.add_row(each["name"], f"{each['packets']:,}", f"{each['in_order']:,}",
                       f"{each['dropped']:,}", f"{each['latency_max']:,}",
                       f"{each['sim_cycles']:,}", "wrong" if each["wrong"] else "right")
-    print_whole(table)
-    write_json(json_path, {"on": on, "build_s": build_s, "runs": list(rows)})
-    for each in rows:
-        for sentence in each["wrong"]:
-            Console(stderr=True).print(f"{each['name']}: {sentence}")
-    if any(each["wrong"] for each in rows):
-        raise click.exceptions.Exit(1)
+        classes.add_row(each["name"], *(f"{count:,}" for count in each["by_class"].values()))
+    output.show(shown)
+    output.detail(classes)
+    for sentence in wrong:
+        Console(stderr=True).print(sentence)
+    output.exit_code = int(bool(wrong))
+    return {"on": on, "build_s": build_s, "runs": list(rows)}

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ouroboros.hw.params.noc import CHANNELS_MAX, NocParams
+from ouroboros.hw.params.machine import MeshParams
+from ouroboros.hw.params.noc import NocParams
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment import result
 from ouroboros.sw.noc.experiment.groups import group_of, groups_of
@@ -33,52 +34,25 @@ from ouroboros.tb.noc.lab.node import (
 )
 from ouroboros.tb.noc.lab.top import build_lab
 
-__all__ = ["FOREVER", "build_of", "icarus", "job_of", "noc_of", "perform", "report", "run",
+__all__ = ["FOREVER", "build_of", "icarus", "job_of", "perform", "report", "run",
            "settings_of", "trace_writes", "verilator"]
 
 FOREVER = (1 << 32) - 1
 """A cycle that does not come."""
-DEPTH_MIN = 4
-"""Buffers of the RTL are at least this deep: less could not fill a link (``NocParams``)."""
 
 
-def noc_of(options: LabOptions) -> NocParams:
-    """Network of an experiment: its classes, and control.
+def build_of(noc: NocParams, mesh: MeshParams, sim: str = "verilator", *,
+             long_runs: bool = False) -> Build:
+    """The laboratory, compiled; ``long_runs`` as in ``build``.
 
     Raises
     ------
     NocError
-        If the RTL cannot have such a mesh.
+        If its nodes cannot be numbered.
     """
-    if options.nodes > NODES_MAX:
-        raise NocError(f"width x height must be at most {NODES_MAX} on RTL, not {options.nodes}")
-    if options.depth < DEPTH_MIN:
-        raise NocError(f"depth must be at least {DEPTH_MIN} on RTL, not {options.depth}")
-    channels = options.vcs + options.class1_vcs + options.class2_vcs
-    if channels > CHANNELS_MAX - 1:
-        raise NocError(f"vcs + class1_vcs + class2_vcs must be at most {CHANNELS_MAX - 1} on RTL, "
-                       f"not {channels}")
-    if options.flit_bits < 128 or options.flit_bits % 128:
-        raise NocError(f"flit_bits must be a multiple of 128 on RTL, not {options.flit_bits}")
-    crossings = {}
-    if options.die_width or options.die_height:
-        if options.die_latency_cycles < 1:
-            raise NocError("die_latency_cycles must be at least 1 on RTL, not "
-                           f"{options.die_latency_cycles}")
-        crossings = {"die_latency_cycles": options.die_latency_cycles,
-                     "die_cycles_per_flit": options.die_cycles_per_flit}
-    return NocParams(flit_bits=options.flit_bits, vcs=options.vcs,
-                     class1_vcs=options.class1_vcs, class2_vcs=options.class2_vcs,
-                     vc_depth=options.depth, multicast_flits=options.multicast_flits,
-                     labels=options.labels,
-                     **crossings)
-
-
-def build_of(noc: NocParams, width: int, height: int, sim: str = "verilator", *,
-             die_width: int = 0, die_height: int = 0, long_runs: bool = False) -> Build:
-    """The laboratory, compiled; dies as in ``LabOptions``, ``long_runs`` as in ``build``."""
-    sources = build_lab(noc, width, height, die_width=die_width, die_height=die_height)
-    return build("lab", sources, sim=sim, shared=["router", "lab_node"],
+    if mesh.cores > NODES_MAX:
+        raise NocError(f"width x height must be at most {NODES_MAX} on RTL, not {mesh.cores}")
+    return build("lab", build_lab(noc, mesh), sim=sim, shared=["router", "lab_node"],
                  long_runs=long_runs)
 
 
@@ -90,22 +64,23 @@ def settings_of(options: LabOptions) -> list[tuple[int, int, int, int]]:
         writes.append((node, Table.SETTINGS, setting, value))
 
     end = options.warmup_cycles + options.measure_cycles
-    lengths = options.packet_max - options.packet_min + 1
-    write(EVERY_NODE, Setting.SIZE, options.nodes << 8 | options.width)
-    write(EVERY_NODE, Setting.PACKET, threshold(options.rate / options.packet_flits))
-    write(EVERY_NODE, Setting.LENGTH, lengths << 4 | options.packet_min - 1)
+    traffic, nodes = options.traffic, options.mesh.cores
+    lengths = traffic.packet_max - traffic.packet_min + 1
+    write(EVERY_NODE, Setting.SIZE, nodes << 8 | options.mesh.width)
+    write(EVERY_NODE, Setting.PACKET, threshold(traffic.rate / traffic.packet_flits))
+    write(EVERY_NODE, Setting.LENGTH, lengths << 4 | traffic.packet_min - 1)
     write(EVERY_NODE, Setting.STALL, threshold(options.stall))
     write(EVERY_NODE, Setting.WINDOW_START, options.warmup_cycles)
     write(EVERY_NODE, Setting.WINDOW_END, end)
     write(EVERY_NODE, Setting.STOP, FOREVER)
-    write(EVERY_NODE, Setting.ORDERED, 16 if options.ordered else 0)
+    write(EVERY_NODE, Setting.ORDERED, 16 if traffic.ordered else 0)
     for node, fixed in enumerate(destination_table(options)):
         write(node, Setting.SOURCE_STATE, seed_state(options.seed, node))
         write(node, Setting.SINK_STATE, seed_state(options.seed, node, sink=True))
         write(node, Setting.DESTINATION, UNIFORM if fixed < 0 else fixed)
-    everything = route_entry((1 << options.vcs) - 1)
-    writes += [(EVERY_NODE, Table.ROUTES, node, everything) for node in range(options.nodes)]
-    if options.traffic == "trace":
+    everything = route_entry((1 << options.noc.vcs) - 1)
+    writes += [(EVERY_NODE, Table.ROUTES, node, everything) for node in range(nodes)]
+    if traffic.pattern == "trace":
         write(EVERY_NODE, Setting.PACKET, 0)
         write(EVERY_NODE, Setting.STOP, 0)
         writes += trace_writes(options)
@@ -121,7 +96,7 @@ def trace_writes(options: LabOptions) -> list[tuple[int, int, int, int]]:
         If a node has too many packets, or a router too few labels.
     """
     writes: list[tuple[int, int, int, int]] = []
-    groups = groups_of(options)
+    groups, width = groups_of(options), options.mesh.width
     made: dict[int, int] = {}
     for number, packet in enumerate(options.trace):
         at = made.get(packet.source, 0)
@@ -130,7 +105,7 @@ def trace_writes(options: LabOptions) -> list[tuple[int, int, int, int]]:
                            f"of the trace on RTL, so not {packet.named(number)}")
         way = 0
         if packet.way >= 0:
-            way = packet.way // options.width + 1 << 7 | packet.way % options.width + 1
+            way = packet.way // width + 1 << 7 | packet.way % width + 1
         entry = TRACE_ENTRY.pack({
             "trace_cycle": packet.cycle, "trace_length": packet.flits - 1,
             "trace_destination": packet.copies - 1 if packet.targets else packet.destination,
@@ -182,10 +157,9 @@ def run(options: LabOptions, sim: str = "verilator") -> dict[str, Any]:
     """Report of one experiment: the keys of ``sw.noc.experiment.result``, and ``build_s``."""
     job = job_of(options)       # refuses before anything is built
     started = time.perf_counter()
-    built = build_of(noc_of(options), options.width, options.height, sim,
-                     die_width=options.die_width, die_height=options.die_height, long_runs=True)
+    built = build_of(options.noc, options.mesh, sim, long_runs=True)
     build_s = time.perf_counter() - started
-    outcome, = perform(built, [job], options.nodes)
+    outcome, = perform(built, [job], options.mesh.cores)
     return report(options, outcome, sim) | {"build_s": build_s}
 
 

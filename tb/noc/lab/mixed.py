@@ -14,7 +14,7 @@ from ouroboros.sw.noc.routes.xy import labels_for
 from ouroboros.tb.noc.lab.job import Job
 from ouroboros.tb.noc.lab.node import EVERY_NODE, IN_TURN, UNIFORM, Setting, Table
 
-__all__ = ["Mix", "dead_port_job", "fault_job", "mesh_of", "mixed_job", "route_entry"]
+__all__ = ["Mix", "dead_port_job", "fault_job", "mixed_job", "route_entry"]
 
 GROUP_SIZE_MAX = 6
 Write = tuple[int, int, int, int]
@@ -47,12 +47,6 @@ class Mix:
     """Probability that a sink gives no credits in a cycle."""
     seed: int = 1
     """Of everything random."""
-
-
-def mesh_of(width: int, height: int, die_width: int = 0, die_height: int = 0) -> MeshParams:
-    """A mesh in dies; 0: no border. Tables of class 2 know of dies, whatever joins these."""
-    return MeshParams(width=width, height=height, die_width=die_width or width,
-                      die_height=die_height or height)
 
 
 def route_entry(channels: int, way: int = 0) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from ouroboros.hw.params.timing.network import crossing_cycles
 from ouroboros.sw.noc.experiment.options import LabOptions, TracePacket
 
 __all__ = ["all_pairs"]
@@ -15,12 +16,14 @@ def all_pairs(options: LabOptions) -> LabOptions:
 
     Lengths are 1 to 9 flits, in turn.
     """
-    nodes = options.nodes
-    crossings = (options.width + options.height) * (options.die_latency_cycles + 3) * bool(
-        options.die_width or options.die_height)
-    per_source = nodes * GAP_CYCLES + 2 * (options.width + options.height) + 20 + crossings
+    mesh, nodes = options.mesh, options.mesh.cores
+    crossing = (mesh.die_width, mesh.die_height) != (mesh.width, mesh.height)
+    longest = (mesh.width + mesh.height) * (
+        2 + crossing * crossing_cycles(options.noc))
+    per_source = nodes * GAP_CYCLES + longest + 20
     return replace(
-        options, traffic="trace", warmup_cycles=0, measure_cycles=nodes * per_source,
-        trace=tuple(TracePacket(cycle=source * per_source + n * GAP_CYCLES, source=source,
-                                destination=n, flits=1 + (source + n) % 9)
-                    for source in range(nodes) for n in range(nodes)))
+        options, warmup_cycles=0, measure_cycles=nodes * per_source,
+        traffic=replace(options.traffic, pattern="trace", trace=tuple(
+            TracePacket(cycle=source * per_source + n * GAP_CYCLES, source=source,
+                        destination=n, flits=1 + (source + n) % 9)
+            for source in range(nodes) for n in range(nodes))))

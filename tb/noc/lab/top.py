@@ -11,6 +11,7 @@ from ouroboros.hw.mesh.mesh import connected_ports, mesh_links
 from ouroboros.hw.noc.die_link import DieLink
 from ouroboros.hw.noc.link import Link
 from ouroboros.hw.noc.router import Router
+from ouroboros.hw.params.machine import MeshParams
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import MESH_PORTS, Port
 from ouroboros.hw.params.widths import COORDINATE_BITS
@@ -90,7 +91,7 @@ class LabTile(wiring.Component):
 
 
 class LabTop(wiring.Component):
-    """``width`` x ``height`` tiles, in dies of ``die_width`` x ``die_height``; 0 for no border.
+    """The tiles of a mesh, with links between its dies.
 
     Members
     -------
@@ -102,17 +103,15 @@ class LabTop(wiring.Component):
         Drops of all routers since the start.
     """
 
-    def __init__(self, noc: NocParams, width: int, height: int, library: Library, *,
-                 die_width: int = 0, die_height: int = 0):
-        self.noc, self.width, self.height, self.library = noc, width, height, library
-        self.die_width, self.die_height = die_width, die_height
+    def __init__(self, noc: NocParams, mesh: MeshParams, library: Library):
+        self.noc, self.mesh, self.library = noc, mesh, library
         super().__init__({"write": In(write_signature()), "read": In(read_signature()),
                           "value": Out(64), "dropped": Out(48)})
 
     def elaborate(self, platform):
         m = Module()
 
-        places = [(x, y) for y in range(1, self.height + 1) for x in range(1, self.width + 1)]
+        mesh, places = self.mesh, self.mesh.coordinates
         tiles = {place: self.library.instance(
             "lab_tile", lambda: LabTile(self.noc, self.library), params=self.noc)
             for place in places}
@@ -122,19 +121,19 @@ class LabTop(wiring.Component):
             connect(m, flipped(self.read), tile.read)
             m.d.comb += [
                 tile.number.eq(number), tile.x.eq(x), tile.y.eq(y),
-                tile.mesh_width.eq(self.width), tile.mesh_height.eq(self.height),
+                tile.mesh_width.eq(mesh.width), tile.mesh_height.eq(mesh.height),
                 tile.connected.eq(connected_ports((x, y), tiles))]
         mesh_links(m, tiles, {}, self._border)
         # Links around the mesh, which no router uses, since ``connected`` lacks them. With them the
         # tiles are all alike, and can share their code.
-        for y in range(1, self.height + 1):
-            self._around(m, tiles[self.width, y], tiles[1, y], Port.EAST, Port.WEST)
-        for x in range(1, self.width + 1):
-            self._around(m, tiles[x, self.height], tiles[x, 1], Port.SOUTH, Port.NORTH)
+        for y in range(1, mesh.height + 1):
+            self._around(m, tiles[mesh.width, y], tiles[1, y], Port.EAST, Port.WEST)
+        for x in range(1, mesh.width + 1):
+            self._around(m, tiles[x, mesh.height], tiles[x, 1], Port.SOUTH, Port.NORTH)
 
         values, drops = [], []
-        for y in range(1, self.height + 1):
-            row = [tiles[x, y] for x in range(1, self.width + 1)]
+        for y in range(1, mesh.height + 1):
+            row = [tiles[x, y] for x in range(1, mesh.width + 1)]
             value, dropped = Signal(64, name=f"value{y}"), Signal(8, name=f"dropped{y}")
             m.d.sync += value.eq(sum(tile.value for tile in row))
             m.d.sync += dropped.eq(sum(tile.dropped for tile in row))
@@ -152,23 +151,21 @@ class LabTop(wiring.Component):
     def _border(self, at, there):
         """What stands in the link between two neighbours: a ``DieLink`` if their dies differ."""
         x, y = min(at[0], there[0]), min(at[1], there[1])
-        before, die = (x, self.die_width) if at[1] == there[1] else (y, self.die_height)
-        if not die or before % die:
+        mesh = self.mesh
+        before, die = (x, mesh.die_width) if at[1] == there[1] else (y, mesh.die_height)
+        if before % die:
             return None
         return self.library.instance("die_link", lambda: DieLink(self.noc), params=self.noc)
 
 
 @functools.cache
-def build_lab(noc: NocParams, width: int, height: int, *, die_width: int = 0,
-              die_height: int = 0) -> dict[str, str]:
+def build_lab(noc: NocParams, mesh: MeshParams) -> dict[str, str]:
     """Sources of module ``lab``; not to be changed, curves ask for the same ones many times."""
     library = Library()
     # Verilator computes what hangs on inputs of the top more than once a cycle; half a cycle after
     # the rising edge they are settled.
     ports = flat_ports(wiring.Signature(
         {"write": In(write_signature()), "read": In(read_signature())}).create())
-    library.define("lab", lambda: LabTop(noc, width, height, library, die_width=die_width,
-                                         die_height=die_height),
-                   params=(noc, width, height, die_width, die_height),
+    library.define("lab", lambda: LabTop(noc, mesh, library), params=(noc, mesh),
                    registered=["rst"], sampled=[name for name, _, _ in ports])
     return library.sources()

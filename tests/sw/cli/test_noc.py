@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from ouroboros.hw.params.machine import MeshParams
 from ouroboros.sw.cli import main
-from ouroboros.sw.cli.noc_host import hops_of, packets_of
 from ouroboros.sw.noc.experiment import lab
 from ouroboros.sw.noc.experiment.placed_traffic import read_placed
 from ouroboros.sw.noc.experiment.result import KEYS
 from ouroboros.sw.noc.experiment.traffic_file import die_snake, read_volumes
+from ouroboros.sw.noc.load.token import hops_of, packets_of
 from ouroboros.sw.noc.routes.fault_report import bytes_by_class, pair_shares
 from ouroboros.sw.noc.routes.faults import Faults
 from ouroboros.sw.noc.routes.routing import Routes
@@ -111,7 +111,7 @@ def test_saturation(run, tmp_path):
 
 def test_faults(run, tmp_path):
     (tmp_path / "flows.csv").write_text("source,destination,bytes\n0,5,100\n0,30,300\n")
-    result = run("faults", "--machine", "die", "--defects", "3", "--seed", "2", "--pairs", "0",
+    result = run("faults", "--machine", "die", "--faults", "3", "--seed", "2", "--pairs", "0",
                  "--flows", "flows.csv", "--json", "found.json")
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "found.json").read_text())
@@ -120,8 +120,19 @@ def test_faults(run, tmp_path):
     assert sum(found["bytes"]) == pytest.approx(1)
 
 
-def test_links(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("ouroboros.sw.cli.noc_host.SPEED_FLOWS", 100)
+def test_faults_by_name_and_from_a_file(run, tmp_path):
+    """Core 14 is (2, 2) of a die 13 wide; the file's links are beside those of the option."""
+    (tmp_path / "f.json").write_text(json.dumps({"routers": [[2, 2]],
+                                                 "links": [[[3, 3], [4, 3]]]}))
+    for dead, links, number in (("14", "", 0), ("f.json", "", 1), ("f.json", "0:east", 2)):
+        result = run("faults", "--machine", "die", "--dead", dead, "--dead-links", links,
+                     "--pairs", "100", "--json", "found.json")
+        assert result.exit_code == 0, result.output
+        found = json.loads((tmp_path / "found.json").read_text())
+        assert (found["dead"], found["dead_links"], found["live"]) == (1, number, 220)
+
+
+def test_links(run, tmp_path):
     (tmp_path / "flows.csv").write_text(
         "source,destination,bytes,tree\n0,3,2560,a\n0,5,2560,a\n13,0,256,b\n")
     result = run("links", "--machine", "die", "--flows", "flows.csv", "--json", "found.json")
@@ -145,8 +156,7 @@ def placed(tmp_path, core, width=13):
                    cost=cost(instance, np.array(core))), tmp_path / "p.json")
 
 
-def test_links_of_a_placement(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("ouroboros.sw.cli.noc_host.SPEED_FLOWS", 100)
+def test_links_of_a_placement(run, tmp_path):
     placed(tmp_path, [0, 3, 2 + 13 * 2])
     result = run("links", "--machine", "die", "--instance", "i.json", "--placement", "p.json",
                  "--json", "found.json")
@@ -170,11 +180,10 @@ def test_links_of_a_placement(run, tmp_path, monkeypatch):
     (13, ["--instance", "i.json", "--placement", "i.json"], "i.json: key 'schema' must be "),
     (26, ["--instance", "i.json", "--placement", "p.json"],
      "i.json: must be for the machine's 13 x 17 cores in dies of 13 x 17, not 26 x 17 in dies"),
-    (13, ["--instance", "i.json", "--placement", "p.json", "--defects", "d.json"],
+    (13, ["--instance", "i.json", "--placement", "p.json", "--dead", "d.json"],
      "p.json: must have every tile on a live core, not tile 1 on the dead core 3: give the same "),
 ])
-def test_placements_refused(run, tmp_path, monkeypatch, width, arguments, message):
-    monkeypatch.setattr("ouroboros.sw.cli.noc_host.SPEED_FLOWS", 100)
+def test_placements_refused(run, tmp_path, width, arguments, message):
     placed(tmp_path, [0, 3, 30], width)
     (tmp_path / "d.json").write_text(json.dumps({"W": 13, "H": 17, "dead": [3]}))
     result = run("links", "--machine", "die", *arguments)
@@ -238,22 +247,20 @@ def test_sampled_shares_are_near_those_of_all_pairs():
     (["--packet", "1-x"], "--packet must be N or N-M, not '1-x'"),
     (["--mesh", "8"], "rate must be 0 to 4.0, not 9.0"),
     (["--traffic", "trace"], "--trace FILE must be given with --traffic trace, and only then"),
-    (["--on", "paper"], "--on must be one of "),
     (["sweep", "--rates", "a,b"], "--rates must be auto or numbers with commas between, "),
     (["sweep", "--rates", "0.1", "--no-overload", "--k", "2", "--plot", "x.pdf"],
      "x.pdf: name must end in .svg or .png"),
     (["compare", "--against", "booksim"], "--reference FILE must be given with --against booksim"),
     (["compare", "--against", "booksim", "--reference", "none.csv"],
      "none.csv: cannot be read: No such file or directory"),
-    (["faults", "--defects", "none.json"], "none.json: cannot be read: "),
-    (["faults", "--defects", "none.json", "--dead-links", "2"],
-     "--dead-links must be in the file of --defects, not beside it"),
-    (["faults", "--machine", "tiny", "--defects", "13"], "dead routers must be 0 to 12, not 13"),
+    (["faults", "--dead", "none.json"], "none.json: cannot be read: "),
+    (["faults", "--dead", "3", "--link-faults", "2"],
+     "--faults and --link-faults must not be given beside --dead or --dead-links"),
+    (["faults", "--machine", "tiny", "--faults", "13"], "dead routers must be 0 to 12, not 13"),
     (["links", "--flows", "none.csv"], "none.csv: cannot be read: "),
-    (["links", "--vcs", "7"], "link-load model must be fitted for 7 channels of 10 flits "),
+    (["links", "--vcs", "3"], "link-load model must be fitted for 3 channels of 10 flits "),
 ])
-def test_refused(run, arguments, message, monkeypatch):
-    monkeypatch.setattr("ouroboros.sw.cli.noc_host.SPEED_FLOWS", 100)
+def test_refused(run, arguments, message):
     if arguments[0] == "--mesh":
         arguments = [*arguments, "--rate", "9"]
     result = run(*arguments)

@@ -8,8 +8,10 @@ from rich.table import Table
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.main import cli
-from ouroboros.sw.cli.options import dead_cores, dead_links, print_whole
+from ouroboros.sw.cli.options import print_whole
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.noc.routes.faults import parse_links
+from ouroboros.sw.place.dead import dead_cores
 
 
 def test_wide_tables_are_not_cut(capsys, monkeypatch):
@@ -61,14 +63,20 @@ def test_results_whose_folder_is_missing_are_refused_before_the_work():
 
 
 def test_dead_links():
-    assert dead_links("") == ()
-    assert dead_links("2,1,east; 3,4,North;") == (((2, 1), (3, 1)), ((3, 4), (3, 3)))
+    mesh = load_machine("small").mesh
+    assert parse_links("", mesh) == ()
+    assert parse_links("1:east, 23:North,", mesh) == (((2, 1), (3, 1)), ((3, 4), (3, 3)))
 
 
-@pytest.mark.parametrize("text", ["2,1", "2,1,up", "x,1,east", "2,1,local", "2,1,east,3"])
+@pytest.mark.parametrize("text", ["2", "2:up", "x:east", "2:local", "1:east:3", "east:2"])
 def test_bad_dead_links(text):
     with pytest.raises(OuroborosError) as error:
-        dead_links(f"1,1,south;{text}")
+        parse_links(f"1:south,{text}", load_machine("small").mesh)
     assert str(error.value) == (
-        f"dead links must be x,y,port with port one of north, east, south and west and semicolons "
+        f"dead links must be core:port with port one of north, east, south and west and commas "
         f"between, not {text!r}")
+
+
+def test_dead_links_of_no_core():
+    with pytest.raises(OuroborosError, match=r"^dead links must be of cores 0 to 41, not 42$"):
+        parse_links("42:north", load_machine("small").mesh)

@@ -23,7 +23,7 @@ def run(tmp_path):
 def test_same_logits_around_dead_cores_and_links(run):
     whole = run("--machine", "small")[1]
     # Cores (4, 4) and (6, 4).
-    around = run("--machine", "detour", "--dead", "24,26", "--dead-links", "2,1,east;2,2,south")[1]
+    around = run("--machine", "detour", "--dead", "24,26", "--dead-links", "1:east,8:south")[1]
     assert around["logits"] == whole["logits"] != [{}]
     assert (around["text"], around["cores"]) == (whole["text"], whole["cores"])
 
@@ -33,10 +33,10 @@ def test_same_logits_around_dead_cores_and_links(run):
      "host's port must be alive, but edge port (0, 1) is beside core (1, 1), which is dead"),
     ("detour", "3,10,17,24,31,38", "",
      "mesh must be in one piece, but dead links and routers cut 18 cores"),
-    ("small", "24", "2,1,east", "noc.class1_vcs of machine 'small' must be at least 1, not 0"),
+    ("small", "24", "1:east", "noc.class1_vcs of machine 'small' must be at least 1, not 0"),
     ("small", "24", "", ("must use no dead core, not (4, 4): place by ouroboros map with the same "
                          "dead cores, or set noc.class1_vcs = 1")),
-    ("detour", "", "7,1,east", "dead link must join two neighbours in the 7 x 6 mesh"),
+    ("detour", "", "6:east", "dead link must join two neighbours in the 7 x 6 mesh"),
 ])
 def test_refusals(run, machine, dead, links, message):
     result, _ = run("--machine", machine, "--dead", dead, "--dead-links", links)

@@ -24,7 +24,7 @@ def test_nominal_wafer(tmp_path):
 
 
 def test_other_values(tmp_path):
-    result = run("--d0", "0", "--model", "poisson", "--machine", "die",
+    result = run("--d0", "0", "--yield-model", "poisson", "--machine", "die",
                  "--json", str(tmp_path / "f.json"))
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "f.json").read_text())

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from ouroboros.hw.params.format import Format
+from ouroboros.hw.params.machine import MeshParams
 from ouroboros.hw.params.packet import ROUTE
 from ouroboros.sw.noc.routes.faults import Faults
 from ouroboros.sw.noc.routes.routing import Routes
 from ouroboros.tb.noc.lab.job import Outcome
 from ouroboros.tb.noc.lab.judge import wrong_around, wrong_at_zero_load, wrong_delivery, wrong_drops
-from ouroboros.tb.noc.lab.mixed import mesh_of
 from ouroboros.tb.noc.lab.node import Count, Error
 
 
@@ -47,7 +47,8 @@ def test_zero_load(count, value, sentence):
 
 def test_around():
     """2 x 2 with a dead link: node 0 reaches 1 by a waypoint, 3 in XY by it too."""
-    routes = Routes(Faults(mesh=mesh_of(2, 2), links=frozenset({((1, 1), (2, 1))})))
+    mesh = MeshParams(width=2, height=2, die_width=2, die_height=2)
+    routes = Routes(Faults(mesh=mesh, links=frozenset({((1, 1), (2, 1))})))
     classes = [routes.route((1 + s % 2, 1 + s // 2), (1 + d % 2, 1 + d // 2)).route_class
                for s in range(4) for d in range(4)]
     counts = [(0, Count.BY_CLASS + n, 2 * classes.count(n)) for n in range(3)]

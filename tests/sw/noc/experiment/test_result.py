@@ -1,6 +1,6 @@
 import numpy as np
 
-from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.experiment.options import experiment
 from ouroboros.sw.noc.experiment.result import KEYS, Counts, report
 
 
@@ -14,7 +14,7 @@ def counts(**other):
 
 
 def test_report():
-    options = LabOptions(width=2, height=1, measure_cycles=100, packet_min=2)
+    options = experiment(width=2, height=1, measure_cycles=100, packet_min=2)
     found = report(options, counts(), "model")
     assert tuple(found) == KEYS
     assert found | {
@@ -26,15 +26,15 @@ def test_report():
 
 
 def test_clipped_histogram():
-    found = report(LabOptions(width=2, height=1),
+    found = report(experiment(width=2, height=1),
                    counts(histogram=np.bincount([10, 20, 20, 20]), clipped=True), "model")
     assert found["p50"] is found["p95"] is None
-    assert report(LabOptions(width=2, height=1), counts(
+    assert report(experiment(width=2, height=1), counts(
         histogram=np.bincount([10, 10, 10, 20]), clipped=True), "model")["p50"] == 10
 
 
 def test_cut_off_and_empty():
-    options = LabOptions(width=2, height=2)
+    options = experiment(width=2, height=2)
     found = report(options, counts(measured=5, finished=False), "model")
     assert found["saturated"]
     assert found["served_min_node"] is None

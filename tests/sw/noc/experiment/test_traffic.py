@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from ouroboros.sw.noc.experiment.options import LabOptions, TracePacket
+from ouroboros.sw.noc.experiment.options import TracePacket, experiment
 from ouroboros.sw.noc.experiment.traffic import (
     destination_table,
     flow_vc,
@@ -24,11 +24,11 @@ def test_published_constants():
     ("uniform", 5, -1),
 ])
 def test_destinations(traffic, node, destination):
-    assert destination_table(LabOptions(traffic=traffic))[node] == destination
+    assert destination_table(experiment(pattern=traffic))[node] == destination
 
 
 def test_statistics_of_uniform():
-    options = LabOptions(width=4, height=4, packet_min=1, packet_max=4, rate=0.5)
+    options = experiment(width=4, height=4, packet_min=1, packet_max=4, rate=0.5)
     packets = list(generate(options, 4000))
     assert len(packets) == pytest.approx(4000 * 16 * 0.5 / 2.5, rel=0.02)
     lengths = Counter(packet.flits for packet in packets)
@@ -42,14 +42,14 @@ def test_statistics_of_uniform():
 
 
 def test_one_packet_per_cycle_at_full_rate():
-    options = LabOptions(width=2, height=2, packet_min=1, packet_max=1, rate=1.0, seed=7)
+    options = experiment(width=2, height=2, packet_min=1, packet_max=1, rate=1.0, seed=7)
     assert [(p.cycle, p.source) for p in generate(options, 3)] == [
         (cycle, node) for cycle in range(3) for node in range(4)]
 
 
 def test_trace():
     trace = tuple(TracePacket(cycle=c, source=0, destination=1, flits=2) for c in (0, 4, 9))
-    assert list(generate(LabOptions(traffic="trace", trace=trace), 9)) == list(trace[:2])
+    assert list(generate(experiment(pattern="trace", trace=trace), 9)) == list(trace[:2])
 
 
 def test_flow():

@@ -7,7 +7,7 @@ import pytest
 
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.flow_trace import trace_of
-from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.experiment.options import experiment
 from ouroboros.sw.noc.load import held as link_held
 from ouroboros.sw.noc.load.fit import read_fit
 from ouroboros.sw.noc.load.held import flows_of_sends, held_out, pipeline, random_groups
@@ -25,12 +25,12 @@ def test_packets_have_the_rates_of_their_flows():
         assert count.pop(key) == pytest.approx(rate * 20_000, rel=0.1)
     assert not count
     assert {p.flits for p in trace} == {4}
-    assert LabOptions(traffic="trace", trace=trace)
+    assert experiment(pattern="trace", trace=trace)
     assert trace_of(flows, 100, 3) != trace_of(flows, 100, 4)
 
 
 def test_groups_of_a_pipeline_send_to_the_next():
-    flows = pipeline(LabOptions(**SMALL), size=8, partial=0.5)
+    flows = pipeline(experiment(**SMALL), size=8, partial=0.5)
     trees = Counter(flows.trees.tolist())
     # Of four groups three send, each core to eight and to its neighbour.
     assert sorted(trees.values()) == [1] * 24 + [8] * 24
@@ -40,7 +40,7 @@ def test_groups_of_a_pipeline_send_to_the_next():
 
 
 def test_random_groups():
-    flows = random_groups(LabOptions(**SMALL), every=2, multicast=0.5, seed=1)
+    flows = random_groups(experiment(**SMALL), every=2, multicast=0.5, seed=1)
     sizes = Counter(flows.trees.tolist())
     assert sum(size > 1 for size in sizes.values()) == 16
     assert max(sizes.values()) <= 8
@@ -48,7 +48,7 @@ def test_random_groups():
     first = np.unique(flows.trees, return_index=True)[1]
     assert np.bincount(flows.sources[first], 4 * flows.rates[first]).tolist() == pytest.approx(
         [1.0] * 32)
-    alone = random_groups(LabOptions(**SMALL), every=1, multicast=0, seed=1)
+    alone = random_groups(experiment(**SMALL), every=1, multicast=0, seed=1)
     assert set(Counter(alone.trees.tolist()).values()) == {1}
 
 

@@ -9,7 +9,7 @@ from ouroboros.hw.params.machine import MeshParams
 from ouroboros.hw.params.packet import Port
 from ouroboros.sw.noc.cycle.model import simulate
 from ouroboros.sw.noc.errors import NocError
-from ouroboros.sw.noc.experiment.options import LabOptions, TracePacket
+from ouroboros.sw.noc.experiment.options import TracePacket, experiment
 from ouroboros.sw.noc.load.fit import measured_latency, read_fit
 from ouroboros.sw.noc.load.kernels import EAST, LOCAL, NORTH, SOUTH, WEST
 from ouroboros.sw.noc.load.load import Flows, LinkParams, link_loads
@@ -88,8 +88,8 @@ def test_zero_load_of_trees_and_waypoints(cycles_per_flit):
             "destination": rng.randrange(24), "way": rng.randrange(-1, 24)}
         packets.append(TracePacket(cycle=300 * n, source=rng.randrange(24),
                                    flits=rng.randint(1, 9), **rest))
-    options = LabOptions(width=6, height=4, die_width=3, die_height=2, die_latency_cycles=10,
-                         die_cycles_per_flit=cycles_per_flit, depth=9, traffic="trace",
+    options = experiment(width=6, height=4, die_width=3, die_height=2, die_latency_cycles=10,
+                         die_cycles_per_flit=cycles_per_flit, vc_depth=9, pattern="trace",
                          trace=tuple(packets), warmup_cycles=0, measure_cycles=300 * 150)
     want = simulate(options).latency.tolist()
     found = loads_of(options).zero_load.tolist()
@@ -143,7 +143,8 @@ def test_trees_by_hand():
     source = 0.01 * 12 / (2 * (1 - 0.04))
     waits = source + 0.01 * (11**2 - 4**2) / (2 * (1 - 0.11))
     assert (found.latency - found.zero_load).tolist() == pytest.approx([waits] * 2)
-    deep = link_loads(LinkParams(mesh=ONE, depth=8), flows(rows, trees=trees))
+    deep = link_loads(LinkParams(mesh=ONE, noc=experiment(vc_depth=8).noc),
+                      flows(rows, trees=trees))
     assert deep.held[EAST, :2].tolist() == pytest.approx([0.08, 0.04])
     # Unicast of 4 flits at rate r holds it for 7 instead of 4 where it finds the channel empty.
     both = link_loads(LinkParams(mesh=ONE), flows(
@@ -153,7 +154,7 @@ def test_trees_by_hand():
 
 
 def test_die_links():
-    params = LinkParams(mesh=MESH, die_latency_cycles=10, die_cycles_per_flit=4)
+    params = LinkParams(mesh=MESH, noc=experiment(die_latency_cycles=10, die_cycles_per_flit=4).noc)
     found = link_loads(params, flows([(0, 5, 0.01, 4), (0, 2, 0.01, 4), (5, 23, 0.01, 1)]))
     assert found.zero_load.tolist() == [3 + 2 * 5 + 3 * 4 + 13, 3 + 2 * 2 + 3, 3 + 2 * 3 + 13]
     assert found.load[EAST, 2] == pytest.approx(4 * 0.04)
@@ -176,29 +177,29 @@ def test_beyond_capacity():
     ("uniform", 1 / 2, 1), ("transpose", 1 / 7, 1 / 3), ("bitcomp", 1 / 4, 1 / 2),
     ("neighbor", 1, 1), ("hotspot", 1 / 64, 1 / 16)])
 def test_channel_bounds(traffic, bound8, bound4):
-    assert channel_bound(LabOptions(traffic=traffic)) == pytest.approx(bound8)
-    assert channel_bound(LabOptions(traffic=traffic, width=4, height=4)) == pytest.approx(bound4)
+    assert channel_bound(experiment(pattern=traffic)) == pytest.approx(bound8)
+    assert channel_bound(experiment(pattern=traffic, width=4, height=4)) == pytest.approx(bound4)
 
 
 def test_zero_load_latency():
-    assert zero_load_latency(LabOptions()) == pytest.approx(3 + 2 * 5.25 + 3)
-    assert zero_load_latency(LabOptions(packet_min=1, rate=0.0)) == pytest.approx(
+    assert zero_load_latency(experiment()) == pytest.approx(3 + 2 * 5.25 + 3)
+    assert zero_load_latency(experiment(packet_min=1, rate=0.0)) == pytest.approx(
         3 + 2 * 5.25 + 1.5)
     trace = (TracePacket(cycle=0, source=0, destination=7, flits=2),
              TracePacket(cycle=9, source=3, destination=3, flits=1))
-    found = flows_of(LabOptions(traffic="trace", trace=trace))
+    found = flows_of(experiment(pattern="trace", trace=trace))
     assert found.rates.tolist() == [0.1, 0.1]
-    assert zero_load_latency(LabOptions(traffic="trace", trace=trace)) == (3 + 14 + 1 + 3) / 2
+    assert zero_load_latency(experiment(pattern="trace", trace=trace)) == (3 + 14 + 1 + 3) / 2
 
 
 def test_saturation_is_where_latency_is_three_times_that_of_an_empty_network():
-    limit = 3 * zero_load_latency(LabOptions())
+    limit = 3 * zero_load_latency(experiment())
 
     def run(options):
-        return {"saturated": options.rate > 0.45,
-                "packet_latency": limit - 1e-6 if options.rate < 0.3 else limit}
+        return {"saturated": options.traffic.rate > 0.45,
+                "packet_latency": limit - 1e-6 if options.traffic.rate < 0.3 else limit}
 
-    assert saturation(LabOptions(), run, 12) == pytest.approx(0.3, abs=0.5 / 2**12)
+    assert saturation(experiment(), run, 12) == pytest.approx(0.3, abs=0.5 / 2**12)
 
 
 @pytest.mark.parametrize("vcs, depth", [(1, 4), (2, 4), (4, 8)])
@@ -210,7 +211,7 @@ def test_fitted_constants_hold(vcs, depth):
         # 0.8 of saturation: streams that meet, and have nothing for other outputs, block none.
         points += [("bitcomp", 0.17, 0.06), ("transpose", 0.114, 0.06)]
     for traffic, rate, margin in points:
-        options = LabOptions(vcs=vcs, depth=depth, traffic=traffic, rate=rate,
+        options = experiment(vcs=vcs, vc_depth=depth, pattern=traffic, rate=rate,
                              measure_cycles=8000)
         found = loads_of(options, fitted.blocking, fitted.sharing)
         assert found.latency.mean() == pytest.approx(measured_latency(options), rel=margin)
@@ -223,7 +224,7 @@ def test_fitted_constants_hold(vcs, depth):
      "trees must be one for each of 1 flows, not 2"),
     (lambda: flows([(0, 1, 0.1, 1)] * 2, trees=np.array([0, 2])),
      "trees must number all flows from 0, those of a tree together"),
-    (lambda: flows_of(LabOptions(width=117, height=119)),
+    (lambda: flows_of(experiment(width=117, height=119)),
      "uniform traffic must have at most 4096 nodes to list all pairs, not 13923"),
     (lambda: read_fit(7, 99),
      (r"link-load model must be fitted for 7 channels of 99 flits \(ouroboros noc links --fit\); "
