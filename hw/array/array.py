@@ -59,10 +59,10 @@ class ArrayUnit(wiring.Component):
     **Done.** LOAD: operands loaded. APPEND: written, or refused (``poison``), or another member's.
     FREE: forgotten. MVM: all sums in the drain registers; SCORE: first frame ready, or no tokens;
     CONTEXT: the sum ready; these three only when all earlier results have been released, so that
-    the ``drain`` stream is theirs from then on. Between that and ``release`` a slot's program must
+    the ``drain`` stream is theirs from then on. Between that and ``released`` a slot's program must
     not use the array.
 
-    **Drain.** The beats of the current result, in docs/architecture.md's order. ``release`` in
+    **Drain.** The beats of the current result, in docs/architecture.md's order. ``released`` in
     cycle t ends the stream: its last transfer may be in cycle t; beats not taken are dropped, and a
     SCORE stops.
 
@@ -88,7 +88,7 @@ class ArrayUnit(wiring.Component):
         Buffer.
     config : In(ConfigBus)
         ``Unit.STEP``, ``Unit.KV``, ``Unit.WEIGHT + m``.
-    drain, release : Out(drain_signature), In(1)
+    drain, released : Out(drain_signature), In(1)
         Results.
     events : Out(array_events_layout)
         For the counters.
@@ -115,7 +115,7 @@ class ArrayUnit(wiring.Component):
             "read":         Out(BufferRead(machine)),
             "config":       In(ConfigBus(machine)),
             "drain":        Out(drain_signature(machine)),
-            "release":      In(1),
+            "released":     In(1),
             "events":       Out(array_events_layout(machine)),
             "active":       Out(1),
         })
@@ -151,7 +151,7 @@ class ArrayUnit(wiring.Component):
             frames.r_en.eq(drainer.frame.ready),
             execute.settings.eq(kv.settings), execute.appended.eq(writer.done),
             execute.dropping.eq(drainer.dropping), execute.waiting.eq(drainer.waiting),
-            drainer.aborted.eq(execute.aborted), drainer.release.eq(self.release),
+            drainer.aborted.eq(execute.aborted), drainer.released.eq(self.released),
         ]
         with m.If(writer.read.en):
             m.d.comb += self.read.addr.eq(writer.read.addr)

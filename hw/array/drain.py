@@ -18,7 +18,7 @@ class DrainControl(wiring.Component):
     """Two results: one waits until it is complete and its predecessor released, one is read out.
 
     ``done`` is high for a cycle when a result becomes current; its beats follow. A macro is freed
-    as soon as its last beat has entered the tree. ``release`` ends the current stream: from the
+    as soon as its last beat has entered the tree. ``released`` ends the current stream: from the
     next cycle on none of its beats is offered, and what is left in tree and macros is dropped. If
     nothing is left, the next result can become current in the cycle after.
 
@@ -41,7 +41,7 @@ class DrainControl(wiring.Component):
         A beat leaves the tree.
     flush : Out(1)
         Beats that leave the tree are to be dropped.
-    release : In(1)
+    released : In(1)
         End of the current stream.
     waiting, current, dropping : Out(1)
         A result waits; one is current; frames of a released one are being dropped.
@@ -66,7 +66,7 @@ class DrainControl(wiring.Component):
             "ready":     In(1),
             "leaving":   In(1),
             "flush":     Out(1),
-            "release":   In(1),
+            "released":  In(1),
             "waiting":   Out(1),
             "current":   Out(1),
             "dropping":  Out(1),
@@ -102,7 +102,7 @@ class DrainControl(wiring.Component):
             holder.frame_full.eq(frame_full), readout.frame_full.eq(frame_full),
             taken.eq(self.en & self.ready), readout.taken.eq(taken),
             readout.empty.eq(inside + taken == self.leaving),
-            readout.aborted.eq(self.aborted), readout.release.eq(self.release),
+            readout.aborted.eq(self.aborted), readout.released.eq(self.released),
             self.beat.eq(readout.beat), self.leaves.eq(readout.mask),
             self.lanes.eq(readout.lanes), self.en.eq(readout.en), self.take.eq(readout.take),
             self.flush.eq(readout.flush), self.current.eq(readout.current),

@@ -94,7 +94,7 @@ class Executor(wiring.Component):
 
         m.submodules.multiply = multiply = MultiplyExecutor(self.machine)
         m.submodules.score = score = ScoreExecutor(self.machine)
-        m.submodules.context = context = ContextExecutor(self.machine)
+        m.submodules.contexts = context = ContextExecutor(self.machine)
         m.submodules.append = append = AppendExecutor(self.machine)
         m.submodules.walk = walk = BlockWalk(self.machine)
         m.submodules.holder = holder = CommandHolder(self.machine)

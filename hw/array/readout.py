@@ -16,7 +16,7 @@ class Readout(wiring.Component):
     """Sends the frames of one result after the other to the adder tree, until it is released.
 
     The first beat comes in the cycle after a result was taken. ``take`` frees macros in the cycle
-    after their last beat has entered the tree, or after ``release``. A released result ends when
+    after their last beat has entered the tree, or after ``released``. A released result ends when
     the tree is empty and, for FRAMES, what was still to come has been dropped: it is not current
     any more from the next cycle on.
 
@@ -41,7 +41,7 @@ class Readout(wiring.Component):
         Macros whose drain registers are free.
     empty : In(1)
         No beat is in the tree from the next cycle on.
-    release : In(1)
+    released : In(1)
         End of the current result.
     current, dropping, flush : Out(1)
         There is a result; its frames are being dropped; beats that leave the tree are to be
@@ -65,7 +65,7 @@ class Readout(wiring.Component):
             "taken":      In(1),
             "take":       Out(macros),
             "empty":      In(1),
-            "release":    In(1),
+            "released":   In(1),
             "current":    Out(1),
             "dropping":   Out(1),
             "flush":      Out(1),
@@ -115,10 +115,10 @@ class Readout(wiring.Component):
                              self.mask.eq(Mux(one_sum, macros, self.leaves))]
                 with m.If(frame_over):
                     m.d.sync += [self.step.eq(self.step + 1), steps_left.eq(steps_left - 1)]
-                with m.If(self.release | (frame_over & (steps_left == 1))):
+                with m.If(self.released | (frame_over & (steps_left == 1))):
                     m.d.sync += self.take.eq(macros)
                     m.next = "Wait"
-                with m.If(self.release):
+                with m.If(self.released):
                     m.d.comb += over.eq(self.empty)
                     m.next = "Flush"
                 with m.If(over):
@@ -130,7 +130,7 @@ class Readout(wiring.Component):
                     m.d.sync += self.take.eq(owner)
                     with m.If(frame.last):
                         m.next = "Wait"
-                with m.If(self.release):
+                with m.If(self.released):
                     m.next = "DropFrames"
                     with m.If(frame_over & frame.last):
                         m.d.comb += over.eq(self.empty)
@@ -138,8 +138,8 @@ class Readout(wiring.Component):
                 with m.If(over):
                     m.next = "Accept"
             with m.State("Wait"):
-                m.d.comb += over.eq(self.release & self.empty)
-                with m.If(self.release):
+                m.d.comb += over.eq(self.released & self.empty)
+                with m.If(self.released):
                     m.next = "Flush"
                 with m.If(over):
                     m.next = "Accept"

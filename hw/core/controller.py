@@ -99,32 +99,8 @@ class Controller(wiring.Component):
         m.submodules.slots = slots = Slots(self.machine)
         m.submodules.counters = counters = CreditCounters(self.machine)
         m.submodules.sender = sender = CreditSender(self.machine)
-        for part in (stages, counters, sender):
-            connect(m, flipped(self.config), part.config)
-        connect(m, flipped(self.lookup), slots.lookup)
-        connect(m, slots.found, flipped(self.found))
-        connect(m, flipped(self.arrived), slots.arrived)
-        connect(m, flipped(self.credit), counters.credit)
-        connect(m, sender.o, flipped(self.credit_out))
-        m.d.comb += [there.eq(here)
-                     for there, here in zip(slots.stages, stages.stages, strict=True)]
-        m.d.comb += [
-            slots.credit_ready.eq(counters.ready), self.stage_busy.eq(slots.stage_busy),
-            self.stage_waiting.eq(slots.stage_waiting), self.stage_blocked.eq(slots.stage_blocked),
-            self.active.eq(slots.occupied | ~sender.i.ready)]
-        for n, done in enumerate((self.done_array, self.done_sfu, self.done_send)):
-            m.d.comb += [slots.finished[n].valid.eq(done.valid),
-                         slots.finished[n].slot.eq(done.p.slot),
-                         slots.finished[n].poison.eq(done.p.poison)]
-
-        m.submodules.program = program = memory.Memory(
-            shape=isa.INSTRUCTION_BITS, depth=core.program_words, init=[])
-        m.submodules.masks = masks = memory.Memory(shape=core.credits, depth=core.dests, init=[])
-        self._write_table(m, program, Unit.PROGRAM, self.config.data)
-        dest = struct(DEST_ENTRY)
-        self._write_table(m, masks, Unit.DEST,
-                          data.View(dest, self.config.data[:dest.size]).credits)
-        fetch, mask_read = program.read_port(), masks.read_port(domain="comb")
+        self._connect(m, stages, slots, counters, sender)
+        fetch, mask_read = self._programs(m)
 
         # ``acting`` is cycle 1 of slot ``index``; in cycle 0 the oldest runnable slot is shown.
         # ``seen`` is what cycle 0 saw: what came since may belong to an older slot.
@@ -193,6 +169,39 @@ class Controller(wiring.Component):
                     action.next()
 
         return m
+
+    def _connect(self, m, stages, slots, counters, sender):
+        """Connects the parts with each other and the outside."""
+        for part in (stages, counters, sender):
+            connect(m, flipped(self.config), part.config)
+        connect(m, flipped(self.lookup), slots.lookup)
+        connect(m, slots.found, flipped(self.found))
+        connect(m, flipped(self.arrived), slots.arrived)
+        connect(m, flipped(self.credit), counters.credit)
+        connect(m, sender.o, flipped(self.credit_out))
+        m.d.comb += [there.eq(here)
+                     for there, here in zip(slots.stages, stages.stages, strict=True)]
+        m.d.comb += [
+            slots.credit_ready.eq(counters.ready), self.stage_busy.eq(slots.stage_busy),
+            self.stage_waiting.eq(slots.stage_waiting), self.stage_blocked.eq(slots.stage_blocked),
+            self.active.eq(slots.occupied | ~sender.i.ready)]
+        for n, done in enumerate((self.done_array, self.done_sfu, self.done_send)):
+            m.d.comb += [slots.finished[n].valid.eq(done.valid),
+                         slots.finished[n].slot.eq(done.p.slot),
+                         slots.finished[n].poison.eq(done.p.poison)]
+
+    def _programs(self, m):
+        """Instructions, and credit masks of destinations; a read port of each."""
+        core = self.machine.core
+        m.submodules.program = program = memory.Memory(
+            shape=isa.INSTRUCTION_BITS, depth=core.program_words, init=[])
+        m.submodules.masks = masks = memory.Memory(shape=core.credits, depth=core.dests, init=[])
+        self._write_table(m, program, Unit.PROGRAM, self.config.data)
+        dest = struct(DEST_ENTRY)
+        self._write_table(m, masks, Unit.DEST,
+                          data.View(dest, self.config.data[:dest.size]).credits)
+        fetch, mask_read = program.read_port(), masks.read_port(domain="comb")
+        return fetch, mask_read
 
     def _write_table(self, m, table, unit, value):
         """Writes a memory from the configuration bus."""

@@ -106,7 +106,7 @@ class Core(wiring.Component):
             connect(m, getattr(controller, f"issue_{name}"), unit.issue)
             connect(m, unit.done, getattr(controller, f"done_{name}"))
         connect(m, array.drain, sfu.drain)
-        m.d.comb += array.release.eq(sfu.release)
+        m.d.comb += array.released.eq(sfu.released)
 
         connect(m, ingress.write, buffer.ingress)
         connect(m, sfu.write, buffer.sfu)

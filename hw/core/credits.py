@@ -116,23 +116,23 @@ class CreditSender(wiring.Component):
         m.d.comb += self.o.payload.eq(read.data)
 
         with m.FSM():
-            with m.State("accept"):
+            with m.State("Accept"):
                 m.d.comb += self.i.ready.eq(1)
                 m.d.sync += index.eq(self.i.p.first)
                 m.d.sync += left.eq(self.i.p.count)
                 with m.If(self.i.valid & (self.i.p.count != 0)):
-                    m.next = "fetch"
-            with m.State("fetch"):
+                    m.next = "Fetch"
+            with m.State("Fetch"):
                 m.d.comb += read.en.eq(1)
                 m.d.sync += index.eq(index + 1)
                 m.d.sync += left.eq(left - 1)
-                m.next = "send"
-            with m.State("send"):
+                m.next = "Send"
+            with m.State("Send"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
                     with m.If(left == 0):
-                        m.next = "accept"
+                        m.next = "Accept"
                     with m.Else():
-                        m.next = "fetch"
+                        m.next = "Fetch"
 
         return m

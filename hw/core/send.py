@@ -88,7 +88,7 @@ class SendUnit(wiring.Component):
         m.d.sync += self.done.valid.eq(0)
         length = Signal.like(inside)
         with m.FSM():
-            with m.State("IDLE"):
+            with m.State("Accept"):
                 m.d.comb += self.issue.ready.eq(1)
                 with m.If(self.issue.valid):
                     m.d.sync += [
@@ -103,15 +103,15 @@ class SendUnit(wiring.Component):
                     with m.If(issued.flits == 0):
                         m.d.sync += self.done.valid.eq(1)
                     with m.Else():
-                        m.next = "HEADER"
-            with m.State("HEADER"):
+                        m.next = "SendHeader"
+            with m.State("SendHeader"):
                 self._header(m, token, entry, offset, left, length)
                 # The first word is read while its header leaves.
                 m.d.comb += [self.read.en.eq(fresh), self.read.addr.eq(word)]
                 m.d.sync += [fresh.eq(0), word.eq(word + fresh), inside.eq(length)]
                 with m.If(self.packet.ready):
-                    m.next = "PAYLOAD"
-            with m.State("PAYLOAD"):
+                    m.next = "SendPayload"
+            with m.State("SendPayload"):
                 m.d.comb += [
                     self.packet.valid.eq(1),
                     flit.data.eq(self.read.data.word_select(part, self.machine.noc.flit_bits)),
@@ -131,10 +131,10 @@ class SendUnit(wiring.Component):
                         m.d.sync += word.eq(word + 1)
                     with m.If(left == 1):
                         m.d.sync += self.done.valid.eq(1)
-                        m.next = "IDLE"
+                        m.next = "Accept"
                     with m.Elif(inside == 1):
                         m.d.sync += offset.eq(offset + PAYLOAD_FLITS_MAX)
-                        m.next = "HEADER"
+                        m.next = "SendHeader"
 
         return m
 

@@ -79,7 +79,7 @@ class Channel(wiring.Component):
     put : In(valid, entry)
         Well-formed packets only, tail on the last flit; never more than fit. A multicast packet
         has at most ``multicast_flits``.
-    end, front : Out
+    rear, front : Out
         Places of the flit that is put and of the one at the front.
     states : In(OutputState(noc)).array(5)
         Channels of each output.
@@ -95,7 +95,7 @@ class Channel(wiring.Component):
         self.noc, self.number = noc, number
         super().__init__({
             "put": In(wiring.Signature({"valid": Out(1), "entry": Out(entry_layout(noc))})),
-            "end": Out(range(noc.vc_depth)),
+            "rear": Out(range(noc.vc_depth)),
             "front": Out(range(noc.vc_depth)),
             "states": In(OutputState(noc)).array(len(Port)),
             "request": Out(Request(noc)),
@@ -127,7 +127,7 @@ class Channel(wiring.Component):
         m.d.comb += [
             put.en.eq(self.put.valid), put.addr.eq(end.index), put.data.eq(self.put.entry),
             get.addr.eq(state.read.index),
-            self.end.eq(end.index), self.front.eq(state.read.index),
+            self.rear.eq(end.index), self.front.eq(state.read.index),
         ]
         entry = get.data
 

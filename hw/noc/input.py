@@ -122,7 +122,7 @@ class Input(wiring.Component):
             m.d.comb += channel.put.entry.eq(entry)
             m.d.comb += channel.put.valid.eq(arrives[vc])
             with m.If(arrives[vc]):
-                m.d.comb += put.addr.eq(vc * depth + channel.end)
+                m.d.comb += put.addr.eq(vc * depth + channel.rear)
             for state, own in zip(self.states, channel.states, strict=True):
                 connect(m, flipped(state), own)
             m.d.comb += waiting[vc].eq(channel.some)

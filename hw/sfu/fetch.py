@@ -30,7 +30,7 @@ class SfuFetch(wiring.Component):
 
     Members
     -------
-    issue, drain, read_a, read_b, config, release, elements
+    issue, drain, read_a, read_b, config, released, elements
         As of ``Sfu``.
     beat : Out(beat_signature(machine))
         Operands of the vector functions.
@@ -46,7 +46,7 @@ class SfuFetch(wiring.Component):
             "read_a":   Out(BufferRead(machine)),
             "read_b":   Out(BufferRead(machine)),
             "config":   In(ConfigBus(machine)),
-            "release":  Out(1),
+            "released": Out(1),
             "elements": Out(range(machine.core.lanes + 1)),
             "beat":     Out(beat_signature(machine)),
             "scalar":   Out(scalar_signature(machine)),
@@ -63,7 +63,7 @@ class SfuFetch(wiring.Component):
             walk.drain_valid.eq(self.drain.valid), self.drain.ready.eq(walk.drain_ready),
             self.read_a.en.eq(walk.read_a), self.read_a.addr.eq(walk.a_addr),
             self.read_b.en.eq(walk.read_b), self.read_b.addr.eq(walk.b_addr),
-            self.release.eq(walk.release), self.elements.eq(walk.elements),
+            self.released.eq(walk.released), self.elements.eq(walk.elements),
             unpack.step.eq(walk.step), unpack.drain.eq(self.drain.p),
             unpack.a.eq(self.read_a.data), unpack.b.eq(self.read_b.data),
             self.beat.valid.eq(unpack.beat.valid), self.beat.p.eq(unpack.beat.p),

@@ -56,7 +56,7 @@ class Sfu(wiring.Component):
         D words and word C.
     drain : In(drain_signature(machine))
         Results of the array; a last beat is taken whole even if the vector ends in it.
-    release : Out(1)
+    released : Out(1)
         Pulse after the last beat of an instruction with ``release`` was fetched, before ``done``.
     config : In(ConfigBus(machine))
         Writes ``Unit.PARAM`` and ``Unit.SILU``.
@@ -75,7 +75,7 @@ class Sfu(wiring.Component):
             "read_b":   Out(BufferRead(machine)),
             "write":    Out(BufferWrite(machine)),
             "drain":    In(drain_signature(machine)),
-            "release":  Out(1),
+            "released": Out(1),
             "config":   In(ConfigBus(machine)),
             "elements": Out(range(machine.core.lanes + 1)),
             "busy":     Out(1),
@@ -99,7 +99,7 @@ class Sfu(wiring.Component):
         connect(m, lanes.result, pack.result)
         m.d.comb += [track.result.valid.eq(lanes.result.valid),
                      track.result.p.eq(lanes.result.p),
-                     self.release.eq(fetch.release), self.elements.eq(fetch.elements)]
+                     self.released.eq(fetch.released), self.elements.eq(fetch.elements)]
         connect(m, pack.write, flipped(self.write))
         connect(m, pack.done, flipped(self.done))
 

@@ -71,7 +71,7 @@ class OperandWalk(wiring.Component):
         Words to be read: A; B or C; multipliers.
     step : Out(step_layout(machine))
         What these words are.
-    release : Out(1)
+    released : Out(1)
         The drain stream is released; in the cycle after the last step.
     elements : Out
         Elements of the step before.
@@ -90,7 +90,7 @@ class OperandWalk(wiring.Component):
             "read_param":  Out(1),
             "param":       Out(SFU_FIELDS["param"].shape),
             "step":        Out(step_layout(machine)),
-            "release":     Out(1),
+            "released":    Out(1),
             "elements":    Out(range(machine.core.lanes + 1)),
         })
 
@@ -127,7 +127,7 @@ class OperandWalk(wiring.Component):
             with m.If(ins.m_mode == MMode.PARAM):
                 m.d.sync += self.param.eq(self.param + 1)
 
-        m.d.sync += [self.release.eq(0), self.elements.eq(0)]
+        m.d.sync += [self.released.eq(0), self.elements.eq(0)]
         with m.If(fetch):
             m.d.sync += self.elements.eq(Mux(last, left, lanes))
         with m.FSM():
@@ -152,13 +152,13 @@ class OperandWalk(wiring.Component):
                 m.d.comb += step.read_c.eq(1)
                 m.next = "Fetch"
                 with m.If(use.scalar):
-                    m.d.sync += self.release.eq(ins.release)
+                    m.d.sync += self.released.eq(ins.release)
                     m.next = "Accept"
             with m.State("Fetch"):
                 m.d.comb += [fetch.eq(empty | ~ins.a_array | self.drain_valid),
                              self.drain_ready.eq(ins.a_array & ~empty)]
                 with m.If(fetch & last):
-                    m.d.sync += self.release.eq(ins.release)
+                    m.d.sync += self.released.eq(ins.release)
                     m.next = "Accept"
                     with m.If(use.write_c):
                         m.next = "Hold"

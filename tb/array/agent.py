@@ -118,7 +118,7 @@ class ArrayAgent:
         return writes
 
     async def run(self, dut: Dut) -> int:
-        """Configure the ports of ``tb.array.top.ArrayTop``, run everything; how many cycles."""
+        """Configure the ports of an ``ArrayUnit``, run everything; how many cycles."""
         for unit, address, value in self.configuration():
             for name, content in (("unit", unit), ("address", address), ("data", value),
                                   ("valid", 1)):
@@ -135,7 +135,7 @@ class ArrayAgent:
             dut.set("issue__valid", int(drive.issue is not None))
             if drive.issue:
                 dut.set("issue__payload", drive.issue.fields())
-            for name, value in (("read__data", drive.read_data), ("drop", int(drive.release)),
+            for name, value in (("read__data", drive.read_data), ("released", int(drive.release)),
                                 ("drain__ready", int(drive.drain_ready))):
                 dut.set(name, value)
             cycles += 1

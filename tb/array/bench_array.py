@@ -7,9 +7,9 @@ import os
 
 import cocotb
 
+from ouroboros.hw.array.array import ArrayUnit
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.tb.array.agent import ArrayAgent
-from ouroboros.tb.array.top import ArrayTop
 from ouroboros.tb.lib.agent import seeded
 from ouroboros.tb.lib.cosim import CocotbDut
 
@@ -21,5 +21,5 @@ async def random_programs(dut):
     agent = ArrayAgent(machine, tokens=int(os.environ["TOKENS"]),
                        stall=float(os.environ["STALL"]), rng=seeded())
     dut._log.info("%s", agent.settings)
-    cycles = await agent.run(await CocotbDut.started(dut, ArrayTop(machine)))
+    cycles = await agent.run(await CocotbDut.started(dut, ArrayUnit(machine)))
     dut._log.info("%d beats in %d cycles, %s", agent.beats_checked, cycles, dict(agent.counts))

@@ -16,11 +16,11 @@ from ouroboros.hw.lib.library import Library
 from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.hw.params.timing.network import HOP_CYCLES
 from ouroboros.hw.params.timing.sfu import PIPELINE_CYCLES, TRACK_CYCLES
+from ouroboros.hw.sfu.sfu import Sfu
 from ouroboros.sw.cli.options import json_option, write_json
 from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.tb.flow.build import build, run
 from ouroboros.tb.noc.router_chain import RouterChain
-from ouroboros.tb.sfu.top import SfuTop
 
 __all__ = ["Measured", "calibrate", "measure"]
 
@@ -82,7 +82,7 @@ BLOCKS = (
            "128x64/16": {"rows": 128, "outputs": 64, "active_rows": 16},
            "1024x128/32": {"rows": 1024, "outputs": 128, "active_rows": 32, "lanes": 16,
                            "flit_bits": 256}}),
-    Block("sfu", SfuTop, _sfu, ("beats", "reads_c", "writes_c"),
+    Block("sfu", Sfu, _sfu, ("beats", "reads_c", "writes_c"),
           {"4 lanes": {}, "8 lanes": {"lanes": 8, "outputs": 32},
            "16 lanes": {"lanes": 16, "outputs": 64},
            "32 lanes": {"lanes": 32, "outputs": 128, "rows": 256}}),

@@ -172,7 +172,7 @@ class ChannelProof(wiring.Component):
         mark, front = Signal(2), Signal(2)
         marks = Array(Signal(2, name=f"mark{n}") for n in range(depth))
         with m.If(puts):
-            m.d.sync += marks[channel.end].eq(mark)
+            m.d.sync += marks[channel.rear].eq(mark)
         m.d.comb += front.eq(marks[channel.front])
 
         marked, follows, waits, mine, is_head, is_tail, done = (

@@ -165,7 +165,7 @@ class _Shadow:
         self.middle = Signal()
         m.d.comb += [
             used.eq(base.to(end)), off.eq(base.to(read)), self.middle.eq(active & final),
-            Assert((end.index == channel.end) & (read.index == channel.front)),
+            Assert((end.index == channel.rear) & (read.index == channel.front)),
             Assert((end.index < depth) & (read.index < depth) & (base.index < depth)),
             Assert((used == put.used) & (used <= depth) & (off <= used)),
             Assert((off != 0) == (active & ~final))]

@@ -32,7 +32,7 @@ class _Flight:
 
 
 class SfuAgent(Agent):
-    """Runs instructions on the ports of ``tb.sfu.top.SfuTop``.
+    """Runs instructions on the ports of ``hw.sfu.sfu.Sfu``.
 
     Parameters
     ----------

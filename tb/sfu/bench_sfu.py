@@ -9,16 +9,16 @@ import random
 import cocotb
 
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.sfu.sfu import Sfu
 from ouroboros.tb.lib.agent import seeded
 from ouroboros.tb.lib.cosim import CocotbDut
 from ouroboros.tb.sfu.agent import SfuAgent
 from ouroboros.tb.sfu.cases import SfuCases, corners, extremes
-from ouroboros.tb.sfu.top import SfuTop
 
 
 async def run(dut, cases, some):
     """Configure, and run some cases."""
-    agent = SfuAgent(await CocotbDut.started(dut, SfuTop(cases.machine)), cases,
+    agent = SfuAgent(await CocotbDut.started(dut, Sfu(cases.machine)), cases,
                      stall=float(os.environ["STALL"]), rng=seeded())
     await agent.configure()
     await agent.run(some)

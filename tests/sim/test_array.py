@@ -1,9 +1,9 @@
 import pytest
 
+from ouroboros.hw.array.array import ArrayUnit
 from ouroboros.hw.cim.macro_twin import twin_verilog
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.tb.array.top import ArrayTop
 from ouroboros.tb.flow.build import SIMULATORS, simulate
 
 TOKENS = {"icarus": 25, "verilator": 150}
@@ -13,7 +13,7 @@ def sources(machine, *, twin):
     library = Library()
     if twin:
         library.add_source("macro", twin_verilog(machine, "macro"))
-    library.define("array_top", lambda: ArrayTop(machine, library), params=machine)
+    library.define("array_unit", lambda: ArrayUnit(machine, library), params=machine)
     return library.sources()
 
 
@@ -22,7 +22,7 @@ def sources(machine, *, twin):
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_random_programs(sim, stall):
     """Tokens of all slots on a tiny array unit, macro by macro as it is built."""
-    simulate("array_top", sources(load_machine("tiny"), twin=False), sim=sim,
+    simulate("array_unit", sources(load_machine("tiny"), twin=False), sim=sim,
              test_module="ouroboros.tb.array.bench_array",
              env={"MACHINE": "tiny", "TOKENS": str(TOKENS[sim]), "STALL": stall})
 
@@ -31,6 +31,6 @@ def test_random_programs(sim, stall):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_random_programs_on_twins(seed):
     """More of the same on the small machine, with behavioural twins of the macro."""
-    simulate("array_top", sources(load_machine("small"), twin=True), sim="verilator", seed=seed,
+    simulate("array_unit", sources(load_machine("small"), twin=True), sim="verilator", seed=seed,
              test_module="ouroboros.tb.array.bench_array",
              env={"MACHINE": "small", "TOKENS": "200", "STALL": "0.2"})

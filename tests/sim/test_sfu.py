@@ -2,8 +2,8 @@ import pytest
 
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.sfu.sfu import Sfu
 from ouroboros.tb.flow.build import SIMULATORS, simulate
-from ouroboros.tb.sfu.top import SfuTop
 
 CASES = {"tiny": 600, "die": 200}
 
@@ -16,7 +16,7 @@ def test_sfu(sim, machine, stall):
     """The SFU of 4 and of 16 lanes agrees with its golden model, in values and cycles."""
     params = load_machine(machine)
     library = Library()
-    library.define("sfu_top", lambda: SfuTop(params), params=params)
+    library.define("sfu", lambda: Sfu(params), params=params)
     cases = CASES[machine] // (5 if sim == "icarus" else 1)
-    simulate("sfu_top", library.sources(), sim=sim, test_module="ouroboros.tb.sfu.bench_sfu",
+    simulate("sfu", library.sources(), sim=sim, test_module="ouroboros.tb.sfu.bench_sfu",
              env={"MACHINE": machine, "CASES": str(cases), "STALL": stall})

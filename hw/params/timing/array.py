@@ -49,7 +49,7 @@ def drain_cycles(machine: Machine, beats: int) -> int:
 
 
 def drop_cycles(machine: Machine) -> int:
-    """Longest time from ``release`` of an MVM or CONTEXT until the next result can be done."""
+    """Longest time from ``released`` with an MVM or CONTEXT until the next result can be done."""
     return tree_latency_cycles(machine.core.macros) + 2
 
 

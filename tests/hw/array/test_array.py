@@ -17,7 +17,6 @@ from ouroboros.hw.params.timing import array as timing
 from ouroboros.sw.golden.array import ArrayGolden, Issue, local_tokens
 from ouroboros.sw.golden.kv import KvSettings
 from ouroboros.tb.array.agent import ArrayAgent
-from ouroboros.tb.array.top import ArrayTop
 from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
@@ -29,7 +28,7 @@ SETTINGS = KvSettings(k_macros=0b0011, v_macros=0b1100, k_groups=1, k_blocks=4, 
 
 @cache
 def simulated():
-    return PySim(ArrayTop(TINY))
+    return PySim(ArrayUnit(TINY))
 
 
 class Bench:
@@ -115,9 +114,9 @@ class Bench:
             assert waited < 4000, f"only {len(got)} of {len(wanted)} beats came"
         assert got == wanted
         ctx.set(drain.ready, 0)
-        ctx.set(self.dut.drop, 1)
+        ctx.set(self.dut.released, 1)
         *_, extra = await ctx.tick().sample(drain.valid)
-        ctx.set(self.dut.drop, 0)
+        ctx.set(self.dut.released, 0)
         assert not extra or count is not None
         return waited
 
@@ -295,7 +294,7 @@ def test_loads_and_drains_hide_behind_the_next_mvm():
             *_, ready, done, slot, valid, p, groups = await ctx.tick().sample(
                 dut.issue.ready, dut.done.valid, dut.done.p.slot, dut.drain.valid, dut.drain.p,
                 dut.events.groups_active)
-            ctx.set(dut.drop, 0)
+            ctx.set(dut.released, 0)
             active += groups
             if queue and ready:
                 queue.pop(0)
@@ -305,7 +304,7 @@ def test_loads_and_drains_hide_behind_the_next_mvm():
                     finished.append(cycle)
             if valid:
                 got.append((tuple(p.data[n] for n in range(LANES)), p.valid))
-                ctx.set(dut.drop, len(got) % 4 == 0)
+                ctx.set(dut.released, len(got) % 4 == 0)
         assert got == wanted
         assert np.diff(finished).tolist() == [TINY.cim.command_cycles(4)] * (tokens - 1)
         assert active == tokens * 4 * TINY.cim.command_cycles(4)

@@ -49,7 +49,7 @@ class Bench:
         ctx.set(dut.frame.p, {"macro": macro, "none": none, "last": last})
         ctx.set(dut.frame_full, there)
         ctx.set(dut.leaves, STEPS[ctx.get(dut.step) % len(STEPS)])
-        for name, value in (("release", release), ("empty", empty), ("aborted", aborted)):
+        for name, value in (("released", release), ("empty", empty), ("aborted", aborted)):
             ctx.set(getattr(dut, name), value)
         taken = ctx.get(dut.en) and self.rng.random() < self.ready
         ctx.set(dut.taken, taken)

@@ -7,10 +7,10 @@ import pytest
 
 from ouroboros.hw.params.isa import Fn
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.sfu.sfu import Sfu
 from ouroboros.tb.lib.pysim import PySim
 from ouroboros.tb.sfu.agent import SfuAgent
 from ouroboros.tb.sfu.cases import SfuCases, corners, extremes
-from ouroboros.tb.sfu.top import SfuTop
 
 TINY = load_machine("tiny")
 TINY = replace(TINY, core=replace(TINY.core, param_words=16))
@@ -19,7 +19,7 @@ WIDE = replace(TINY, core=replace(TINY.core, lanes=16))
 
 @cache
 def simulated(machine):
-    return PySim(SfuTop(machine))
+    return PySim(Sfu(machine))
 
 
 def check(some, cases, *, stall=0.0, overlap=False):

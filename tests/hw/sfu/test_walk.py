@@ -38,11 +38,11 @@ async def run(ctx, dut, *, local_tokens=0, drain=1.0, **fields):
             "a": ctx.get(dut.a_addr) - BASE if ctx.get(dut.read_a) else None,
             "b": ctx.get(dut.b_addr) - BASE if ctx.get(dut.read_b) else None,
             "param": ctx.get(dut.param) if ctx.get(dut.read_param) else None,
-            "drain": offered and ctx.get(dut.drain_ready), "release": ctx.get(dut.release),
+            "drain": offered and ctx.get(dut.drain_ready), "release": ctx.get(dut.released),
             "elements": ctx.get(dut.elements)})
         await ctx.tick()
         assert len(trace) < 5000, "the instruction is never over"
-    trace.append({"release": ctx.get(dut.release), "elements": ctx.get(dut.elements)})
+    trace.append({"release": ctx.get(dut.released), "elements": ctx.get(dut.elements)})
     return trace
 
 
