@@ -8,7 +8,7 @@ trees, die borders. Lower bounds on time, that is.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,16 +17,16 @@ from ouroboros.hw.params.isa import Fn, Op
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES
 from ouroboros.hw.params.timing.network import CREDIT_CYCLES, HOP_CYCLES, crossing_cycles
-from ouroboros.sw.block.costs import StageCost, port_loads, stage_costs
+from ouroboros.sw.block.costs import StageCost, port_loads, sends, stage_costs
 from ouroboros.sw.block.latency import GraphWalk, walk_graph
 from ouroboros.sw.block.stage import BlockStage
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.perf.cycles import holds, serial
 from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.program.image import Instruction, Token
+from ouroboros.sw.program.image import Instruction, Token, packet_flits
 from ouroboros.sw.wafer.cores import OBJECTIVES, WaferOptions, WaferPlacement
 
-__all__ = ["StageTime", "Wafer", "WaferOptions", "estimate"]
+__all__ = ["StageTime", "Wafer", "WaferOptions", "alternatives", "best_members", "estimate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +177,17 @@ class Wafer(WaferPlacement):
 
     @cached_property
     def block_flits(self) -> int:
-        """Flits that the cores of one block send for a token, headers and credits included."""
+        """Flits that the cores of one block send for a token, headers and credits included.
+
+        What the members of a KV head exchange is left out: they lie side by side.
+        """
         loads = port_loads(self.graph.stages, self.graph.machine.host)
-        return sum(loads[stage.key].flits_out for stage in self.graph.stages
-                   if stage.info.layer == 0)
+        block = [stage for stage in self.graph.stages if stage.info.layer == 0]
+        exchanged = sum(
+            packet_flits(step.instruction.fields["flits"])
+            for stage in block if stage.kv is not None for step in sends(stage)
+            if step.flow and self.graph.by_key[step.flow.targets[0]].kv is not None)
+        return sum(loads[stage.key].flits_out for stage in block) - exchanged
 
     def _attention_parts(self, home: StageCost) -> Iterator[StageTime]:
         """Score, softmax and context by themselves: parts of the row before."""
@@ -297,30 +304,38 @@ def estimate(machine: Machine, shape: ModelShape,
         found = Wafer(machine, shape, options, options.members)
         return found, (found,)
     # A placement was made for certain members; others have other links.
-    free = replace(options, busiest_link=None)
-    most = Wafer(machine, shape, free)
-    tried = []
-    for members in _choices(most.count.most_members):
+    tried = alternatives(machine, shape, replace(options, busiest_link=None))
+    found = best_members(tried, options.objective)
+    if options.busiest_link is not None:
+        found = Wafer(machine, shape, options, found.members)
+    return found, tried
+
+
+def alternatives(machine: Machine, shape: ModelShape,
+                 options: WaferOptions) -> tuple[Wafer, ...]:
+    """The model with every number of members worth trying, that is: those that hold the context."""
+    most = Wafer(machine, shape, options)
+    found = []
+    for members in _choices(most.members):
         try:
-            tried.append(Wafer(machine, shape, free, members))
+            found.append(Wafer(machine, shape, options, members))
         except PerfError:       # the context does not fit
             continue
-    best = max(tried, key=lambda wafer: _worth(wafer, options.objective))
-    if options.busiest_link is not None:
-        best = Wafer(machine, shape, options, best.members)
-    return best, tuple(tried)
+    return tuple(found)
+
+
+def best_members(tried: Sequence[Wafer], objective: str) -> Wafer:
+    """By the objective, then by the others."""
+    def worth(wafer: Wafer) -> tuple[float, ...]:
+        values = {"decode": wafer.decode_tokens_per_s, "prefill": wafer.prefill_tokens_per_s,
+                  "room": float(wafer.kv_tokens)}
+        return values[objective], *(values[name] for name in OBJECTIVES if name != objective)
+    return max(tried, key=worth)
 
 
 def _choices(most: int) -> list[int]:
     """Numbers of members to try: all small ones, of larger ones every fourth and the largest."""
-    return [n for n in range(1, most + 1) if n <= 8 or n % 4 == 0 or n == most]
-
-
-def _worth(wafer: Wafer, objective: str) -> tuple[float, ...]:
-    """By the objective, then by the others."""
-    values = {"decode": wafer.decode_tokens_per_s, "prefill": wafer.prefill_tokens_per_s,
-              "room": float(wafer.kv_tokens)}
-    return values[objective], *(values[name] for name in OBJECTIVES if name != objective)
+    return [n for n in range(1, most + 1) if n <= 12 or n % 4 == 0 or n == most]
 
 
 def _attention_parts(code: tuple[Instruction, ...]) -> dict[str, tuple[Instruction, ...]]:
