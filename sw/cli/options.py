@@ -44,7 +44,7 @@ def model_options(command: Command) -> Command:
 def placement_option(command: Command) -> Command:
     """``--placement``: layout or file for ``sw.mapper.placed.place_model``."""
     return click.option(
-        "--placement", default="plain", show_default=True, metavar="plain|split|FILE.json",
+        "--placement", default="plain", show_default=True, metavar="plain|split|tiled|FILE.json",
         help="How the model is laid over the cores: along a snake, or as ouroboros map found.",
     )(command)
 
