@@ -5,7 +5,10 @@ in ``DECISIONS.md``, and the list of files in the README of every folder.
 """
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +25,10 @@ FILES = re.compile(r"(?<=<!-- files -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """What a folder's README has between these marks is made from the docstrings of its files."""
 SHOWN = re.compile(r"(?<=<!-- tour: )(\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """What the tour has between these marks is the output of that step."""
+OUTPUT = re.compile(r"(?<=<!-- output: )([^\n]+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+"""What the README has between these marks is what the command prints first."""
+HEADLINE = re.compile(r"\S.* tokens/s |\s+Totals\s*")
+OUTPUT_LINES = 22
 HEADING = re.compile(r"^## (\d+)\. (.+)\n\n\*(\d{4}-\d\d-\d\d)(?:; (.+))?\*$", re.MULTILINE)
 """A decision: number, title, date, and a mark where another replaced it."""
 INDEX = """\
@@ -56,6 +63,7 @@ def made() -> Iterator[tuple[Path, Callable[[], str]]]:
     yield ROOT / "docs" / "blocks.md", blocks_page
     yield ROOT / "docs" / "tour.md", _tour
     yield ROOT / "DECISIONS.md", _index
+    yield ROOT / "README.md", _front
     for folder in folders():
         if (folder / "README.md").exists():
             yield folder / "README.md", partial(_readme, folder)
@@ -75,6 +83,21 @@ def decisions() -> list[tuple[int, str, str, str, str]]:
         for number, title, date, mark in HEADING.findall(path.read_text(encoding="utf-8")):
             found.append((int(number), title, date, mark, path.stem))
     return sorted(found)
+
+
+def _front() -> str:
+    return OUTPUT.sub(_output, (ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+def _output(mark: re.Match[str]) -> str:
+    """The lines of a command's output from its headline on."""
+    words = [sys.executable, "-m", "ouroboros.sw.cli.main", *mark[1].split()[1:]]
+    run = subprocess.run(words, capture_output=True, text=True, check=True,
+                         env={**os.environ, "COLUMNS": "80"})
+    lines = [line.rstrip() for line in run.stdout.splitlines()]
+    first = next(n for n, line in enumerate(lines) if HEADLINE.match(line))
+    shown = "\n".join(lines[first:first + OUTPUT_LINES])
+    return f"{mark[1]}{mark[2]}```text\n$ {mark[1]}\n{shown}\n..\n```\n"
 
 
 def _tour() -> str:
