@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from ouroboros.sw.models.checkpoint import Checkpoint, Layer, Shape
+from ouroboros.sw.models.checkpoint import Checkpoint, Layer
+from ouroboros.sw.models.decoder_shape import DecoderShape
 from ouroboros.sw.models.special import LLAMA2C
 from ouroboros.tb.flow.toolchain import SIMULATORS, ToolError, find
 
@@ -37,7 +38,7 @@ def make_checkpoint():
     def make(*, tied=True, seed=0, gain=1.0, special=LLAMA2C, **changes):
         dims = {"dim": 16, "hidden_dim": 20, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2,
                 "vocab_size": 23, "seq_len": 24}
-        shape = Shape(**(dims | changes))
+        shape = DecoderShape(**(dims | changes))
         rng = np.random.default_rng(seed)
 
         def draw(*size):

@@ -213,13 +213,13 @@ class ArrayUnit(wiring.Component):
     def _issue(self, m, loader, execute, drainer):
         """Routes instructions to the stages and completions to ``done``."""
         issue, load = self.issue.p, data.View(struct(isa.LOAD), self.issue.p.instruction)
-        op = Signal(4)
+        op = Signal(struct(isa.BARE)["op"].shape)
         owned, loading, load_slot = Signal(), Signal(), Signal.like(issue.slot)
         load_bank, busy_banks = Signal(), Signal(2)
         load_valid, execute_valid, multiply = Signal(), Signal(), Signal()
 
         m.d.comb += [
-            op.eq(issue.instruction[:4]),
+            op.eq(data.View(struct(isa.BARE), issue.instruction).op),
             owned.eq(~self.locked | (self.owner == issue.slot)),
             self.idle_load.eq(~loading & ~execute.attention
                               & ~busy_banks.bit_select(load_bank, 1)),

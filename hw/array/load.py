@@ -5,8 +5,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ouroboros.hw.cim.sequencer import operand_words
-from ouroboros.hw.lib.bus import ADDRESS_BITS, BufferRead
+from ouroboros.hw.lib.bus import BufferRead
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.widths import VECTOR_BITS, WORD_ADDRESS_BITS
 
 __all__ = ["OperandLoader", "load_job_layout"]
 
@@ -18,9 +19,9 @@ def load_job_layout(machine: Machine) -> data.StructLayout:
     ``clear`` makes the whole bank of every macro invalid before.
     """
     return data.StructLayout({
-        "addr":   ADDRESS_BITS,
+        "addr":   WORD_ADDRESS_BITS,
         "index":  range(operand_words(machine)),
-        "length": 14,
+        "length": VECTOR_BITS,
         "macros": machine.core.macros,
         "bank":   1,
         "clear":  1,

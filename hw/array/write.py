@@ -5,9 +5,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
-from ouroboros.hw.lib.bus import ADDRESS_BITS, BufferRead, ConfigBus
+from ouroboros.hw.lib.bus import BufferRead, ConfigBus
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import Unit
+from ouroboros.hw.params.widths import UNIT_BITS, WORD_ADDRESS_BITS
 
 __all__ = ["RowWriter", "append_job_layout"]
 
@@ -21,8 +22,8 @@ def append_job_layout(machine: Machine) -> data.StructLayout:
     rows, chunks = machine.cim.rows, machine.cim.outputs // machine.core.lanes
     macro = max(1, ceil_log2(machine.core.macros))
     return data.StructLayout({
-        "k_addr":  ADDRESS_BITS,
-        "v_addr":  ADDRESS_BITS,
+        "k_addr":  WORD_ADDRESS_BITS,
+        "v_addr":  WORD_ADDRESS_BITS,
         "k_macro": macro,
         "v_macro": macro,
         "k_row":   range(rows),
@@ -87,7 +88,7 @@ class RowWriter(wiring.Component):
         m.d.comb += self.done.eq(self.row_write)
 
         config = self.config
-        macro = Signal(6)
+        macro = Signal(UNIT_BITS)
         m.d.comb += macro.eq(config.unit - Unit.WEIGHT)
         with m.If(config.valid & (config.unit >= Unit.WEIGHT)):
             m.d.sync += [self.en.eq(1 << macro), self.row.eq(config.address),

@@ -5,8 +5,8 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from ouroboros.hw.core.credits import CreditCounters, CreditSender
-from ouroboros.hw.core.events import trace_layout
+from ouroboros.hw.core.credits import CreditCounters, CreditSender, credit_signature
+from ouroboros.hw.core.events import TIME_BITS, trace_layout
 from ouroboros.hw.core.slots import (
     Slots,
     SlotState,
@@ -22,6 +22,7 @@ from ouroboros.hw.params import isa
 from ouroboros.hw.params.isa import Op
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, KV_CONFIG, Unit
+from ouroboros.hw.params.widths import POSITION_BITS
 
 __all__ = ["Controller"]
 
@@ -58,7 +59,7 @@ class Controller(wiring.Component):
         Credits to be sent to other cores.
     trace : Out(stream(trace_layout(), always_ready))
         Tokens that ended.
-    now : In(32)
+    now : In(TIME_BITS)
         Cycle counter for the trace.
     stage_busy, stage_waiting, stage_blocked : Out(stages)
         Events for the stage counters.
@@ -73,7 +74,7 @@ class Controller(wiring.Component):
             "lookup":  In(lookup_signature()),
             "found":   Out(found_signature(machine)),
             "arrived": In(arrived_signature(machine)),
-            "credit":  In(stream.Signature(data.StructLayout({"counter": 5}), always_ready=True)),
+            "credit":  In(credit_signature()),
             "config":  In(ConfigBus(machine)),
             "issue_array": Out(issue_signature(machine)),
             "issue_sfu":   Out(issue_signature(machine)),
@@ -83,7 +84,7 @@ class Controller(wiring.Component):
             "done_send":   In(done_signature(machine)),
             "credit_out":  Out(stream.Signature(struct(CREDIT_ENTRY))),
             "trace": Out(stream.Signature(trace_layout(), always_ready=True)),
-            "now":   In(32),
+            "now":   In(TIME_BITS),
             "stage_busy":    Out(core.stages),
             "stage_waiting": Out(core.stages),
             "stage_blocked": Out(core.stages),
@@ -152,7 +153,8 @@ class Controller(wiring.Component):
 
         layout = struct(KV_CONFIG)
         m.submodules.owner = owner = BlockOwner(self.machine)
-        kv = Signal(data.StructLayout({"members": 8, "member": 7}))
+        kv = Signal(data.StructLayout({
+            name: layout[name].shape for name in ("members", "member")}))
         m.d.comb += owner.members.eq(kv.members)
         with m.If(self.config.valid & (self.config.unit == Unit.KV)):
             entry = data.View(layout, self.config.data[:layout.size])
@@ -222,7 +224,7 @@ class _Action:
         m.d.comb += owner.index.eq(position[shift:])
         m.d.comb += tail.eq(Mux(owner.turn > member, machine.block_tokens,
                                 Mux(owner.turn == member, inside + 1, 0)))
-        tokens = Signal(20)
+        tokens = Signal(POSITION_BITS)
         m.d.comb += tokens.eq((owner.own << shift) + tail)
         return tokens
 

@@ -18,6 +18,7 @@ from ouroboros.hw.noc.link import Link
 from ouroboros.hw.params.counters import STAGE_STATES
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import ROUTE_BITS
+from ouroboros.hw.params.widths import COORDINATE_BITS
 from ouroboros.hw.sfu.sfu import Sfu
 
 __all__ = ["Core"]
@@ -44,7 +45,7 @@ class Core(wiring.Component):
         From the router's local output.
     link_out : Out(Link)
         To the router's local input.
-    x, y : In(7)
+    x, y : In(COORDINATE_BITS)
         Coordinates, static.
     config : Out(ConfigBus)
         Configuration writes, for the router's label table.
@@ -57,8 +58,8 @@ class Core(wiring.Component):
         super().__init__({
             "link_in":  In(Link(machine.noc)),
             "link_out": Out(Link(machine.noc)),
-            "x": In(7),
-            "y": In(7),
+            "x": In(COORDINATE_BITS),
+            "y": In(COORDINATE_BITS),
             "config":   Out(ConfigBus(machine)),
             "hops_data":    In(range(5)),
             "hops_control": In(range(5)),

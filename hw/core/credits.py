@@ -8,9 +8,15 @@ from amaranth.utils import ceil_log2
 from ouroboros.hw.lib.bus import ConfigBus
 from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.params.machine import Machine
-from ouroboros.hw.params.packet import CREDIT_ENTRY, Unit
+from ouroboros.hw.params.packet import CREDIT_ENTRY, STAGE_ENTRY, Unit
+from ouroboros.hw.params.widths import CREDIT_BITS
 
 __all__ = ["CreditCounters", "CreditSender"]
+
+
+def credit_signature() -> stream.Signature:
+    """A credit that came back for a counter, from the ingress (``Out``)."""
+    return stream.Signature(data.StructLayout({"counter": CREDIT_BITS}), always_ready=True)
 
 
 class CreditCounters(wiring.Component):
@@ -40,7 +46,7 @@ class CreditCounters(wiring.Component):
         credits = machine.core.credits
         super().__init__({
             "config": In(ConfigBus(machine)),
-            "credit": In(stream.Signature(data.StructLayout({"counter": 5}), always_ready=True)),
+            "credit": In(credit_signature()),
             "spend":  In(credits),
             "ready":  Out(credits),
         })
@@ -87,7 +93,8 @@ class CreditSender(wiring.Component):
         super().__init__({
             "config": In(ConfigBus(machine)),
             "i": In(stream.Signature(data.StructLayout({
-                "first": ceil_log2(machine.core.credit_list_words) or 1, "count": 6}))),
+                "first": ceil_log2(machine.core.credit_list_words) or 1,
+                "count": struct(STAGE_ENTRY)["credit_count"].shape}))),
             "o": Out(stream.Signature(struct(CREDIT_ENTRY))),
         })
 
@@ -103,7 +110,7 @@ class CreditSender(wiring.Component):
             write.en.eq(self.config.valid & (self.config.unit == Unit.CREDIT_LIST))]
 
         index = Signal(ceil_log2(depth) or 1)
-        left = Signal(6)
+        left = Signal.like(self.i.p.count)
         m.d.comb += read.en.eq(0)
         m.d.comb += read.addr.eq(index)
         m.d.comb += self.o.payload.eq(read.data)

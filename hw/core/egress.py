@@ -10,6 +10,7 @@ from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.noc.link import Link, flit_layout
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import CONFIG_HEADER, CREDIT_ENTRY, CREDIT_HEADER, HEADER_BITS, Kind
+from ouroboros.hw.params.widths import COORDINATE_BITS, ENTRY_BITS, UNIT_BITS
 
 __all__ = ["Egress", "credit_layout", "request_layout"]
 
@@ -21,8 +22,9 @@ def credit_layout() -> data.StructLayout:
 
 def request_layout() -> data.StructLayout:
     """A READ of ``count`` entries from ``address``, sent by (x, y), and the way back."""
-    return data.StructLayout({"unit": 6, "address": 24, "count": 8, "x": 7, "y": 7,
-                              "way_x": 7, "way_y": 7, "table": 1})
+    return data.StructLayout({
+        "unit": UNIT_BITS, "address": ENTRY_BITS, "count": struct(CONFIG_HEADER)["count"].shape,
+        **dict.fromkeys(("x", "y", "way_x", "way_y"), COORDINATE_BITS), "table": 1})
 
 
 class _Control(wiring.Component):
@@ -40,7 +42,7 @@ class _Control(wiring.Component):
         A request has entries to come.
     flit : Out(stream({data, head, tail, vc}))
         Flits, at most two in three cycles for a READ, one in each cycle for credits.
-    x, y : In(7)
+    x, y : In(COORDINATE_BITS)
         The core's coordinates.
     """
 
@@ -54,8 +56,8 @@ class _Control(wiring.Component):
             "flit":    Out(stream.Signature(
                 data.StructLayout({"data": HEADER_BITS, "head": 1, "tail": 1,
                                    "vc": ceil_log2(machine.noc.channels)}))),
-            "x":       In(7),
-            "y":       In(7),
+            "x":       In(COORDINATE_BITS),
+            "y":       In(COORDINATE_BITS),
         })
 
     def elaborate(self, platform):
@@ -177,7 +179,7 @@ class Egress(wiring.Component):
         One flit was sent; one cycle each.
     active : Out(1)
         A flit, a credit or an entry of a reply is to be sent or on the link.
-    x, y : In(7)
+    x, y : In(COORDINATE_BITS)
         The core's coordinates.
     """
 
@@ -192,8 +194,8 @@ class Egress(wiring.Component):
             "busy":    Out(1),
             "flits":   Out(1),
             "active":  Out(1),
-            "x":       In(7),
-            "y":       In(7),
+            "x":       In(COORDINATE_BITS),
+            "y":       In(COORDINATE_BITS),
         })
 
     def elaborate(self, platform):

@@ -8,6 +8,7 @@ from ouroboros.hw.lib.bus import ConfigBus
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.hw.params.packet import Unit
+from ouroboros.hw.params.widths import ENTRY_BITS, UNIT_BITS
 
 __all__ = ["EntryWriter", "entry_flits"]
 
@@ -64,8 +65,8 @@ class EntryWriter(wiring.Component):
         self.flits = entry_flits(machine)
         super().__init__({
             "open":    In(1),
-            "unit":    In(6),
-            "address": In(24),
+            "unit":    In(UNIT_BITS),
+            "address": In(ENTRY_BITS),
             "push":    In(1),
             "flit":    In(self.flit_bits),
             "whole":   Out(1),

@@ -10,6 +10,14 @@ from ouroboros.hw.lib.bus import ConfigBus
 from ouroboros.hw.params.counters import COUNTER_BITS, STAGE_STATES, Counter, stage_counter
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import ROUTE_BITS, TRACE_ENTRY, Unit
+from ouroboros.hw.params.widths import (
+    ENTRY_BITS,
+    FLAG_BITS,
+    POSITION_BITS,
+    SEQUENCE_BITS,
+    STAGE_BITS,
+    UNIT_BITS,
+)
 
 __all__ = ["EventRead", "EventSignature", "Events", "trace_layout"]
 
@@ -39,8 +47,9 @@ SIMPLE = {
 
 def trace_layout() -> data.StructLayout:
     """One finished token, as the controller reports it; ``start`` is a value of ``Events.now``."""
-    return data.StructLayout({"stage": 4, "sequence": 16, "position": 20, "flags": 4,
-                              "start": TIME_BITS})
+    return data.StructLayout({
+        "stage": STAGE_BITS, "sequence": SEQUENCE_BITS, "position": POSITION_BITS,
+        "flags": FLAG_BITS, "start": TIME_BITS})
 
 
 class EventSignature(wiring.Signature):
@@ -71,7 +80,7 @@ class EventRead(wiring.Signature):
     """Read port seen from the reader: ``data`` comes one cycle after ``en`` and then stays."""
 
     def __init__(self):
-        super().__init__({"en": Out(1), "unit": Out(6), "address": Out(24),
+        super().__init__({"en": Out(1), "unit": Out(UNIT_BITS), "address": Out(ENTRY_BITS),
                           "data": In(READ_BITS)})
 
 

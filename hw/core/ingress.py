@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ouroboros.hw.core.credits import credit_signature
 from ouroboros.hw.core.egress import request_layout
 from ouroboros.hw.core.packet_parser import PacketParser, carries_payload
 from ouroboros.hw.core.slots import arrived_signature, found_signature, lookup_signature
@@ -50,7 +51,7 @@ class Ingress(wiring.Component):
         Payload, one flit at a time.
     arrived : Out(arrived_signature(machine))
         Comes in the cycle of the packet's last ``write``.
-    credit : Out(stream({counter: 5}, always_ready))
+    credit : Out(credit_signature())
         A credit came back.
     config : Out(ConfigBus(machine))
         Configuration entries.
@@ -79,8 +80,7 @@ class Ingress(wiring.Component):
             "found":   In(found_signature(machine)),
             "write":   Out(BufferWrite(machine)),
             "arrived": Out(arrived_signature(machine)),
-            "credit":  Out(stream.Signature(data.StructLayout({"counter": 5}),
-                                            always_ready=True)),
+            "credit":  Out(credit_signature()),
             "config":  Out(ConfigBus(machine)),
             "request": Out(stream.Signature(request_layout(), always_ready=True)),
             "busy":    In(1),

@@ -5,15 +5,17 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
+from ouroboros.hw.core.credits import credit_signature
 from ouroboros.hw.core.egress import request_layout
 from ouroboros.hw.core.entry_writer import EntryWriter
 from ouroboros.hw.core.slots import arrived_signature, found_signature
-from ouroboros.hw.lib.bus import ADDRESS_BITS, BufferWrite, ConfigBus
+from ouroboros.hw.lib.bus import BufferWrite, ConfigBus
 from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.noc.link import flit_layout
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.hw.params.packet import CONFIG_HEADER, CREDIT_HEADER, DATA_HEADER, HEADER_BITS, Kind
+from ouroboros.hw.params.widths import WORD_ADDRESS_BITS
 
 __all__ = ["PacketParser", "carries_payload", "placed_flit_layout"]
 
@@ -74,7 +76,7 @@ class PacketParser(wiring.Component):
         Payload, one flit at a time.
     arrived : Out(arrived_signature(machine))
         Comes in the cycle of the packet's last ``write``.
-    credit : Out(stream({counter: 5}, always_ready))
+    credit : Out(credit_signature())
         A credit came back.
     config : Out(ConfigBus(machine))
         Configuration entries; see ``EntryWriter``.
@@ -92,8 +94,7 @@ class PacketParser(wiring.Component):
             "i": In(stream.Signature(placed_flit_layout(machine), always_ready=True)),
             "write":   Out(BufferWrite(machine)),
             "arrived": Out(arrived_signature(machine)),
-            "credit":  Out(stream.Signature(data.StructLayout({"counter": 5}),
-                                            always_ready=True)),
+            "credit":  Out(credit_signature()),
             "config":  Out(ConfigBus(machine)),
             "request": Out(stream.Signature(request_layout(), always_ready=True)),
             "busy":    In(1),
@@ -108,7 +109,7 @@ class PacketParser(wiring.Component):
             "action":  _Action,
             "left":    range(PAYLOAD_FLITS_MAX + 1),    # payload flits still to come
             "arrived": self.arrived.p.shape(),
-            "target":  ADDRESS_BITS + ceil_log2(self.machine.flits_per_word),   # in flits
+            "target":  WORD_ADDRESS_BITS + ceil_log2(self.machine.flits_per_word),   # in flits
         }), name=f"vc{n}") for n in range(self.machine.noc.channels))
         now = states[flit.vc]
         writer_free = ~Cat((state.action == _Action.CONFIGURE) & (flit.vc != n)

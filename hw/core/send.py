@@ -19,6 +19,7 @@ from ouroboros.hw.params.isa import SEND
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.hw.params.packet import DATA_HEADER, DEST_ENTRY, Kind, Unit
+from ouroboros.hw.params.widths import COORDINATE_BITS, OFFSET_BITS, WORD_ADDRESS_BITS
 
 __all__ = ["SendUnit"]
 
@@ -53,7 +54,7 @@ class SendUnit(wiring.Component):
         Writes to ``Unit.DEST``; addresses past the table are ignored.
     packet : Out(stream(flit_layout(machine.noc)))
         Flits of whole packets, one packet after the other.
-    x, y : In(7)
+    x, y : In(COORDINATE_BITS)
         The core's coordinates.
     """
 
@@ -65,19 +66,19 @@ class SendUnit(wiring.Component):
             "read":   Out(BufferRead(machine)),
             "config": In(ConfigBus(machine)),
             "packet": Out(stream.Signature(flit_layout(machine.noc))),
-            "x":      In(7),
-            "y":      In(7),
+            "x":      In(COORDINATE_BITS),
+            "y":      In(COORDINATE_BITS),
         })
 
     def elaborate(self, platform):
         m = Module()
 
         token = Signal(issue_layout(self.machine))  # the instruction being executed
-        left = Signal(10)           # payload flits not yet sent
+        left = Signal(struct(SEND)["flits"].shape)   # payload flits not yet sent
         inside = Signal(range(PAYLOAD_FLITS_MAX + 1))   # of these, flits of the open packet
-        offset = Signal(14)
+        offset = Signal(OFFSET_BITS)
         part = Signal(ceil_log2(self.machine.flits_per_word))   # flit of the current word
-        word = Signal(12)           # word to fetch next
+        word = Signal(WORD_ADDRESS_BITS)    # word to fetch next
         fresh = Signal()            # no word fetched yet
         entry = self._table(m)
         flit = self.packet.p

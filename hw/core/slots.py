@@ -5,11 +5,21 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from ouroboros.hw.core.events import TIME_BITS
 from ouroboros.hw.core.stage_table import stage_layout
-from ouroboros.hw.lib.bus import ADDRESS_BITS
+from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.params.core import OPERANDS
+from ouroboros.hw.params.isa import WAIT
 from ouroboros.hw.params.machine import Machine
-from ouroboros.hw.params.packet import Flag
+from ouroboros.hw.params.packet import STAGE_ENTRY, Flag
+from ouroboros.hw.params.widths import (
+    FLAG_BITS,
+    OPERAND_BITS,
+    POSITION_BITS,
+    SEQUENCE_BITS,
+    STAGE_BITS,
+    WORD_ADDRESS_BITS,
+)
 
 __all__ = ["SlotState", "Slots", "arrived_signature", "found_signature", "lookup_signature"]
 
@@ -33,19 +43,21 @@ class SlotState(enum.Enum, shape=3):
 
 def lookup_signature() -> stream.Signature:
     """Token of an arriving packet, from the ingress (``Out``)."""
-    return stream.Signature(data.StructLayout({"stage": 4, "sequence": 16, "position": 20}))
+    return stream.Signature(data.StructLayout({
+        "stage": STAGE_BITS, "sequence": SEQUENCE_BITS, "position": POSITION_BITS}))
 
 
 def found_signature(machine: Machine) -> stream.Signature:
     """Answer to a lookup: the token's slot, from the slots (``Out``)."""
     return stream.Signature(data.StructLayout({
-        "ok": 1, "slot": ceil_log2(machine.core.slots), "base": ADDRESS_BITS}), always_ready=True)
+        "ok": 1, "slot": ceil_log2(machine.core.slots), "base": WORD_ADDRESS_BITS,
+    }), always_ready=True)
 
 
 def arrived_signature(machine: Machine) -> stream.Signature:
     """A packet whose payload is in the buffer, from the ingress (``Out``)."""
     return stream.Signature(data.StructLayout({
-        "slot": ceil_log2(machine.core.slots), "operand": ceil_log2(OPERANDS), "flags": 4,
+        "slot": ceil_log2(machine.core.slots), "operand": OPERAND_BITS, "flags": FLAG_BITS,
     }), always_ready=True)
 
 
@@ -102,17 +114,17 @@ class Slots(wiring.Component):
         self.slot_layout = data.StructLayout({
             "state":    SlotState,
             "stage":    self.stage_bits,
-            "sequence": 16,
-            "position": 20,
-            "flags":    4,
-            "coming":   4,  # flags of packets, for the next WAIT to take over
-            "base":     ADDRESS_BITS,
+            "sequence": SEQUENCE_BITS,
+            "position": POSITION_BITS,
+            "flags":    FLAG_BITS,
+            "coming":   FLAG_BITS,  # flags of packets, for the next WAIT to take over
+            "base":     WORD_ADDRESS_BITS,
             "pc":       ceil_log2(core.program_words),
             "started":  1,
-            "start":    32,
-            "counts":   data.ArrayLayout(8, OPERANDS),
-            "operand":  ceil_log2(OPERANDS),
-            "packets":  8,
+            "start":    TIME_BITS,
+            "counts":   data.ArrayLayout(struct(WAIT)["packets"].shape, OPERANDS),
+            "operand":  OPERAND_BITS,
+            "packets":  struct(WAIT)["packets"].shape,
             "unit":     2,
             "credits":  core.credits,
         })
@@ -133,8 +145,8 @@ class Slots(wiring.Component):
             "index":   In(self.slot_bits),
             "slot":    Out(self.slot_layout),
             "update":  In(data.StructLayout({
-                "valid": 1, "state": SlotState, "advance": 1, "met": 1, "now": 32,
-                "operand": ceil_log2(OPERANDS), "packets": 8, "unit": 2,
+                "valid": 1, "state": SlotState, "advance": 1, "met": 1, "now": TIME_BITS,
+                "operand": OPERAND_BITS, "packets": struct(WAIT)["packets"].shape, "unit": 2,
                 "credits": core.credits})),
             "stage_busy":    Out(stages),
             "stage_waiting": Out(stages),
@@ -168,8 +180,8 @@ class Slots(wiring.Component):
         candidates = Signal(core.slots)
         chosen = Signal(core.slots)
         chosen_index = Signal(self.slot_bits)
-        offset = Signal(5)
-        base = Signal(ADDRESS_BITS)
+        offset = Signal(struct(STAGE_ENTRY)["slot_first"].shape)
+        base = Signal(WORD_ADDRESS_BITS)
         entry = Signal(stage_layout(self.machine))
 
         m.d.comb += self.lookup.ready.eq(1)

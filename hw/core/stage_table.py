@@ -5,10 +5,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ouroboros.hw.lib.bus import ADDRESS_BITS, ConfigBus
+from ouroboros.hw.lib.bus import ConfigBus
 from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import STAGE_ENTRY, Unit
+from ouroboros.hw.params.widths import WORD_ADDRESS_BITS
 
 __all__ = ["StageTable", "stage_layout"]
 
@@ -19,11 +20,11 @@ def stage_layout(machine: Machine) -> data.StructLayout:
     return data.StructLayout({
         "slots":        core.slots,
         "first":        ceil_log2(core.slots),
-        "base":         ADDRESS_BITS,
-        "stride":       ADDRESS_BITS,
+        "base":         WORD_ADDRESS_BITS,
+        "stride":       WORD_ADDRESS_BITS,
         "program":      ceil_log2(core.program_words),
         "credit_first": ceil_log2(core.credit_list_words) or 1,
-        "credit_count": 6,
+        "credit_count": struct(STAGE_ENTRY)["credit_count"].shape,
     })
 
 

@@ -6,10 +6,11 @@ from amaranth.lib import data
 
 from ouroboros.hw.kv.bitmap import index_bits
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.widths import HEAD_BITS, POSITION_BITS, SEQUENCE_BITS
 
 __all__ = ["BLOCK_BITS", "KvOp", "kv_command_layout", "kv_reply_layout", "place_layouts"]
 
-BLOCK_BITS = 20
+BLOCK_BITS = POSITION_BITS
 """Width of a block number in a command: as wide as a position, so that none wraps."""
 
 
@@ -28,8 +29,8 @@ def kv_command_layout(machine: Machine) -> data.StructLayout:
     """One command; ``token`` is an index in the block. FREE looks at ``sequence`` only."""
     return data.StructLayout({
         "op":       2,
-        "sequence": 16,
-        "head":     4,
+        "sequence": SEQUENCE_BITS,
+        "head":     HEAD_BITS,
         "block":    BLOCK_BITS,
         "token":    index_bits(machine.cim.outputs),
     })

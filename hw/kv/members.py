@@ -6,15 +6,14 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ouroboros.hw.params.machine import Machine
-from ouroboros.hw.params.packet import DATA_HEADER, KV_CONFIG
+from ouroboros.hw.params.widths import MEMBER_BITS, POSITION_BITS
 
 __all__ = ["BlockOwner", "block_index_bits"]
 
 
 def block_index_bits(machine: Machine) -> int:
     """Bits of a block's number in its sequence."""
-    [position] = [field.bits for field in DATA_HEADER.fields if field.name == "position"]
-    return position - exact_log2(machine.block_tokens)
+    return POSITION_BITS - exact_log2(machine.block_tokens)
 
 
 class BlockOwner(wiring.Component):
@@ -27,20 +26,19 @@ class BlockOwner(wiring.Component):
 
     Members
     -------
-    members : In(8)
+    members : In(MEMBER_BITS + 1)
         Cores that share a head's tokens.
     index : In(block_index_bits(machine))
         A block's number in its sequence.
-    own, turn : Out(len(index)), Out(7)
+    own, turn : Out(len(index)), Out(MEMBER_BITS)
         Its number in the member that keeps it, and that member.
     """
 
     def __init__(self, machine: Machine):
-        sizes = {field.name: field.bits for field in KV_CONFIG.fields}
-        self._index_bits, self._most = block_index_bits(machine), 1 << sizes["member"]
+        self._index_bits, self._most = block_index_bits(machine), 1 << MEMBER_BITS
         super().__init__({
-            "members": In(sizes["members"]), "index": In(self._index_bits),
-            "own": Out(self._index_bits), "turn": Out(sizes["member"]),
+            "members": In(MEMBER_BITS + 1), "index": In(self._index_bits),
+            "own": Out(self._index_bits), "turn": Out(MEMBER_BITS),
         })
 
     def elaborate(self, platform):

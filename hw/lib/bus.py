@@ -7,12 +7,17 @@ from amaranth.utils import ceil_log2
 
 from ouroboros.hw.params.isa import INSTRUCTION_BITS
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.widths import (
+    ENTRY_BITS,
+    FLAG_BITS,
+    POSITION_BITS,
+    SEQUENCE_BITS,
+    UNIT_BITS,
+    WORD_ADDRESS_BITS,
+)
 
 __all__ = ["BufferRead", "BufferWrite", "ConfigBus", "config_data_bits", "done_layout",
            "done_signature", "drain_layout", "drain_signature", "issue_layout", "issue_signature"]
-
-ADDRESS_BITS = 12
-"""Width of a buffer word address."""
 
 
 def issue_layout(machine: Machine) -> data.StructLayout:
@@ -20,11 +25,11 @@ def issue_layout(machine: Machine) -> data.StructLayout:
     return data.StructLayout({
         "instruction": INSTRUCTION_BITS,
         "slot":        ceil_log2(machine.core.slots),
-        "base":        ADDRESS_BITS,
-        "sequence":    16,
-        "position":    20,
-        "tokens":      20,  # KV tokens of the sequence in this core, the position's own included
-        "flags":       4,
+        "base":        WORD_ADDRESS_BITS,
+        "sequence":    SEQUENCE_BITS,
+        "position":    POSITION_BITS,
+        "tokens":      POSITION_BITS,  # of the sequence in this core's KV, its own included
+        "flags":       FLAG_BITS,
     })
 
 
@@ -63,7 +68,7 @@ class BufferRead(wiring.Signature):
     """
 
     def __init__(self, machine: Machine):
-        super().__init__({"en": Out(1), "addr": Out(ADDRESS_BITS),
+        super().__init__({"en": Out(1), "addr": Out(WORD_ADDRESS_BITS),
                           "data": In(machine.core.word_bits)})
 
 
@@ -71,7 +76,7 @@ class BufferWrite(wiring.Signature):
     """Write port seen from the writer; ``mask`` selects flit-wide parts of the word."""
 
     def __init__(self, machine: Machine):
-        super().__init__({"en": Out(1), "addr": Out(ADDRESS_BITS),
+        super().__init__({"en": Out(1), "addr": Out(WORD_ADDRESS_BITS),
                           "data": Out(machine.core.word_bits),
                           "mask": Out(machine.flits_per_word)})
 
@@ -85,5 +90,5 @@ class ConfigBus(wiring.Signature):
     """One entry is written in each cycle with ``valid``; a unit watches for its own number."""
 
     def __init__(self, machine: Machine):
-        super().__init__({"valid": Out(1), "unit": Out(6), "address": Out(24),
+        super().__init__({"valid": Out(1), "unit": Out(UNIT_BITS), "address": Out(ENTRY_BITS),
                           "data": Out(config_data_bits(machine))})

@@ -11,6 +11,7 @@ from ouroboros.hw.noc.link import Link
 from ouroboros.hw.noc.router import Router, RouterTable
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import MESH_PORTS, Port, Unit
+from ouroboros.hw.params.widths import COORDINATE_BITS
 
 __all__ = ["Tile"]
 
@@ -34,7 +35,7 @@ class Tile(wiring.Component):
     -------
     inputs, outputs : arrays of 4 of Link, by ``Port``
         To the four neighbours.
-    x, y, mesh_width, mesh_height : In(7)
+    x, y, mesh_width, mesh_height : In(COORDINATE_BITS)
         Coordinates and extent, static.
     connected : In(5)
         Ports with a neighbour, bit by ``Port``, static.
@@ -45,7 +46,7 @@ class Tile(wiring.Component):
         super().__init__({
             "inputs":  In(Link(machine.noc)).array(len(MESH_PORTS)),
             "outputs": Out(Link(machine.noc)).array(len(MESH_PORTS)),
-            "x": In(7), "y": In(7), "mesh_width": In(7), "mesh_height": In(7),
+            **{name: In(COORDINATE_BITS) for name in ("x", "y", "mesh_width", "mesh_height")},
             "connected": In(len(Port)),
         })
 

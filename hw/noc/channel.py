@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ouroboros.hw.lib.arbiter import lowest
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import Port
+from ouroboros.hw.params.widths import LENGTH_BITS
 
 __all__ = ["Channel", "OutputState", "Request", "entry_layout"]
 
@@ -18,7 +19,7 @@ def entry_layout(noc: NocParams) -> data.StructLayout:
     packet is copied to each of the ports and has ``need`` payload flits.
     """
     return data.StructLayout({"tail": 1, "ports": len(Port), "allowed": noc.channels,
-                              "multicast": 1, "need": 4})
+                              "multicast": 1, "need": LENGTH_BITS})
 
 
 class OutputState(wiring.Signature):

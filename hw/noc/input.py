@@ -9,7 +9,8 @@ from ouroboros.hw.noc.channel import Channel, OutputState, Request, entry_layout
 from ouroboros.hw.noc.link import Link
 from ouroboros.hw.noc.route import Place, Route, TableRead, route_layout
 from ouroboros.hw.params.noc import NocParams
-from ouroboros.hw.params.packet import Port
+from ouroboros.hw.params.packet import ROUTE_BITS, Port
+from ouroboros.hw.params.widths import LENGTH_BITS
 
 __all__ = ["Input"]
 
@@ -61,7 +62,7 @@ class Input(wiring.Component):
 
         channels, depth = self.noc.channels, self.noc.vc_depth
         flit = self.link.flit
-        header = route_layout()(flit.data[:64])
+        header = route_layout()(flit.data[:ROUTE_BITS])
         m.submodules.route = route = Route(self.noc)
         connect(m, flipped(self.place), route.place)
         connect(m, route.table, flipped(self.table))
@@ -81,8 +82,8 @@ class Input(wiring.Component):
 
         # What is known about the packet that comes on each channel, changed by its next flit.
         known = data.StructLayout({
-            "rest": 4,      # payload flits still to come
-            "lost": 1,      # the drop of these flits is counted already
+            "rest": LENGTH_BITS,    # payload flits still to come
+            "lost": 1,              # the drop of these flits is counted already
         })
         packets = Signal(data.ArrayLayout(known, channels))
         now, then = Signal(known), Signal(known)

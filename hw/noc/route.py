@@ -1,6 +1,6 @@
 """Which ports, and virtual channels, a packet goes on by."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -9,6 +9,13 @@ from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.params.format import Format
 from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
 from ouroboros.hw.params.packet import ROUTE, TABLE_ADDRESS, Port, Turn
+from ouroboros.hw.params.widths import (
+    COORDINATE_BITS,
+    DIE_BITS,
+    DIE_CORE_BITS,
+    LABEL_BITS,
+    TURN_BITS,
+)
 
 __all__ = ["Place", "Route", "TableRead", "route_layout"]
 
@@ -26,7 +33,8 @@ class Place(wiring.Signature):
     """
 
     def __init__(self):
-        super().__init__({"x": Out(7), "y": Out(7), "mesh_width": Out(7), "mesh_height": Out(7),
+        coordinates = ("x", "y", "mesh_width", "mesh_height")
+        super().__init__({**{name: Out(COORDINATE_BITS) for name in coordinates},
                           "connected": Out(len(Port))})
 
 
@@ -38,8 +46,9 @@ class TableRead(wiring.Signature):
     """
 
     def __init__(self):
-        super().__init__({"label": Out(7), "ports": In(len(Port)),
-                          "die": Out(6), "die_turn": In(3), "core": Out(8), "core_turn": In(3)})
+        super().__init__({"label": Out(LABEL_BITS), "ports": In(len(Port)),
+                          "die": Out(DIE_BITS), "die_turn": In(TURN_BITS),
+                          "core": Out(DIE_CORE_BITS), "core_turn": In(TURN_BITS)})
 
 
 class Route(wiring.Component):
@@ -99,15 +108,16 @@ class Route(wiring.Component):
         noc, header, place = self.noc, self.header, self.place
         sets = [sum(1 << vc for vc in noc.class_channels(n)) for n in range(3)]
         first_of_class1 = 1 << noc.vcs if noc.class1_vcs else 0
-        x, y = Signal(7), Signal(7)
+        x, y = Signal(COORDINATE_BITS), Signal(COORDINATE_BITS)
         west, east, inside_x, inside_y, exists = (Signal(name=name) for name in (
             "west", "east", "inside_x", "inside_y", "exists"))
-        column = Signal(7)
+        column = Signal(COORDINATE_BITS)
         wanted, xy = Signal(len(Port), name="wanted"), Signal(len(Port))
         came = Signal(noc.channels)     # one bit: the channel it came on
         leg, underway, past, by_table, fits = (Signal(name=name) for name in (
             "leg", "underway", "past", "by_table", "fits"))
-        address = struct(TABLE_ADDRESS)(header.as_value()[14:28])
+        address = struct(TABLE_ADDRESS)(
+            Cat(header.way_x, header.way_y)[:TABLE_ADDRESS.bits])
         m.d.comb += [self.table.label.eq(header.label), self.table.die.eq(address.die),
                      self.table.core.eq(address.core)]
 

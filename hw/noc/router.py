@@ -11,7 +11,8 @@ from ouroboros.hw.noc.link import Link
 from ouroboros.hw.noc.output import Output
 from ouroboros.hw.noc.route import Place, route_layout
 from ouroboros.hw.params.noc import DIE_CORES_MAX, DIES_MAX, NocParams
-from ouroboros.hw.params.packet import Port
+from ouroboros.hw.params.packet import ROUTE_BITS, Port
+from ouroboros.hw.params.widths import COORDINATE_BITS, DIE_CORE_BITS, TURN_BITS
 
 __all__ = ["PACKETS_AHEAD_MAX", "Router", "RouterTable", "config_signature"]
 
@@ -36,7 +37,7 @@ class RouterTable(IntEnum):
 
 def config_signature() -> wiring.Signature:
     """Write port of a router's tables, seen from the writer; ``table`` is a ``RouterTable``."""
-    return wiring.Signature({"valid": Out(1), "table": Out(2), "address": Out(8),
+    return wiring.Signature({"valid": Out(1), "table": Out(2), "address": Out(DIE_CORE_BITS),
                              "data": Out(len(Port))})
 
 
@@ -67,7 +68,7 @@ class Router(wiring.Component):
 
     Members
     -------
-    x, y, mesh_width, mesh_height : In(7)
+    x, y, mesh_width, mesh_height : In(COORDINATE_BITS)
         Coordinates of the router and extent of the mesh; static.
     connected : In(5)
         Ports with a neighbour, bit order ``Port``; static.
@@ -90,7 +91,7 @@ class Router(wiring.Component):
     def __init__(self, noc: NocParams):
         self.noc = noc
         super().__init__({
-            "x": In(7), "y": In(7), "mesh_width": In(7), "mesh_height": In(7),
+            **{name: In(COORDINATE_BITS) for name in ("x", "y", "mesh_width", "mesh_height")},
             "connected": In(len(Port)),
             "inputs": In(Link(noc)).array(len(Port)),
             "outputs": Out(Link(noc)).array(len(Port)),
@@ -154,7 +155,7 @@ class Router(wiring.Component):
         m.d.comb += self.dropped.eq(drops != 0)
         for entrance in inputs:
             with m.If(entrance.dropped):
-                m.d.sync += self.drop_header.eq(entrance.link.flit.data[:64])
+                m.d.sync += self.drop_header.eq(entrance.link.flit.data[:ROUTE_BITS])
         with m.If((drops != 0) | (news != 0)):
             after = drops - self.dropped + news
             with m.If(after > DROPS_MAX):
@@ -173,8 +174,8 @@ class Router(wiring.Component):
         config, tables = self.config, []
         for table, depth, bits, names in (
                 (RouterTable.LABELS, self.noc.labels, len(Port), ("label", "ports")),
-                (RouterTable.DIES, DIES_MAX, 3, ("die", "die_turn")),
-                (RouterTable.CORES, DIE_CORES_MAX, 3, ("core", "core_turn"))):
+                (RouterTable.DIES, DIES_MAX, TURN_BITS, ("die", "die_turn")),
+                (RouterTable.CORES, DIE_CORES_MAX, TURN_BITS, ("core", "core_turn"))):
             if table is RouterTable.LABELS or self.noc.class2_vcs:
                 memory_ = m.submodules[table.name.lower()] = memory.Memory(
                     shape=bits, depth=depth, init=[])

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from ouroboros.hw.params.check import at_least, between, power_of_two
+from ouroboros.hw.params.widths import OPERAND_BITS
 
-OPERANDS = 4
+OPERANDS = 1 << OPERAND_BITS
 """Operand groups of a token slot, each with its own count of arrived packets."""
 
 

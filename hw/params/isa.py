@@ -9,6 +9,14 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 from ouroboros.hw.params.format import Field, Format
+from ouroboros.hw.params.widths import (
+    FLAG_BITS,
+    HEAD_BITS,
+    OFFSET_BITS,
+    OPERAND_BITS,
+    VECTOR_BITS,
+    WORD_ADDRESS_BITS,
+)
 
 INSTRUCTION_BITS = 128
 
@@ -103,7 +111,11 @@ class Track(IntEnum):
     """(max, index of its first occurrence + index base, 0, ..); base = b_wrap << 12 | b_addr."""
 
 
-_PREFIX = (Field("op", 4), Field("skip", 4), Field("need", 4))
+_PREFIX = (Field("op", 4), Field("skip", FLAG_BITS), Field("need", FLAG_BITS))
+
+
+def _word(name: str) -> Field:
+    return Field(name, WORD_ADDRESS_BITS)
 
 
 def _format(*fields: Field) -> Format:
@@ -111,21 +123,21 @@ def _format(*fields: Field) -> Format:
     return Format((*_PREFIX, *fields, Field("spare", INSTRUCTION_BITS - used)))
 
 
-WAIT = _format(Field("operand", 2), Field("packets", 8))
-LOAD = _format(Field("src", 12), Field("length", 14), Field("offset", 8), Field("macros", 32))
+WAIT = _format(Field("operand", OPERAND_BITS), Field("packets", 8))
+LOAD = _format(_word("src"), Field("length", VECTOR_BITS), Field("offset", 8), Field("macros", 32))
 """``length`` bytes from word ``src`` go to operand words ``offset ..`` of the masked macros."""
 MVM = _format(Field("first_group", 8), Field("step", 6), Field("steps", 7), Field("macros", 32))
 """Groups count from ``first_group``; drain steps are ``step .. step + steps - 1`` of the table."""
-APPEND = _format(Field("k", 12), Field("v", 12), Field("head", 4))
+APPEND = _format(_word("k"), _word("v"), Field("head", HEAD_BITS))
 """int8 vectors of head_dim elements at words ``k`` and ``v``."""
-SCORE = _format(Field("src", 12), Field("head", 4))
+SCORE = _format(_word("src"), Field("head", HEAD_BITS))
 """int8 q of head_dim elements at word ``src``."""
-CONTEXT = _format(Field("src", 12), Field("head", 4))
+CONTEXT = _format(_word("src"), Field("head", HEAD_BITS))
 """int8 e of the local tokens at word ``src``; entries past the token count are ignored."""
 SFU = _format(
-    Field("fn", 4), Field("a_array", 1), Field("a_type", 2), Field("a_addr", 12),
-    Field("b_mode", 2), Field("b_addr", 12), Field("b_wrap", 6), Field("c_addr", 12),
-    Field("d_type", 2), Field("d_addr", 12), Field("length", 14), Field("param", 12),
+    Field("fn", 4), Field("a_array", 1), Field("a_type", 2), _word("a_addr"),
+    Field("b_mode", 2), _word("b_addr"), Field("b_wrap", 6), _word("c_addr"),
+    Field("d_type", 2), _word("d_addr"), Field("length", VECTOR_BITS), Field("param", 12),
     Field("shift", 6), Field("m_mode", 2), Field("wide", 1), Field("track", 2),
     Field("release", 1), Field("tokens", 1))
 """One vector operation.
@@ -135,7 +147,7 @@ many beats of ``lanes`` elements (0: never). ``length`` in elements; with ``toke
 token's local token count. ``wide``: int8 outputs clip to -128 instead of -127. ``release``: the
 rest of the drain stream is dropped when the instruction ends.
 """
-SEND = _format(Field("dest", 6), Field("src", 12), Field("flits", 10), Field("dst", 14),
+SEND = _format(Field("dest", 6), _word("src"), Field("flits", 10), Field("dst", OFFSET_BITS),
                Field("acquire", 1))
 """``flits`` from word ``src`` to flit ``dst`` of the receiving slot; ``acquire`` takes credits."""
 BARE = _format()

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from ouroboros.hw.params.check import at_least, between
+from ouroboros.hw.params.widths import DIE_BITS, DIE_CORE_BITS
 
 PAYLOAD_FLITS_MAX = 8
 """Payload flits of the longest packet; one header flit comes before them."""
 CHANNELS_MAX = 8
 """Virtual channels of a link that the header's 3-bit field can name."""
-DIES_MAX, DIE_CORES_MAX = 64, 256
+DIES_MAX, DIE_CORES_MAX = 1 << DIE_BITS, 1 << DIE_CORE_BITS
 """Entries of a router's two tables for class 2, as far as the header's 14 bits reach."""
 
 

@@ -1,13 +1,33 @@
 """Packets on the mesh: one header flit, then up to eight payload flits.
 
-The first 64 bits of a header are what a router reads; the last 64 depend on the kind. Coordinates
-are 7 bits each: cores have x, y from 1; an edge port lies at 0 or just past the last core.
+The first 64 bits of a header are what a router reads; the last 64 depend on the kind. Cores have
+x, y from 1; an edge port lies at 0 or just past the last core.
 """
 
 from enum import IntEnum, IntFlag
 
 from ouroboros.hw.params.format import Field, Format
 from ouroboros.hw.params.position import Position
+from ouroboros.hw.params.widths import (
+    COORDINATE_BITS,
+    CREDIT_BITS,
+    DIE_BITS,
+    DIE_CORE_BITS,
+    ENTRY_BITS,
+    FLAG_BITS,
+    KIND_BITS,
+    LABEL_BITS,
+    LENGTH_BITS,
+    MEMBER_BITS,
+    OFFSET_BITS,
+    OPERAND_BITS,
+    POSITION_BITS,
+    SEQUENCE_BITS,
+    STAGE_BITS,
+    UNIT_BITS,
+    VC_BITS,
+    WORD_ADDRESS_BITS,
+)
 
 
 class Kind(IntEnum):
@@ -38,17 +58,29 @@ class Flag(IntFlag):
     """The logits are sent to the host."""
 
 
-TABLE_ADDRESS = Format((Field("core", 8), Field("die", 6)))
+TABLE_ADDRESS = Format((Field("core", DIE_CORE_BITS), Field("die", DIE_BITS)))
 """What ``way_x`` (low bits) and ``way_y`` hold on a channel of class 2: the destination's die, and
 its number among the routers of that die, as the host counts them in the routers' tables."""
 
-ROUTE = (
-    Field("dst_x", 7), Field("dst_y", 7),
-    Field("way_x", 7), Field("way_y", 7),
-    Field("src_x", 7), Field("src_y", 7),
-    Field("kind", 3), Field("vc", 3), Field("length", 4), Field("label", 7), Field("ordered", 1),
-    Field("route_spare", 4),
-)
+ROUTE_BITS = 64
+HEADER_BITS = 128
+
+
+def _place(prefix: str) -> tuple[Field, Field]:
+    return Field(f"{prefix}x", COORDINATE_BITS), Field(f"{prefix}y", COORDINATE_BITS)
+
+
+def _filled(fields: tuple[Field, ...], bits: int, spare: str) -> tuple[Field, ...]:
+    used = sum(field.bits for field in fields)
+    if used > bits:
+        raise ValueError(f"fields up to {fields[-1].name} must fit {bits} bits, not {used}")
+    return *fields, Field(spare, bits - used)
+
+
+ROUTE = _filled((
+    *_place("dst_"), *_place("way_"), *_place("src_"), Field("kind", KIND_BITS),
+    Field("vc", VC_BITS), Field("length", LENGTH_BITS), Field("label", LABEL_BITS),
+    Field("ordered", 1)), ROUTE_BITS, "route_spare")
 """First 64 bits: ``length`` counts payload flits, ``label`` 0 means unicast.
 
 The route class of a packet is that of the channel it is on (``NocParams``). On class 0, and on the
@@ -59,25 +91,23 @@ each router picks a channel of the class. Packets of one token are told apart by
 ``DATA_HEADER``, their chunk number in flits, so that they may arrive in any order.
 """
 
-DATA_HEADER = Format((*ROUTE, Field("sequence", 16), Field("position", 20), Field("stage", 4),
-                      Field("operand", 2), Field("offset", 14), Field("flags", 4),
-                      Field("spare", 4)))
+DATA_HEADER = Format(_filled((
+    *ROUTE, Field("sequence", SEQUENCE_BITS), Field("position", POSITION_BITS),
+    Field("stage", STAGE_BITS), Field("operand", OPERAND_BITS), Field("offset", OFFSET_BITS),
+    Field("flags", FLAG_BITS)), HEADER_BITS, "spare"))
 """Header of DATA; ``offset`` is the flit address within the slot where the payload begins."""
 
-CONFIG_HEADER = Format((*ROUTE, Field("unit", 6), Field("address", 24), Field("count", 8),
-                        Field("back_x", 7), Field("back_y", 7), Field("back_table", 1),
-                        Field("spare", 11)))
+CONFIG_HEADER = Format(_filled((
+    *ROUTE, Field("unit", UNIT_BITS), Field("address", ENTRY_BITS), Field("count", 8),
+    *_place("back_"), Field("back_table", 1)), HEADER_BITS, "spare"))
 """Header of WRITE, READ and REPLY; ``count`` is the number of entries asked for by READ.
 
 ``back_x``, ``back_y`` of a READ become ``way_x``, ``way_y`` of its REPLY packets, which go on class
 2 if ``back_table`` is 1.
 """
 
-CREDIT_HEADER = Format((*ROUTE, Field("counter", 5), Field("spare", 59)))
+CREDIT_HEADER = Format(_filled((*ROUTE, Field("counter", CREDIT_BITS)), HEADER_BITS, "spare"))
 """Header of CREDIT; ``counter`` names the sender's credit counter."""
-
-HEADER_BITS = 128
-ROUTE_BITS = 64
 
 
 class Port(IntEnum):
@@ -108,7 +138,7 @@ MESH_PORTS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
 """Ports to other routers, or to the outside at the edge."""
 
 
-LABEL_ENTRY = Format((Field("ports", 5),))
+LABEL_ENTRY = Format((Field("ports", len(Port)),))
 """Entry of a router's label table: the set of output ports of a multicast packet."""
 
 
@@ -168,18 +198,19 @@ class Unit(IntEnum):
 
 
 STAGE_ENTRY = Format((
-    Field("slot_first", 5), Field("slot_count", 6), Field("base", 12), Field("stride", 12),
+    Field("slot_first", 5), Field("slot_count", 6), Field("base", WORD_ADDRESS_BITS),
+    Field("stride", WORD_ADDRESS_BITS),
     Field("program", 10), Field("credit_first", 6), Field("credit_count", 6)))
 """Slots ``slot_first ..``; slot s lies at word ``base + (s - slot_first) * stride``."""
 
-CREDIT_ENTRY = Format((Field("x", 7), Field("y", 7), Field("counter", 5),
-                       Field("way_x", 7), Field("way_y", 7), Field("table", 1)))
+CREDIT_ENTRY = Format((*_place(""), Field("counter", CREDIT_BITS), *_place("way_"),
+                       Field("table", 1)))
 """One sender to be credited, and the way there (``ROUTE``); on class 2 if ``table`` is 1."""
 
 DEST_ENTRY = Format((
-    Field("x", 7), Field("y", 7), Field("label", 7), Field("stage", 4), Field("operand", 2),
-    Field("vc", 3), Field("credits", 32), Field("way_x", 7), Field("way_y", 7),
-    Field("unordered", 1)))
+    *_place(""), Field("label", LABEL_BITS), Field("stage", STAGE_BITS),
+    Field("operand", OPERAND_BITS), Field("vc", VC_BITS), Field("credits", 1 << CREDIT_BITS),
+    *_place("way_"), Field("unordered", 1)))
 """One destination, or multicast group; ``credits`` is the mask of counters a token takes from.
 
 ``vc``, ``way_x`` and ``way_y`` choose the route; packets have ``ordered`` 0 if ``unordered`` is 1.
@@ -187,8 +218,8 @@ DEST_ENTRY = Format((
 
 KV_CONFIG = Format((
     Field("k_macros", 32), Field("v_macros", 32), Field("k_groups", 8), Field("k_blocks", 9),
-    Field("v_slots", 6), Field("head_dim", 10), Field("heads", 5), Field("members", 8),
-    Field("member", 7)))
+    Field("v_slots", 6), Field("head_dim", 10), Field("heads", 5),
+    Field("members", MEMBER_BITS + 1), Field("member", MEMBER_BITS)))
 """How KV blocks lie in this core's macros.
 
 ``k_groups`` row groups per K block, ``k_blocks`` K blocks per K macro, ``v_slots`` V blocks side by
@@ -196,7 +227,8 @@ side (outputs / head_dim). Block j of a sequence lies in member ``j % members`` 
 """
 
 TRACE_ENTRY = Format((
-    Field("stage", 4), Field("sequence", 16), Field("position", 20), Field("flags", 4),
+    Field("stage", STAGE_BITS), Field("sequence", SEQUENCE_BITS),
+    Field("position", POSITION_BITS), Field("flags", FLAG_BITS),
     Field("start", 32), Field("end", 32), Field("spare", 20)))
 """One token of one stage: the cycle its first instruction after the first WAIT was picked (operands
 complete) and the cycle of its END."""

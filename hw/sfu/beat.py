@@ -4,15 +4,18 @@ from amaranth import Module, Value, signed
 from amaranth.lib import data, stream
 from amaranth.utils import ceil_log2
 
-from ouroboros.hw.lib.bus import ADDRESS_BITS
-from ouroboros.hw.params.isa import Type
+from ouroboros.hw.lib.struct import struct
+from ouroboros.hw.params.isa import SFU, Type
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.widths import WORD_ADDRESS_BITS
 
 __all__ = ["beat_signature", "c_word_signature", "last_part", "result_signature",
            "scalar_signature", "tag_layout", "unpack"]
 
-INDEX_BITS = 20
-"""Element indices with their base (18 bits) do not overflow."""
+MULTIPLIER_BITS = 16
+"""A multiplier, as it stands in a parameter word."""
+INDEX_BITS = WORD_ADDRESS_BITS + 8
+"""Element indices with their base (``b_addr`` and the 6 bits of ``b_wrap``) do not overflow."""
 
 
 def tag_layout(machine: Machine) -> data.StructLayout:
@@ -20,13 +23,13 @@ def tag_layout(machine: Machine) -> data.StructLayout:
     lanes = machine.core.lanes
     return data.StructLayout({
         "slot":     ceil_log2(machine.core.slots),
-        "fn":       4,
+        "fn":       struct(SFU)["fn"].shape,
         "add":      1,       # B32 before the multiplication
         "residual": 1,       # B16 after rounding
-        "d_type":   2,
+        "d_type":   struct(SFU)["d_type"].shape,
         "wide":     1,
-        "shift":    6,
-        "track":    2,
+        "shift":    struct(SFU)["shift"].shape,
+        "track":    struct(SFU)["track"].shape,
         "c_write":  1,
         "first":    1,
         "last":     1,
@@ -35,8 +38,8 @@ def tag_layout(machine: Machine) -> data.StructLayout:
         "valid":    lanes,   # element was valid in the drain stream
         "index":    INDEX_BITS,
         "top":      signed(32),  # lane 0 of word C
-        "d_addr":   ADDRESS_BITS,
-        "c_addr":   ADDRESS_BITS,
+        "d_addr":   WORD_ADDRESS_BITS,
+        "c_addr":   WORD_ADDRESS_BITS,
     })
 
 
@@ -47,7 +50,7 @@ def beat_signature(machine: Machine) -> stream.Signature:
         "tag":  tag_layout(machine),
         "x":    data.ArrayLayout(signed(32), lanes),
         "b":    data.ArrayLayout(signed(32), lanes),
-        "m":    data.ArrayLayout(16, lanes),
+        "m":    data.ArrayLayout(MULTIPLIER_BITS, lanes),
         "silu": data.ArrayLayout(signed(16), lanes),
     }), always_ready=True)
 
@@ -64,13 +67,13 @@ def scalar_signature(machine: Machine) -> stream.Signature:
     """Operands of RSQRT or RECIP."""
     return stream.Signature(data.StructLayout({
         "slot":     ceil_log2(machine.core.slots),
-        "d_addr":   ADDRESS_BITS,
+        "d_addr":   WORD_ADDRESS_BITS,
         "recip":    1,
         "ss":       32,
         "den":      31,
         "constant": 32,
-        "mg":       16,
-        "sg":       16,
+        "mg":       MULTIPLIER_BITS,
+        "sg":       MULTIPLIER_BITS,
     }), always_ready=True)
 
 
@@ -78,7 +81,7 @@ def c_word_signature(machine: Machine) -> stream.Signature:
     """A word of two int32 lanes (the others are 0) that ends an instruction."""
     return stream.Signature(data.StructLayout({
         "slot": ceil_log2(machine.core.slots),
-        "addr": ADDRESS_BITS,
+        "addr": WORD_ADDRESS_BITS,
         "low":  32,
         "high": 32,
     }), always_ready=True)

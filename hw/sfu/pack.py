@@ -4,9 +4,10 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ouroboros.hw.lib.bus import ADDRESS_BITS, BufferWrite, done_signature
+from ouroboros.hw.lib.bus import BufferWrite, done_signature
 from ouroboros.hw.params.isa import Type
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.widths import WORD_ADDRESS_BITS
 from ouroboros.hw.sfu.beat import c_word_signature, last_part, result_signature
 
 __all__ = ["SfuPack"]
@@ -53,7 +54,7 @@ class SfuPack(wiring.Component):
 
         word = self.write.data
         part, part_now, part_last = Signal(2), Signal(2), Signal(2)
-        addr, addr_now = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
+        addr, addr_now = Signal(WORD_ADDRESS_BITS), Signal(WORD_ADDRESS_BITS)
         full = Signal()
         m.d.comb += self.write.mask.eq(Const(-1, len(self.write.mask)))
         m.d.sync += [self.write.en.eq(0), self.done.valid.eq(0)]

@@ -4,13 +4,18 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ouroboros.hw.lib.bus import ADDRESS_BITS, issue_signature
+from ouroboros.hw.lib.bus import issue_signature
 from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.params.isa import SFU, BMode, Fn, MMode, Track, Type
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.widths import WORD_ADDRESS_BITS
 from ouroboros.hw.sfu.beat import last_part, tag_layout
 
 __all__ = ["OperandWalk", "decoded_layout", "step_layout"]
+
+SFU_FIELDS = struct(SFU)
+PART_BITS = 2
+"""A word holds at most four beats."""
 
 
 def decoded_layout() -> data.StructLayout:
@@ -19,7 +24,8 @@ def decoded_layout() -> data.StructLayout:
     ``scalar``: RSQRT or RECIP; ``read_c``, ``write_c``: uses word C; ``read_b``: has a B operand,
     of type ``b_type``.
     """
-    return data.StructLayout({"scalar": 1, "read_c": 1, "write_c": 1, "read_b": 1, "b_type": 2})
+    return data.StructLayout({
+        "scalar": 1, "read_c": 1, "write_c": 1, "read_b": 1, "b_type": SFU_FIELDS["d_type"].shape})
 
 
 def step_layout(machine: Machine) -> data.StructLayout:
@@ -41,11 +47,6 @@ def step_layout(machine: Machine) -> data.StructLayout:
         "b_part": PART_BITS,
         "tag":    tag_layout(machine),
     })
-
-
-SFU_FIELDS = struct(SFU)
-PART_BITS = 2
-"""A word holds at most four beats."""
 
 
 class OperandWalk(wiring.Component):
@@ -83,9 +84,9 @@ class OperandWalk(wiring.Component):
             "drain_valid": In(1),
             "drain_ready": Out(1),
             "read_a":      Out(1),
-            "a_addr":      Out(ADDRESS_BITS),
+            "a_addr":      Out(WORD_ADDRESS_BITS),
             "read_b":      Out(1),
-            "b_addr":      Out(ADDRESS_BITS),
+            "b_addr":      Out(WORD_ADDRESS_BITS),
             "read_param":  Out(1),
             "param":       Out(SFU_FIELDS["param"].shape),
             "step":        Out(step_layout(machine)),
@@ -105,7 +106,7 @@ class OperandWalk(wiring.Component):
         ins, use = Signal(SFU_FIELDS), Signal(decoded_layout())
         slot, left = Signal.like(issue.slot), Signal.like(length)
         index, empty, first, last = Signal.like(step.tag.index), Signal(), Signal(), Signal()
-        b_addr, b_start, c_addr, d_addr = (Signal(ADDRESS_BITS, name=name) for name in
+        b_addr, b_start, c_addr, d_addr = (Signal(WORD_ADDRESS_BITS, name=name) for name in
                                            ("b_word", "b_start", "c_addr", "d_addr"))
         a_part, a_last, b_part, b_last = (Signal(PART_BITS, name=name) for name in
                                           ("a_part", "a_last", "b_part", "b_last"))

@@ -16,7 +16,7 @@ from ouroboros.sw.api.links import (
 )
 from ouroboros.sw.cli.command import Output, command, table
 from ouroboros.sw.cli.options import progress_bar
-from ouroboros.sw.noc.load.fit import FITS
+from ouroboros.sw.noc.load.fit import own_fits
 
 __all__ = ["faults", "links"]
 
@@ -67,7 +67,7 @@ def links(options: LinksOptions, output: Output) -> dict[str, Any]:
     if options.fit:
         with progress_bar("fit") as advance:
             refit(options, advance)
-        output.say(f"kept in {FITS.name}")
+        output.say(f"kept in {own_fits()}")
     with progress_bar("points") as advance:
         held = hold_out(options, advance) if options.held_out else ()
     found = traffic_on_links(options, held)

@@ -14,13 +14,12 @@ from ouroboros.sw.mapper.stages import StageWriter
 from ouroboros.sw.mapper.ways import Ways
 from ouroboros.sw.mapper.weights import Weights
 from ouroboros.sw.models.integer import QuantModel
-from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.program.program import Program, Role
 
 if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
     from ouroboros.sw.noc.routes.routing import Routes
 
-__all__ = ["map_graph", "map_model", "model_graph", "shape_of"]
+__all__ = ["map_graph", "map_model", "model_graph"]
 
 
 def map_model(machine: Machine, model: QuantModel, *, placement: str | LayoutPlan = "plain",
@@ -59,18 +58,10 @@ def model_graph(machine: Machine, model: QuantModel, placement: str | LayoutPlan
                 cores: Sequence[Position] | None = None, context: int | None = None,
                 live: Sequence[Position] | None = None) -> Graph:
     """The graph of an integer model; parameters and errors are those of ``map_model``."""
-    shape = shape_of(model)
+    shape = model.shape
     plan = plan_layout(machine, shape, placement, len(live or machine.mesh.coordinates))
     return build_graph(machine, shape, layout(machine, shape, plan, cores, live), context=context,
-                       seq_len=model.shape.seq_len)
-
-
-def shape_of(model: QuantModel) -> ModelShape:
-    """Dimensions of an integer model, as a graph takes them."""
-    own = model.shape
-    return ModelShape(name="checkpoint", source="checkpoint", dim=own.dim,
-                      hidden_dim=own.hidden_dim, n_layers=own.n_layers, n_heads=own.n_heads,
-                      n_kv_heads=own.n_kv_heads, vocab_size=own.vocab_size)
+                       seq_len=shape.seq_len)
 
 
 def map_graph(graph: Graph, weights: Weights | None, ways: Ways | None = None) -> Program:

@@ -15,7 +15,8 @@ import safetensors
 from ouroboros.sw.lib.json_file import read_object
 from ouroboros.sw.lib.read import raw, refuse_foreign
 from ouroboros.sw.models import hf_config, rope
-from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError, FloatArray, Layer, Shape
+from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError, FloatArray, Layer
+from ouroboros.sw.models.decoder_shape import DecoderShape
 
 __all__ = ["interleave_rows", "read"]
 
@@ -79,7 +80,7 @@ def read(path: Path) -> Checkpoint:
         special=special, labels=hf_config.KEYS | _labels(shape, tied), name=str(path))
 
 
-def _labels(shape: Shape, tied: bool) -> dict[str, str]:
+def _labels(shape: DecoderShape, tied: bool) -> dict[str, str]:
     """Names of all tensors in the file."""
     named = {f"layers.{n}.{name}": f"model.layers.{n}.{label}.weight"
              for n in range(shape.n_layers) for name, label in _LAYER_TENSORS.items()}
@@ -88,7 +89,7 @@ def _labels(shape: Shape, tied: bool) -> dict[str, str]:
                     "head": embedding if tied else "lm_head.weight"}
 
 
-def _check_frequencies(where: str, found: FloatArray, shape: Shape) -> None:
+def _check_frequencies(where: str, found: FloatArray, shape: DecoderShape) -> None:
     """Some files keep inverse frequencies, of which nothing is read: they must be the config's."""
     plain = rope.frequencies(shape.rope_theta, shape.head_dim)
     # Kept as half precision by some, and before linear scaling by others.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ouroboros.sw.lib.json_file import read_object
-from ouroboros.sw.models.checkpoint import CheckpointError, Shape, positive
+from ouroboros.sw.models.decoder_shape import CheckpointError, DecoderShape, positive
 from ouroboros.sw.models.rope import LinearScaling, Llama3Scaling, Scaling
 from ouroboros.sw.models.special import SpecialTokens
 
@@ -48,7 +48,7 @@ def flag(path: Path, config: Table, key: str) -> bool:
     return value
 
 
-def shape(path: Path, config: Table) -> Shape:
+def shape(path: Path, config: Table) -> DecoderShape:
     """Dimensions of a LLaMA-type model.
 
     Raises
@@ -89,7 +89,7 @@ def shape(path: Path, config: Table) -> Shape:
         raise CheckpointError(f"{path}: sliding_window must be null or at least "
                               f"max_position_embeddings = {dims['seq_len']}, not {window!r}")
     theta, scaling = _rope(path, config)
-    return Shape(**dims, norm_eps=_positive(path, config, "rms_norm_eps", 1e-6),
+    return DecoderShape(**dims, norm_eps=_positive(path, config, "rms_norm_eps", 1e-6),
                  rope_theta=theta, rope_scaling=scaling)
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.sw.models.checkpoint import Shape
+from ouroboros.sw.models.decoder_shape import DecoderShape
 from ouroboros.sw.models.loss import Loss
-from ouroboros.sw.models.rope import LinearScaling, Llama3Scaling
 from ouroboros.sw.models.special import LLAMA2C, SpecialTokens
 
 __all__ = ["FORMAT_VERSION", "POSITIONS_MAX", "Norm", "QuantLayer", "QuantModel",
@@ -63,9 +62,9 @@ class QuantLayer:
     wq: Int8
     """Query weights, (dim, dim)."""
     wk: Int8
-    """Key weights, (kv_dim, dim)."""
+    """Key weights, (kv_width, dim)."""
     wv: Int8
-    """Value weights, (kv_dim, dim)."""
+    """Value weights, (kv_width, dim)."""
     wo: Int8
     """Projection weights, (dim, dim); the scale of V is folded in."""
     w1: Int8
@@ -77,9 +76,9 @@ class QuantLayer:
     rq_q: Requant
     """To int16 at 1/64 of the int8 scale, (dim,)."""
     rq_k: Requant
-    """To int16 at 1/64 of the int8 scale, (kv_dim,)."""
+    """To int16 at 1/64 of the int8 scale, (kv_width,)."""
     rq_v: Requant
-    """To int8, (kv_dim,)."""
+    """To int8, (kv_width,)."""
     rq_o: Requant
     """To the residual's format, (dim,)."""
     rq_1: Requant
@@ -108,7 +107,7 @@ class QuantLayer:
 class QuantModel:
     """An integer LLaMA-type decoder: everything the datapath needs, and no float."""
 
-    shape: Shape
+    shape: DecoderShape
     """Dimensions; the floats in it are for the record."""
     residual_fraction_bits: int
     """Fraction bits of the int16 residual stream."""
@@ -200,7 +199,7 @@ def _flatten(model: QuantModel) -> dict[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {"version": np.array(FORMAT_VERSION)}
     for name in _RECORDS:
         value = getattr(model, name)
-        record = None if value is None else dataclasses.asdict(value)
+        record = value and (value.record() if name == "shape" else dataclasses.asdict(value))
         arrays[name] = np.array(json.dumps(record, sort_keys=True))
     for field in dataclasses.fields(model):
         if field.name == "layers":
@@ -223,11 +222,7 @@ def _put(arrays: dict[str, npt.NDArray[Any]], name: str, value: object) -> None:
 
 def _unflatten(arrays: dict[str, npt.NDArray[Any]]) -> QuantModel:
     records = {name: json.loads(str(arrays[name])) for name in _RECORDS}
-    stretched = records["shape"].pop("rope_scaling")
-    if stretched is not None:
-        kind = Llama3Scaling if "original_positions" in stretched else LinearScaling
-        stretched = kind(**stretched)
-    shape = Shape(**records["shape"], rope_scaling=stretched)
+    shape = DecoderShape.from_record(records["shape"])
     special = records["special"]
     special["stop_ids"] = tuple(special["stop_ids"])
     loss = None if records["loss"] is None else Loss(**records["loss"])
@@ -284,7 +279,7 @@ def _expect_norm(name: str, norm: Norm) -> None:
     _expect_shift(f"{name}.sg", norm.sg)
 
 
-def _expect_layer(name: str, layer: QuantLayer, shape: Shape) -> None:
+def _expect_layer(name: str, layer: QuantLayer, shape: DecoderShape) -> None:
     for matrix, requant in (("wq", "rq_q"), ("wk", "rq_k"), ("wv", "rq_v"), ("wo", "rq_o"),
                             ("w1", "rq_1"), ("w3", "rq_3"), ("w2", "rq_2")):
         expected = shape.layer_shapes()[matrix]

@@ -15,14 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from ouroboros.sw.lib.read import raw, refuse_foreign
-from ouroboros.sw.models.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    FloatArray,
-    Layer,
-    Shape,
-    positive,
-)
+from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError, FloatArray, Layer
+from ouroboros.sw.models.decoder_shape import DecoderShape, positive
 from ouroboros.sw.models.special import LLAMA2C
 
 __all__ = ["read", "write"]
@@ -104,12 +98,12 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
             file.write(np.ascontiguousarray(array, dtype="<f4").tobytes())
 
 
-def _angles(shape: Shape) -> FloatArray:
+def _angles(shape: DecoderShape) -> FloatArray:
     angle = np.outer(np.arange(shape.seq_len), shape.rope_frequencies)
     return angle.astype(np.float32)
 
 
-def _rope_theta(path: Path, shape: Shape, tables: FloatArray) -> float:
+def _rope_theta(path: Path, shape: DecoderShape, tables: FloatArray) -> float:
     """Base of the angles whose cosines and sines are the tables, (2, seq_len, head_dim / 2)."""
     default = shape.rope_theta
     if not tables.any() or _have_base(tables, shape):
@@ -127,7 +121,7 @@ def _rope_theta(path: Path, shape: Shape, tables: FloatArray) -> float:
                           "not others: scaled RoPE is not supported in this format")
 
 
-def _have_base(tables: FloatArray, shape: Shape) -> bool:
+def _have_base(tables: FloatArray, shape: DecoderShape) -> bool:
     # Exporters multiply positions and frequencies as float32.
     angle = np.outer(np.arange(shape.seq_len), shape.rope_frequencies)
     error = 1e-4 + 2.0**-22 * angle
@@ -135,7 +129,7 @@ def _have_base(tables: FloatArray, shape: Shape) -> bool:
                 and (np.abs(tables[1] - np.sin(angle)) <= error).all())
 
 
-def _open(path: Path) -> tuple[Shape, bool, memoryview]:
+def _open(path: Path) -> tuple[DecoderShape, bool, memoryview]:
     content = raw(path, CheckpointError)
     refuse_foreign(path, content, "a llama2.c checkpoint", CheckpointError)
     if len(content) < _HEADER.size:
@@ -148,7 +142,7 @@ def _open(path: Path) -> tuple[Shape, bool, memoryview]:
     tied = dims["vocab_size"] > 0
     dims["vocab_size"] = abs(dims["vocab_size"])
     try:
-        shape = Shape(**dims)
+        shape = DecoderShape(**dims)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: header: {error}") from error
     expected = _HEADER.size + 4 * _word_count(shape, tied)
@@ -159,8 +153,8 @@ def _open(path: Path) -> tuple[Shape, bool, memoryview]:
     return shape, tied, memoryview(content)[_HEADER.size:]
 
 
-def _word_count(shape: Shape, tied: bool) -> int:
+def _word_count(shape: DecoderShape, tied: bool) -> int:
     table = shape.vocab_size * shape.dim
-    layer = 2 * shape.dim * (1 + shape.dim + shape.kv_dim) + 3 * shape.hidden_dim * shape.dim
+    layer = 2 * shape.dim * (1 + shape.dim + shape.kv_width) + 3 * shape.hidden_dim * shape.dim
     angles = shape.seq_len * shape.head_dim
     return table + shape.n_layers * layer + shape.dim + angles + (0 if tied else table)

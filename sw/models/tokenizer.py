@@ -100,7 +100,11 @@ class Tokenizer:
         return self._ids[piece]
 
     def _spell(self, character: str, where: str) -> list[int]:
-        coded = character.encode("utf-8", errors="surrogateescape")
+        try:
+            coded = character.encode("utf-8", errors="surrogateescape")
+        except UnicodeEncodeError:
+            raise CheckpointError(f"{self.name}: text must have no half of a surrogate pair, "
+                                  f"not {character!r} ({where})") from None
         if coded in self._ids:
             return [self._ids[coded]]
         if not self._bytes.keys() >= set(coded):

@@ -17,13 +17,17 @@ from ouroboros.sw.models.loss import Loss, exp
 __all__ = ["evaluate", "sample_evaluation"]
 
 Progress = Callable[[int, int], None]
+TOKENS_MAX = 10_000_000
+"""Predictions that are compared at most: their text is written and kept all at once."""
 
 
 def sample_evaluation(checkpoint: Checkpoint, tokens: int, seed: int) -> npt.NDArray[np.int64]:
     """Token table (sequences, n) from the float model with at least ``tokens`` predictions."""
-    if tokens < 1 or checkpoint.shape.seq_len < 2:
-        raise QuantModelError(f"tokens must be at least 1 and seq_len at least 2, "
-                              f"not {tokens} and {checkpoint.shape.seq_len}")
+    if not 1 <= tokens <= TOKENS_MAX:
+        raise QuantModelError(f"tokens must be between 1 and {TOKENS_MAX}, not {tokens}")
+    if checkpoint.shape.seq_len < 2:
+        raise QuantModelError(f"{checkpoint.name}: {checkpoint.label('seq_len')} must be at least "
+                              f"2 to predict tokens, not {checkpoint.shape.seq_len}")
     batch = math.ceil(tokens / (min(checkpoint.shape.seq_len, 512) - 1))
     return FloatLlama(checkpoint, batch=batch).sample(math.ceil(tokens / batch) + 1, (seed, 1))
 

@@ -21,7 +21,8 @@ from ouroboros.sw.golden.numerics import (
     ROPE_FRACTION_BITS,
     SHIFT_MAX,
 )
-from ouroboros.sw.models.checkpoint import Checkpoint, Shape
+from ouroboros.sw.models.checkpoint import Checkpoint
+from ouroboros.sw.models.decoder_shape import DecoderShape
 from ouroboros.sw.models.float_llama import FloatLlama
 from ouroboros.sw.models.integer import (
     POSITIONS_MAX,
@@ -105,7 +106,7 @@ def text_calibration(tokenizer: Tokenizer, text: str, seq_len: int,
                      tokens: int = CALIBRATION_TOKENS) -> Tokens:
     """The first tokens (n,) of a text; every sequence that they are cut into starts with BOS.
 
-    There is none before them where the model has none.
+    There is none before them where the model has none. ``seq_len`` is at least 2.
     """
     if not text.strip():
         raise QuantModelError("calibration text must not be empty")
@@ -114,8 +115,6 @@ def text_calibration(tokenizer: Tokenizer, text: str, seq_len: int,
     found = tokenizer.encode(text[:tokens * longest], bos=False)[:tokens]
     begin = [] if tokenizer.special.bos_id is None else [tokenizer.special.bos_id]
     run = seq_len - len(begin)
-    if run < 1:
-        raise QuantModelError(f"seq_len must be at least 2 for a calibration text, not {seq_len}")
     return np.concatenate([np.array([*begin, *found[start:start + run]])
                            for start in range(0, len(found), run)])
 
@@ -274,7 +273,7 @@ def _requant(name: str, scale: Float64) -> Requant:
     return Requant(m=np.minimum(np.rint(scale * 2.0**s), 65535).astype(np.uint16), s=s)
 
 
-def _norm(name: str, shape: Shape, step: float) -> Norm:
+def _norm(name: str, shape: DecoderShape, step: float) -> Norm:
     requant = _requant(name, np.array([math.sqrt(shape.dim) / step]))
     # The sum of squares adds (e + 6) / 2, with e even and at most bits - 8, rounded up.
     bits = (shape.dim << 30).bit_length()
@@ -285,7 +284,7 @@ def _norm(name: str, shape: Shape, step: float) -> Norm:
     return Norm(mg=int(requant.m[0]), sg=requant.s)
 
 
-def _rope_table(shape: Shape) -> npt.NDArray[np.int16]:
+def _rope_table(shape: DecoderShape) -> npt.NDArray[np.int16]:
     table = np.empty((shape.seq_len, shape.head_dim), np.int16)
     for start in range(0, shape.seq_len, _ROPE_CHUNK):
         positions = np.arange(start, min(start + _ROPE_CHUNK, shape.seq_len))

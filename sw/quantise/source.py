@@ -70,9 +70,13 @@ class ModelSource:
         if text is None or self.tokenizer is None:
             tokens: quantiser.Tokens = quantiser.sample_calibration(self.checkpoint, seed)
         else:
+            shape = self.checkpoint.shape
+            if shape.seq_len < 2:
+                raise QuantModelError(f"{self.path}: {self.checkpoint.label('seq_len')} must be at "
+                                      f"least 2 for a calibration text, not {shape.seq_len}")
             try:
                 tokens = quantiser.text_calibration(
-                    self.tokenizer, text, self.checkpoint.shape.seq_len)
+                    self.tokenizer, text, shape.seq_len)
             except QuantModelError as error:
                 raise QuantModelError(f"{calibration}: {error}") from None
         model = quantiser.quantise(

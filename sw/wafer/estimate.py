@@ -14,19 +14,16 @@ from functools import cached_property
 from typing import Any
 
 from ouroboros.hw.params.isa import Fn, Op
-from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES
 from ouroboros.hw.params.timing.network import CREDIT_CYCLES, HOP_CYCLES, crossing_cycles
-from ouroboros.sw.block.costs import StageCost, port_loads, stage_costs
+from ouroboros.sw.block.costs import StageCost, port_loads, sends, stage_costs
 from ouroboros.sw.block.latency import GraphWalk, walk_graph
 from ouroboros.sw.block.stage import BlockStage
-from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.perf.cycles import holds, serial
-from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.program.image import Instruction, Token
-from ouroboros.sw.wafer.cores import OBJECTIVES, WaferOptions, WaferPlacement
+from ouroboros.sw.program.image import Instruction, Token, packet_flits
+from ouroboros.sw.wafer.cores import WaferPlacement
 
-__all__ = ["StageTime", "Wafer", "WaferOptions", "estimate"]
+__all__ = ["StageTime", "Wafer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +174,17 @@ class Wafer(WaferPlacement):
 
     @cached_property
     def block_flits(self) -> int:
-        """Flits that the cores of one block send for a token, headers and credits included."""
+        """Flits that the cores of one block send for a token, headers and credits included.
+
+        What the members of a KV head exchange is left out: they lie side by side.
+        """
         loads = port_loads(self.graph.stages, self.graph.machine.host)
-        return sum(loads[stage.key].flits_out for stage in self.graph.stages
-                   if stage.info.layer == 0)
+        block = [stage for stage in self.graph.stages if stage.info.layer == 0]
+        exchanged = sum(
+            packet_flits(step.instruction.fields["flits"])
+            for stage in block if stage.kv is not None for step in sends(stage)
+            if step.flow and self.graph.by_key[step.flow.targets[0]].kv is not None)
+        return sum(loads[stage.key].flits_out for stage in block) - exchanged
 
     def _attention_parts(self, home: StageCost) -> Iterator[StageTime]:
         """Score, softmax and context by themselves: parts of the row before."""
@@ -280,47 +284,6 @@ class Wafer(WaferPlacement):
             "assumptions": [{"name": name, "value": one.mid, "note": "", **one.as_dict()}
                             for name, one in self.assumptions.items()],
         }
-
-
-def estimate(machine: Machine, shape: ModelShape,
-             options: WaferOptions) -> tuple[Wafer, tuple[Wafer, ...]]:
-    """The model with the members asked for, or best for the objective; and every number tried.
-
-    Raises
-    ------
-    PerfError, BlockError
-        As ``WaferPlacement``; or if the objective is unknown.
-    """
-    if options.objective not in OBJECTIVES:
-        raise PerfError(f"objective must be one of {OBJECTIVES}, not {options.objective!r}")
-    if options.members is not None:
-        found = Wafer(machine, shape, options, options.members)
-        return found, (found,)
-    # A placement was made for certain members; others have other links.
-    free = replace(options, busiest_link=None)
-    most = Wafer(machine, shape, free)
-    tried = []
-    for members in _choices(most.count.most_members):
-        try:
-            tried.append(Wafer(machine, shape, free, members))
-        except PerfError:       # the context does not fit
-            continue
-    best = max(tried, key=lambda wafer: _worth(wafer, options.objective))
-    if options.busiest_link is not None:
-        best = Wafer(machine, shape, options, best.members)
-    return best, tuple(tried)
-
-
-def _choices(most: int) -> list[int]:
-    """Numbers of members to try: all small ones, of larger ones every fourth and the largest."""
-    return [n for n in range(1, most + 1) if n <= 8 or n % 4 == 0 or n == most]
-
-
-def _worth(wafer: Wafer, objective: str) -> tuple[float, ...]:
-    """By the objective, then by the others."""
-    values = {"decode": wafer.decode_tokens_per_s, "prefill": wafer.prefill_tokens_per_s,
-              "room": float(wafer.kv_tokens)}
-    return values[objective], *(values[name] for name in OBJECTIVES if name != objective)
 
 
 def _attention_parts(code: tuple[Instruction, ...]) -> dict[str, tuple[Instruction, ...]]:

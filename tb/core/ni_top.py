@@ -14,6 +14,7 @@ from ouroboros.hw.lib.bus import ConfigBus, done_signature, issue_signature
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.noc.link import Link
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.widths import COORDINATE_BITS
 
 __all__ = ["NetworkInterface", "ni_sources"]
 
@@ -39,8 +40,8 @@ class NetworkInterface(wiring.Component):
             "issue":    In(issue_signature(machine)),
             "done":     Out(done_signature(machine)),
             "give":     In(stream.Signature(credit_layout())),
-            "x":        In(7),
-            "y":        In(7),
+            "x":        In(COORDINATE_BITS),
+            "y":        In(COORDINATE_BITS),
         })
 
     def elaborate(self, platform):

@@ -18,6 +18,7 @@ from ouroboros.hw.noc.route import route_layout
 from ouroboros.hw.noc.router import Router
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import Port
+from ouroboros.hw.params.widths import COORDINATE_BITS
 from ouroboros.sw.api.speed import Speed
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.speed import show_speeds
@@ -34,7 +35,7 @@ class Traffic(wiring.Component):
 
     Members
     -------
-    x, y : In(7)
+    x, y : In(COORDINATE_BITS)
         Own coordinates; they seed the random numbers.
     load : In(8)
         A packet starts in ``load / 256`` of the cycles in which none is being sent.
@@ -46,7 +47,7 @@ class Traffic(wiring.Component):
 
     def __init__(self, noc: NocParams, width: int, height: int):
         self.noc, self.width, self.height = noc, width, height
-        super().__init__({"x": In(7), "y": In(7), "load": In(8),
+        super().__init__({"x": In(COORDINATE_BITS), "y": In(COORDINATE_BITS), "load": In(8),
                           "link_out": Out(Link(noc)), "link_in": In(Link(noc))})
 
     def elaborate(self, platform):

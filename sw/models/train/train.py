@@ -18,15 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroboros.sw.models import llama2c, tokenizer
-from ouroboros.sw.models.checkpoint import Checkpoint, Layer, Shape
+from ouroboros.sw.models.checkpoint import Checkpoint, Layer
+from ouroboros.sw.models.decoder_shape import DecoderShape
 from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.models.train.text import tales
 
 __all__ = ["SHAPE", "Result", "fit", "forward", "import_torch", "initial", "to_checkpoint"]
 
-SHAPE = Shape(dim=64, hidden_dim=160, n_layers=3, n_heads=8, n_kv_heads=4, vocab_size=512,
+SHAPE = DecoderShape(dim=64, hidden_dim=160, n_layers=3, n_heads=8, n_kv_heads=4, vocab_size=512,
               seq_len=256)
-"""Shape of the shipped checkpoint: 162,240 weights, the embedding tied to the classifier."""
+"""DecoderShape of the shipped checkpoint: 162,240 weights, the embedding tied to the classifier."""
 
 # PyTorch is optional and has no types here.
 Tensor = Any
@@ -68,7 +69,7 @@ def import_torch() -> Any:
             "torch must be installed to train: pip install -e .[train]") from error
 
 
-def initial(shape: Shape) -> Weights:
+def initial(shape: DecoderShape) -> Weights:
     """Random weights from torch's generator; those that end a residual branch are smaller."""
     torch = import_torch()
     sizes: dict[str, tuple[int, ...]] = {"embedding": (shape.vocab_size, shape.dim)}
@@ -86,7 +87,7 @@ def initial(shape: Shape) -> Weights:
     return weights
 
 
-def forward(shape: Shape, weights: Weights, tokens: Tensor) -> Tensor:
+def forward(shape: DecoderShape, weights: Weights, tokens: Tensor) -> Tensor:
     """Logits ``(batch, length, vocab_size)`` of tokens ``(batch, length)``."""
     torch = import_torch()
     functional = torch.nn.functional
@@ -122,7 +123,7 @@ def forward(shape: Shape, weights: Weights, tokens: Tensor) -> Tensor:
     return norm(x, weights["final_norm"]) @ weights["embedding"].T
 
 
-def to_checkpoint(shape: Shape, weights: Weights) -> Checkpoint:
+def to_checkpoint(shape: DecoderShape, weights: Weights) -> Checkpoint:
     """Checkpoint that holds the weights."""
     arrays = {name: weight.detach().numpy() for name, weight in weights.items()}
     return Checkpoint(
@@ -153,8 +154,8 @@ def batches(table: Rows, size: int, seed: int) -> Iterator[Rows]:
             yield table[order[start:start + size]]
 
 
-def fit(shape: Shape, encoder: Tokenizer, *, seed: int, steps: int, batch: int, row_count: int,
-        minutes: float = math.inf, log: Callable[[str], None] = print) -> Result:
+def fit(shape: DecoderShape, encoder: Tokenizer, *, seed: int, steps: int, batch: int,
+        row_count: int, minutes: float = math.inf, log: Callable[[str], None] = print) -> Result:
     """Train a model on generated tales.
 
     AdamW, a warm-up, then half a cosine down to zero over ``steps`` or ``minutes``, whichever ends

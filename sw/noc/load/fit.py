@@ -4,13 +4,14 @@ Fitted on uniform traffic on 8 x 8, packets of 1, 4 and 8 flits, at 0.2 to 0.8 o
 number and depth of channels. ``link_held`` says how far they hold elsewhere.
 """
 
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from ouroboros.hw.params.values import read_values
+from ouroboros.sw.lib.folders import cache_folder, checkout
 from ouroboros.sw.lib.write import write
 from ouroboros.sw.noc.cycle.model import run, simulate
 from ouroboros.sw.noc.errors import NocError
@@ -18,10 +19,12 @@ from ouroboros.sw.noc.experiment.options import LabOptions, experiment
 from ouroboros.sw.noc.load.theory import loads_of
 from ouroboros.sw.noc.study.saturation import saturation
 
-__all__ = ["FITS", "Fit", "fit", "load_of_saturation", "measured_latency", "read_fit", "write_fit"]
+__all__ = ["FITS", "Fit", "fit", "load_of_saturation", "measured_latency", "own_fits",
+           "read_fit", "write_fit"]
 
 FITS = Path(__file__).with_suffix(".toml")
-"""Fitted constants, by channels and depth."""
+"""Fitted constants that ship with the project, by channels and depth."""
+CONSTANTS = ("blocking", "sharing", "worst")
 FRACTIONS = (0.2, 0.4, 0.6, 0.8)
 LENGTHS = (1, 4, 8)
 BLOCKINGS = tuple(step / 50 for step in range(201))
@@ -47,27 +50,44 @@ def read_fit(vcs: int, depth: int) -> Fit:
     NocError
         If there are none for such routers.
     """
-    table = tomllib.loads(FITS.read_text(encoding="utf-8"))
-    for row in table["fit"]:
-        if (row["vcs"], row["depth"]) == (vcs, depth):
-            return Fit(**row)
-    known = ", ".join(f"{row['vcs']} x {row['depth']}" for row in table["fit"])
-    raise NocError(f"link-load model must be fitted for {vcs} channels of {depth} flits "
-                   f"(ouroboros noc links --fit); fitted are {known}")
+    fits = _fits()
+    if (vcs, depth) not in fits:
+        known = ", ".join(f"{one[0]} x {one[1]}" for one in sorted(fits))
+        raise NocError(f"link-load model must be fitted for {vcs} channels of {depth} flits "
+                       f"(ouroboros noc links --fit); fitted are {known}")
+    return fits[vcs, depth]
+
+
+def own_fits() -> Path:
+    """File that new fits go to: the shipped one of a working copy, else the user's own."""
+    return FITS if checkout() is not None else cache_folder("links") / FITS.name
 
 
 def write_fit(fitted: Fit) -> None:
     """Keep constants, in place of those for the same routers."""
-    rows = {(fitted.vcs, fitted.depth): fitted}
-    if FITS.is_file():
-        for row in tomllib.loads(FITS.read_text(encoding="utf-8"))["fit"]:
-            rows.setdefault((row["vcs"], row["depth"]), Fit(**row))
+    rows = {**_fits(), (fitted.vcs, fitted.depth): fitted}
     text = ("# Written by: ouroboros noc links --fit --vcs N --depth N (sw/noc/load/fit.py says "
-            "how).\n# worst: largest relative error of latency over the points of the fit.\n")
-    for row in sorted(rows.values(), key=lambda row: (row.vcs, row.depth)):
-        text += (f"\n[[fit]]\nvcs = {row.vcs}\ndepth = {row.depth}\nblocking = {row.blocking}\n"
-                 f"sharing = {row.sharing}\nworst = {row.worst}\n")
-    write(FITS, text)
+            "how).\n")
+    for (vcs, depth), row in sorted(rows.items()):
+        source = f"ouroboros noc links --fit --vcs {vcs} --depth {depth}"
+        text += f"\n[vcs{vcs}_depth{depth}]\n" + "".join(
+            f'{name} = {{ mid = {getattr(row, name)}, unit = "1", source = "{source}" }}\n'
+            for name in CONSTANTS)
+    own_fits().parent.mkdir(parents=True, exist_ok=True)
+    write(own_fits(), text)
+
+
+def _fits() -> dict[tuple[int, int], Fit]:
+    """Shipped fits, and the user's own, by channels and depth."""
+    values = read_values(FITS)
+    if own_fits().is_file():
+        values |= read_values(own_fits())
+    found: dict[tuple[int, int], dict[str, float]] = {}
+    for key, value in values.items():
+        router, name = key.split(".")
+        vcs, depth = (int(part) for part in router.removeprefix("vcs").split("_depth"))
+        found.setdefault((vcs, depth), {})[name] = value.mid
+    return {key: Fit(vcs=key[0], depth=key[1], **constants) for key, constants in found.items()}
 
 
 def load_of_saturation(options: LabOptions) -> float:

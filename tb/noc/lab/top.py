@@ -14,6 +14,7 @@ from ouroboros.hw.noc.router import Router
 from ouroboros.hw.params.machine import MeshParams
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import MESH_PORTS, Port
+from ouroboros.hw.params.widths import COORDINATE_BITS
 from ouroboros.tb.noc.lab.node import (
     EVERY_NODE,
     LabNode,
@@ -48,7 +49,8 @@ class LabTile(wiring.Component):
         super().__init__({
             "inputs":  In(Link(noc)).array(len(MESH_PORTS)),
             "outputs": Out(Link(noc)).array(len(MESH_PORTS)),
-            "number": In(8), "x": In(7), "y": In(7), "mesh_width": In(7), "mesh_height": In(7),
+            "number": In(8),
+            **{name: In(COORDINATE_BITS) for name in ("x", "y", "mesh_width", "mesh_height")},
             "connected": In(len(Port)),
             "write": In(write_signature()), "read": In(read_signature()),
             "value": Out(64), "dropped": Out(1),

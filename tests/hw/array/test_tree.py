@@ -89,5 +89,32 @@ def test_bubbles_are_closed_up():
     sim.tell(story)
 
 
+@pytest.mark.parametrize("macros", [4, 8, 32])
+def test_bubbles_are_closed_up_while_the_output_is_blocked(macros):
+    """Beats that come now and then fill every register, and leave one after the other."""
+    sim = tree(macros)
+    dut, latency = sim.dut, tree_latency_cycles(macros)
+    sums = []
+
+    async def testbench(ctx):
+        accepted = 0
+        for cycle in range(4 * latency + 4):
+            ctx.set(dut.i.valid, cycle % 3 == 0)
+            ctx.set(dut.i.payload, {"leaves": [[accepted] * LANES] + [[0] * LANES] * (macros - 1),
+                                    "mask": 1, "valid": 0})
+            *_, taken = await ctx.tick().sample(dut.i.ready & dut.i.valid)
+            accepted += taken
+        assert accepted == latency
+        ctx.set(dut.i.valid, 0)
+        ctx.set(dut.o.ready, 1)
+        for _ in range(latency):
+            *_, valid, data = await ctx.tick().sample(dut.o.valid, dut.o.p.data[0])
+            assert valid
+            sums.append(data)
+
+    sim.run(testbench)
+    assert sums == list(range(latency))
+
+
 def test_paper_scale_elaborates():
     Fragment.get(AdderTree(load_machine("die")), None)

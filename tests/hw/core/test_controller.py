@@ -224,12 +224,15 @@ def test_active_until_the_last_credit_has_gone():
     assert busy[0] == 4 and 21 <= busy[-1] <= 24 and log.traces[0][0] < 9
 
 
-@pytest.mark.parametrize("members", [1, 2, 3, 4])
-def test_local_tokens(members):
+@pytest.mark.parametrize(("members", "own"), [
+    (1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (128, [0, 36, 100, 127])])
+def test_local_tokens(members, own):
     """KV tokens up to the position whose block belongs to this member, counted one by one."""
     size = MACHINE.block_tokens
     positions = [0, 1, size - 1, size, 2 * size - 1, 2 * size, 3 * size + 5, 7 * size + 2]
-    for member in range(members):
+    if members > 8:
+        positions = [36 * size, 100 * size + 4, 101 * size, 127 * size + 1, 229 * size + 2]
+    for member in own:
         log = run([assemble(Op.SCORE), END],
                   {8 * n: [("token", 0, 1, position)] for n, position in enumerate(positions)},
                   kv={"members": members, "member": member}, cycles=80)

@@ -78,8 +78,8 @@ def test_a_full_or_unused_stage_answers_no():
         assert await lookup(ctx, dut, 0, 2, 0) is None
         assert await lookup(ctx, dut, 2, 0, 0) is None      # has no slots
         assert await lookup(ctx, dut, 3, 0, 0) is None      # does not exist
-        assert await lookup(ctx, dut, 4, 2, 0) is None      # nor does one with the low bits of 0
-        assert await lookup(ctx, dut, 5, 2, 0) is None
+        assert await lookup(ctx, dut, 4, 1, 0) is None      # nor one with the low bits of 0,
+        assert await lookup(ctx, dut, 5, 1, 0) is None      # though stage 0 has that token
         assert await lookup(ctx, dut, 1, 2, 0) == (2, 100)
         await update(ctx, dut, 0, SlotState.FREE)
         assert await lookup(ctx, dut, 0, 2, 0) == (0, 10)

@@ -1,3 +1,5 @@
+import pytest
+
 from ouroboros.hw.noc.router import RouterTable
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import ROUTE_BITS, TABLE_ADDRESS, Port, Turn
@@ -52,6 +54,19 @@ def test_packet_ends_at_its_length():
     assert [[f.data for f in p] for p in bench.sinks[E].packets] == [
         [f.data for f in flits[:3]], [f.data for f in GOOD]]
     assert bench.drops == 1
+
+
+@pytest.mark.parametrize("payload", [0, 1, 3])
+def test_packet_ends_at_an_early_tail(payload):
+    """Whatever its header's length says: the packet behind it is not taken for its payload."""
+    bench = RouterBench(NOC)
+    flits = packet(0, range(payload), dst_x=5, dst_y=2, length=payload + 2)
+    bench.sources[W].send(flits)
+    bench.sources[W].send(GOOD)
+    bench.run()
+    assert [[f.data for f in p] for p in bench.sinks[E].packets] == [
+        [f.data for f in flits], [f.data for f in GOOD]]
+    assert bench.drops == 0
 
 
 def test_all_drops_are_counted():

@@ -5,6 +5,7 @@ import pytest
 
 from ouroboros.hw.params.isa import BMode, Fn, MMode, Op, Track, Type, assemble
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.widths import WORD_ADDRESS_BITS
 from ouroboros.hw.sfu.walk import OperandWalk
 from ouroboros.tb.lib.pysim import PySim
 
@@ -84,7 +85,7 @@ def test_b_starts_again_after_wrap():
         once = [8, None, None, None, 9, None]
         assert column(trace, "b") == (once * 3)[:15]
         assert [step.b_part for step in column(trace, "step")] == ([0, 1, 2, 3, 0, 1] * 3)[:15]
-        start = 6 << 12 | 8
+        start = 6 << WORD_ADDRESS_BITS | 8
         assert [tag.index for tag in column(trace, "tag")] == [start + 4 * n for n in range(15)]
 
     simulated().run(bench)

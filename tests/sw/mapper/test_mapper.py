@@ -9,7 +9,7 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import STAGE_ENTRY, Flag, Unit
 from ouroboros.sw.block.tiling import plain
 from ouroboros.sw.golden.decoder import IntegerDecoder
-from ouroboros.sw.mapper.mapper import map_model, shape_of
+from ouroboros.sw.mapper.mapper import map_model
 
 TINY = load_machine("tiny")
 PLACEMENTS = ("plain", "split")
@@ -131,7 +131,7 @@ def test_logits_on_other_machines(make_model, serve, placement, name):
 def test_head_in_passes(make_model, serve):
     """The best of a pass is compared with the best of those before it."""
     model = make_model(vocab_size=120)
-    usual = plain(TINY, shape_of(model), 12)
+    usual = plain(TINY, model.shape, 12)
     program = map_model(TINY, model, placement=replace(usual, lm=replace(
         usual.lm, column_slices=1)))
     assert len(program.logit_slices) == 1

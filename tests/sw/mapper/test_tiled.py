@@ -8,7 +8,7 @@ from ouroboros.hw.params.machine import MeshParams, load_machine
 from ouroboros.sw.block.limits import BlockError
 from ouroboros.sw.block.tiling import tiled
 from ouroboros.sw.golden.decoder import IntegerDecoder
-from ouroboros.sw.mapper.mapper import map_model, shape_of
+from ouroboros.sw.mapper.mapper import map_model
 
 TINY = load_machine("tiny")
 WIDE = replace(TINY, mesh=MeshParams(width=9, height=6, die_width=9, die_height=6),
@@ -39,7 +39,7 @@ def test_logits(make_model, serve, name):
     """Two sequences in any order of packets; 34 tokens come back to the first of two members."""
     machine, changes, tiling, roots = CASES[name]
     model = make_model(**MODEL, **changes)
-    plan = tiled(machine, shape_of(model), **tiling)
+    plan = tiled(machine, model.shape, **tiling)
     assert plan.roots == roots
     program = map_model(machine, model, placement=plan)
     assert len(program.roles) == plan.cores(model.shape.n_layers)
@@ -65,5 +65,5 @@ def test_logits(make_model, serve, name):
 def test_refused(make_model, changes, message):
     model = make_model(**MODEL)
     with pytest.raises(BlockError) as error:
-        map_model(WIDE, model, placement=tiled(WIDE, shape_of(model), **{**BASE, **changes}))
+        map_model(WIDE, model, placement=tiled(WIDE, model.shape, **{**BASE, **changes}))
     assert str(error.value) == message

@@ -1,23 +1,28 @@
 """Shapes and weights that are refused, in the exact words."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from ouroboros.sw.models.checkpoint import CheckpointError, Shape
+from ouroboros.sw.models.decoder_shape import CheckpointError, DecoderShape
+from ouroboros.sw.models.rope import LinearScaling, Llama3Scaling
 from ouroboros.sw.models.special import SpecialTokens
 
 GOOD = {"dim": 16, "hidden_dim": 20, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2,
         "vocab_size": 23, "seq_len": 24}
 
 REFUSED = [
-    ({"dim": 18}, "dim must be a multiple of n_heads = 4, not 18"),
-    ({"n_kv_heads": 3}, "n_kv_heads must divide n_heads = 4, not 3"),
+    ({"dim": 18}, "dim must be a multiple of n_heads (4), not 18"),
+    ({"n_kv_heads": 3}, "n_heads must be a multiple of n_kv_heads (3), not 4"),
     ({"dim": 12}, "head_dim = dim / n_heads must be even for RoPE, not 3"),
     ({"n_layers": 0}, "n_layers must be between 1 and 2147483647, not 0"),
     ({"seq_len": 2.0}, "seq_len must be between 1 and 2147483647, not 2.0"),
     ({"n_heads": True}, "n_heads must be between 1 and 2147483647, not True"),
+    ({"head_dim": 8}, "head_dim must be dim / n_heads = 4, not 8"),
+    ({"gated": False}, ("kind, gated, positions and head must be those of a LLaMA-type decoder, "
+                        "not decoder, False, rope and True")),
     ({"norm_eps": 0.0}, "norm_eps must be a positive number, not 0.0"),
     ({"rope_theta": float("inf")}, "rope_theta must be a positive number, not inf"),
     ({"rope_theta": "1e4"}, "rope_theta must be a positive number, not '1e4'"),
@@ -28,13 +33,24 @@ REFUSED = [
 @pytest.mark.parametrize(("changes", "message"), REFUSED)
 def test_impossible_shapes(changes, message):
     with pytest.raises(CheckpointError) as caught:
-        Shape(**(GOOD | changes))
+        DecoderShape(**(GOOD | changes))
     assert str(caught.value) == message
 
 
+def test_a_record_gives_the_shape_back():
+    for scaling in (None, LinearScaling(factor=2.0),
+                    Llama3Scaling(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                                  original_positions=12)):
+        shape = DecoderShape(**GOOD, rope_scaling=scaling, name="one")
+        again = DecoderShape.from_record(json.loads(json.dumps(shape.record())))
+        # A name does not tell one shape from another.
+        assert again == shape
+        assert again.name != shape.name
+
+
 def test_derived_sizes():
-    shape = Shape(**GOOD)
-    assert (shape.head_dim, shape.kv_dim, shape.heads_per_kv) == (4, 8, 2)
+    shape = DecoderShape(**GOOD)
+    assert (shape.head_dim, shape.kv_width, shape.heads_per_kv) == (4, 8, 2)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -103,6 +103,10 @@ def test_a_character_without_tokens_is_refused():
     some = Tokenizer([(b" ", 0.0), (b"<0xE2>", 0.0), (b"<0x98>", 0.0)])
     with pytest.raises(CheckpointError, match="a token for '\N{SNOWMAN}'"):
         some.encode("\N{SNOWMAN}", bos=False)
+    with pytest.raises(CheckpointError) as caught:
+        toy().encode("a\ud800")
+    assert str(caught.value) == ("tokenizer: text must have no half of a surrogate pair, not "
+                                 "'\\ud800' (character 2 of the text)")
 
 
 def test_file_round_trip(tmp_path):

@@ -1,6 +1,8 @@
 """The comparison of integer and float model, and the loss on the published checkpoint."""
 
+import dataclasses
 import functools
+import json
 import math
 
 import numpy as np
@@ -40,6 +42,21 @@ def test_figures_by_hand(make_checkpoint):
     assert found.top1_agreement_percent == pytest.approx(100 * agreed / 16)
 
 
+def test_a_single_prediction_has_no_standard_error(make_checkpoint):
+    checkpoint = make_checkpoint()
+    found = evaluate(checkpoint, quantise(checkpoint), np.array([[1, 2]]))
+    assert (found.tokens, found.standard_error_percent) == (1, None)
+
+
+def test_a_hopeless_model_has_finite_figures(make_checkpoint):
+    """Logits apart by more than a float's exponential: figures that JSON can hold."""
+    checkpoint = make_checkpoint(tied=False)
+    wild = dataclasses.replace(checkpoint, head=checkpoint.head * np.float32(1e4))
+    found = evaluate(checkpoint, quantise(wild), np.array([[1, 2, 3, 4]]))
+    json.dumps(dataclasses.asdict(found), allow_nan=False)
+    assert found.warning().startswith("the integer model is far from the float model: 1.9e+132 %")
+
+
 def test_samples_hold_as_many_predictions_as_asked(make_checkpoint):
     checkpoint = make_checkpoint()
     for tokens, size in ((1, (1, 2)), (23, (1, 24)), (24, (2, 13)), (100, (5, 21))):
@@ -48,10 +65,13 @@ def test_samples_hold_as_many_predictions_as_asked(make_checkpoint):
 
 def test_refusals(make_checkpoint):
     checkpoint = make_checkpoint()
+    for tokens in (0, 10**12):
+        with pytest.raises(QuantModelError) as caught:
+            sample_evaluation(checkpoint, tokens, 0)
+        assert str(caught.value) == f"tokens must be between 1 and 10000000, not {tokens}"
     with pytest.raises(QuantModelError) as caught:
-        sample_evaluation(checkpoint, 0, 0)
-    assert str(caught.value) == (
-        "tokens must be at least 1 and seq_len at least 2, not 0 and 24")
+        sample_evaluation(make_checkpoint(seq_len=1), 1, 0)
+    assert str(caught.value) == "checkpoint: seq_len must be at least 2 to predict tokens, not 1"
     with pytest.raises(QuantModelError) as caught:
         evaluate(checkpoint, quantise(checkpoint), np.array([[1]]))
     assert str(caught.value) == "tokens must be at least 2 in a sequence, not 1"

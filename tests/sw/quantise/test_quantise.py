@@ -108,12 +108,9 @@ def test_text_calibration_starts_every_sequence_with_bos():
     tokens = text_calibration(t, "abcdefg", 4)
     assert tokens.tolist() == [1, 259, 100, 101, 1, 102, 103, 104, 1, 105, 106]
     assert len(text_calibration(t, "x" * 9999, 513)) == 2048 + 4
-    for text, seq_len, message in (
-            (" \n", 4, "calibration text must not be empty"),
-            ("a", 1, "seq_len must be at least 2 for a calibration text, not 1")):
-        with pytest.raises(QuantModelError) as caught:
-            text_calibration(t, text, seq_len)
-        assert str(caught.value) == message
+    with pytest.raises(QuantModelError) as caught:
+        text_calibration(t, " \n", 4)
+    assert str(caught.value) == "calibration text must not be empty"
 
 
 def test_text_calibration_of_a_model_without_bos():

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.models import llama2c, tokenizer
 from ouroboros.sw.models.checkpoint import CheckpointError
+from ouroboros.sw.models.integer import QuantModelError
 from ouroboros.sw.models.special import SpecialTokens
 from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.quantise import source
@@ -166,6 +167,17 @@ def test_refusals(files):
         with pytest.raises(OuroborosError) as caught:
             call()
         assert str(caught.value) == message
+
+
+def test_a_text_for_a_model_of_one_position(files, make_checkpoint, write_hf):
+    folder = write_hf(files / "hf", make_checkpoint(tied=False, vocab_size=260, n_layers=1),
+                      max_position_embeddings=1)
+    (files / "text.txt").write_text("Hello")
+    with pytest.raises(QuantModelError) as caught:
+        source.open_model(folder, files / "tok.bin").quantised(
+            calibration=files / "text.txt", cache=files / "cache")
+    assert str(caught.value) == (
+        f"{folder}: max_position_embeddings must be at least 2 for a calibration text, not 1")
 
 
 def test_tokenizer_of_another_model(files, make_checkpoint):

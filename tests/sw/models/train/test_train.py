@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from ouroboros.sw.models import llama2c
-from ouroboros.sw.models.checkpoint import Shape
+from ouroboros.sw.models.decoder_shape import DecoderShape
 from ouroboros.sw.models.float_llama import FloatLlama
 from ouroboros.sw.models.train.bpe import train as train_tokenizer
 from ouroboros.sw.models.train.text import tales
 from ouroboros.sw.models.train.train import fit, forward, import_torch, initial, to_checkpoint
 
-SMALL = Shape(dim=16, hidden_dim=24, n_layers=2, n_heads=4, n_kv_heads=2, vocab_size=320,
+SMALL = DecoderShape(dim=16, hidden_dim=24, n_layers=2, n_heads=4, n_kv_heads=2, vocab_size=320,
               seq_len=32)
 
 
