@@ -80,11 +80,17 @@ def test_a_machine_that_falls_silent_is_an_error(tiny_model, monkeypatch):
         backend("verilator")(tiny_job(tiny_model, "plain"), lambda *step: None)
 
 
+@pytest.fixture
+def short_job(tiny_model):
+    return replace(tiny_job(tiny_model, "split", twin=True, observe=False),
+                   requests=(RequestSpec(prompt=(5, 9), limit=1, logits="all"),))
+
+
 @pytest.mark.sim
-def test_an_interrupted_simulation_keeps_its_tokens(tiny_model):
+def test_an_interrupted_simulation_keeps_its_tokens(short_job):
     """Ctrl-C is for this process alone; it ends the simulator's at once."""
-    job = replace(tiny_job(tiny_model, "plain", twin=True, observe=False),
-                  requests=(RequestSpec(prompt=(5,), limit=9, logits="all"),))
+    job = replace(short_job, tap=True, requests=(RequestSpec(prompt=(5,), limit=9,
+                                                             logits="all"),))
 
     def interrupt(what, done, total):
         if what == "token":
@@ -96,14 +102,8 @@ def test_an_interrupted_simulation_keeps_its_tokens(tiny_model):
     assert compare(job.model, result.requests)[0]
 
 
-@pytest.fixture
-def short_job(tiny_model):
-    return replace(tiny_job(tiny_model, "split", twin=True, observe=False),
-                   requests=(RequestSpec(prompt=(5, 9), limit=1, logits="all"),))
-
-
 @pytest.mark.sim
-@pytest.mark.parametrize("sim", ["icarus", "verilator"])
+@pytest.mark.parametrize("sim", ["icarus", pytest.param("verilator", marks=pytest.mark.slow)])
 def test_every_core_sends_what_its_golden_model_does(sim, short_job):
     """Not the logits alone: every packet, to the last flit, and no other."""
     result = backend(sim)(replace(short_job, tap=True), lambda *step: None)
@@ -128,8 +128,7 @@ def test_a_broken_rounding_is_found_where_it_is(short_job):
     assert broken != sources
 
     def run(job, progress):
-        texts = tapped(broken, machine) if job.tap else broken
-        return run_job(build("die", texts, sim="icarus"), job, progress)
+        return run_job(build("die", tapped(broken, machine), sim="icarus"), job, progress)
 
     result = run(short_job, lambda *step: None)
     assert not compare(short_job.model, result.requests)[0]
