@@ -85,7 +85,7 @@ def test_same_seed_same_map(run, tmp_path):
 
 
 ERRORS = [
-    (("--placement", "none.json"), "none.json: No such file or directory"),
+    (("--placement", "none.json"), "none.json: cannot be read: No such file or directory"),
     (("--instance", "instance.json"), "instance.json: --instance must come with --placement"),
     (("--defects", "bad"), ("--defects must be one of ['nominal', 'stress', 'none'] or the path "
                             "of a map, not 'bad'")),

@@ -130,7 +130,7 @@ def test_refusals(tiny, model, make_checkpoint, shuffle, tmp_path):
     path.write_text("{")
     refused(tiny, model, OuroborosError, "not JSON")
     path.unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OuroborosError, match="cannot be read"):
         place_model(tiny, model, placement=str(path))
     with pytest.raises(MapperError, match=r"placement must be one of .* or a path to a .json file, "
                                           r"not 'snake'"):
