@@ -8,8 +8,12 @@ import pytest
 from ouroboros.floorplan import link_load
 from ouroboros.hw.params.machine import MeshParams, load_machine
 from ouroboros.hw.params.values import read_values
+from ouroboros.sw.lib.csv_file import read_rows
 from ouroboros.sw.models.shape import ShapeError, load_shape
+from ouroboros.sw.noc.experiment.trace import read_trace
+from ouroboros.sw.noc.experiment.traffic_file import read_volumes
 from ouroboros.sw.noc.routes.faults import read_faults
+from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.wafer.busiest_link import read_busiest_link
 
@@ -27,8 +31,14 @@ READERS = {
     "values.toml": (read_values, '[a]\nmid = 1.0\nunit = "m"\nsource = "measured"\n'),
     "instance.json": (lambda path: read_instance(path).edges.tolist(), json.dumps(INSTANCE)),
     "faults.json": (lambda path: read_faults(path, MESH), '{"dead": [3]}'),
+    "dead.json": (lambda path: dead_cores(str(path), MESH),
+                  '{"width": 4, "height": 3, "dead": [3]}'),
+    "trace.csv": (read_trace, "cycle,source,destination,flits\n3,0,1,2\n"),
+    "flows.csv": (lambda path: read_volumes(path, MESH).volume_bytes.tolist(),
+                  "source,destination,bytes\n0,1,5\n"),
+    "reference.csv": (lambda path: [row.cells for row in read_rows(path, ("a",))], "a\n1\n"),
     "link.json": (lambda path: read_busiest_link(path).load_bytes,
-                  '{"instance": "a", "busiest_bytes": 3}'),
+                  '{"instance": "a", "digest": "b", "busiest_bytes": 3}'),
     "load.json": (lambda path: link_load.read_load(path, 1, 1)[0].tolist(),
                   '{"unit": "a", "load": [[[1]], [[2]], [[3]], [[4]]]}'),
 }

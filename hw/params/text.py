@@ -15,7 +15,7 @@ def utf8(content: bytes) -> str:
     Raises
     ------
     ValueError
-        If the bytes are not UTF-8; the message says at which offset.
+        If the bytes are not UTF-8; the message says in which line.
     """
     for mark, name in _MARKS:
         if content.startswith(mark):
@@ -23,5 +23,6 @@ def utf8(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"must be UTF-8, but byte {error.start} is "
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"must be UTF-8, but line {line} has the byte "
                          f"0x{content[error.start]:02x}") from None

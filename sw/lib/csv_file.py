@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from ouroboros.sw.lib import read
 from ouroboros.sw.lib.errors import FileError
 
 __all__ = ["Row", "read_rows"]
@@ -74,16 +75,7 @@ def read_rows(path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = 
     FileError
         If the file is no such table; the message names file, and line or column.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    try:
-        text = io.StringIO(raw.decode("utf-8-sig"), newline="")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise FileError(f"{path}, line {line}: must be text in UTF-8") from None
-    reader = csv.reader(text, strict=True)
+    reader = csv.reader(io.StringIO(read.text(path, "a CSV file"), newline=""), strict=True)
     rows: list[Row] = []
     head: list[str] = []
     try:

@@ -1,9 +1,9 @@
 """Dead cores as a user names them: ids, or a defect map."""
 
-import json
 from pathlib import Path
 
 from ouroboros.hw.params.machine import MeshParams
+from ouroboros.sw.lib import json_file
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.place.instance import Grid
 
@@ -35,12 +35,7 @@ def dead_cores(dead: str, mesh: MeshParams | Grid) -> tuple[int, ...]:
 
 
 def _read_map(path: str, mesh: MeshParams | Grid) -> list[int]:
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise OuroborosError(f"{path}: must be the JSON file of a defect map ({error})") from None
-    if not isinstance(found, dict):
-        raise OuroborosError(f"{path}: must be one JSON object, not a {type(found).__name__}")
+    found = json_file.read_object(Path(path))
     for name in ("width", "height"):
         if found.get(name) != getattr(mesh, name):
             raise OuroborosError(f"{path}: key {name!r} must be {getattr(mesh, name)}, not "

@@ -93,8 +93,8 @@ def test_what_is_no_text_is_refused_by_name(tmp_path):
          "must be UTF-8, not UTF-32, whose byte order mark it begins with"),
         (codecs.BOM_UTF16_BE + "a".encode("utf-16-be"),
          "must be UTF-8, not UTF-16, whose byte order mark it begins with"),
-        (b"a = '\xe9'\n", "must be UTF-8, but byte 5 is 0xe9"),
-        (b"a\xc3", "must be UTF-8, but byte 1 is 0xc3"),
+        (b"a = '\xe9'\n", "must be UTF-8, but line 1 has the byte 0xe9"),
+        (b"a\n\nb\xc3", "must be UTF-8, but line 3 has the byte 0xc3"),
         (gzip.compress(b"a = 1"), "must be a TOML file, not a gzip file: unpack it first"),
     ]
     for content, message in cases:
