@@ -8,7 +8,7 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import Flag
 from ouroboros.sw.block.tiling import tiled
 from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
-from ouroboros.sw.mapper.mapper import map_model, shape_of
+from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.perf.events import token_events
 from ouroboros.sw.program.image import Token, read_stages
 from ouroboros.sw.quantise.quantise import quantise
@@ -36,7 +36,7 @@ def test_every_kind_of_slice(make_checkpoint):
     members of a KV head: 70 tokens are blocks of 32 in each of them."""
     model = quantise(make_checkpoint(dim=64, hidden_dim=160, n_layers=1, n_heads=8, n_kv_heads=4,
                                      vocab_size=100, seq_len=128))
-    plan = replace(tiled(SMALL, shape_of(model), qkv=3, kv_groups=2, members=3, proj=(2, 2), up=3,
+    plan = replace(tiled(SMALL, model.shape, qkv=3, kv_groups=2, members=3, proj=(2, 2), up=3,
                          down=(2, 2), lm=2, embed=2), roots=(1, 2, 1, 2))
     program = map_model(SMALL, model, placement=plan)
     prompts = [[n % 90 + 3 for n in range(70)], [5, 9]]
