@@ -174,8 +174,11 @@ def _best(machine: Machine, shape: ModelShape, kind: str, inputs: int,
 
 def _cycles(machine: Machine, shape: ModelShape, kind: str, found: _Matrices) -> tuple[int, int]:
     """Slowest core of ``kind`` and of up/gate in a block that another one follows."""
-    two = replace(shape, kind="decoder", n_layers=2, n_decoder_layers=0, head=False,
-                  tied_head=False)
+    two = ModelShape(
+        name=shape.name, source=shape.source, dim=shape.dim, hidden_dim=shape.hidden_dim,
+        n_layers=2, n_heads=shape.n_heads, n_kv_heads=shape.n_kv_heads, head_dim=shape.head_dim,
+        vocab_size=shape.vocab_size, gated=shape.gated, head=False,
+        positions=shape.positions, position_rows=shape.position_rows)
     roomy = replace(machine, mesh=ROOMY)
     plan = tiled(machine, two, qkv=found.qkv, kv_groups=shape.n_kv_heads, members=1,
                  proj=found.proj, up=found.up, down=found.down, lm=0,

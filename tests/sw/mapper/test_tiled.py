@@ -43,7 +43,10 @@ def test_logits(make_model, serve, name):
     assert plan.roots == roots
     program = map_model(machine, model, placement=plan)
     assert len(program.roles) == plan.cores(model.shape.n_layers)
-    prompts = [[n % 59 for n in range(3, 37)], [5, 9]]
+    check(program, model, serve, [[n % 59 for n in range(3, 37)], [5, 9]])
+
+
+def check(program, model, serve, prompts):
     requests, golden = serve(program, model, prompts, limit=2, seed=3)
     decoder = IntegerDecoder(model)
     for n, request in enumerate(requests):
@@ -53,6 +56,14 @@ def test_logits(make_model, serve, name):
             assert (vector == logits[position]).all(), f"{n}, position {position}"
     golden.settle()
     assert not any(core.slots for core in golden.cores.values())
+
+
+def test_tiled_by_itself(make_model, serve):
+    """By name, as the command line has it: KV cores are what the mesh has left."""
+    model = make_model(**MODEL)
+    program = map_model(WIDE, model, placement="tiled")
+    assert program.placement == "tiled" and program.kv_members > 2
+    check(program, model, serve, [[n % 59 for n in range(3, 37)], [5, 9]])
 
 
 @pytest.mark.parametrize(("changes", "message"), [
