@@ -11,8 +11,9 @@ from ouroboros.sw.lib.options import option
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.busiest_link import read_busiest_link
-from ouroboros.sw.wafer.cores import OBJECTIVES
-from ouroboros.sw.wafer.estimate import Wafer, WaferOptions, estimate
+from ouroboros.sw.wafer.cores import WaferOptions
+from ouroboros.sw.wafer.estimate import Wafer
+from ouroboros.sw.wafer.members import OBJECTIVES, estimate
 
 __all__ = ["EstimateOptions", "Estimated", "estimate_wafer"]
 

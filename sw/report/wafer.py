@@ -4,7 +4,8 @@ from typing import Any
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.models.shape import load_shape
-from ouroboros.sw.wafer.estimate import WaferOptions, estimate
+from ouroboros.sw.wafer.cores import WaferOptions
+from ouroboros.sw.wafer.members import estimate
 
 __all__ = ["wafer_estimate"]
 

@@ -169,8 +169,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     started = time.perf_counter()
     tokenizer = _tokenizer(source)
     run = backend(on)
-    if waves is not None and on != "icarus":
-        raise OuroborosError(f"back end must be icarus to record waves, not {on!r}")
+    if waves is not None:
+        _check_waves(waves, machine, on)
     model = source.quantised()
     program = place_model(machine, model, placement=placement, context=context, defects=defects,
                           dead_links=dead_links)
@@ -194,6 +194,16 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
                for request in result.requests],
         bit_exact=None if on == "golden" else exact,
         vectors_checked=vectors, wall_s=time.perf_counter() - started)
+
+
+def _check_waves(waves: Waves, machine: Machine, on: str) -> None:
+    if on != "icarus":
+        raise OuroborosError(f"back end must be icarus to record waves, not {on!r}")
+    if waves.core not in machine.mesh.coordinates:
+        raise OuroborosError(f"waves must be of a core of the {machine.mesh.width} x "
+                             f"{machine.mesh.height} mesh, not of {waves.core}")
+    if waves.start < 0:
+        raise OuroborosError(f"waves must begin at cycle 0 or later, not {waves.start}")
 
 
 def _tokenizer(source: ModelSource) -> Tokenizer:

@@ -16,11 +16,10 @@ from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.assumptions import assumptions
 from ouroboros.sw.wafer.busiest_link import BusiestLink
 
-__all__ = ["OBJECTIVES", "WaferOptions", "WaferPlacement"]
+__all__ = ["WaferOptions", "WaferPlacement"]
 
 PUBLISHED_CORES = 13_923
 """Of the published machine, 117 x 119; the whole wafer."""
-OBJECTIVES = ("decode", "prefill", "room")
 ROOMY = MeshParams(width=126, height=126, die_width=126, die_height=126)
 """Where the cores of a block lie is an assumption here, so any mesh does for its graph."""
 

@@ -1,8 +1,4 @@
-"""Stand-in for controller, SFU and buffer of an array unit: random programs in several slots.
-
-Knows cycles but no simulator: a bench samples the unit's outputs once a cycle and drives what
-``ArrayAgent.cycle`` answers in the next one.
-"""
+"""Stand-in for controller, SFU and buffer of an array unit: random programs in several slots."""
 
 import random
 from collections import Counter, deque
@@ -13,8 +9,10 @@ import numpy as np
 from ouroboros.hw.params.isa import Op, assemble
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import KV_CONFIG, Unit
+from ouroboros.hw.params.timing.array import kv_wipe_cycles
 from ouroboros.sw.golden.array import STREAMS, ArrayGolden, Beat, Issue, local_tokens
 from ouroboros.sw.golden.kv import KvSettings
+from ouroboros.tb.lib.agent import Dut
 
 __all__ = ["ArrayAgent", "Drive", "Seen", "random_settings"]
 
@@ -118,6 +116,48 @@ class ArrayAgent:
                    for macro, rows in enumerate(self.golden.weights)
                    for row, values in enumerate(rows)]
         return writes
+
+    async def run(self, dut: Dut) -> int:
+        """Configure the ports of ``tb.array.top.ArrayTop``, run everything; how many cycles."""
+        for unit, address, value in self.configuration():
+            for name, content in (("unit", unit), ("address", address), ("data", value),
+                                  ("valid", 1)):
+                dut.set(f"config__{name}", content)
+            await dut.tick()
+        dut.set("config__valid", 0)
+        for _ in range(kv_wipe_cycles(self.machine)):
+            await dut.tick()
+        cycles, last = 0, 3
+        while last:
+            await dut.settle()
+            drive = self.cycle(self._seen(dut))
+            await dut.tick()
+            dut.set("issue__valid", int(drive.issue is not None))
+            if drive.issue:
+                dut.set("issue__payload", drive.issue.fields())
+            for name, value in (("read__data", drive.read_data), ("drop", int(drive.release)),
+                                ("drain__ready", int(drive.drain_ready))):
+                dut.set(name, value)
+            cycles += 1
+            last -= self.finished
+        self.check()
+        return cycles
+
+    def _seen(self, dut: Dut) -> Seen:
+        done = drain = None
+        if dut.get("done__valid"):
+            view = dut.get("done__payload")
+            done = view.slot, bool(view.poison)
+        if dut.get("drain__valid"):
+            view = dut.get("drain__payload")
+            drain = tuple(view.data[n] for n in range(self.machine.core.lanes)), view.valid
+        events = dut.get("events")
+        return Seen(
+            issue_ready=bool(dut.get("issue__ready")), done=done, locked=bool(dut.get("locked")),
+            owner=dut.get("owner"), idle_load=bool(dut.get("idle_load")),
+            idle_compute=bool(dut.get("idle_compute")),
+            read_addr=dut.get("read__addr") if dut.get("read__en") else None, drain=drain,
+            events={name: events[name] for name, _ in events.shape()})
 
     def cycle(self, seen: Seen) -> Drive:
         """Take note of a cycle; what to drive in the next one."""

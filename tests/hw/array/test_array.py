@@ -16,6 +16,8 @@ from ouroboros.hw.params.packet import KV_CONFIG, Unit
 from ouroboros.hw.params.timing import array as timing
 from ouroboros.sw.golden.array import ArrayGolden, Issue, local_tokens
 from ouroboros.sw.golden.kv import KvSettings
+from ouroboros.tb.array.agent import ArrayAgent
+from ouroboros.tb.array.top import ArrayTop
 from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
@@ -27,7 +29,7 @@ SETTINGS = KvSettings(k_macros=0b0011, v_macros=0b1100, k_groups=1, k_blocks=4, 
 
 @cache
 def simulated():
-    return PySim(ArrayUnit(TINY))
+    return PySim(ArrayTop(TINY))
 
 
 class Bench:
@@ -113,9 +115,9 @@ class Bench:
             assert waited < 4000, f"only {len(got)} of {len(wanted)} beats came"
         assert got == wanted
         ctx.set(drain.ready, 0)
-        ctx.set(self.dut.release, 1)
+        ctx.set(self.dut.drop, 1)
         *_, extra = await ctx.tick().sample(drain.valid)
-        ctx.set(self.dut.release, 0)
+        ctx.set(self.dut.drop, 0)
         assert not extra or count is not None
         return waited
 
@@ -265,6 +267,14 @@ def test_more_blocks_than_macros_holes_and_release_in_the_middle():
     Bench(settings).run(story)
 
 
+@pytest.mark.parametrize("stall", [0.0, 0.5])
+def test_random_programs(stall):
+    """Weight and KV tokens of all slots interleave; every beat, poison and event is right."""
+    agent = ArrayAgent(TINY, tokens=8, stall=stall, rng=random.Random(4))
+    simulated().tell(agent.run)
+    assert agent.beats_checked > 20
+
+
 def test_loads_and_drains_hide_behind_the_next_mvm():
     async def story(bench, ctx):
         await bench.steps(ctx, [0b1111])
@@ -285,7 +295,7 @@ def test_loads_and_drains_hide_behind_the_next_mvm():
             *_, ready, done, slot, valid, p, groups = await ctx.tick().sample(
                 dut.issue.ready, dut.done.valid, dut.done.p.slot, dut.drain.valid, dut.drain.p,
                 dut.events.groups_active)
-            ctx.set(dut.release, 0)
+            ctx.set(dut.drop, 0)
             active += groups
             if queue and ready:
                 queue.pop(0)
@@ -295,7 +305,7 @@ def test_loads_and_drains_hide_behind_the_next_mvm():
                     finished.append(cycle)
             if valid:
                 got.append((tuple(p.data[n] for n in range(LANES)), p.valid))
-                ctx.set(dut.release, len(got) % 4 == 0)
+                ctx.set(dut.drop, len(got) % 4 == 0)
         assert got == wanted
         assert np.diff(finished).tolist() == [TINY.cim.command_cycles(4)] * (tokens - 1)
         assert active == tokens * 4 * TINY.cim.command_cycles(4)

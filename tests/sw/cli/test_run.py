@@ -28,6 +28,18 @@ def test_same_logits_around_dead_cores_and_links(run):
     assert (around["text"], around["cores"]) == (whole["text"], whole["cores"])
 
 
+@pytest.mark.parametrize(("on", "waves", "message"), [
+    ("icarus", "1,1", "waves must be x,y,cycle, not '1,1'"),
+    ("golden", "1,1,5", "back end must be icarus to record waves, not 'golden'"),
+    ("icarus", "8,1,5", "waves must be of a core of the 7 x 6 mesh, not of (8, 1)"),
+    ("icarus", "0,1,5", "waves must be of a core of the 7 x 6 mesh, not of (0, 1)"),
+    ("icarus", "1,1,-5", "waves must begin at cycle 0 or later, not -5")])
+def test_waves_that_cannot_be(run, on, waves, message):
+    result, _ = run("--machine", "small", "--on", on, "--waves", waves)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(("machine", "dead", "links", "message"), [
     ("detour", "0", "",
      "host's port must be alive, but edge port (0, 1) is beside core (1, 1), which is dead"),

@@ -15,14 +15,9 @@ from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.wafer.busiest_link import BusiestLink
-from ouroboros.sw.wafer.cores import OBJECTIVES
-from ouroboros.sw.wafer.estimate import (
-    Wafer,
-    WaferOptions,
-    alternatives,
-    best_members,
-    estimate,
-)
+from ouroboros.sw.wafer.cores import WaferOptions
+from ouroboros.sw.wafer.estimate import Wafer
+from ouroboros.sw.wafer.members import OBJECTIVES, alternatives, best_members, estimate
 
 FOUND = {}
 
