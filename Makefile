@@ -5,7 +5,7 @@ SELECT  = $(if $(K),-k "$(K)")
 WORKERS = 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test unit sim waves formal check docs bench clean
+.PHONY: order help setup setup-test demo test unit sim waves formal check docs bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## ?/\t/' | expand -t 12
@@ -38,6 +38,9 @@ formal:  ## proofs by SMT solver
 check: setup-test  ## lint, types, import rules
 	@mkdir -p build/check && ln -sfn ../.. build/check/ouroboros
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m mypy && $(PYTEST) tests/test_imports.py
+
+order: setup  ## packages, lowest first, and what each imports
+	@$(PYTHON) -m ouroboros.docs.order
 
 docs: setup  ## pages, pictures and notebooks that are made from code
 	@$(PYTHON) -m ouroboros.docs.generate && $(PYTHON) -m ouroboros.docs.pictures && \

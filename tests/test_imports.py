@@ -1,20 +1,11 @@
 """The order of packages, enforced: imports go downwards only."""
 
-import ast
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from ouroboros.docs.order import ORDER, ROOT, imports, main, package, sources
 
-# Lowest first: a package may import itself and those before it.
-ORDER = """
-hw.params hw.lib hw.cim hw.kv hw.sfu hw.noc hw.array hw.core hw.mesh
-sw.lib sw.models sw.defects sw.place sw.noc sw.program sw.golden sw.quantise sw.perf sw.block
-sw.mapper sw.serving sw.runtime sw.wafer sw.experiments sw.report sw.api sw.cli
-floorplan tb docs
-""".split()
 # Packages from elsewhere that a part may use, of those that would give its work away.
 OUTSIDE = {"hw.params": set(), "hw": {"amaranth"}, "sw": set(), "floorplan": set(),
            "tb": {"amaranth", "cocotb", "cocotb_tools"}, "docs": {"amaranth"}}
@@ -24,30 +15,6 @@ REFUSED = {("sw", "hw"): {"hw.params"}, ("floorplan", "hw"): {"hw.params"}}
 
 # stdlib only, because they run before anything is installed
 BARE = ["tb/flow/setup.py"]
-
-
-def package(module: str) -> str:
-    """Package of ORDER that a module of the project belongs to."""
-    parts = module.split(".")
-    return parts[0] if parts[0] in ORDER else ".".join(parts[:2])
-
-
-def sources() -> list[Path]:
-    return [path for part in ("hw", "sw", "tb", "floorplan", "docs")
-            for path in sorted((ROOT / part).rglob("*.py")) if len(path.relative_to(ROOT).parts) > 2
-            or part in ("floorplan", "docs")]
-
-
-def imports(text: str, where: str) -> set[str]:
-    """Dotted names of every module imported anywhere in a file."""
-    names = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{where}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
 
 
 def refused(names: set[str], me: str) -> list[str]:
@@ -75,6 +42,12 @@ def test_imports_go_downwards(me):
         if package(module) == me:
             wrong = refused(imports(path.read_text(), module), me)
             assert not wrong, f"{module} may not import {wrong[0]}"
+
+
+def test_the_command_prints_the_order(capsys):
+    assert main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ORDER
 
 
 def test_every_package_has_a_place_in_the_order():
