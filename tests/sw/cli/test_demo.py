@@ -23,6 +23,7 @@ LETTERS = [chr(ord("a") + n) for n in range(19)]
 @pytest.fixture
 def run(tmp_path, monkeypatch, make_checkpoint):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OUROBOROS_CACHE", str(tmp_path / "build"))
     llama2c.write(tmp_path / "model.bin", make_checkpoint(n_layers=1))
     pieces = [(b"<unk>", 0.0), (b"\n<s>\n", 0.0), (b"\n</s>\n", 0.0), (b" ", 0.0),
               *((letter.encode(), 0.0) for letter in LETTERS)]
