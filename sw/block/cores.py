@@ -121,6 +121,9 @@ def count_cores(machine: Machine, shape: ModelShape, *, members: int | None = No
     if spares_per_die < 0:
         raise BlockError(f"spares_per_die must be at least 0, not {spares_per_die}")
     mesh = machine.mesh
+    if dead >= mesh.cores:
+        raise BlockError(f"machine {machine.name!r} must have a live core, but all "
+                         f"{mesh.cores:,} are dead")
     spares = spares_per_die * (mesh.width // mesh.die_width) * (mesh.height // mesh.die_height)
     bare = CoreCount(machine=machine, shape=shape, kv_heads=1, most_members=0, spares=spares,
                      plan=tiled_plan(machine, shape, kv_heads=1, members=1),
@@ -139,7 +142,7 @@ def count_cores(machine: Machine, shape: ModelShape, *, members: int | None = No
 def _too_large(bare: CoreCount) -> str:
     """How many machines: whole blocks on each, with one core for each full set of KV heads."""
     machine, shape, plan = bare.machine, bare.shape, bare.plan
-    have = bare.live - bare.spares
+    have = max(bare.live - bare.spares, 0)
     heads = max(n for n in range(1, machine.kv.heads + 1)
                 if machine.kv.heads % n == 0 and shape.n_kv_heads % n == 0)
     block = plan.block_cores + shape.n_kv_heads // heads

@@ -9,6 +9,7 @@ from ouroboros.sw.api.network import OneOptions
 from ouroboros.sw.cli.command import Output, conclude, table, with_options
 from ouroboros.sw.cli.group import LazyGroup
 from ouroboros.sw.noc.experiment.lab import runner
+from ouroboros.sw.noc.experiment.result import unmeasured_words
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
 from ouroboros.sw.noc.study.curves import title_of
 
@@ -59,6 +60,8 @@ def one_experiment(options: OneOptions, output: Output) -> dict[str, Any]:
         shown.add_row("channel-load bound", f"{channel_bound(experiment):.4f}",
                       "offered load that fills the busiest channel")
     output.show(shown)
+    if words := unmeasured_words(experiment):
+        output.say(words)
     return found
 
 

@@ -14,7 +14,7 @@ from ouroboros.sw.lib.read import JSON, raw, refuse_foreign
 from ouroboros.sw.lib.write import write
 
 __all__ = ["array", "integer", "integers", "read_object", "read_value",
-           "text", "write_object"]
+           "shown", "text", "write_object"]
 
 GZIP = b"\x1f\x8b"
 INT64 = 1 << 63
@@ -40,7 +40,7 @@ def read_object(path: Path, error: type[OuroborosError] = FileError) -> Object:
     """The JSON object in a file."""
     found = read_value(path, error)
     if not isinstance(found, dict):
-        raise error(f"{path}: must hold one JSON object, not a {type(found).__name__}")
+        raise error(f"{path}: must hold one JSON object, not {shown(found)}")
     return found
 
 
@@ -57,22 +57,31 @@ def _get(found: Object, key: str, path: Path) -> Any:
         raise FileError(f"{path}: key {key!r} is missing") from None
 
 
+def shown(value: Any) -> str:
+    """The beginning of a value as the file has it."""
+    return json.dumps(value, ensure_ascii=False)[:60]
+
+
 def _whole(value: Any, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not -INT64 <= value < INT64:
-        raise FileError(f"{what} must be a whole number below 2**63, not {value!r:.60}")
+        raise FileError(f"{what} must be a whole number below 2**63, not {shown(value)}")
     return value
 
 
-def integer(found: Object, key: str, path: Path) -> int:
-    """A whole number."""
-    return _whole(_get(found, key, path), f"{path}: key {key!r}")
+def integer(found: Object, key: str, path: Path, low: int = -INT64, high: int = INT64) -> int:
+    """A whole number, ``low`` to ``high``."""
+    value = _whole(_get(found, key, path), f"{path}: key {key!r}")
+    if not low <= value <= high:
+        rule = f"at least {low:,}" if value < low else f"at most {high:,}"
+        raise FileError(f"{path}: key {key!r} must be {rule}, not {value:,}")
+    return value
 
 
 def text(found: Object, key: str, path: Path) -> str:
     """A string."""
     value = _get(found, key, path)
     if not isinstance(value, str):
-        raise FileError(f"{path}: key {key!r} must be a string, not {value!r:.60}")
+        raise FileError(f"{path}: key {key!r} must be a string, not {shown(value)}")
     return value
 
 
@@ -80,7 +89,7 @@ def array(found: Object, key: str, path: Path) -> list[Any]:
     """A list of anything."""
     value = _get(found, key, path)
     if not isinstance(value, list):
-        raise FileError(f"{path}: key {key!r} must be a list, not {value!r:.60}")
+        raise FileError(f"{path}: key {key!r} must be a list, not {shown(value)}")
     return value
 
 
@@ -97,7 +106,7 @@ def integers(found: Object, key: str, path: Path, width: int = 1) -> np.ndarray[
             row = value if isinstance(value, list) and width > 1 else [value]
             if len(row) != width:
                 raise FileError(f"{path}: {key}[{n}] must be {width} whole numbers, "
-                                 f"not {value!r:.60}")
+                                 f"not {shown(value)}")
             for item in row:
                 _whole(item, f"{path}: {key}[{n}]")
     return np.array(values, np.int64).reshape(shape)

@@ -127,8 +127,9 @@ def replaced(path: Path) -> Iterator[Path]:
     FileError
         If the system refuses; the message names the file.
     """
-    target = path.resolve()
-    direct = (target.exists() and not target.is_file()) or not os.access(target.parent, os.W_OK)
+    # The link of a pipe (/dev/stdout) leads to no path.
+    target = path.resolve() if path.is_file() or not path.exists() else path
+    direct = (path.exists() and not path.is_file()) or not os.access(target.parent, os.W_OK)
     aside = target if direct else target.with_name(f".ouroboros-{os.getpid()}{target.suffix}")
     try:
         yield aside

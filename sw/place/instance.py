@@ -18,6 +18,12 @@ __all__ = ["SCHEMA", "Grid", "Instance", "Ints", "Net", "read_instance", "write_
 Ints = npt.NDArray[np.int64]
 SCHEMA = "ouroboros-instance-1"
 """Mark of the files that ``write_instance`` writes; those of others need none."""
+CORES_MAX = 1 << 24
+"""Cores of a grid, dead ones included."""
+PENALTY_MAX = 1 << 20
+"""Extra hops for a die border."""
+UNIT_BYTES_MAX = 1 << 30
+"""Bytes per token of one unit of volume."""
 COST_LIMIT = 1 << 62
 """Costs stay below it, so that int64 sums of them are exact."""
 
@@ -45,9 +51,12 @@ class Grid:
                 raise PlaceError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.die_penalty_hops < 0:
             raise PlaceError(f"die_penalty_hops must be at least 0, not {self.die_penalty_hops}")
-        if self.width * self.height > 1 << 24:
-            raise PlaceError(f"a grid must have at most {1 << 24:,} cores, "
+        if self.width * self.height > CORES_MAX:
+            raise PlaceError(f"a grid must have at most {CORES_MAX:,} cores, "
                              f"not {self.width} x {self.height}")
+        if self.die_penalty_hops > PENALTY_MAX:
+            raise PlaceError(f"die_penalty_hops must be at most {PENALTY_MAX:,}, "
+                             f"not {self.die_penalty_hops:,}")
         if any(a >= b for a, b in zip(self.defects, self.defects[1:], strict=False)):
             raise PlaceError("defects must be ascending core ids, each once")
         if self.defects and not 0 <= self.defects[0] <= self.defects[-1] < self.cores:
@@ -170,10 +179,15 @@ class Instance:
                 if not 0 <= tile < self.tiles:
                     raise PlaceError(f"nets[{n}] must join tiles 0 to {self.tiles - 1}, "
                                      f"not {tile}")
+        # In floats, which do not wrap; edges before they are summed, too.
+        edges = np.asarray(self.edges, np.int64).reshape(-1, 3)[:, 2]
+        worst = float(edges.sum(dtype=np.float64)) * (self.grid.diameter + 1)
+        if worst * self.unit_bytes >= COST_LIMIT:
+            raise PlaceError("edges must have volumes whose worst cost in bytes is below 2**62")
+        bytes_ = sum(float(net.volume_bytes) * max(len(net.sinks), 1) for net in self.nets)
+        if bytes_ * (self.grid.diameter + 1) >= COST_LIMIT:
+            raise PlaceError("nets must have volumes whose worst cost in bytes is below 2**62")
         object.__setattr__(self, "edges", _merge(self.edges, self.tiles))
-        # In floats, which do not wrap.
-        if float(self.edges[:, 2].sum(dtype=np.float64)) * (self.grid.diameter + 1) >= COST_LIMIT:
-            raise PlaceError("edges must have volumes whose worst cost is below 2**62")
 
     @property
     def volume(self) -> int:
@@ -224,20 +238,20 @@ def read_instance(path: Path | str) -> Instance:
     names = json_file.array(found, "tile_names", path) if "tile_names" in found else []
     for n, name in enumerate(names):
         if not isinstance(name, list):
-            raise PlaceError(f"{path}: tile_names[{n}] must be a list, not {name!r:.60}")
+            raise PlaceError(f"{path}: tile_names[{n}] must be a list, not {json_file.shown(name)}")
     try:
         return Instance(
             name=json_file.text(found, "name", path) if "name" in found else path.name,
             grid=Grid(
-                width=json_file.integer(found, "W", path),
-                height=json_file.integer(found, "H", path),
-                die_width=json_file.integer(found, "die_w", path),
-                die_height=json_file.integer(found, "die_h", path),
-                die_penalty_hops=json_file.integer(found, "lam", path),
+                width=json_file.integer(found, "W", path, 1, CORES_MAX),
+                height=json_file.integer(found, "H", path, 1, CORES_MAX),
+                die_width=json_file.integer(found, "die_w", path, 1),
+                die_height=json_file.integer(found, "die_h", path, 1),
+                die_penalty_hops=json_file.integer(found, "lam", path, 0, PENALTY_MAX),
                 defects=tuple(np.unique(json_file.integers(found, "defects", path)).tolist())),
-            tiles=json_file.integer(found, "tiles", path),
+            tiles=json_file.integer(found, "tiles", path, 1, CORES_MAX),
             edges=json_file.integers(found, "edges", path, width=3),
-            unit_bytes=json_file.integer(found, "unit_bytes", path)
+            unit_bytes=json_file.integer(found, "unit_bytes", path, 1, UNIT_BYTES_MAX)
             if "unit_bytes" in found else 1,
             tile_names=tuple(tuple(name) for name in names),
             nets=_nets(found, path))
@@ -251,7 +265,7 @@ def _nets(found: json_file.Object, path: Path) -> tuple[Net, ...]:
     for n, item in enumerate(json_file.array(found, "nets", path) if "nets" in found else []):
         if not isinstance(item, list) or len(item) != 3:
             raise PlaceError(f"{path}: nets[{n}] must be a list of source, sinks and bytes, "
-                             f"not {item!r:.60}")
+                             f"not {json_file.shown(item)}")
         source, sinks, volume = item
         part = {f"nets[{n}]": [source, volume], f"nets[{n}][1]": sinks}
         json_file.integers(part, f"nets[{n}]", path)

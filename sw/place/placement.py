@@ -117,10 +117,10 @@ def load(path: Path | str) -> Placement:
     found = json_file.read_object(path)
     schema = json_file.text(found, "schema", path)
     if schema != SCHEMA:
-        raise PlaceError(f"{path}: key 'schema' must be {SCHEMA!r}, not {schema!r:.60}")
+        raise PlaceError(f"{path}: key 'schema' must be {SCHEMA!r}, not {json_file.shown(schema)}")
     grid = found.get("grid")
     if not isinstance(grid, dict):
-        raise PlaceError(f"{path}: key 'grid' must be an object, not {grid!r:.60}")
+        raise PlaceError(f"{path}: key 'grid' must be an object, not {json_file.shown(grid)}")
     try:
         return Placement(
             instance_name=json_file.text(found, "instance_name", path),

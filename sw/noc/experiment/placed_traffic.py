@@ -62,6 +62,8 @@ def read_placed(path: Path, placement: Path | None, mesh: MeshParams,
         If a file is malformed, or the placement is none of this instance.
     """
     instance = read_instance(path)
+    if not instance.volume:
+        raise NocError(f"{path}: must have an edge of more than 0 bytes between tiles, not none")
     if placement is None:
         cores = die_snake(mesh, dead)
         if instance.tiles > len(cores):

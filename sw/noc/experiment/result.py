@@ -8,12 +8,13 @@ import numpy.typing as npt
 
 from ouroboros.sw.noc.experiment.options import LabOptions
 
-__all__ = ["KEYS", "Counts", "report"]
+__all__ = ["KEYS", "Counts", "report", "unmeasured", "unmeasured_words"]
 
 KEYS = ("k", "traffic", "num_vcs", "vc_buf_size", "packet_size", "injection_rate",
         "packet_latency", "network_latency", "hops_routers", "p50", "p95", "p99", "accepted",
         "accepted_min_node", "accepted_max_node", "injected", "served_min_node", "saturated",
-        "packets_measured", "sim_cycles", "cycles_per_s", "latency_max", "delivered", "wrong", "on")
+        "packets_measured", "sim_cycles", "cycles_per_s", "latency_max", "delivered", "wrong",
+        "trace_before", "trace_after", "on")
 """Keys of a report; the first ones are columns of BookSim2's tables."""
 
 Ints = npt.NDArray[np.int64]
@@ -68,16 +69,38 @@ class Counts:
         return None if self.clipped and cycles == len(self.histogram) - 1 else cycles
 
 
+def unmeasured(options: LabOptions) -> tuple[int, int]:
+    """Packets of the trace that are made before the measured cycles, and after them or never."""
+    end = options.warmup_cycles + options.measure_cycles
+    cycles = [packet.cycle for packet in options.trace]
+    return (sum(cycle < options.warmup_cycles for cycle in cycles),
+            sum(cycle >= end for cycle in cycles))
+
+
+def unmeasured_words(options: LabOptions) -> str:
+    """A sentence about these packets; empty if there are none."""
+    before, after = unmeasured(options)
+    if not before + after:
+        return ""
+    first, last = options.warmup_cycles, options.warmup_cycles + options.measure_cycles - 1
+    packets = len(options.trace)
+    return (f"{packets - before - after:,} of the trace's {packets:,} packets are made in the "
+            f"measured cycles {first:,} to {last:,}; {before:,} before them, {after:,} after them: "
+            f"see --warmup and --measure")
+
+
 def report(options: LabOptions, counts: Counts, on: str) -> dict[str, Any]:
     """Report with ``KEYS``; latencies are None where no measured packet has left.
 
     ``served_min_node`` is the least share of its offered flits that any node's source got into the
     network; None if measured packets were still under way at the end (``saturated``), for then
-    some offers may not be known. Percentiles past a clipped histogram are None.
+    some offers may not be known. Percentiles past a clipped histogram are None. ``trace_before``
+    and ``trace_after`` are ``unmeasured``.
     """
     window = options.measure_cycles
     offers = counts.offered > 0
     served = counts.injected[offers] / counts.offered[offers]
+    before, after = unmeasured(options)
     mesh, traffic = options.mesh, options.traffic
     size = str(traffic.packet_min)
     if traffic.packet_max != traffic.packet_min:
@@ -100,5 +123,6 @@ def report(options: LabOptions, counts: Counts, on: str) -> dict[str, Any]:
         "sim_cycles": counts.cycles,
         "cycles_per_s": counts.cycles / counts.seconds if counts.seconds > 0 else None,
         "latency_max": counts.latency_max if counts.left else None,
-        "delivered": counts.delivered, "wrong": counts.wrong, "on": on,
+        "delivered": counts.delivered, "wrong": counts.wrong, "trace_before": before,
+        "trace_after": after, "on": on,
     }

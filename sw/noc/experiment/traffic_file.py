@@ -56,6 +56,8 @@ def read_volumes(path: Path, mesh: MeshParams) -> Volumes:
             name = (row.cells["tree"], source)
             trees.append((trees[-1] + (name != before)) if trees else 0)
             before = name
+    if not any(volume for _, _, volume in found):
+        raise NocError(f"{path}: must have a flow of more than 0 bytes, not none")
     sources, ends, volumes = zip(*found, strict=True)
     return Volumes(sources=np.array(sources, np.int32), ends=np.array(ends, np.int32),
                    volume_bytes=np.array(volumes, np.float64), trees=np.array(trees, np.int32))

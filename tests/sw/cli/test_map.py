@@ -68,7 +68,7 @@ def test_dead_cores_beside_those_of_the_instance(run, tmp_path):
 
 @pytest.mark.parametrize("changes, message", [
     ({"tiles": 24}, "tiles must be at most 23, the grid's live cores, not 24, 1 too many"),
-    ({"edges": None}, "ring.json: key 'edges' must be a list, not None"),
+    ({"edges": None}, "ring.json: key 'edges' must be a list, not null"),
 ])
 def test_bad_instances_are_one_sentence(run, tmp_path, changes, message):
     (tmp_path / "ring.json").write_text(json.dumps(RING | changes))
@@ -80,3 +80,12 @@ def test_bad_instances_are_one_sentence(run, tmp_path, changes, message):
 def test_no_such_file(run):
     result = run("--instance", "none.json")
     assert result.exit_code == 2 and "none.json" in result.stderr
+
+
+def test_name_is_printed_as_it_is(run, tmp_path):
+    (tmp_path / "ring.json").write_text(json.dumps(RING | {
+        "name": "[bold]x[/bold] [/nope] :bomb: \x1b[2J"}))
+    result = run("--instance", "ring.json", "--moves", "10")
+    assert result.exit_code == 0, result.output
+    assert r"[bold]x[/bold] [/nope] :bomb: \x1b[2J: 14 tiles" in result.stdout
+    assert "\x1b[2J" not in result.stdout

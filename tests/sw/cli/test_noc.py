@@ -336,3 +336,42 @@ def test_simulators_are_entry_points(monkeypatch):
         lab.runner("bad")
     with pytest.raises(lab.NocError, match=r"^--on must be one of bad, model, rtl, not 'x'$"):
         lab.runner("x")
+
+
+@pytest.mark.parametrize(("warmup", "words"), [
+    (1000, ("0 of the trace's 3 packets are made in the measured cycles 1,000 to 1,009; 3 before "
+            "them, 0 after them")),
+    (10, ("1 of the trace's 3 packets are made in the measured cycles 10 to 19; 1 before them, 1 "
+          "after them")),
+    (0, "2 of the trace's 3 packets are made in the measured cycles 0 to 9; 0 before them, 1")])
+def test_packets_outside_the_measured_cycles_are_mentioned(run, tmp_path, warmup, words):
+    second = 9 if warmup == 0 else 12
+    (tmp_path / "t.csv").write_text(HEAD + f"0,0,5,4\n{second},1,6,4\n20,2,7,4\n")
+    result = run("--k", "4", "--traffic", "trace", "--trace", "t.csv", "--warmup", str(warmup),
+                 "--measure", "10", "--json", "f.json")
+    assert result.exit_code == 0, result.output
+    assert words in " ".join(result.stdout.split())
+    found = json.loads((tmp_path / "f.json").read_text())
+    assert found["trace_before"] + found["trace_after"] + found["packets_measured"] == 3
+    if warmup == 1000:
+        assert found["packet_latency"] is None
+
+
+def test_all_packets_measured_is_not_mentioned(run, tmp_path):
+    (tmp_path / "t.csv").write_text(HEAD + "0,0,5,4\n")
+    result = run("--k", "4", "--traffic", "trace", "--trace", "t.csv", "--warmup", "0")
+    assert result.exit_code == 0
+    assert "of the trace's" not in result.stdout
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("0,5,0\n1,6,0\n", "f.csv: must have a flow of more than 0 bytes, not none"),
+    ("", "f.csv: must have at least one flow, not none"),
+    ("0,5,nan\n", "f.csv, line 2: bytes must be 0 to 1e+15, not 'nan'"),
+    ("0,5,-1\n", "f.csv, line 2: bytes must be 0 to 1e+15, not '-1'"),
+    ("0,221,1\n", "f.csv, line 2: destination must be 0 to 220, not '221'")])
+def test_flows_refused(run, tmp_path, text, message):
+    (tmp_path / "f.csv").write_text("source,destination,bytes\n" + text)
+    result = run("links", "--machine", "die", "--flows", "f.csv", "--json", "l.json")
+    assert (result.exit_code, result.stderr) == (2, f"Error: {message}\n")
+    assert not (tmp_path / "l.json").exists()

@@ -2,6 +2,8 @@ import errno
 import gzip
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +147,13 @@ def test_failure_of_the_disk_names_the_file(tmp_path):
 def test_full_disk():
     with refused(FULL, "No space left on device$"):
         write(FULL, "x")
+
+
+def test_pipe_of_the_process():
+    done = subprocess.run([sys.executable, "-c", (
+        "from pathlib import Path; from ouroboros.sw.lib.write import write; "
+        "write(Path('/dev/stdout'), 'x')")], capture_output=True, text=True, check=True)
+    assert done.stdout == "x"
 
 
 def test_pipes_are_written_themselves():

@@ -229,7 +229,12 @@ def test_13b():
      "with one KV core for every 2 heads: it takes 10 of them, whole blocks on each")),
     (lambda: count_cores(TINY, SHAPE), (
      "a block of model 'x' must be at most 8 cores (live ones of machine 'tiny' less 4 spares), "
-     "not 43"))])
+     "not 43")),
+    (lambda: count_cores(TINY, SHAPE, dead=10), (
+     "a block of model 'x' must be at most 0 cores (live ones of machine 'tiny' less 4 spares), "
+     "not 43")),
+    (lambda: count_cores(TINY, SHAPE, dead=12),
+     "machine 'tiny' must have a live core, but all 12 are dead")])
 def test_refused(call, message):
     with pytest.raises(BlockError) as error:
         call()

@@ -73,29 +73,42 @@ def test_shared_instances(shared_file):
 
 @pytest.mark.parametrize("changes, message", [
     ({"edges": ...}, "{}: key 'edges' is missing"),
-    ({"W": "4"}, "{}: key 'W' must be a whole number below 2**63, not '4'"),
+    ({"W": "4"}, "{}: key 'W' must be a whole number below 2**63, not \"4\""),
     ({"lam": 0.5}, "{}: key 'lam' must be a whole number below 2**63, not 0.5"),
-    ({"lam": -1}, "{}: die_penalty_hops must be at least 0, not -1"),
-    ({"tiles": True}, "{}: key 'tiles' must be a whole number below 2**63, not True"),
+    ({"lam": -1}, "{}: key 'lam' must be at least 0, not -1"),
+    ({"lam": 1 << 40}, "{}: key 'lam' must be at most 1,048,576, not 1,099,511,627,776"),
+    ({"die_w": 0}, "{}: key 'die_w' must be at least 1, not 0"),
+    ({"H": 1 << 40}, "{}: key 'H' must be at most 16,777,216, not 1,099,511,627,776"),
+    ({"W": 1 << 63}, "{}: key 'W' must be a whole number below 2**63, not 9223372036854775808"),
+    ({"W": 1 << 20, "H": 1 << 20}, ("{}: a grid must have at most 16,777,216 cores, "
+                                    "not 1048576 x 1048576")),
+    ({"unit_bytes": 1 << 60},
+     "{}: key 'unit_bytes' must be at most 1,073,741,824, not 1,152,921,504,606,846,976"),
+    ({"edges": [[0, 1, 1 << 62], [1, 0, 1 << 62]]},
+     "{}: edges must have volumes whose worst cost in bytes is below 2**62"),
+    ({"nets": [[0, [1], 1 << 62]]},
+     "{}: nets must have volumes whose worst cost in bytes is below 2**62"),
+    ({"tiles": True}, "{}: key 'tiles' must be a whole number below 2**63, not true"),
     ({"tiles": 9}, ("{}: toy: tiles must be at most 7, the grid's live cores, not 9, 2 too many: "
                    "take a larger grid or fewer tiles")),
     ({"tiles": 2}, ("{}: edges[1] must join tiles 0 to 1 with a volume of at least 0, "
                    "not [2, 1, 4]")),
-    ({"tiles": 0}, "{}: tiles must be at least 1, not 0"),
+    ({"tiles": 0}, "{}: key 'tiles' must be at least 1, not 0"),
     ({"edges": [[0, 1]]}, "{}: edges[0] must be 3 whole numbers, not [0, 1]"),
     ({"edges": [[0, 1, 1], [0, 1, 1.5]]},
      "{}: edges[1] must be a whole number below 2**63, not 1.5"),
     ({"edges": [[0, 1, -1]]}, ("{}: edges[0] must join tiles 0 to 2 with a volume of at least 0, "
                               "not [0, 1, -1]")),
-    ({"edges": [[0, 1, 1 << 61]]}, "{}: edges must have volumes whose worst cost is below 2**62"),
+    ({"edges": [[0, 1, 1 << 61]]},
+     "{}: edges must have volumes whose worst cost in bytes is below 2**62"),
     ({"edges": 3}, "{}: key 'edges' must be a list, not 3"),
     ({"defects": [8]}, "{}: defects must be cores 0 to 7, not 8"),
     ({"defects": [[1]]}, "{}: defects[0] must be a whole number below 2**63, not [1]"),
     ({"tile_names": [["a"]]}, "{}: tile_names must be 3 names, not 1"),
-    ({"tile_names": ["a"]}, "{}: tile_names[0] must be a list, not 'a'"),
+    ({"tile_names": ["a"]}, "{}: tile_names[0] must be a list, not \"a\""),
     ({"nets": [[0, [1]]]}, "{}: nets[0] must be a list of source, sinks and bytes, not [0, [1]]"),
     ({"nets": [[0, ["b"], 1]]},
-     "{}: nets[0][1][0] must be a whole number below 2**63, not 'b'"),
+     "{}: nets[0][1][0] must be a whole number below 2**63, not \"b\""),
     ({"nets": [[0, [3], 1]]}, "{}: nets[0] must join tiles 0 to 2, not 3"),
     ({"name": 5}, "{}: key 'name' must be a string, not 5"),
 ])
@@ -106,7 +119,7 @@ def test_malformed_files_name_file_and_key(tmp_path, changes, message):
 
 
 @pytest.mark.parametrize("raw, message", [
-    (b"{", "not JSON"), (b"[1]", "must hold one JSON object, not a list"), (b"\xff", "not JSON"),
+    (b"{", "not JSON"), (b"[1]", "must hold one JSON object, not [1]"), (b"\xff", "not JSON"),
     # A time in the data would be in the test's name, and that must be the same for all workers.
     (gzip.compress(b"{}", mtime=0)[:-4], "not a whole gzip file"),
     (b"\x1f\x8bnonsense", "not a whole gzip"),

@@ -44,12 +44,12 @@ def edit(path, placement, change):
 
 
 @pytest.mark.parametrize("change, message", [
-    (lambda p: p.update(schema="other"), f"key 'schema' must be '{SCHEMA}', not 'other'"),
+    (lambda p: p.update(schema="other"), f"key 'schema' must be '{SCHEMA}', not \"other\""),
     (lambda p: p.pop("schema"), "key 'schema' is missing"),
     (lambda p: p.pop("core"), "key 'core' is missing"),
-    (lambda p: p.update(core="x"), "key 'core' must be a list, not 'x'"),
+    (lambda p: p.update(core="x"), "key 'core' must be a list, not \"x\""),
     (lambda p: p.update(core=[0, 1, None, 7, 6]),
-     "core[2] must be a whole number below 2**63, not None"),
+     "core[2] must be a whole number below 2**63, not null"),
     (lambda p: p.update(core=[0, 1, 0, 7, 6]),
      "tiles must have a core each, but tiles 0 and 2 are both on core 0"),
     (lambda p: p.update(core=[0, 1, 36, 7, 6]), "core of tile 2 must be 0 to 35, not 36"),
