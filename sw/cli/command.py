@@ -47,10 +47,16 @@ class Output:
     """Details, too."""
     exit_code: int = 0
     """Of the process, after everything is shown and written."""
+    json_path: Path | None = None
+    """Where results are written."""
 
     def say(self, text: str) -> None:
         """A line."""
         click.echo(visible(text, keep="\n"))
+
+    def keep(self, results: dict[str, Any]) -> None:
+        """Write results now, in case that what follows is interrupted."""
+        write_json(self.json_path, results)
 
     def show(self, *tables: Table) -> None:
         """Tables."""
@@ -99,7 +105,7 @@ def command(cls: type[Any], name: str | None = None,
 def conclude(function: Callable[[Any, Output], Any], options: Any, json_path: Path | None,
              verbose: bool) -> None:
     """Call a command, write its results, end with its exit code."""
-    output = Output(verbose)
+    output = Output(verbose, json_path=json_path)
     write_json(json_path, function(options, output))
     if output.exit_code:
         raise click.exceptions.Exit(output.exit_code)

@@ -2,38 +2,19 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ouroboros.hw.params.machine import Machine, load_machine
-from ouroboros.sw.block.cores import SPARES_PER_DIE, count_cores
-from ouroboros.sw.block.plans import PLACEMENTS
+from ouroboros.sw.api.map import MapOptions, map_tiles
+from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.group import INTERRUPTED
-from ouroboros.sw.cli.options import (
-    OutputFile,
-    defects_option,
-    json_option,
-    machine_option,
-    write_json,
-)
-from ouroboros.sw.cli.tile import members_option, print_tiles, tiles_as_dict
-from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.cli.tile import print_tiles, tiles_as_dict
 from ouroboros.sw.lib.text import Console
-from ouroboros.sw.mapper.place import place_program
-from ouroboros.sw.mapper.tiles import tile_model
-from ouroboros.sw.mapper.traffic import flit_hops
-from ouroboros.sw.models.shape import ModelShape, load_shape
-from ouroboros.sw.place.dead import dead_cores
-from ouroboros.sw.place.instance import read_instance
-from ouroboros.sw.place.place import Options, Result, place
-from ouroboros.sw.place.placement import SCHEMA, save
-from ouroboros.sw.program.image import Token
-from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.place.place import Result
+from ouroboros.sw.place.placement import save
 
 __all__ = ["map_command"]
 
@@ -87,36 +68,8 @@ def print_result(result: Result) -> None:
                + ("; interrupted, best so far kept" if found["interrupted"] else ""))
 
 
-@click.command("map")
-@click.option("--instance", "instance_path", metavar="FILE",
-              type=click.Path(path_type=Path, dir_okay=False),
-              help="Tiles, traffic and grid as JSON, plain or gzipped.")
-@click.option("--model", "model_name", metavar="NAME",
-              help="Shipped shape or path of a TOML file: its tiles on a machine.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), metavar="PATH",
-              help="A checkpoint that runs on a machine: the cores of its program.")
-@machine_option("wafer")
-@members_option
-@defects_option
-@click.option("--layout", default="plain", show_default=True, type=click.Choice(PLACEMENTS),
-              help="Roles of the cores of a checkpoint's program.")
-@click.option("--seconds", default=10.0, show_default=True, type=click.FloatRange(0, min_open=True),
-              help="Wall time of the search; not for a checkpoint, which takes a second or two.")
-@click.option("--moves", type=click.IntRange(min=1), metavar="N",
-              help="Moves to evaluate instead: the same seed gives the same placement.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-@click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 64),
-              help="Threads of the search.")
-@click.option("--spares-per-die", type=click.IntRange(min=0), metavar="N",
-              help="Live cores of each die that stay free, for repairs; default: 4 for a model, "
-                   "else 0.")
-@click.option("--out", "out_path", type=OutputFile(SCHEMA), metavar="FILE",
-              help="Write the placement as JSON; gzipped if the name ends in .gz.")
-@json_option
-def map_command(instance_path: Path | None, model_name: str | None, checkpoint: Path | None,
-                machine_name: str, layout: str, dead: str, seconds: float,
-                moves: int | None, seed: int, threads: int, spares_per_die: int | None,
-                members: int | None, out_path: Path | None, json_path: Path | None) -> None:
+@command(MapOptions, "map")
+def map_command(options: MapOptions, output: Output) -> dict[str, Any]:
     """Place tiles on cores: least volume times hops, die borders counted as extra hops.
 
     Tiles are those of an --instance, of a --model on a --machine, or the cores of a --checkpoint's
@@ -125,65 +78,23 @@ def map_command(instance_path: Path | None, model_name: str | None, checkpoint: 
     and keeps the best so far, exit code 130. Cores that are --dead get no tile, beside
     those of the instance.
     """
-    if sum(given is not None for given in (instance_path, model_name, checkpoint)) != 1:
-        raise OuroborosError("give one of --instance, --model and --checkpoint")
-    if spares_per_die is None:
-        spares_per_die = SPARES_PER_DIE if model_name is not None else 0
-    options = Options(seconds=None if moves else seconds, moves=moves, seed=seed, threads=threads,
-                      spares_per_die=spares_per_die)
-    results: dict[str, Any]
-    if instance_path is not None:
-        instance = read_instance(instance_path)
-        grid = instance.grid.without(dead_cores(dead, instance.grid))
-        with place_progress() as progress:
-            result = place(replace(instance, grid=grid), options, progress)
-        print_result(result)
-        results = result.as_dict()
-    elif model_name is not None:
-        machine = load_machine(machine_name)
-        result, results = map_shape(machine, load_shape(model_name), members,
-                                    dead_cores(dead, machine.mesh), options)
-    else:
-        assert checkpoint is not None, "one of the three is given"
-        machine = load_machine(machine_name)
-        result, results = map_checkpoint(machine, checkpoint, layout,
-                                         dead_cores(dead, machine.mesh), options)
-    if out_path is not None:
-        save(result.placement, out_path)
-    write_json(json_path, results)
-    if result.interrupted:
-        raise click.exceptions.Exit(INTERRUPTED)
-
-
-def map_shape(machine: Machine, shape: ModelShape, members: int | None,
-              defects: tuple[int, ...], options: Options) -> tuple[Result, dict[str, Any]]:
-    """Tile a shape, place the tiles beside the spares of every die, print both."""
-    count = count_cores(machine, shape, members=members, dead=len(defects),
-                        spares_per_die=options.spares_per_die)
-    instance = tile_model(count, defects=defects)
-    print_tiles(count, instance)
     with place_progress() as progress:
-        result = place(instance, options, progress)
-    print_result(result)
-    flits, goal = result.loads.busiest_flits(machine.noc.flit_bits // 8), machine.cim.mvm_cycles
-    click.echo(f"busiest link: {flits:,.0f} flits per token, headers and credits included; "
-               f"target {goal}, the cycles of an MVM: {'met' if flits <= goal else 'missed'}")
-    return result, {
-        **result.as_dict(), "busiest_link_flits": flits, "busiest_link_target_flits": goal,
-        "tiling": tiles_as_dict(count, instance)}
-
-
-def map_checkpoint(machine: Machine, checkpoint: Path, layout: str, defects: tuple[int, ...],
-                   options: Options) -> tuple[Result, dict[str, Any]]:
-    """Place the cores of a checkpoint's program; flit-hops beside those along the snake."""
-    model = open_model(checkpoint, None).quantised()
-    with place_progress() as progress:
-        result, plain, placed = place_program(
-            machine, model, layout, seed=options.seed, defects=defects, moves=options.moves,
-            progress=progress)
-    print_result(result)
-    before, after = flit_hops(plain, Token(0)), flit_hops(placed, Token(0))
-    click.echo(f"data flits from router to router per token: {after:,}, along the snake {before:,} "
-               f"({after / before - 1:+.1%}); multicast trees and the host's packets included")
-    return result, {**result.as_dict(), "layout": layout, "flit_hops_per_token": after,
-                    "flit_hops_per_token_snake": before}
+        found = map_tiles(options, progress)
+    print_result(found.result)
+    if found.count is not None and found.instance is not None:
+        flits, goal = found.busiest_flits or 0.0, found.goal_flits or 0
+        output.say(f"busiest link: {flits:,.0f} flits per token, headers and credits included; "
+                   f"target {goal}, the cycles of an MVM: {'met' if flits <= goal else 'missed'}")
+        print_tiles(found.count, found.instance)
+    if found.flit_hops is not None:
+        before, after = found.flit_hops
+        output.say(f"data flits from router to router per token: {after:,}, along the snake "
+                   f"{before:,} ({after / before - 1:+.1%}); multicast trees and the host's "
+                   "packets included")
+    if options.out is not None:
+        save(found.result.placement, options.out)
+    output.exit_code = INTERRUPTED if found.result.interrupted else 0
+    results = found.as_dict()
+    if found.count is not None and found.instance is not None:
+        results["tiling"] = tiles_as_dict(found.count, found.instance)
+    return results

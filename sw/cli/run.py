@@ -3,32 +3,19 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.api.run import RunOptions, serve_prompts
+from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.group import DIFFERS, INTERRUPTED
-from ouroboros.sw.cli.options import (
-    dead_links_option,
-    defects_option,
-    json_option,
-    machine_option,
-    model_options,
-    placement_option,
-    write_json,
-)
-from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.lib.options import leaves
 from ouroboros.sw.lib.text import Console, visible
-from ouroboros.sw.noc.routes.faults import parse_links
-from ouroboros.sw.place.dead import dead_cores
-from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime import job
-from ouroboros.sw.runtime.job import Waves
 from ouroboros.sw.runtime.locate import Place, locate
-from ouroboros.sw.runtime.service import BACKENDS, Served, backend, serve
+from ouroboros.sw.runtime.service import Served, backend
 
 __all__ = ["LINES", "exit_code", "job_progress", "print_served", "run", "say_where"]
 
@@ -134,17 +121,6 @@ def _command(options: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _waves(text: str | None) -> Waves | None:
-    """What ``--waves`` names."""
-    if text is None:
-        return None
-    try:
-        x, y, start = map(int, text.split(","))
-    except ValueError:
-        raise OuroborosError(f"waves must be x,y,cycle, not {text!r}") from None
-    return Waves((x, y), start)
-
-
 def exit_code(served: Served) -> int:
     """Of a process that has shown a run."""
     if served.result.interrupted:
@@ -152,54 +128,21 @@ def exit_code(served: Served) -> int:
     return DIFFERS if served.bit_exact is False else 0
 
 
-@click.command()
-@machine_option()
-@model_options
-@click.option("--prompt", "prompts", multiple=True, required=True, metavar="TEXT",
-              help="A prompt; may be repeated, all are served together.")
-@click.option("--tokens", default=64, show_default=True, type=click.IntRange(min=1),
-              help="Tokens to generate for each prompt at most.")
-@click.option("--on", default="golden", show_default=True, type=click.Choice(BACKENDS),
-              help="What runs the program.")
-@placement_option
-@defects_option
-@dead_links_option
-@click.option("--context", type=click.IntRange(min=1),
-              help="Positions per sequence; default: what model and machine allow, at most 256.")
-@click.option("--verify", default="last", show_default=True, type=click.Choice(["last", "all"]),
-              help="Compare logits of the last prompt token and generated tokens, or of all.")
-@click.option("--window", type=click.IntRange(min=1),
-              help="Tokens under way at most; 1 sends them one at a time.")
-@click.option("--twin", is_flag=True,
-              help="Simulate the macro's behavioural twin instead of its bit-serial RTL.")
-@click.option("--waves", metavar="X,Y,CYCLE",
-              help="Icarus: record the core at X, Y (both from 1) and its router from a cycle on.")
-@json_option
-@click.pass_context
-def run(context_: click.Context, machine_name: str, checkpoint: Path, tokenizer: Path | None,
-        prompts: tuple[str, ...], tokens: int, on: str, placement: str,
-        dead: str, links: str, context: int | None, verify: str, window: int | None, twin: bool,
-        waves: str | None, json_path: Path | None) -> None:
+@command(RunOptions)
+def run(options: RunOptions, output: Output) -> dict[str, Any]:
     """Run prompts on a machine: golden model, or RTL under a simulator.
 
     Exit code 3 if a simulator's logits or tokens differ from the golden decoder's: then it runs
     again, to say which core sent the first wrong word. Ctrl-C ends the run: text and results so far
     are kept, exit code 130.
     """
-    source = open_model(checkpoint, tokenizer)
-    machine = load_machine(machine_name)
     with job_progress() as progress:
-        served = serve(source, machine, prompts, tokens=tokens, on=on,
-                       placement=placement, context=context, logits=verify, window=window,
-                       twin=twin, defects=dead_cores(dead, machine.mesh),
-                       dead_links=parse_links(links, machine.mesh), waves=_waves(waves),
-                       progress=progress)
+        served = serve_prompts(options, progress)
     print_served(served)
-    write_json(json_path, served.summary())
-    place = say_where(served, on, {
-        "--machine": machine_name, "--checkpoint": checkpoint, "--tokenizer": tokenizer,
-        "--prompt": prompts, "--placement": placement, "--dead": dead, "--dead-links": links,
-        "--context": context, "--verify": verify, "--window": window, "--twin": twin})
-    if place is not None:
-        write_json(json_path, {**served.summary(), "difference": asdict(place)})
-    context_.exit(exit_code(served))
+    output.keep(served.summary())
+    place = say_where(served, options.on, {
+        leaf.flag: getattr(options, leaf.name) for leaf in leaves(RunOptions)
+        if leaf.name not in ("on", "tokens", "waves")})
+    output.exit_code = exit_code(served)
+    return served.summary() if place is None else {
+        **served.summary(), "difference": asdict(place)}
