@@ -27,8 +27,8 @@ SHOWN = re.compile(r"(?<=<!-- tour: )(\w+)( -->\n).*?(?=<!-- end -->)", re.DOTAL
 """What the tour has between these marks is the output of that step."""
 OUTPUT = re.compile(r"(?<=<!-- output: )([^\n]+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """What the README has between these marks is what the command prints first."""
-HEADLINE = re.compile(r"\S.* tokens/s |\s+Totals\s*")
-OUTPUT_LINES = 22
+HEADLINE = re.compile(r"\S.* tokens/s ")
+OUTPUT_LINES = 15
 HEADING = re.compile(r"^## (\d+)\. (.+)\n\n\*(\d{4}-\d\d-\d\d)(?:; (.+))?\*$", re.MULTILINE)
 """A decision: number, title, date, and a mark where another replaced it."""
 INDEX = """\
