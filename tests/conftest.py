@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,14 @@ def pytest_report_header() -> list[str]:
 
 SHARED = Path(__file__).parents[2] / "shared"
 DATA, CASES = SHARED / "data", SHARED / "cases"
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c():
+    """Ctrl-C as in a terminal: a shell's background job ignores it, and so would the tests' own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

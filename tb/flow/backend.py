@@ -124,7 +124,8 @@ def run_job(built: Build, job: Job, progress: Progress) -> JobResult:
         watcher.start()
         try:
             ran = run(built, test_module="ouroboros.tb.mesh.bench_job", env={
-                f"OUROBOROS_{name.upper()}": str(path) for name, path in files.items()})
+                "OUROBOROS_STALL": os.environ.get("OUROBOROS_STALL", "0"),
+                **{f"OUROBOROS_{name.upper()}": str(path) for name, path in files.items()}})
         except KeyboardInterrupt:
             return partial(job, _tokens(files["tokens"]))
         finally:

@@ -15,7 +15,7 @@ def test_blocks_keep_their_contracts(tmp_path):
         path = tmp_path / f"{top}.json"
         result = CliRunner().invoke(flow.calibrate, ["--block", top, "--json", str(path)])
         assert result.exit_code == 0, result.output
-        found |= json.loads(path.read_text())
+        found[top] = json.loads(path.read_text())[top]
     samples = [one for sets in found.values() for some in sets.values() for one in some]
     assert len(samples) == 4 * 12 + 4 * 12
     assert all(one["cycles"] == one["contract"] for one in samples)
