@@ -41,7 +41,7 @@ def test_dead_cores(tmp_path):
     ('{"width": 7, "height": 6, "dead": [-1]}', "key 'dead' must be cores 0 to 41, not -1"),
     ('{"width": 7, "height": 6}', "key 'dead' must be a list of core ids"),
     ('{"width": 117, "height": 6}', "key 'width' must be 7, not 117: made for another machine"),
-    ("[]", "must hold one JSON object, not a list"),
+    ("[]", "must hold one JSON object, not []"),
     ("{", "not JSON (")])
 def test_bad_dead_cores(tmp_path, text, message):
     if text[0] in "[{":

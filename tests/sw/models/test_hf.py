@@ -292,7 +292,7 @@ def test_corrupt_files(write_model, tmp_path):
     config.write_text("[]")
     with pytest.raises(CheckpointError) as caught:
         hf.read(folder)
-    assert str(caught.value) == f"{config}: must hold one JSON object, not a list"
+    assert str(caught.value) == f"{config}: must hold one JSON object, not []"
     config.unlink()
     with pytest.raises(CheckpointError) as caught:
         hf.read(folder)

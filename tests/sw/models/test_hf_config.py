@@ -136,7 +136,7 @@ def test_a_small_vocabulary_lacks_the_usual_ones(tmp_path):
     ({}, {"generation_config": {"eos_token_id": 2.0}},
      "generation_config.json: eos_token_id must be between 0 and 22, not 2.0"),
     ({}, {"generation_config": []},
-     "generation_config.json: must hold one JSON object, not a list"),
+     "generation_config.json: must hold one JSON object, not []"),
 ])
 def test_special_tokens_outside_the_vocabulary(config, files, message, special, tmp_path):
     with pytest.raises(CheckpointError) as caught:
