@@ -65,9 +65,12 @@ def test_one_block_of_a_tiny_model(sim, placement, tiny_model):
 @pytest.mark.sim
 @pytest.mark.parametrize("placement", ["plain", "split"])
 def test_a_host_that_stalls_loses_nothing(placement, tiny_model, monkeypatch):
-    """Credits come back late, also to cores that sleep by then: same logits."""
+    """Credits come back late, also to cores that sleep by then: same logits.
+
+    One token at a time, so that cores sleep between them.
+    """
     monkeypatch.setenv("OUROBOROS_STALL", "0.5")
-    job = tiny_job(tiny_model, placement, observe=False)
+    job = tiny_job(tiny_model, placement, observe=False, window=1)
     check(job, backend("verilator")(job, lambda *step: None))
 
 
