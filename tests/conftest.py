@@ -110,25 +110,24 @@ def write_hf():
     return write
 
 
-@pytest.fixture
-def case():
-    """Path in the inputs of public bug reports; the test is skipped where they are absent."""
+def _beside(folder, what):
+    """Finds paths in a folder beside this checkout; a test is skipped where one is absent."""
     def find(name):
-        path = CASES / name
+        path = folder / name
         if not path.exists():
-            pytest.skip(f"input {name} of a public bug report is not beside this checkout")
+            pytest.skip(f"{what.format(name)} is not beside this checkout")
         return path
 
     return find
+
+
+@pytest.fixture
+def case():
+    """Path in the inputs of public bug reports; the test is skipped where they are absent."""
+    return _beside(CASES, "input {} of a public bug report")
 
 
 @pytest.fixture
 def shared_file():
     """Path of a third-party file; the test is skipped where it is absent."""
-    def find(name):
-        path = DATA / name
-        if not path.exists():
-            pytest.skip(f"third-party file {name} is not beside this checkout")
-        return path
-
-    return find
+    return _beside(DATA, "third-party file {}")

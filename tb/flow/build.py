@@ -1,43 +1,38 @@
 """Builds a design in a simulator and runs cocotb tests on it.
 
 ``build`` compiles each distinct design once, in ``<simulator>/<top>-<hash>/`` of the cache folder;
-``run`` runs a cocotb module on the result. Every difference between the simulators is in this file.
+``run`` runs a cocotb module on the result. What differs between the simulators is in ``runners``.
 """
 
 import fcntl
 import hashlib
 import json
 import os
-import re
-import signal
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import Icarus, Runner, Verilator
 
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.folders import cache_folder
+from ouroboros.tb.flow.runners import (
+    COMPILE,
+    COMPILE_LONG,
+    VERILATE,
+    VERILATE_LONG,
+    VERILATE_SHARED,
+    IcarusRunner,
+    VerilatorRunner,
+    control_file,
+)
 from ouroboros.tb.flow.toolchain import SIMULATORS, Tool, environment, find
 
 __all__ = ["SIMULATORS", "Build", "Results", "SimulationError", "build", "run", "simulate"]
 
 TAIL_LINES = 60
 SEED_LIMIT = 1 << 32
-
-VERILATE = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--noassert",
-            "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000")
-COMPILE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
-# For long runs: twice the time to compile. Rewriting of data flow turns branches around idle logic
-# into masks.
-VERILATE_LONG = (*VERILATE, "-fno-dfg")
-COMPILE_LONG = ("OPT_FAST=-O2", *COMPILE[1:])
-# Tables that replace logic are numbered over the whole design, and rewriting of data flow finds its
-# own way for each instance, so no two would have equal code.
-VERILATE_SHARED = ("-fno-dfg", "-fno-table")
 
 
 class SimulationError(OuroborosError):
@@ -112,7 +107,7 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
         raise ValueError(f"top must be one of {', '.join(sources)}, not {top!r}")
     tool = find(sim)
     compile_ = COMPILE_LONG if long_runs else COMPILE
-    runner = _PortsOnlyVerilator(tool, compile_) if sim == "verilator" else _Icarus(tool)
+    runner = VerilatorRunner(tool, compile_) if sim == "verilator" else IcarusRunner(tool)
     waves = _waves(waves)
     _seed()     # before the work, not after it
     blocks = tuple(sorted(hier_blocks))
@@ -172,7 +167,7 @@ def run(built: Build, *, test_module: str, env: Mapping[str, str] | None = None,
     directory = built.directory / "runs" / name
     directory.mkdir(parents=True, exist_ok=True)
     log, xml = directory / "run.log", directory / "results.xml"
-    runner = _PortsOnlyVerilator(built.tool) if sim == "verilator" else _Icarus(built.tool)
+    runner = VerilatorRunner(built.tool) if sim == "verilator" else IcarusRunner(built.tool)
     what = f"{test_module} on {built.top!r} under {sim}, seed {seed}"
     with _lock(directory / "lock"):
         xml.unlink(missing_ok=True)
@@ -202,84 +197,6 @@ def simulate(top: str, sources: Mapping[str, str], *, sim: str, test_module: str
     return results
 
 
-class _ApartRunner(Runner):
-    """Programs in a process group of their own: Ctrl-C is for this process, which ends them."""
-
-    def _execute_cmds(self, cmds, cwd, stdout=None) -> None:
-        for cmd in cmds:
-            process = subprocess.Popen(cmd, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL,
-                                       stdout=stdout, stderr=stdout and subprocess.STDOUT,
-                                       process_group=0)
-            try:
-                process.wait()
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                raise
-            if process.returncode:
-                raise RuntimeError(f"Command failed with return code: {process.returncode}")
-
-
-class _Icarus(_ApartRunner, Icarus):
-    """cocotb's Icarus runner with the environment of a ``Tool``."""
-
-    def __init__(self, tool: Tool):
-        self._tool = tool
-        super().__init__()
-
-    def _set_env_common(self) -> None:
-        super()._set_env_common()
-        self.env.update(self._tool.env)
-
-    def _simulator_in_path(self) -> None:
-        """Leave the search to ``tb.flow.toolchain``."""
-
-    def _test_command(self):
-        # A design may record waves of its own accord.
-        return [[word for word in command if word != "-none"]
-                for command in super()._test_command()]
-
-    def plusargs_for(self, directory: Path) -> list[str]:
-        return [f"+dumpfile_path={directory / 'waves.fst'}"]
-
-    def waves_name(self, top: str) -> str:
-        return "waves.fst"
-
-
-class _PortsOnlyVerilator(_ApartRunner, Verilator):
-    """cocotb's Verilator runner with the ports of the top visible instead of every signal.
-
-    The stock runner passes ``--public-flat-rw``, which keeps Verilator from optimising, and leaves
-    g++ at -Os.
-    """
-
-    def __init__(self, tool: Tool, compile_: tuple[str, ...] = COMPILE):
-        self._tool, self._compile = tool, compile_
-        super().__init__()
-
-    def _set_env_common(self) -> None:
-        super()._set_env_common()
-        self.env.update(self._tool.env)
-
-    def _simulator_in_path_build_only(self) -> None:
-        self.executable = str(self._tool.path)
-
-    def _build_command(self):
-        verilate, make = super()._build_command()
-        verilate = [word for word in verilate if word != "--public-flat-rw"]
-        make = [*make, *self._compile, *self._tool.make_args]
-        if "--hierarchical" in verilate:
-            makefile = make.index("Vtop.mk")
-            make[makefile:makefile + 1] = ["Vtop_hier.mk", "hier_build"]
-        return [verilate, make]
-
-    def plusargs_for(self, directory: Path) -> list[str]:
-        return []
-
-    def waves_name(self, top: str) -> str:
-        return "dump.vcd"
-
-
 def _write_sources(directory: Path, top: str, sources: Mapping[str, str],
                    blocks: tuple[str, ...], shared: tuple[str, ...], *,
                    verilator: bool) -> list[Path]:
@@ -290,35 +207,9 @@ def _write_sources(directory: Path, top: str, sources: Mapping[str, str],
         files.append(path)
     if verilator:
         control = directory / "control.vlt"
-        control.write_text(_control_file(top, sources, blocks, shared))
+        control.write_text(control_file(top, sources, blocks, shared))
         files.insert(0, control)
     return files
-
-
-def _control_file(top: str, sources: Mapping[str, str], blocks: tuple[str, ...],
-                  shared: tuple[str, ...]) -> str:
-    """Verilator control file: which ports VPI sees, which modules are compiled only once.
-
-    The code of a shared module can be the same for every instance if it reads nothing but its own
-    variables. Verilator would replace inputs by what drives them; it leaves visible ones alone.
-    """
-    header = re.search(rf"\bmodule\s+{top}\s*\((.*?)\);", sources[top], re.DOTALL)
-    if header is None:
-        raise ValueError(f"top must be a module with a list of ports, not {top!r}")
-    ports = [port.split()[-1] for port in header[1].split(",")]
-    return "\n".join(["`verilator_config",
-                      *(f'public_flat_rw -module "{top}" -var "{port}"' for port in ports),
-                      *(f'hier_block -module "{block}"' for block in blocks),
-                      *(f'no_inline -module "{module}"' for module in shared),
-                      *(f'public_flat_rd -module "{module}" -var "{port}"' for module in shared
-                        for port in _inputs(module, sources[module]))]) + "\n"
-
-
-def _inputs(module: str, text: str) -> list[str]:
-    """Input ports of a module, but for its clocks."""
-    body = re.search(rf"\bmodule\s+{module}\b.*?\bendmodule\b", text, re.DOTALL)
-    ports = re.findall(r"\binput\s+(?:wire\s+)?(?:\[[^\]]*\]\s*)?(\w+)", body[0] if body else "")
-    return [port for port in ports if not re.fullmatch(r"(\w+_)?clk", port)]
 
 
 def _execute(what: str, log: Path, action) -> None:

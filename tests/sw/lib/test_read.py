@@ -38,7 +38,7 @@ FORMATS = [
     (b"\xef\xbb\xbf<?xml version='1.0'?><Error>", "a web page"),
     (b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02\n\x0c\n\x03<s>", "a sentencepiece model"),
     (b"\n\x09\n\x05<unk>\x18\x02", "a sentencepiece model"),
-    (gzip.compress(b"x"), "a gzip file"),
+    (gzip.compress(b"x", mtime=0), "a gzip file"),
     (b"\xfd7zXZ\0\0", "an xz file"),
     (b"BZh91AY&SY", "a bzip2 file"),
     (b"\x28\xb5\x2f\xfd\x04", "a Zstandard file"),
@@ -95,7 +95,7 @@ def test_what_is_no_text_is_refused_by_name(tmp_path):
          "must be UTF-8, not UTF-16, whose byte order mark it begins with"),
         (b"a = '\xe9'\n", "must be UTF-8, but line 1 has the byte 0xe9"),
         (b"a\n\nb\xc3", "must be UTF-8, but line 3 has the byte 0xc3"),
-        (gzip.compress(b"a = 1"), "must be a TOML file, not a gzip file: unpack it first"),
+        (gzip.compress(b"a = 1", mtime=0), "must be a TOML file, not a gzip file: unpack it first"),
     ]
     for content, message in cases:
         path.write_bytes(content)
