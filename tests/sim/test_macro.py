@@ -1,5 +1,7 @@
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,3 +40,32 @@ def test_odd_sizes(shape, tmp_path):
     path = tmp_path / "odd.toml"
     path.write_text(re.sub(r"(?m)^cim .*$", f"cim = {{ {ODD[shape]} }}", config))
     run("icarus", path, 60, "0.3")
+
+
+def products(sim: str, machine: str, count: int, masked: int) -> dict[str, Any]:
+    """Whole products, and every ``masked``-th number of valid rows and columns (0: none)."""
+    found = simulate("macro_pair", pair_sources(load_machine(machine)), sim=sim,
+                     test_module="ouroboros.tb.cim.bench_products",
+                     env={"MACHINE": machine, "PRODUCTS": str(count), "MASKED": str(masked)})
+    measured: dict[str, Any] = json.loads((found.directory / "products.json").read_text())
+    print(f"{sim}, {machine}: {measured}")
+    return measured
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize(("sim", "count"), [("verilator", 1200), ("icarus", 24)])
+def test_products_of_a_tiny_macro(sim, count):
+    found = products(sim, "tiny", count, 1)
+    assert found["products"] == count
+    assert found["token_counts"] == 64 + 16
+
+
+@pytest.mark.slow
+@pytest.mark.sim
+@pytest.mark.parametrize(("sim", "count", "masked"), [("verilator", 10_000, 1), ("icarus", 20, 0)])
+def test_products_of_the_paper_s_macro(sim, count, masked):
+    """1024 x 128: a product every 256 cycles, for every kind of operands and number of tokens."""
+    found = products(sim, "die", count, masked)
+    assert found["products"] == count
+    assert found["cycles_per_product"] == 256
+    assert found.get("token_counts", 0) == (1024 + 128) * bool(masked)
