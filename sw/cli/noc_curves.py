@@ -90,7 +90,8 @@ def compare(options: CompareOptions, output: Output) -> dict[str, Any]:
     for row in found.rows:
         shown.add_row(f"{row['rate']:.4f}",
                       cell(row["fraction"], ".2f"), row["quantity"], cell(row["found"], ".4f"),
-                      cell(row["want"], ".4f"), cell(row["error"], "+.1%"), *(row["key"],) * (len(keys) > 1))
+                      cell(row["want"], ".4f"), cell(row["error"], "+.1%"),
+                      *(row["key"],) * (len(keys) > 1))
     output.show(shown)
     _say_interrupted(found, output)
     return found.as_dict()

@@ -38,7 +38,7 @@ def _units(model: Wafer) -> Table:
 
 def _totals(found: dict[str, Any]) -> Table:
     cores = found["cores"]
-    shown = table("quantity", "value", "", right=(1,))
+    shown = table("quantity", "value", "", right=(1,), widest={2: 36})
     for name, value, why in (
             ("decode", f"{found['decode_tokens_per_s']:,.0f} tokens/s",
              f"binds: {found['decode_binds']}"),

@@ -6,8 +6,8 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import Flag
-from ouroboros.sw.block.tiling import tiled
 from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
+from ouroboros.sw.block.tiling import tiled
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.perf.events import token_events
 from ouroboros.sw.program.image import Token, read_stages

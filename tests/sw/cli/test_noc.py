@@ -14,12 +14,12 @@ from ouroboros.sw.cli import main
 from ouroboros.sw.noc.experiment import lab
 from ouroboros.sw.noc.experiment.placed_traffic import read_placed
 from ouroboros.sw.noc.experiment.result import Report
-from ouroboros.sw.noc.study import curves
 from ouroboros.sw.noc.experiment.traffic_file import die_snake, read_volumes
 from ouroboros.sw.noc.load.token import hops_of, packets_of
 from ouroboros.sw.noc.routes.fault_report import bytes_by_class, pair_shares
 from ouroboros.sw.noc.routes.faults import Faults
 from ouroboros.sw.noc.routes.routing import Routes
+from ouroboros.sw.noc.study import curves
 from ouroboros.sw.noc.study.booksim import COLUMNS, read_reference
 from ouroboros.sw.place.cost import cost
 from ouroboros.sw.place.instance import Grid, Instance, Net, write_instance

@@ -40,14 +40,12 @@ def test_a_figure_that_is_not_there():
     ("tile --model llama-3-8b -v", "llama-3-8b on machine 'wafer': "),
     ("map --model bert-large --moves 1000 --threads 1 -v", "bert-large on wafer: 865 tiles on "),
     ("wafer --model llama-13b -v", "llama-13b on machine 'wafer': 570,624 tokens/s decode"),
-    ("wafer --model bert-large -v", "bert-large on machine 'wafer': "),
-    ("wafer --model llama-3-70b --machine wafer -v", "")])
+    ("wafer --model llama-3-8b -v", "llama-3-8b on machine 'wafer': ")])
 def test_80_columns(arguments, headline):
     result = CliRunner().invoke(cli, arguments.split())
-    if headline:
-        assert result.exit_code == 0, result.output
-        assert result.stdout.startswith(headline)
-    assert max(map(len, result.stdout.splitlines()), default=0) <= WIDTH
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(headline)
+    assert max(map(len, result.stdout.splitlines())) <= WIDTH
 
 
 def test_details_are_asked_for():

@@ -23,7 +23,7 @@ def test_report():
     options = experiment(width=2, height=1, measure_cycles=100, packet_min=2)
     made = report(options, counts(), "model")
     found = made.as_dict()
-    assert tuple(found)[:6] == COLUMNS[1:6] + ("injection_rate",)
+    assert tuple(found)[:6] == (*COLUMNS[1:6], "injection_rate")
     assert found | {
         "k": "2x1", "packet_size": "2-4", "packet_latency": 25.0, "network_latency": 10.0,
         "hops_routers": 2.5, "p50": 20, "p95": 40, "p99": 40, "accepted": 0.2,
