@@ -145,9 +145,11 @@ def option_of(leaf: Leaf) -> Callable[[Any], Any]:
     if rule.placed:
         return click.argument(leaf.name, type=parsed, nargs=-1 if many else 1, metavar=metavar,
                               required=leaf.default is MISSING)
-    return click.option(
-        leaf.flag, leaf.name, type=parsed, multiple=many, required=leaf.default is MISSING,
-        default=default, show_default=shown, metavar=metavar, help=words)
+    # A default of None would count as a value of an option that must be given.
+    given: dict[str, Any] = {"required": True} if leaf.default is MISSING else {
+        "default": default, "show_default": shown}
+    return click.option(leaf.flag, leaf.name, type=parsed, multiple=many, metavar=metavar,
+                        help=words, **given)
 
 
 def _always() -> tuple[Callable[[Any], Any], ...]:
