@@ -6,8 +6,8 @@ from pathlib import Path
 from ouroboros.hw.params.machine import CONFIGS, Machine, load_machine
 from ouroboros.sw.models.shape import SHAPES, ModelShape, load_shape
 
-__all__ = ["PLACEMENTS", "SHIPPED", "TOKENIZER", "backends", "machine_names", "machines",
-           "model_names", "models", "placement_names", "simulators"]
+__all__ = ["PLACEMENTS", "PROMPTS", "SHIPPED", "SIMULATORS", "TOKENIZER", "backends",
+           "machine_names", "machines", "model_names", "models", "placement_names", "simulators"]
 
 PLACEMENTS = {
     "plain": "a core each for QKV, projection, up/gate, down, and for each KV head",
@@ -19,6 +19,10 @@ SHIPPED = Path(__file__).parents[1] / "models" / "checkpoints" / "tales.bin"
 """The shipped checkpoint, a llama2.c model of short tales."""
 TOKENIZER = SHIPPED.with_name("tales_tokenizer.bin")
 """Its tokenizer."""
+PROMPTS = ("Once upon a time", "The dog wanted to", "One day", "In the forest")
+"""How tales begin."""
+SIMULATORS = ("verilator", "icarus")
+"""What runs RTL."""
 CYCLE_MODEL = "model"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.sw.lib.options import Options, leaves, make, option, part_of, words_of
+from ouroboros.sw.lib.options import Options, leaves, make, option, part_of, typed, words_of
 
 NOC = NocParams(vcs=2, flit_bits=256)
 
@@ -71,6 +71,32 @@ def test_part_of_another():
     made = make(Part, {"seed": 3, "vcs": 4, "tokens": 1})
     assert (made.seed, made.values) == (3, {"vcs": 4, "tokens": 1})
     assert Part().values == {"vc_depth": 11}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Base):
+    """A run."""
+
+    prompts: tuple[str, ...] = option(flag="--prompt")
+    """Texts."""
+    twin: bool = option(False, off="--bit-serial")
+    """Which macro."""
+    overload: bool = True
+    """At full load, too."""
+    what: str = option("", placed=True)
+    """Of what."""
+
+
+def test_names_of_no():
+    off = {leaf.name: leaf.off for leaf in leaves(Run)}
+    assert (off["twin"], off["overload"], off["prompts"]) == ("--bit-serial", "--no-overload", "")
+
+
+def test_what_to_type():
+    assert typed("run", Run(prompts=("a b", "c"))) == "ouroboros run --prompt 'a b' --prompt c"
+    changed = Run(prompts=("a",), machine="tiny", tokens=3, twin=True, overload=False, what="x")
+    assert typed("run", changed, skip=("tokens",)) == (
+        "ouroboros run --machine tiny --prompt a --twin --no-overload x")
 
 
 def test_nested_values_and_defaults():

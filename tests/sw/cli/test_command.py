@@ -2,28 +2,15 @@
 
 import json
 
+import click
 import pytest
 from click.testing import CliRunner
-from rich.table import Table
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.cli.main import cli
-from ouroboros.sw.cli.options import print_whole
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.noc.routes.faults import parse_links
 from ouroboros.sw.place.dead import dead_cores
-
-
-def test_wide_tables_are_not_cut(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "30")
-    table = Table()
-    for n in range(8):
-        table.add_column(f"column {n}", no_wrap=True)
-    table.add_row(*(f"{n}234567" for n in range(8)))
-    print_whole(table)
-    printed = capsys.readouterr().out
-    assert "…" not in printed
-    assert all(f"{n}234567" in printed for n in range(8))
 
 
 def test_dead_cores(tmp_path):
@@ -80,3 +67,36 @@ def test_bad_dead_links(text):
 def test_dead_links_of_no_core():
     with pytest.raises(OuroborosError, match=r"^dead links must be of cores 0 to 41, not 42$"):
         parse_links("42:north", load_machine("small").mesh)
+
+
+@pytest.mark.parametrize(("command", "missing"), [
+    ("quantise", "--checkpoint"), ("predict", "--checkpoint"), ("run", "--prompt"),
+    ("relieve --placement p.json", "--instance"), ("repair --instance i.json", "--placement"),
+    ("floorplan", "--out")])
+def test_what_must_be_given(command, missing):
+    found = CliRunner().invoke(cli, command.split())
+    assert found.exit_code == 2, found.output
+    assert f"Error: Missing option '{missing}'." in found.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_a_checkpoint_comes_with_its_tokenizer(command):
+    found = CliRunner().invoke(cli, [command, "--checkpoint", "m.bin", "--prompt", "a"])
+    assert found.exit_code == 2, found.output
+    assert found.stderr == "Error: m.bin: --tokenizer must be given with --checkpoint\n"
+
+
+def test_faults_are_counted_everywhere():
+    """One option, one meaning."""
+    def commands(group, context):
+        for name in group.list_commands(context):
+            one = group.get_command(context, name)
+            yield one
+            if isinstance(one, click.Group):
+                yield from commands(one, context)
+
+    kinds = {type(option.type) for one in commands(cli, click.Context(cli))
+             for option in one.params if "--faults" in option.opts}
+    assert kinds == {click.types.IntParamType}
+    for one in commands(cli, click.Context(cli)):
+        assert not any("--sim" in option.opts for option in one.params), one.name
