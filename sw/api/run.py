@@ -1,10 +1,11 @@
 """Prompts through a machine: options in, what was served out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER, placement_names
+from ouroboros.sw.api.catalogue import SHIPPED, placement_names
 from ouroboros.sw.api.shared import OnMachine, WithDeadLinks
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.options import option
@@ -12,7 +13,9 @@ from ouroboros.sw.noc.routes.faults import parse_links
 from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime.job import Progress, Waves
+from ouroboros.sw.runtime.sampling import Sampling
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve
+from ouroboros.sw.runtime.times import remember
 
 __all__ = ["RunOptions", "serve_prompts"]
 
@@ -22,13 +25,28 @@ class RunOptions(OnMachine, WithDeadLinks):
     """Prompts, a model, a machine and what runs it."""
 
     checkpoint: Path | None = option(None, path="any")
-    """llama2.c .bin, .safetensors file or Hugging Face folder; the shipped one if not given."""
-    tokenizer: Path | None = option(None)
-    """Tokenizer in llama2.c's .bin format."""
+    """Name (ouroboros list checkpoints), llama2.c .bin, .gguf or .safetensors file, or Hugging Face
+    folder; the shipped one if not given."""
+    tokenizer: Path | None = option(None, path="any")
+    """tokenizer.json or llama2.c's .bin; by default what lies in the checkpoint or beside it."""
     prompts: tuple[str, ...] = option(flag="--prompt", metavar="TEXT")
     """A prompt; may be repeated, all are served together."""
     tokens: int = option(64, metavar="N", least=1)
     """Tokens to generate for each prompt at most."""
+    chat: bool = False
+    """Prompts are said to an assistant, in the words of the model's chat template."""
+    system: str | None = option(None, metavar="TEXT")
+    """What the assistant is told before; with --chat."""
+    temperature: float = option(0.0, least=0, metavar="T")
+    """Draw tokens at a temperature, by the host; 0 takes the machine's likeliest."""
+    top_k: int | None = option(None, least=1, metavar="N")
+    """Draw from so many of the likeliest tokens only."""
+    top_p: float | None = option(None, above=0, metavar="P")
+    """Draw from the likeliest tokens only that have this probability together."""
+    seed: int = option(0, least=0, metavar="N")
+    """Of the draws: the same seed gives the same text on every back end."""
+    stop: tuple[str, ...] = option((), metavar="TEXT")
+    """A text that ends a continuation and is left out; may be repeated."""
     on: str = option("golden", choices=lambda: BACKENDS)
     """What runs the program."""
     placement: str = option("plain", names=placement_names, metavar="FILE.json")
@@ -43,6 +61,23 @@ class RunOptions(OnMachine, WithDeadLinks):
     """Simulate the macro's behavioural twin instead of its bit-serial RTL."""
     waves: str | None = option(None, metavar="X,Y,CYCLE")
     """Icarus: record the core at X, Y (both from 1) and its router from a cycle on."""
+    logits: bool = False
+    """Write the streamed logits to --json, too."""
+
+    def sampling(self) -> Sampling | None:
+        """How the host draws tokens; None if it does not."""
+        if self.temperature:
+            return Sampling(temperature=self.temperature, top_k=self.top_k, top_p=self.top_p,
+                            seed=self.seed)
+        for name in ("top_k", "top_p", "seed"):
+            if getattr(self, name):
+                raise OuroborosError(f"{name} must be given with a temperature above 0")
+        return None
+
+    @property
+    def habit(self) -> str:
+        """What the times of a run's steps depend on, for ``sw.runtime.times``."""
+        return f"{self.machine} {self.on} {self.twin} {self.placement}"
 
     def recorded(self) -> Waves | None:
         """What ``waves`` names."""
@@ -56,21 +91,25 @@ class RunOptions(OnMachine, WithDeadLinks):
 
 
 def serve_prompts(options: RunOptions,
-                  progress: Progress = lambda what, done, total: None) -> Served:
-    """Quantise, map and run.
+                  progress: Progress = lambda what, done, total: None,
+                  told: Callable[[int, str], None] | None = None) -> Served:
+    """Quantise, map and run; ``told`` gets texts as they come (``sw.runtime.service.serve``).
 
     Raises
     ------
     OuroborosError
         If the model does not fit, a prompt is too long, a file is wrong or a tool is missing.
     """
-    shipped = options.checkpoint is None
-    source = open_model(options.checkpoint or SHIPPED,
-                        options.tokenizer or (TOKENIZER if shipped else None))
+    sampling = options.sampling()
+    source = open_model(options.checkpoint or SHIPPED, options.tokenizer)
     machine = load_machine(options.machine)
-    return serve(source, machine, options.prompts, tokens=options.tokens, on=options.on,
-                 placement=options.placement, context=options.context, logits=options.verify,
-                 window=options.window, twin=options.twin,
-                 defects=dead_cores(options.dead, machine.mesh),
-                 dead_links=parse_links(options.dead_links, machine.mesh),
-                 waves=options.recorded(), progress=progress)
+    served = serve(source, machine, options.prompts, tokens=options.tokens, on=options.on,
+                   placement=options.placement, context=options.context, logits=options.verify,
+                   window=options.window, twin=options.twin,
+                   defects=dead_cores(options.dead, machine.mesh),
+                   dead_links=parse_links(options.dead_links, machine.mesh),
+                   waves=options.recorded(), chat=options.chat, system=options.system,
+                   sampling=sampling, stops=options.stop, told=told, progress=progress)
+    if options.on != "golden":
+        remember(options.habit, {"build": served.result.build_s, "load": served.result.load_s})
+    return served

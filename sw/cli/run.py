@@ -6,54 +6,27 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ouroboros.sw.api.run import RunOptions, serve_prompts
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.group import DIFFERS, INTERRUPTED
+from ouroboros.sw.cli.watch import LINES, TITLES, Watch, job_progress
 from ouroboros.sw.lib.options import leaves
-from ouroboros.sw.lib.text import Console, visible
-from ouroboros.sw.runtime import job
+from ouroboros.sw.lib.text import visible
 from ouroboros.sw.runtime.locate import Place, locate
 from ouroboros.sw.runtime.service import Served, backend
+from ouroboros.sw.runtime.times import recall
 
-__all__ = ["LINES", "exit_code", "job_progress", "print_served", "run", "say_where"]
+__all__ = ["LINES", "TITLES", "exit_code", "job_progress", "print_served", "run", "say_where"]
 
 WAVES_BEFORE = 3000
 """Cycles that are recorded before a wrong word leaves its core."""
 
-TITLES = {"build": "Building the simulator", "load": "Loading the machine",
-          "token": "Generating tokens"}
-LINES = "\n\t"
-"""Control characters that text on the terminal may have."""
 
-
-class job_progress:
-    """Bars for the steps of a job, on stderr; nothing shows when piped."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                              TimeElapsedColumn(), console=console, transient=True,
-                              disable=not console.is_terminal)
-        self._tasks: dict[str, int] = {}
-
-    def __enter__(self) -> job.Progress:
-        self._bars.start()
-        return self._update
-
-    def __exit__(self, *exception: object) -> None:
-        self._bars.stop()
-
-    def _update(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(TITLES.get(what, what), total=total)
-        self._bars.update(self._tasks[what], completed=done, total=total)  # type: ignore[arg-type]
-
-
-def print_served(served: Served) -> None:
-    """Texts, then what was compared and measured."""
-    for text, request in zip(served.texts, served.result.requests, strict=True):
+def print_served(served: Served, *, answers: bool = False) -> None:
+    """Texts, or what was added to the prompts alone; then what was compared and measured."""
+    texts = served.answers if answers else served.texts
+    for text, request in zip(texts, served.result.requests, strict=True):
         click.echo(f"--- {request.finished}, {len(request.tokens)} tokens\n"
                    f"{visible(text, keep=LINES)}")
     summary, result = served.summary(), served.result
@@ -134,15 +107,15 @@ def run(options: RunOptions, output: Output) -> dict[str, Any]:
 
     Exit code 3 if a simulator's logits or tokens differ from the golden decoder's: then it runs
     again, to say which core sent the first wrong word. Ctrl-C ends the run: text and results so far
-    are kept, exit code 130.
+    are kept, exit code 130. Tokens are shown as they come, on stderr; piped, a line for each.
     """
-    with job_progress() as progress:
-        served = serve_prompts(options, progress)
-    print_served(served)
-    output.keep(served.summary())
+    with Watch(recall(options.habit)) as watch:
+        served = serve_prompts(options, watch.progress, watch.told)
+    print_served(served, answers=options.chat)
+    results = served.summary() | ({"logits": served.logits()} if options.logits else {})
+    output.keep(results)
     place = say_where(served, options.on, {
         leaf.flag: getattr(options, leaf.name) for leaf in leaves(RunOptions)
-        if leaf.name not in ("on", "tokens", "waves")})
+        if leaf.name not in ("on", "tokens", "waves", "logits")})
     output.exit_code = exit_code(served)
-    return served.summary() if place is None else {
-        **served.summary(), "difference": asdict(place)}
+    return results if place is None else {**results, "difference": asdict(place)}

@@ -56,29 +56,33 @@ class TextStream:
         What stands before the text; not given out.
     stops : sequence of str
         Texts that end the text; what comes before the first of them is all of it.
+    tokens : sequence of int
+        What has been generated before.
     """
 
-    def __init__(self, coder: Coder, prompt: Sequence[int] = (), stops: Sequence[str] = ()):
-        self._coder, self._tokens, self._stops = coder, list(prompt), tuple(stops)
+    def __init__(self, coder: Coder, prompt: Sequence[int] = (), stops: Sequence[str] = (),
+                 tokens: Sequence[int] = ()):
+        self._coder, self._tokens, self._stops = coder, [*prompt, *tokens], tuple(stops)
         self._before = len(coder.decode(prompt))
         self._given = 0
-        self.stopped = False
-        """Whether a stop text has come."""
 
     @property
     def text(self) -> str:
         """All text so far, up to a stop text."""
-        text = self._coder.decode(self._tokens)[self._before:]
-        ends = [at for stop in self._stops if (at := text.find(stop)) >= 0]
-        return text[:min(ends)] if ends else text
+        text, end = self._parts()
+        return text if end is None else text[:end]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop text has come."""
+        return self._parts()[1] is not None
 
     def feed(self, token: int) -> str:
         """What one more token makes certain."""
         self._tokens.append(token)
-        text = self._coder.decode(self._tokens)[self._before:]
-        self.stopped = any(stop in text for stop in self._stops)
-        if self.stopped:
-            return self._give(self.text)
+        text, end = self._parts()
+        if end is not None:
+            return self._give(text[:end])
         certain = len(text.rstrip(_BROKEN))
         for stop in self._stops:
             part = next((n for n in range(min(len(stop), len(text)), 0, -1)
@@ -89,6 +93,11 @@ class TextStream:
     def end(self) -> str:
         """What has waited, now that nothing follows."""
         return self._give(self.text)
+
+    def _parts(self) -> tuple[str, int | None]:
+        """All text, and where the first stop text begins in it."""
+        text = self._coder.decode(self._tokens)[self._before:]
+        return text, min((at for stop in self._stops if (at := text.find(stop)) >= 0), default=None)
 
     def _give(self, text: str) -> str:
         given, self._given = text[self._given:], max(self._given, len(text))

@@ -43,7 +43,7 @@ class FloatLlama:
         self._dtype = dtype
         self._embedding = checkpoint.embedding.astype(dtype)
         self._head = (checkpoint.head * checkpoint.final_norm).astype(dtype)
-        self._layers = [{
+        self._layers: list[dict[str, Any]] = [{
             "wq": (layer.wq * layer.norm1).astype(dtype),
             "wk": (layer.wk * layer.norm1).astype(dtype),
             "wv": (layer.wv * layer.norm1).astype(dtype),

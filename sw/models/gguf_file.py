@@ -8,6 +8,7 @@ Ref: ggml, docs/gguf.md; llama.cpp, src/llama-arch.cpp and src/llama-model.cpp, 
 
 import math
 import mmap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ def _shape(header: Header) -> DecoderShape:
     try:
         shape = DecoderShape(**dims, norm_eps=header.positive(_KEYS["norm_eps"]),
                              rope_theta=header.positive(_KEYS["rope_theta"], 10000.0))
-        return DecoderShape.from_record(shape.record() | {"rope_scaling": _scaling(header, shape)})
+        return replace(shape, rope_scaling=_scaling(header, shape))
     except CheckpointError as error:
         text = str(error)
         raise CheckpointError(text if text.startswith(str(path)) else f"{path}: {text}") from None
@@ -193,7 +194,7 @@ def _check_room(header: Header, dims: dict[str, Any]) -> None:
                               f"tensors, {len(header.tensors)}, not {dims['n_layers']}")
 
 
-def _scaling(header: Header, shape: DecoderShape) -> dict[str, Any] | None:
+def _scaling(header: Header, shape: DecoderShape) -> Scaling | None:
     """How RoPE is scaled: by the keys, or pair by pair by a tensor."""
     path, kind = header.path, header.get("llama.rope.scaling.type", str, "none")
     scaling: Scaling | None = None
@@ -218,10 +219,7 @@ def _scaling(header: Header, shape: DecoderShape) -> dict[str, Any] | None:
         if not (np.isfinite(factors) & (factors > 0)).all():
             raise CheckpointError(f"{path}: tensor {_PAIRS} must hold positive numbers")
         scaling = PairScaling(factors=tuple(factors.tolist()))
-    if scaling is None:
-        return None
-    return {"factor": scaling.factor} if isinstance(scaling, LinearScaling) else {
-        "factors": list(scaling.factors)}
+    return scaling
 
 
 def _floats(header: Header, content: mmap.mmap, tensor: Tensor,
@@ -261,7 +259,7 @@ def _types() -> str:
     """Names of the types that the library turns into floats."""
     found = []
     for kind in gguf.GGMLQuantizationType:
-        block, size = gguf.GGML_QUANT_SIZES[kind]
+        _, size = gguf.GGML_QUANT_SIZES[kind]
         try:
             gguf.dequantize(np.zeros((1, size), np.uint8), kind)
         except NotImplementedError:

@@ -1,7 +1,8 @@
 """What the JSON files of a Hugging Face folder say of a model: dimensions, RoPE, special tokens.
 
-Keys are those of LlamaConfig, MistralConfig and Qwen2Config; what they leave out has the value that these give
-it. Whatever changes the model's arithmetic is supported or refused by its name, never passed over.
+Keys are those of LlamaConfig, MistralConfig and Qwen2Config; what they leave out has the value that
+these give it. Whatever changes the model's arithmetic is supported or refused by its name, never
+passed over.
 """
 
 from pathlib import Path

@@ -61,7 +61,8 @@ class PairScaling:
 
     def scaled(self, plain: Float64) -> Float64:
         """Angles per position of a model that was first trained with ``plain`` ones."""
-        return plain / np.array(self.factors)
+        slowed: Float64 = plain / np.array(self.factors)
+        return slowed
 
 
 Scaling = LinearScaling | Llama3Scaling | PairScaling
@@ -70,7 +71,7 @@ Scaling = LinearScaling | Llama3Scaling | PairScaling
 
 def scaling_of(record: Mapping[str, Any]) -> Scaling:
     """The scaling of a record: of JSON, which has lists for tuples."""
-    kinds = (LinearScaling, Llama3Scaling, PairScaling)
+    kinds: tuple[type[Any], ...] = (LinearScaling, Llama3Scaling, PairScaling)
     kind, = (one for one in kinds if {field.name for field in fields(one)} == set(record))
     found: Scaling = kind(**{name: tuple(value) if isinstance(value, list) else value
                              for name, value in record.items()})

@@ -140,7 +140,7 @@ class ModelSource:
 
 
 def open_model(checkpoint: Path, tokenizer_path: Path | None = None) -> ModelSource:
-    """Open a checkpoint: by name, a llama2.c ``.bin``, a GGUF or ``.safetensors`` file, or a folder.
+    """Open a checkpoint: by name, a llama2.c, GGUF or ``.safetensors`` file, or a folder.
 
     Names are those of ``sw.models.named``; a folder is one of Hugging Face. Without a path of its
     own the tokenizer is looked for inside the checkpoint and beside it.

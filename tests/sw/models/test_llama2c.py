@@ -1,6 +1,5 @@
 """llama2.c checkpoints: round trips, layout, damaged files."""
 
-import dataclasses
 import struct
 
 import numpy as np

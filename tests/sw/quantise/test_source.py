@@ -147,8 +147,8 @@ def test_refusals(files):
     (files / "empty.txt").write_text(" \n")
     cases = [
         (lambda: source.open_model(files / "model.bin").quantised(calibration=text),
-         f"{text}: a calibration text needs a tokenizer: {files / 'model.bin'}: a tokenizer must be "
-         "given to turn text into tokens"),
+         (f"{text}: a calibration text needs a tokenizer: {files / 'model.bin'}: a tokenizer must "
+          "be given to turn text into tokens")),
         (lambda: with_tokens.quantised(calibration=text),
          f"{text}: must be UTF-8, not UTF-16, whose byte order mark it begins with"),
         (lambda: with_tokens.quantised(calibration=none),
@@ -156,8 +156,8 @@ def test_refusals(files):
         (lambda: with_tokens.quantised(calibration=files / "empty.txt"),
          f"{files / 'empty.txt'}: calibration text must not be empty"),
         (lambda: source.open_model(gguf), (
-            f"{gguf}: truncated or corrupt: number of tensors needs 8 bytes at 8, but the file ends "
-            "at 8")),
+            f"{gguf}: truncated or corrupt: number of tensors needs 8 bytes at 8, but the file "
+            "ends at 8")),
         (lambda: source.open_model(odd), (
             f"{odd}: checkpoint must be a llama2.c .bin, a .gguf or .safetensors file or a Hugging "
             "Face folder, not .txt")),
