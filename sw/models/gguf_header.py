@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ouroboros.sw.lib.read import refuse_foreign
 from ouroboros.sw.models.decoder_shape import CheckpointError, positive
 
@@ -24,7 +26,7 @@ _VERSIONS = (2, 3)
 _DIMENSIONS_MAX = 4
 _NAME_MAX = 64
 _SCALARS = dict(enumerate("BbHhIif?"))  | {10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY = 8, 9
+_FLOAT32, _STRING, _ARRAY = 6, 8, 9
 _NESTED_MAX = 2
 
 
@@ -179,6 +181,9 @@ class _Cursor:
         return raw.decode("utf-8", errors="surrogateescape")
 
     def value(self, key: str, kind: int, nested: int = 0) -> Any:
+        if kind == _FLOAT32:
+            # The decimal number that was meant: 1e-5, not 9.99999974e-06.
+            return float(str(np.float32(self.number("f", key))))
         if kind in _SCALARS:
             return self.number(_SCALARS[kind], key)
         if kind == _STRING:

@@ -19,6 +19,10 @@ from ouroboros.sw.models.special import LLAMA2C, SpecialTokens
 __all__ = ["LibraryTokenizer", "read"]
 
 
+_BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+"""Turns bytes into the letters that byte-level vocabularies spell them with."""
+
+
 class LibraryTokenizer:
     """Text to token ids and back, as the library does it.
 
@@ -100,30 +104,31 @@ class LibraryTokenizer:
     @cached_property
     def _forgetful(self) -> bool:
         """Whether there may be text that has no token at all."""
-        model = self._core.model
-        known = self._core.get_vocab(with_added_tokens=False)
+        model, known = self._core.model, self._known
         if isinstance(model, tokenizers.models.BPE):
             bytes_there = all(f"<0x{n:02X}>" in known for n in range(256))
             unknown = model.unk_token is not None and model.unk_token in known
-            return not (self._letters <= known.keys() if self._by_bytes
+            return not (set(_BYTES.alphabet()) <= known.keys() if self._by_bytes
                         else unknown or (model.byte_fallback and bytes_there))
         return False
+
+    @cached_property
+    def _known(self) -> dict[str, int]:
+        found: dict[str, int] = self._core.get_vocab(with_added_tokens=False)
+        return found
 
     @cached_property
     def _by_bytes(self) -> bool:
         return '"type":"ByteLevel"' in json.dumps(
             json.loads(self._core.to_str()).get("pre_tokenizer"), separators=(",", ":"))
 
-    @cached_property
-    def _letters(self) -> set[str]:
-        return set(pre_tokenizers.ByteLevel.alphabet())
-
     def _loses(self, character: str) -> bool:
-        tokens = self._core.encode(character, add_special_tokens=False).ids
+        normalizer, known = self._core.normalizer, self._known
+        letters = character if normalizer is None else normalizer.normalize_str(character)
         if self._by_bytes:
-            return len("".join(self._core.id_to_token(token) for token in tokens)) < len(
-                character.encode())
-        return not tokens and not character.isspace()
+            letters = "".join(word for word, _ in _BYTES.pre_tokenize_str(letters))
+        # Whatever is merged is merged from these.
+        return any(letter not in known for letter in letters if not letter.isspace())
 
 
 def read(path: Path, vocab_size: int | None = None,
