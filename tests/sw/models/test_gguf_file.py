@@ -131,8 +131,8 @@ REFUSED = {
     "experts": ({"expert_count": 8},
                 "llama.expert_count must be 0: mixtures of experts are not supported"),
     "unknown key": ({"attention__sliding_window": 512},
-                    "llama.attention.sliding_window must be absent, as it is not supported, not "
-                    "512"),
+                    ("llama.attention.sliding_window must be absent, as it is not supported, not "
+                    "512")),
     "no layers": ({"block_count": None}, "key llama.block_count must be present"),
     "layers": ({"block_count": 2**31 - 1},
                "llama.block_count must be at most the number of tensors, 20, not 2147483647"),

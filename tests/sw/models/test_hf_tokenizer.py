@@ -108,8 +108,8 @@ def test_refusals(write, tmp_path):
     path = write()
     with pytest.raises(CheckpointError) as caught:
         read(path, 259)
-    assert str(caught.value) == f"{path}: ids must be below the checkpoint's vocabulary of 259, " \
-                                "not 259"
+    assert str(caught.value) == (
+        f"{path}: ids must be below the checkpoint's vocabulary of 259, not 259")
     assert len(read(path, 1000).pieces) == 260      # a padded embedding
     with pytest.raises(CheckpointError, match="ids must be below"):
         read(write(more=["<extra>"]))
