@@ -5,10 +5,12 @@ import os
 import signal
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from ouroboros.sw.api.fetch import FetchError, FetchOptions, fetch
 from ouroboros.sw.models.checkpoint import Checkpoint, Layer
 from ouroboros.sw.models.decoder_shape import DecoderShape
 from ouroboros.sw.models.special import LLAMA2C
@@ -110,6 +112,56 @@ def write_hf():
     return write
 
 
+GGUF_LAYER = {
+    "norm1": "attn_norm.weight", "norm2": "ffn_norm.weight", "wq": "attn_q.weight",
+    "wk": "attn_k.weight", "wv": "attn_v.weight", "wo": "attn_output.weight",
+    "w1": "ffn_gate.weight", "w2": "ffn_down.weight", "w3": "ffn_up.weight",
+    "bq": "attn_q.bias", "bk": "attn_k.bias", "bv": "attn_v.bias"}
+
+
+@pytest.fixture
+def write_gguf():
+    """Writer of a checkpoint as a GGUF file, by the library's own writer.
+
+    Keyword arguments change keys without ``llama.`` (dots as two underscores); None leaves one out.
+    """
+    def write(path, checkpoint, *, kind="F32", architecture="llama", more=(), extra=None,
+              **changes):
+        shape = checkpoint.shape
+        values = {
+            "embedding_length": shape.dim, "feed_forward_length": shape.hidden_dim,
+            "block_count": shape.n_layers, "attention.head_count": shape.n_heads,
+            "attention.head_count_kv": shape.n_kv_heads, "context_length": shape.seq_len,
+            "attention.layer_norm_rms_epsilon": shape.norm_eps,
+            "rope.freq_base": shape.rope_theta, "attention.key_length": shape.head_dim,
+            "attention.value_length": shape.head_dim, "rope.dimension_count": shape.head_dim}
+        values |= {name.replace("__", "."): value for name, value in changes.items()}
+        writer = gguf.GGUFWriter(path, architecture)
+        for key, value in [*((f"llama.{k}", v) for k, v in values.items()), *(extra or {}).items()]:
+            add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32,
+                   str: writer.add_string, list: writer.add_array}
+            if value is not None:
+                add[type(value)](key, value)
+        tensors = {"token_embd.weight": checkpoint.embedding,
+                   "output_norm.weight": checkpoint.final_norm}
+        if not checkpoint.tied:
+            tensors["output.weight"] = checkpoint.head
+        for n, layer in enumerate(checkpoint.layers):
+            tensors |= {f"blk.{n}.{label}": array for name, label in GGUF_LAYER.items()
+                        if (array := getattr(layer, name)) is not None}
+        kind = gguf.GGMLQuantizationType[kind]
+        for name, array in [*tensors.items(), *more]:
+            stored = kind if array.ndim == 2 else gguf.GGMLQuantizationType.F32
+            writer.add_tensor(name, gguf.quantize(array, stored), raw_dtype=stored)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path
+
+    return write
+
+
 def _beside(folder, what):
     """Finds paths in a folder beside this checkout; a test is skipped where one is absent."""
     def find(name):
@@ -125,6 +177,15 @@ def _beside(folder, what):
 def case():
     """Path in the inputs of public bug reports; the test is skipped where they are absent."""
     return _beside(CASES, "input {} of a public bug report")
+
+
+@pytest.fixture(scope="session")
+def smollm2():
+    """Path of the published checkpoint smollm2, fetched once; skipped where it cannot be."""
+    try:
+        return fetch(FetchOptions(checkpoint="smollm2")).published.path
+    except FetchError as error:
+        pytest.skip(f"checkpoint smollm2 cannot be fetched: {error}")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Prompts through a machine: options in, what was served out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ouroboros.hw.params.machine import load_machine
@@ -10,7 +11,9 @@ from ouroboros.sw.lib.options import option
 from ouroboros.sw.noc.routes.faults import parse_links
 from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.runtime.job import Progress, Waves
+from ouroboros.sw.runtime.sampling import Sampling
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve
+from ouroboros.sw.runtime.times import remember
 
 __all__ = ["RunOptions", "ServeOptions", "serve_prompts"]
 
@@ -33,14 +36,45 @@ class ServeOptions(WithTexts, OnMachine):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
-    """The same around what is dead, and how it is looked at."""
+    """The same with how tokens are drawn, around what is dead, and how it is looked at."""
 
+    chat: bool = False
+    """Prompts are said to an assistant, in the words of the model's chat template."""
+    system: str | None = option(None, metavar="TEXT")
+    """What the assistant is told before; with --chat."""
+    temperature: float = option(0.0, least=0, metavar="T")
+    """Draw tokens at a temperature, by the host; 0 takes the machine's likeliest."""
+    top_k: int | None = option(None, least=1, metavar="N")
+    """Draw from so many of the likeliest tokens only."""
+    top_p: float | None = option(None, above=0, metavar="P")
+    """Draw from the likeliest tokens only that have this probability together."""
+    seed: int = option(0, least=0, metavar="N")
+    """Of the draws: the same seed gives the same text on every back end."""
+    stop: tuple[str, ...] = option((), metavar="TEXT")
+    """A text that ends a continuation and is left out; may be repeated."""
     context: int | None = option(None, metavar="N", least=1)
     """Positions per sequence; by default what model and machine allow, at most 256."""
     window: int | None = option(None, metavar="N", least=1)
     """Tokens under way at most; 1 sends them one at a time."""
     waves: str | None = option(None, metavar="X,Y,CYCLE")
     """Icarus: record the core at X, Y (both from 1) and its router from a cycle on."""
+    logits: bool = False
+    """Write the streamed logits to --json, too."""
+
+    def sampling(self) -> Sampling | None:
+        """How the host draws tokens; None if it does not."""
+        if self.temperature:
+            return Sampling(temperature=self.temperature, top_k=self.top_k, top_p=self.top_p,
+                            seed=self.seed)
+        for name in ("top_k", "top_p", "seed"):
+            if getattr(self, name):
+                raise OuroborosError(f"{name} must be given with a temperature above 0")
+        return None
+
+    @property
+    def habit(self) -> str:
+        """What the times of a run's steps depend on, for ``sw.runtime.times``."""
+        return f"{self.machine} {self.on} {self.twin} {self.placement}"
 
     def recorded(self) -> Waves | None:
         """What ``waves`` names."""
@@ -54,19 +88,25 @@ class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
 
 
 def serve_prompts(options: RunOptions,
-                  progress: Progress = lambda what, done, total: None) -> Served:
-    """Quantise, map and run.
+                  progress: Progress = lambda what, done, total: None,
+                  told: Callable[[int, str], None] | None = None) -> Served:
+    """Quantise, map and run; ``told`` gets texts as they come (``sw.runtime.service.serve``).
 
     Raises
     ------
     OuroborosError
         If the model does not fit, a prompt is too long, a file is wrong or a tool is missing.
     """
+    sampling = options.sampling()
     source = options.source()
     machine = load_machine(options.machine)
-    return serve(source, machine, options.prompts, tokens=options.tokens, on=options.on,
-                 placement=options.placement, context=options.context, logits=options.verify,
-                 window=options.window, twin=options.twin,
-                 defects=dead_cores(options.dead, machine.mesh),
-                 dead_links=parse_links(options.dead_links, machine.mesh),
-                 waves=options.recorded(), progress=progress)
+    served = serve(source, machine, options.prompts, tokens=options.tokens, on=options.on,
+                   placement=options.placement, context=options.context, logits=options.verify,
+                   window=options.window, twin=options.twin,
+                   defects=dead_cores(options.dead, machine.mesh),
+                   dead_links=parse_links(options.dead_links, machine.mesh),
+                   waves=options.recorded(), chat=options.chat, system=options.system,
+                   sampling=sampling, stops=options.stop, told=told, progress=progress)
+    if options.on != "golden":
+        remember(options.habit, {"build": served.result.build_s, "load": served.result.load_s})
+    return served

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
-from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.api.catalogue import SHIPPED
 from ouroboros.sw.lib.options import Options, option
 from ouroboros.sw.quantise.source import ModelSource, open_model
 
@@ -16,9 +15,10 @@ class WithCheckpoint(Options):
     """Weights of a language model."""
 
     checkpoint: Path = option(path="any")
-    """llama2.c .bin, .safetensors file or Hugging Face folder."""
-    tokenizer: Path | None = option(None)
-    """Tokenizer in llama2.c's .bin format."""
+    """Name (ouroboros list checkpoints), llama2.c .bin, .gguf or .safetensors file, or Hugging Face
+    folder."""
+    tokenizer: Path | None = option(None, path="any")
+    """tokenizer.json or llama2.c's .bin; by default what lies in the checkpoint or beside it."""
 
     def source(self) -> ModelSource:
         """The model.
@@ -36,9 +36,10 @@ class WithTexts(Options):
     """Weights of a language model and the tokenizer of its texts, by default the shipped ones."""
 
     checkpoint: Path | None = option(None, path="any")
-    """llama2.c .bin, .safetensors file or Hugging Face folder; the shipped one if not given."""
-    tokenizer: Path | None = option(None)
-    """Tokenizer in llama2.c's .bin format; must be given with --checkpoint."""
+    """Name (ouroboros list checkpoints), llama2.c .bin, .gguf or .safetensors file, or Hugging Face
+    folder; the shipped one if not given."""
+    tokenizer: Path | None = option(None, path="any")
+    """tokenizer.json or llama2.c's .bin; by default what lies in the checkpoint or beside it."""
 
     def source(self) -> ModelSource:
         """The model.
@@ -46,10 +47,6 @@ class WithTexts(Options):
         Raises
         ------
         OuroborosError
-            If a file cannot be used, or the tokenizer is missing.
+            If a file cannot be used.
         """
-        if self.checkpoint is None:
-            return open_model(SHIPPED, self.tokenizer or TOKENIZER)
-        if self.tokenizer is None:
-            raise OuroborosError(f"{self.checkpoint}: --tokenizer must be given with --checkpoint")
-        return open_model(self.checkpoint, self.tokenizer)
+        return open_model(self.checkpoint or SHIPPED, self.tokenizer)

@@ -9,7 +9,8 @@ from ouroboros.sw.api.demo import PAGE, SUMMARY, DemoOptions, demonstrate
 from ouroboros.sw.api.run import RunOptions, ServeOptions
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.progress import steps_or_lines
-from ouroboros.sw.cli.run import INTERRUPTED_WORDS, LINES, exit_code, say_where
+from ouroboros.sw.cli.run import INTERRUPTED_WORDS, exit_code, say_where
+from ouroboros.sw.cli.watch import LINES
 from ouroboros.sw.lib.text import visible
 from ouroboros.sw.report import utilisation
 from ouroboros.sw.report.page import Report

@@ -17,7 +17,7 @@ from rich.progress import (
 
 from ouroboros.sw.lib.text import Console
 
-__all__ = ["bars", "progress_bar", "step_bars", "steps_or_lines"]
+__all__ = ["TITLES", "bars", "progress_bar", "step_bars", "steps_or_lines"]
 
 Steps = Callable[[str, int, int], None]
 """Told of a step's name, how much of it is done, and of how much."""

@@ -9,24 +9,24 @@ from ouroboros.sw.api.run import RunOptions, serve_prompts
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.group import DIFFERS, INTERRUPTED
 from ouroboros.sw.cli.progress import step_bars
+from ouroboros.sw.cli.watch import LINES, Watch
 from ouroboros.sw.lib.options import typed
 from ouroboros.sw.lib.text import visible
 from ouroboros.sw.runtime.locate import Place, locate
 from ouroboros.sw.runtime.service import Served, backend
+from ouroboros.sw.runtime.times import recall
 
-__all__ = ["INTERRUPTED_WORDS", "LINES", "exit_code", "print_served", "run", "say_where"]
+__all__ = ["INTERRUPTED_WORDS", "exit_code", "print_served", "run", "say_where"]
 
 WAVES_BEFORE = 3000
 """Cycles that are recorded before a wrong word leaves its core."""
 
 INTERRUPTED_WORDS = "\nInterrupted: this is what there was by then."
-LINES = "\n\t"
-"""Control characters that text on the terminal may have."""
 
-
-def print_served(served: Served) -> None:
-    """Texts, then what was compared and measured."""
-    for text, request in zip(served.texts, served.result.requests, strict=True):
+def print_served(served: Served, *, answers: bool = False) -> None:
+    """Texts, or what was added to the prompts alone; then what was compared and measured."""
+    texts = served.answers if answers else served.texts
+    for text, request in zip(texts, served.result.requests, strict=True):
         click.echo(f"--- {request.finished}, {len(request.tokens)} tokens\n"
                    f"{visible(text, keep=LINES)}")
     summary, result = served.summary(), served.result
@@ -70,7 +70,7 @@ def say_where(served: Served, options: RunOptions) -> Place | None:
                f"All that this core was sent before is as in the golden machine.")
     if place.cycle is not None:
         x, y = place.core
-        again = typed("run", options, skip=("on", "tokens", "waves"))
+        again = typed("run", options, skip=("on", "tokens", "waves", "logits"))
         click.echo(f"Waves there: {again} --on icarus --tokens {place.tokens} "
                    f"--waves {x},{y},{max(place.cycle - WAVES_BEFORE, 0)}")
     return place
@@ -89,13 +89,13 @@ def run(options: RunOptions, output: Output) -> dict[str, Any]:
 
     Exit code 3 if a simulator's logits or tokens differ from the golden decoder's: then it runs
     again, to say which core sent the first wrong word. Ctrl-C ends the run: text and results so far
-    are kept, exit code 130.
+    are kept, exit code 130. Tokens are shown as they come, on stderr; piped, a line for each.
     """
-    with step_bars() as progress:
-        served = serve_prompts(options, progress)
-    print_served(served)
-    output.keep(served.summary())
+    with Watch(recall(options.habit)) as watch:
+        served = serve_prompts(options, watch.progress, watch.told)
+    print_served(served, answers=options.chat)
+    results = served.summary() | ({"logits": served.logits()} if options.logits else {})
+    output.keep(results)
     place = say_where(served, options)
     output.exit_code = exit_code(served)
-    return served.summary() if place is None else {
-        **served.summary(), "difference": asdict(place)}
+    return results if place is None else {**results, "difference": asdict(place)}

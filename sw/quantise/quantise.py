@@ -22,6 +22,7 @@ from ouroboros.sw.golden.numerics import (
     SHIFT_MAX,
 )
 from ouroboros.sw.models.checkpoint import Checkpoint
+from ouroboros.sw.models.coder import Coder
 from ouroboros.sw.models.decoder_shape import DecoderShape
 from ouroboros.sw.models.float_llama import FloatLlama
 from ouroboros.sw.models.integer import (
@@ -32,7 +33,6 @@ from ouroboros.sw.models.integer import (
     QuantModelError,
     Requant,
 )
-from ouroboros.sw.models.tokenizer import Tokenizer
 
 __all__ = ["Calibration", "Tokens", "calibrate", "quantise", "sample_calibration", "split_tokens",
            "text_calibration"]
@@ -102,7 +102,7 @@ def sample_calibration(checkpoint: Checkpoint, seed: int = 0,
     return FloatLlama(checkpoint, batch=batch).sample(length, (seed, 0))
 
 
-def text_calibration(tokenizer: Tokenizer, text: str, seq_len: int,
+def text_calibration(tokenizer: Coder, text: str, seq_len: int,
                      tokens: int = CALIBRATION_TOKENS) -> Tokens:
     """The first tokens (n,) of a text; every sequence that they are cut into starts with BOS.
 

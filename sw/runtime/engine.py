@@ -11,6 +11,7 @@ from ouroboros.sw.runtime.link import Link
 from ouroboros.sw.runtime.request import Request
 from ouroboros.sw.runtime.results import Result, Results
 from ouroboros.sw.runtime.rows import token_packets
+from ouroboros.sw.runtime.sampling import Logits
 from ouroboros.sw.serving.book import KvBook
 from ouroboros.sw.serving.request import Sequence
 from ouroboros.sw.serving.scheduler import Scheduler, Step, Verdict
@@ -37,6 +38,10 @@ class Engine:
         See ``Scheduler``.
     on_token : callable, optional
         Called with (request, id) for every generated token.
+    choose : callable, optional
+        The token after a position, from (request, position, logits); the machine's own without it.
+    ended : callable, optional
+        Called with (request, id) of a token before it counts: whether it ends the text, too.
 
     Raises
     ------
@@ -47,10 +52,12 @@ class Engine:
     def __init__(self, link: Link, program: Program, model: QuantModel, *,
                  stop_ids: Iterable[int] = (), window: int | None = None,
                  headroom_blocks: int = 1,
-                 on_token: Callable[[Request, int], None] | None = None):
+                 on_token: Callable[[Request, int], None] | None = None,
+                 choose: Callable[[Request, int, Logits], int] | None = None,
+                 ended: Callable[[Request, int], bool] | None = None):
         self.link, self.program, self.model = link, program, model
         self.stop_ids = frozenset(stop_ids)
-        self.on_token = on_token
+        self.on_token, self.choose, self.ended = on_token, choose, ended
         book = KvBook(block_tokens=program.machine.block_tokens, members=program.kv_members,
                       blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks)
         self.scheduler: Scheduler[Request] = Scheduler(
@@ -84,6 +91,9 @@ class Engine:
                               f"not {bad[0]}")
         if logits not in ("none", "last", "all"):
             raise EngineError(f"logits must be none, last or all, not {logits!r}")
+        if logits == "none" and self.choose is not None:
+            raise EngineError("logits must be last or all where tokens are drawn from them, "
+                              "not 'none'")
         if limit < 0:
             raise EngineError(f"limit must be at least 0, not {limit!r}")
         request = Request(prompt=prompt, limit=limit, logits=logits)
@@ -146,17 +156,23 @@ class Engine:
         elif result.flags & Flag.POISON:
             self.scheduler.refused(sequence, result.position)
         else:
-            self._done(sequence.request, result, self.scheduler.done(
-                sequence, result.position, stops=result.best in self.stop_ids,
-                now=self.link.cycles))
+            request, token, stops = sequence.request, result.best, False
+            # Of other tokens it is known already what follows.
+            if result.position == request.length - 1:
+                if self.choose is not None and result.logits is not None:
+                    token = self.choose(request, result.position, result.logits)
+                stops = token in self.stop_ids or (
+                    self.ended is not None and self.ended(request, token))
+            self._done(request, result, token, self.scheduler.done(
+                sequence, result.position, stops=stops, now=self.link.cycles))
 
-    def _done(self, request: Request, result: Result, verdict: Verdict) -> None:
+    def _done(self, request: Request, result: Result, token: int, verdict: Verdict) -> None:
         if verdict is not Verdict.IGNORED and result.logits is not None:
             request.vectors[result.position] = result.logits
         if verdict is Verdict.GENERATED:
-            request.tokens.append(result.best)
+            request.tokens.append(token)
             if self.on_token is not None:
-                self.on_token(request, result.best)
+                self.on_token(request, token)
 
 
 def _flags(step: Step[Request]) -> int:

@@ -16,12 +16,19 @@ from ouroboros.sw.runtime.device import CoreCounters, Device, TraceEntry
 from ouroboros.sw.runtime.difference import Sent
 from ouroboros.sw.runtime.engine import Engine, Request
 from ouroboros.sw.runtime.link import Link, Noting
+from ouroboros.sw.runtime.sampling import Logits, Sampling
+from ouroboros.sw.runtime.stopping import StopTexts
 
-__all__ = ["Backend", "Generated", "Job", "JobResult", "Progress", "RequestSpec", "Waves",
+__all__ = ["SAID", "Backend", "Generated", "Job", "JobResult", "Progress", "RequestSpec", "Waves",
            "execute", "partial"]
 
 Progress = Callable[[str, int, int], None]
-"""Told (what, done, of how many): ``what`` is ``build``, ``load`` or ``token``."""
+"""Told (what, done, of how many): ``what`` is ``build``, ``load`` or ``token``.
+
+Of a job whose tokens are told: also ``SAID``, number of the request, id of every generated token.
+"""
+SAID = "said"
+"""See ``Progress``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +73,12 @@ class Job:
     """Simulators: the behavioural twin of the macro instead of the bit-serial one."""
     waves: Waves | None = None
     """Icarus: what to record."""
+    sampling: Sampling | None = None
+    """How the host draws tokens; None: the machine's likeliest."""
+    stops: StopTexts | None = None
+    """Texts that end a sequence."""
+    told: bool = False
+    """Tell generated tokens as they come (``Progress``)."""
     tap: bool = False
     """Keep what the host injects and what the cores send (``sw.runtime.locate``)."""
 
@@ -183,11 +196,22 @@ async def execute(link: Link, job: Job, progress: Progress,
         recorded[n] |= vectors.keys()
         record(Generated(request=n, token=token, vectors=vectors,
                          run_s=time.perf_counter() - loaded))
+        if job.told:
+            progress(SAID, n, token)
         progress("token", count, total)
+
+    def choose(request: Request, position: int, logits: Logits) -> int:
+        assert job.sampling is not None, "only called where tokens are drawn"
+        return job.sampling.choose(logits, requests.index(request), position)
+
+    def ends(request: Request, token: int) -> bool:
+        return job.stops is not None and job.stops.reached(
+            request.prompt, [*request.tokens, token])
 
     injected: list[Packet] = []
     engine = Engine(Noting(link, injected) if job.tap else link, job.program, job.model,
-                    stop_ids=job.stop_ids, window=job.window, on_token=count_token)
+                    stop_ids=job.stop_ids, window=job.window, on_token=count_token,
+                    choose=None if job.sampling is None else choose, ended=ends)
     requests = [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
                 for spec in job.requests]
     recorded: list[set[int]] = [set() for _ in requests]

@@ -24,6 +24,7 @@ from ouroboros.sw.runtime.device import Device
 from ouroboros.sw.runtime.difference import Difference, Sent, first_difference
 from ouroboros.sw.runtime.job import Backend, Job, Progress
 from ouroboros.sw.runtime.request import Request
+from ouroboros.sw.runtime.sampling import Sampling, next_token
 
 __all__ = ["Golden", "Place", "first_wrong", "locate", "shortened"]
 
@@ -96,11 +97,11 @@ def locate(job: Job, requests: Sequence[Request], run: Backend,
     Place or None
         None if nothing differs in the second run.
     """
-    wrong = first_wrong(job.model, requests)
+    wrong = first_wrong(job.model, requests, job.sampling)
     if wrong is None:
         return None
     short = shortened(job, *wrong)
-    result = run(replace(short, tap=True, observe=False), progress)
+    result = run(replace(short, tap=True, observe=False, told=False), progress)
     if result.interrupted:
         raise KeyboardInterrupt
     golden = Golden(job.program)
@@ -109,7 +110,8 @@ def locate(job: Job, requests: Sequence[Request], run: Backend,
         golden.place(found), tokens=max(spec.limit for spec in short.requests))
 
 
-def first_wrong(model: QuantModel, requests: Sequence[Request]) -> tuple[int, int] | None:
+def first_wrong(model: QuantModel, requests: Sequence[Request],
+                sampling: Sampling | None = None) -> tuple[int, int] | None:
     """Request and position of the earliest logits or token that are not the golden decoder's."""
     decoder = IntegerDecoder(model)
     found = []
@@ -121,7 +123,8 @@ def first_wrong(model: QuantModel, requests: Sequence[Request]) -> tuple[int, in
                  if (position in request.vectors
                  and not np.array_equal(request.vectors[position], golden[position]))
                  or (0 <= position - last < len(request.tokens)
-                 and request.tokens[position - last] != golden[position].argmax())]
+                 and request.tokens[position - last] != next_token(
+                     sampling, golden[position], n, position))]
         if wrong:
             time = request.finish_times.get(wrong[0], wrong[0])
             found.append((time, n, wrong[0]))

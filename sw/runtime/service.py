@@ -1,7 +1,7 @@
 """Prompts in, text and measurements out: what ``ouroboros run`` and the demo share."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from typing import Any
@@ -12,13 +12,23 @@ from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.placed import place_model
+from ouroboros.sw.models.coder import TextStream
 from ouroboros.sw.models.integer import QuantModel
-from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.noc.routes.faults import Link
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.quantise.source import ModelSource
 from ouroboros.sw.runtime.engine import Request
-from ouroboros.sw.runtime.job import Backend, Job, JobResult, Progress, RequestSpec, Waves
+from ouroboros.sw.runtime.job import (
+    SAID,
+    Backend,
+    Job,
+    JobResult,
+    Progress,
+    RequestSpec,
+    Waves,
+)
+from ouroboros.sw.runtime.sampling import Sampling, next_token
+from ouroboros.sw.runtime.stopping import StopTexts
 
 __all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve"]
 
@@ -48,7 +58,9 @@ class Served:
     result: JobResult
     """What the machine did."""
     texts: list[str]
-    """Prompt and continuation, by request."""
+    """Prompt and continuation, by request; a stop text and what follows it are left out."""
+    answers: list[str]
+    """Continuations alone."""
     bit_exact: bool | None
     """Tokens and every streamed logit vector equal the golden decoder's; None on golden."""
     vectors_checked: int
@@ -66,8 +78,14 @@ class Served:
         """Its integers."""
         return self.job.model
 
+    def logits(self) -> list[dict[str, list[int]]]:
+        """All logits that were streamed, by request and position."""
+        return [{str(position): vector.tolist()
+                 for position, vector in sorted(request.vectors.items())}
+                for request in self.result.requests]
+
     def summary(self) -> dict[str, Any]:
-        """What ``--json`` writes."""
+        """What ``--json`` writes, but for the logits."""
         result = self.result
         generated = sum(len(request.tokens) for request in result.requests)
         return {
@@ -77,14 +95,12 @@ class Served:
             "context": self.program.context,
             "loss": None if self.model.loss is None else asdict(self.model.loss),
             "text": self.texts,
+            "answer": self.answers,
             "tokens": [request.tokens for request in result.requests],
             "prompt_tokens": [list(request.prompt) for request in result.requests],
             "interrupted": result.interrupted,
             "finished": [request.finished for request in result.requests],
             "preemptions": [request.preemptions for request in result.requests],
-            "logits": [{str(position): vector.tolist()
-                        for position, vector in sorted(request.vectors.items())}
-                       for request in result.requests],
             "bit_exact": self.bit_exact,
             "vectors_checked": self.vectors_checked,
             "cycles": result.cycles,
@@ -113,8 +129,9 @@ def expected_positions(request: Request) -> range:
     return range(first, len(request.prompt) + len(request.tokens) - 1)
 
 
-def compare(model: QuantModel, requests: Sequence[Request]) -> tuple[bool, int]:
-    """Hold what a machine said against the golden decoder.
+def compare(model: QuantModel, requests: Sequence[Request],
+            sampling: Sampling | None = None) -> tuple[bool, int]:
+    """Hold what a machine said against the golden decoder, and tokens drawn from its logits.
 
     Returns
     -------
@@ -135,14 +152,17 @@ def compare(model: QuantModel, requests: Sequence[Request]) -> tuple[bool, int]:
             equal &= bool((golden[position] == vector).all())
             vectors += 1
         for k, token in enumerate(request.tokens):
-            equal &= int(golden[len(request.prompt) - 1 + k].argmax()) == token
+            position = len(request.prompt) - 1 + k
+            equal &= next_token(sampling, golden[position], n, position) == token
     return equal, vectors
 
 
 def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, tokens: int, on: str,
           placement: str = "plain", logits: str = "last", context: int | None = None,
           window: int | None = None, twin: bool = False, defects: Sequence[int] = (),
-          dead_links: Sequence[Link] = (), waves: Waves | None = None,
+          dead_links: Sequence[Link] = (), waves: Waves | None = None, chat: bool = False,
+          system: str | None = None, sampling: Sampling | None = None, stops: Sequence[str] = (),
+          told: Callable[[int, str], None] | None = None,
           progress: Progress = lambda what, done, total: None) -> Served:
     """Quantise, map and run.
 
@@ -160,6 +180,16 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         Dead links between live cores.
     waves : Waves
         What to record; Icarus only.
+    chat : bool
+        Prompts are what a user says to an assistant, in the words of the model's chat template.
+    system : str
+        What the assistant is told before.
+    sampling : Sampling
+        How the host draws tokens; without it they are the machine's likeliest.
+    stops : sequence of str
+        Texts that end a continuation.
+    told : callable
+        Called with a request's number and what a token adds to its continuation, as it comes.
 
     Raises
     ------
@@ -167,15 +197,17 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         If the model does not fit, a prompt is too long, or a tool is missing.
     """
     started = time.perf_counter()
-    tokenizer = _tokenizer(source)
+    coder = source.coder
+    stop_texts = StopTexts(coder=coder, texts=tuple(stops)) if stops else None
+    texts = _texts(source, prompts, chat, system)
     run = backend(on)
     if waves is not None:
         _check_waves(waves, machine, on)
     model = source.quantised()
     program = place_model(machine, model, placement=placement, context=context, defects=defects,
                           dead_links=dead_links)
-    specs = tuple(RequestSpec(prompt=tuple(tokenizer.encode(prompt)), limit=tokens, logits=logits)
-                  for prompt in prompts)
+    specs = tuple(RequestSpec(prompt=tuple(coder.encode(text, bos=not chat)), limit=tokens,
+                              logits=logits) for text in texts)
     for prompt, spec in zip(prompts, specs, strict=True):
         if not spec.prompt:
             raise OuroborosError(f"prompt {prompt!r} must be at least one token, "
@@ -185,13 +217,24 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
                                  f"(the context), not {len(spec.prompt)}")
     # Reading all counters takes longer than a short run, too long for Icarus.
     job = Job(program=program, model=model, requests=specs, stop_ids=model.special.stop_ids,
-              window=window, twin=twin, observe=on != "icarus", waves=waves)
-    result = run(job, progress)
-    exact, vectors = compare(model, result.requests)
+              window=window, twin=twin, observe=on != "icarus", waves=waves, sampling=sampling,
+              stops=stop_texts, told=told is not None)
+    streams = [TextStream(coder, spec.prompt, stops) for spec in specs]
+
+    def pass_on(what: str, done: int, total: int) -> None:
+        if what == SAID and told is not None:
+            told(done, streams[done].feed(total))
+        else:
+            progress(what, done, total)
+
+    result = run(job, pass_on)
+    exact, vectors = compare(model, result.requests, sampling)
+    answers = [TextStream(coder, request.prompt, stops, request.tokens).text
+               for request in result.requests]
     return Served(
-        job=job, result=result,
-        texts=[tokenizer.decode([*request.prompt, *request.tokens])
-               for request in result.requests],
+        job=job, result=result, answers=answers,
+        texts=[coder.decode(request.prompt) + answer
+               for request, answer in zip(result.requests, answers, strict=True)],
         bit_exact=None if on == "golden" else exact,
         vectors_checked=vectors, wall_s=time.perf_counter() - started)
 
@@ -206,7 +249,15 @@ def _check_waves(waves: Waves, machine: Machine, on: str) -> None:
         raise OuroborosError(f"waves must begin at cycle 0 or later, not {waves.start}")
 
 
-def _tokenizer(source: ModelSource) -> Tokenizer:
-    if source.tokenizer is None:
-        raise OuroborosError(f"{source.path}: a tokenizer must be given to turn text into tokens")
-    return source.tokenizer
+def _texts(source: ModelSource, prompts: Sequence[str], chat: bool,
+           system: str | None) -> list[str]:
+    """What the model reads: prompts as they are, or in the words of its chat template."""
+    if not chat:
+        if system is not None:
+            raise OuroborosError("system text must be given with chat only")
+        return list(prompts)
+    if source.chat is None:
+        raise OuroborosError(f"{source.path}: has no chat template, in its own file or beside it")
+    before = [] if system is None else [{"role": "system", "content": system}]
+    return [source.chat.render([*before, {"role": "user", "content": prompt}])
+            for prompt in prompts]

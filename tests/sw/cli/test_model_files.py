@@ -37,7 +37,7 @@ def ouroboros(monkeypatch, tmp_path):
 def run(ouroboros):
     def call(model, coder, prompt="Hi", tokens=8):
         return ouroboros("run", "--checkpoint", model, "--tokenizer", coder, "--prompt", prompt,
-                         "--tokens", tokens, "--verify", "all")
+                         "--tokens", tokens, "--verify", "all", "--logits")
     return call
 
 

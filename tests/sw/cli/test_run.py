@@ -15,7 +15,8 @@ def run(tmp_path):
         path = tmp_path / "run.json"
         result = CliRunner().invoke(cli, [
             "run", "--checkpoint", str(SHIPPED), "--tokenizer", str(TOKENIZER),
-            "--prompt", "One", "--tokens", "2", "--json", str(path), *arguments])
+            "--prompt", "One", "--tokens", "2", "--logits", "--json", str(path),
+            *arguments])
         return result, json.loads(path.read_text()) if result.exit_code == 0 else None
     return call
 

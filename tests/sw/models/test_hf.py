@@ -23,7 +23,9 @@ CONFIG = {
 def random_tensors(config=CONFIG, seed=0):
     rng = np.random.default_rng(seed)
     dim, hidden = config["hidden_size"], config["intermediate_size"]
-    kv = dim // config["num_attention_heads"] * config["num_key_value_heads"]
+    heads = config["num_attention_heads"]
+    width = config.get("head_dim") or dim // heads
+    q, kv = width * heads, width * config["num_key_value_heads"]
     sizes = {"model.embed_tokens.weight": (config["vocab_size"], dim), "model.norm.weight": (dim,),
              "lm_head.weight": (config["vocab_size"], dim)}
     for n in range(config["num_hidden_layers"]):
@@ -31,10 +33,13 @@ def random_tensors(config=CONFIG, seed=0):
         sizes |= {
             at + "input_layernorm.weight": (dim,),
             at + "post_attention_layernorm.weight": (dim,),
-            at + "self_attn.q_proj.weight": (dim, dim), at + "self_attn.k_proj.weight": (kv, dim),
-            at + "self_attn.v_proj.weight": (kv, dim), at + "self_attn.o_proj.weight": (dim, dim),
+            at + "self_attn.q_proj.weight": (q, dim), at + "self_attn.k_proj.weight": (kv, dim),
+            at + "self_attn.v_proj.weight": (kv, dim), at + "self_attn.o_proj.weight": (dim, q),
             at + "mlp.gate_proj.weight": (hidden, dim), at + "mlp.up_proj.weight": (hidden, dim),
             at + "mlp.down_proj.weight": (dim, hidden)}
+        if config["model_type"] == "qwen2":
+            sizes |= {f"{at}self_attn.{name}_proj.bias": (size,)
+                      for name, size in (("q", q), ("k", kv), ("v", kv))}
     return {name: rng.standard_normal(size).astype(np.float32) * np.float32(0.5)
             for name, size in sizes.items()}
 
@@ -54,7 +59,7 @@ def forward_half_split(tensors, config, tokens):
     """Logits by the half-split RoPE of Hugging Face, one token at a time, in float64."""
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     dim = config["hidden_size"]
-    width = dim // heads
+    width = config.get("head_dim") or dim // heads
     weights = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
     frequency = config["rope_theta"] ** (-np.arange(0, width, 2) / width)
 
@@ -74,9 +79,11 @@ def forward_half_split(tensors, config, tokens):
             at = {name.removeprefix(f"model.layers.{n}.").removesuffix(".weight"): w
                   for name, w in weights.items() if name.startswith(f"model.layers.{n}.")}
             h = norm(x, at["input_layernorm"])
-            q = rope((at["self_attn.q_proj"] @ h).reshape(heads, width), position)
-            keys.append(rope((at["self_attn.k_proj"] @ h).reshape(kv_heads, width), position))
-            values.append((at["self_attn.v_proj"] @ h).reshape(kv_heads, width))
+            q, k, v = (at[f"self_attn.{which}_proj"] @ h + at.get(f"self_attn.{which}_proj.bias", 0)
+                       for which in "qkv")
+            q = rope(q.reshape(heads, width), position)
+            keys.append(rope(k.reshape(kv_heads, width), position))
+            values.append(v.reshape(kv_heads, width))
             out = []
             for head in range(heads):
                 kv = head // (heads // kv_heads)
@@ -100,6 +107,39 @@ def test_logits_equal_half_split_rope(write_model):
     assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
     assert checkpoint.special == SpecialTokens(bos_id=3, stop_ids=(2,))
     assert checkpoint.shape.rope_theta == 500.0
+
+
+@pytest.mark.parametrize("changes", [
+    {"head_dim": 12}, {"head_dim": 6}, {"model_type": "qwen2", "sliding_window": 4},
+    {"model_type": "qwen2", "head_dim": 10, "use_sliding_window": False}])
+def test_other_heads_and_biases(changes, write_model):
+    config = CONFIG | changes
+    tensors = random_tensors(config)
+    checkpoint = hf.read(write_model(tensors, **changes))
+    assert checkpoint.shape.head_dim == changes.get("head_dim", 8)
+    assert checkpoint.biased == (config["model_type"] == "qwen2")
+    tokens = np.random.default_rng(1).integers(0, 23, 12)
+    expected = forward_half_split(tensors, config, tokens.tolist())
+    got = FloatLlama(checkpoint).forward(tokens[None])[0]
+    assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
+    again = random_tensors(config)
+    again["model.layers.0.self_attn.v_proj.weight"][0, 0] += 1
+    assert hf.read(write_model(again, **changes)).digest != checkpoint.digest
+
+
+def test_biases_count(write_model):
+    changes = {"model_type": "qwen2"}
+    tensors = random_tensors(CONFIG | changes)
+    found = hf.read(write_model(tensors, **changes))
+    assert found.parameter_count == sum(tensor.size for tensor in tensors.values())
+    tensors["model.layers.0.self_attn.q_proj.bias"][3] += 1
+    assert hf.read(write_model(tensors, **changes)).digest != found.digest
+    del tensors["model.layers.1.self_attn.k_proj.bias"]
+    folder = write_model(tensors, **changes)
+    with pytest.raises(CheckpointError) as caught:
+        hf.read(folder)
+    assert str(caught.value) == (
+        f"{folder}: tensor model.layers.1.self_attn.k_proj.bias must be present")
 
 
 def test_interleave_rows():
@@ -170,7 +210,7 @@ def test_tied_head(write_model):
 
 
 CONFIGS = [
-    ({"model_type": "gpt2"}, "model_type must be one of llama, mistral, not 'gpt2'"),
+    ({"model_type": "gpt2"}, "model_type must be one of llama, mistral, qwen2, not 'gpt2'"),
     ({"hidden_size": "absent"}, "key hidden_size must be present"),
     ({"hidden_size": 17}, "hidden_size must be a multiple of num_attention_heads = 2, not 17"),
     ({"hidden_size": "16"}, "hidden_size must be a whole number, not '16'"),
@@ -185,10 +225,13 @@ CONFIGS = [
      "hidden_size / num_attention_heads must be even for RoPE, not 1"),
     ({"rms_norm_eps": "1e-5"}, "rms_norm_eps must be a positive number, not '1e-5'"),
     ({"rms_norm_eps": 0}, "rms_norm_eps must be a positive number, not 0"),
-    ({"head_dim": 4}, "head_dim must be hidden_size / num_attention_heads = 8, not 4"),
+    ({"head_dim": 4.0}, "head_dim must be a whole number, not 4.0"),
+    ({"head_dim": 5}, "head_dim must be even for RoPE, not 5"),
     ({"hidden_act": "gelu"}, "hidden_act must be silu, not 'gelu'"),
     ({"attention_bias": True}, "attention_bias must be false"),
     ({"tie_word_embeddings": 1}, "tie_word_embeddings must be true or false, not 1"),
+    ({"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 8},
+     "sliding_window must be null or at least max_position_embeddings = 24, not 8"),
     ({"sliding_window": 8},
      "sliding_window must be null or at least max_position_embeddings = 24, not 8"),
 ]

@@ -5,7 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tokenizers
 from safetensors import safe_open
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
 
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.models import llama2c, tokenizer
@@ -147,7 +150,8 @@ def test_refusals(files):
     (files / "empty.txt").write_text(" \n")
     cases = [
         (lambda: source.open_model(files / "model.bin").quantised(calibration=text),
-         f"{text}: a calibration text needs a tokenizer, which is missing"),
+         (f"{text}: a calibration text needs a tokenizer: {files / 'model.bin'}: a tokenizer must "
+          "be given to turn text into tokens")),
         (lambda: with_tokens.quantised(calibration=text),
          f"{text}: must be UTF-8, not UTF-16, whose byte order mark it begins with"),
         (lambda: with_tokens.quantised(calibration=none),
@@ -155,11 +159,11 @@ def test_refusals(files):
         (lambda: with_tokens.quantised(calibration=files / "empty.txt"),
          f"{files / 'empty.txt'}: calibration text must not be empty"),
         (lambda: source.open_model(gguf), (
-            f"{gguf}: must be a llama2.c .bin, a .safetensors file or a Hugging Face folder, not a "
-            "GGUF model: take the model's safetensors instead")),
+            f"{gguf}: truncated or corrupt: number of tensors needs 8 bytes at 8, but the file "
+            "ends at 8")),
         (lambda: source.open_model(odd), (
-            f"{odd}: checkpoint must be a llama2.c .bin, a .safetensors file or a Hugging Face "
-            "folder, not .txt")),
+            f"{odd}: checkpoint must be a llama2.c .bin, a .gguf or .safetensors file or a Hugging "
+            "Face folder, not .txt")),
         (lambda: source.open_model(files / "absent"),
          f"{files / 'absent'}: cannot be read: No such file or directory"),
     ]
@@ -167,6 +171,53 @@ def test_refusals(files):
         with pytest.raises(OuroborosError) as caught:
             call()
         assert str(caught.value) == message
+
+
+def test_a_folder_with_a_gguf_file(files, make_checkpoint, write_gguf):
+    folder = files / "folder"
+    folder.mkdir()
+    path = write_gguf(folder / "model.gguf", make_checkpoint(n_layers=1))
+    assert source.open_model(folder).path == path
+    # By its first bytes, whatever its name.
+    path = path.rename(folder / "model.bin")
+    assert source.open_model(path).checkpoint.shape.n_layers == 1
+
+
+def test_a_folder_of_pytorch(files, make_checkpoint, write_hf):
+    folder = write_hf(files / "hf", make_checkpoint())
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError) as caught:
+        source.open_model(folder)
+    assert str(caught.value) == (f"{folder}: must hold model.safetensors, not pytorch_model.bin "
+                                 "alone: save the model as safetensors")
+
+
+def test_bos_is_the_tokenizers(files, make_checkpoint, write_gguf):
+    """A tokenizer that begins texts otherwise than the checkpoint says has its way."""
+    letters = sorted(ByteLevel.alphabet())
+    core = tokenizers.Tokenizer(BPE(vocab={one: n for n, one in enumerate(letters)}, merges=[]))
+    core.save(str(files / "tokenizer.json"))
+    opened = source.open_model(files / "model.bin", files / "tokenizer.json")
+    assert opened.checkpoint.special == opened.coder.special
+    assert opened.coder.special.bos_id is None
+    assert source.open_model(files / "model.bin").checkpoint.special.bos_id == 1
+
+
+def test_what_the_integer_model_has_not(files, make_checkpoint, write_gguf):
+    made = make_checkpoint(head_dim=6)
+    path = write_gguf(files / "m.gguf", made)
+    with pytest.raises(QuantModelError) as caught:
+        source.open_model(path).quantised(cache=files / "cache")
+    assert str(caught.value) == (
+        f"{path}: llama.attention.key_length must be llama.embedding_length / "
+        "llama.attention.head_count = 4 for the integer model, not 6")
+    made = make_checkpoint()
+    biased = tuple(replace(layer, bk=layer.wk[:, 0].copy()) for layer in made.layers)
+    path = write_gguf(files / "b.gguf", replace(made, layers=biased))
+    with pytest.raises(QuantModelError) as caught:
+        source.open_model(path).quantised(cache=files / "cache")
+    assert str(caught.value) == (f"{path}: attention must have no bias (q, k or v), as the integer "
+                                 "model adds none")
 
 
 def test_a_text_for_a_model_of_one_position(files, make_checkpoint, write_hf):

@@ -1,9 +1,11 @@
 import asyncio
 import random
 
+import numpy as np
 import pytest
 
 from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.program.packets import credit_packet, data_packets
 from ouroboros.sw.runtime.engine import EngineError
@@ -116,6 +118,51 @@ def test_on_token(make_bench, make_prompts):
     requests = bench.serve(make_prompts(1, [3, 2]), [4, 3])
     for request in requests:
         assert [token for other, token in heard if other is request] == request.tokens
+
+
+def test_tokens_that_the_host_chooses(make_bench, make_prompts, model):
+    """The second likeliest of every token: what the machine is fed, and what is said of it."""
+    def second(request, position, logits):
+        assert position == request.length - 1
+        return int(np.argsort(-logits, kind="stable")[1])
+
+    prompts = make_prompts(1, [3, 17, 2])
+    bench = make_bench(seed=3, choose=second)
+    decoder = IntegerDecoder(model)
+    for n, request in enumerate(bench.serve(prompts, [6, 20, 5])):
+        assert request.finished == "length" and len(request.tokens) == request.limit
+        golden = np.asarray(decoder.prefill(n, [*request.prompt, *request.tokens]))
+        for k, token in enumerate(request.tokens):
+            assert token == np.argsort(-golden[len(request.prompt) - 1 + k], kind="stable")[1]
+
+
+def test_chosen_tokens_survive_preemption(make_bench, make_prompts):
+    """What is computed again is fed the tokens that were chosen before."""
+    def choose(request, position, logits):
+        return (7 * position + len(request.prompt)) % 23
+
+    bench = make_bench(choose=choose, headroom_blocks=0)
+    requests = bench.serve(make_prompts(3, [14, 15, 13]), [24, 24, 24])
+    assert sum(request.preemptions for request in requests) > 0
+    for request in requests:
+        assert request.tokens == [(7 * position + len(request.prompt)) % 23 for position in range(
+            len(request.prompt) - 1, len(request.prompt) - 1 + len(request.tokens))]
+
+
+def test_a_text_that_the_host_ends(make_bench, make_prompts):
+    prompts = make_prompts(7, [3, 4])
+    free = make_bench().serve(prompts, [8, 8])
+    bench = make_bench(ended=lambda request, token: len(request.tokens) + 1 == 3)
+    for request, undisturbed in zip(bench.serve(prompts, [8, 8]), free, strict=True):
+        assert (request.tokens, request.finished) == (undisturbed.tokens[:3], "stop")
+
+
+def test_choosing_needs_logits(make_bench):
+    bench = make_bench(choose=lambda request, position, logits: 0)
+    with pytest.raises(EngineError) as caught:
+        bench.engine.submit([1], limit=1, logits="none")
+    assert str(caught.value) == (
+        "logits must be last or all where tokens are drawn from them, not 'none'")
 
 
 @pytest.mark.parametrize("seed", range(6))
