@@ -12,12 +12,15 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime.difference import first_difference
-from ouroboros.sw.runtime.job import Job, RequestSpec, Waves
+from ouroboros.sw.runtime.job import SAID, Job, RequestSpec, Waves
 from ouroboros.sw.runtime.locate import Golden, locate
+from ouroboros.sw.runtime.sampling import Sampling
 from ouroboros.sw.runtime.service import backend, compare, serve
+from ouroboros.sw.runtime.stopping import StopTexts
 from ouroboros.tb.flow.backend import emit_die, run_job
 from ouroboros.tb.flow.build import build
 from ouroboros.tb.lib.link import PERIOD_NS
@@ -60,6 +63,29 @@ def test_one_block_of_a_tiny_model(sim, placement, tiny_model):
     check(job, result)
     assert bool(result.counters) == job.observe
     assert sum(core.events["errors"] for core in result.counters.values()) == 0
+
+
+@pytest.mark.sim
+def test_drawn_tokens_are_those_of_the_golden_machine(tiny_model):
+    """Sampling and stop texts in the simulator's process; every token is told as it comes."""
+    letters = Tokenizer([(bytes([64 + n]), 0.0) for n in range(40)])
+    job = tiny_job(tiny_model, "plain", sampling=Sampling(temperature=2.0, top_k=9, seed=5),
+                   told=True, observe=False)
+    job = replace(job, requests=tuple(replace(spec, limit=6) for spec in job.requests))
+    free = backend("golden")(job, lambda *step: None).requests
+    stop = letters.decode(free[1].tokens[1:3])
+    job = replace(job, stops=StopTexts(coder=letters, texts=(stop,)))
+    told = []
+    result = backend("verilator")(job, lambda *step: told.append(step))
+    golden = backend("golden")(job, lambda *step: None)
+    assert [one.tokens for one in result.requests] == [one.tokens for one in golden.requests]
+    assert result.requests[1].tokens == free[1].tokens[:3]
+    assert result.requests[1].finished == "stop"
+    assert compare(job.model, result.requests, job.sampling)[0]
+    assert not compare(job.model, result.requests)[0]
+    for n, request in enumerate(result.requests):
+        assert [token for what, number, token in told if (what, number) == (SAID, n)] \
+            == request.tokens
 
 
 @pytest.mark.sim

@@ -129,7 +129,7 @@ def test_tokens_that_the_host_chooses(make_bench, make_prompts, model):
     prompts = make_prompts(1, [3, 17, 2])
     bench = make_bench(seed=3, choose=second)
     decoder = IntegerDecoder(model)
-    for n, request in enumerate(bench.serve(prompts, [6, 20, 5])):
+    for n, request in enumerate(bench.serve(prompts, [6, 20, 5], "all")):
         assert request.finished == "length" and len(request.tokens) == request.limit
         golden = np.asarray(decoder.prefill(n, [*request.prompt, *request.tokens]))
         for k, token in enumerate(request.tokens):
