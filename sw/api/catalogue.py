@@ -71,7 +71,7 @@ def models() -> tuple[ModelShape, ...]:
 
 def checkpoints() -> tuple[Named, ...]:
     """Checkpoints by name: the shipped one, and published ones, fetched or not."""
-    shipped = (Named(name=name, words="short tales, for the machine small", licence="Apache-2.0",
+    shipped = (Named(name=name, words="short tales, for small", licence="Apache-2.0",
                      size_bytes=path.stat().st_size, path=path, there=True)
                for name, path in named.SHIPPED.items())
     published = (Named(name=one.name, words=one.words, licence=one.licence, path=one.path,

@@ -67,7 +67,7 @@ def _checkpoints() -> tuple[Table, Any]:
     found = catalogue.checkpoints()
     for one in found:
         shown.add_row(one.name, one.words, f"{one.size_bytes / 1e6:.1f} MB", one.licence,
-                      str(one.path) if one.there else f"ouroboros fetch {one.name}")
+                      "here" if one.there else f"ouroboros fetch {one.name}")
     return shown, [dataclasses.asdict(one) | {"path": str(one.path)} for one in found]
 
 

@@ -25,7 +25,7 @@ class Words:
 
     coder: Coder | None = None
     """Its tokenizer, if there is one that can be used."""
-    fault: str = "a tokenizer must be given to turn text into tokens"
+    fault: str = "--tokenizer must be given to turn text into tokens"
     """Why there is none."""
     chat: ChatTemplate | None = None
     """Its chat template, if it has one."""

@@ -79,13 +79,6 @@ def test_what_must_be_given(command, missing):
     assert f"Error: Missing option '{missing}'." in found.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "demo"])
-def test_a_checkpoint_comes_with_its_tokenizer(command):
-    found = CliRunner().invoke(cli, [command, "--checkpoint", "m.bin", "--prompt", "a"])
-    assert found.exit_code == 2, found.output
-    assert found.stderr == "Error: m.bin: --tokenizer must be given with --checkpoint\n"
-
-
 def test_faults_are_counted_everywhere():
     """One option, one meaning."""
     def commands(group, context):

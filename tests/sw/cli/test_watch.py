@@ -5,7 +5,8 @@ import io
 import pytest
 
 from ouroboros.sw.cli import watch as watching
-from ouroboros.sw.cli.watch import Watch, job_progress
+from ouroboros.sw.cli.progress import step_bars
+from ouroboros.sw.cli.watch import Watch
 from ouroboros.sw.lib.text import Console
 
 
@@ -43,7 +44,7 @@ def test_lines(clock, capsys):
 
 
 def test_bars_alone_are_silent_when_piped(capsys):
-    with job_progress() as progress:
+    with step_bars() as progress:
         progress("build", 0, 1)
         progress("token", 1, 2)
     assert capsys.readouterr() == ("", "")

@@ -90,7 +90,7 @@ def test_beside_a_folder(model, tmp_path):
 def test_beside_a_file(model, tmp_path):
     path = tmp_path / "m.bin"
     assert words.find(path, model).fault == (
-        f"{path}: a tokenizer must be given to turn text into tokens")
+        f"{path}: --tokenizer must be given to turn text into tokens")
     write_bin(tmp_path / "tokenizer.bin")
     assert words.find(path, model).coder.name == str(tmp_path / "tokenizer.bin")
     write_bin(tmp_path / "m_tokenizer.bin")
