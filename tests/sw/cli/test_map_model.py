@@ -13,8 +13,8 @@ from ouroboros.sw.place.placement import load
 def test_a_shape_on_the_wafer(tmp_path):
     out = tmp_path / "p.json"
     found = CliRunner().invoke(cli, [
-        "map", "--model", "bert-large", "--members", "1", "--moves", "1000", "--threads", "1",
-        "--out", str(out), "--json", str(tmp_path / "f.json"), "-v"])
+        "map", "--model", "bert-large", "--members", "1", "--moves", "1000", "--threads", "1", "-v",
+        "--out", str(out), "--json", str(tmp_path / "f.json")])
     assert found.exit_code == 0, found.output
     written = json.loads((tmp_path / "f.json").read_text())
     assert written["tiles"] == written["tiling"]["tiles"] == load(out).core.size
