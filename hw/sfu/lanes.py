@@ -148,7 +148,8 @@ class SfuLanes(wiring.Component):
         """One multiplier a lane: for GATE, SILU and a product of ROPE."""
         beat, found = self.beat.p, []
         for n, (x, b) in enumerate(zip(short, turn, strict=True)):
-            left, right = Signal(signed(18), name=f"left_{n}"), Signal(signed(17), name=f"right_{n}")
+            left = Signal(signed(18), name=f"left_{n}")
+            right = Signal(signed(17), name=f"right_{n}")
             with m.Switch(beat.tag.fn):
                 with m.Case(Fn.GATE):   # abs(x) is the multiplier
                     m.d.comb += [left.eq(beat.gate[n]), right.eq(Mux(x < 0, -b, b))]

@@ -8,7 +8,7 @@ from ouroboros.hw.lib.bus import drain_layout
 from ouroboros.hw.params.isa import Fn, MMode
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.sfu.beat import beat_signature, is_wide, scalar_signature, unpack
-from ouroboros.hw.sfu.gate import GATE_SHIFT
+from ouroboros.hw.sfu.gate import GATE_SHIFT, INDEX_SHIFT_BITS
 from ouroboros.hw.sfu.walk import step_layout
 
 __all__ = ["Unpack"]
@@ -56,7 +56,8 @@ class Unpack(wiring.Component):
             "look_up": Out(1),
             "beat":    Out(beat_signature(machine)),
             "scalar":  Out(scalar_signature(machine)),
-        } | ({"look_up_gate": Out(1), "gate_shift": Out(4)} if is_wide(machine) else {}))
+        } | ({"look_up_gate": Out(1), "gate_shift": Out(INDEX_SHIFT_BITS)}
+             if is_wide(machine) else {}))
 
     def elaborate(self, platform):
         m = Module()

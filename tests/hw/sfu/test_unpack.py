@@ -10,7 +10,7 @@ from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 LANES = TINY.core.lanes
-DTYPES = {Type.I8: np.int8, Type.I16: np.int16, Type.I32: np.int32}
+DTYPES = {Type.I8: np.int8, Type.I16: np.int16, Type.I32: np.int32, Type.I24: np.int32}
 PARAMS = [7, 60000, 33, 1]
 
 
