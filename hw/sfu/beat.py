@@ -9,18 +9,8 @@ from ouroboros.hw.params.isa import SFU, SFU16, Type
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.widths import WORD_ADDRESS_BITS
 
-__all__ = [
-    "beat_signature",
-    "c_word_signature",
-    "is_wide",
-    "last_part",
-    "residual_bits",
-    "result_signature",
-    "scalar_signature",
-    "sfu_fields",
-    "tag_layout",
-    "unpack",
-]
+__all__ = ["beat_signature", "c_word_signature", "is_wide", "last_part", "residual_bits",
+           "result_signature", "scalar_signature", "sfu_fields", "tag_layout", "unpack"]
 
 MULTIPLIER_BITS = 16
 """A multiplier, as it stands in a parameter word."""
