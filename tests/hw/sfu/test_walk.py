@@ -124,7 +124,8 @@ def test_word_c_is_read_before_and_has_a_cycle_to_be_written_after(fn, mode, tra
 @pytest.mark.parametrize("fn", [Fn.RSQRT, Fn.RECIP, Fn.EXPONENT])
 def test_a_scalar_reads_word_c_and_parameters_only(fn):
     async def bench(ctx):
-        trace = await run(ctx, simulated(TINY24).dut, fn=fn, c_addr=50, d_addr=60, param=9, length=40)
+        trace = await run(ctx, simulated(TINY24).dut, fn=fn, c_addr=50, d_addr=60, param=9,
+                          length=40)
         (cycle,) = trace[:-1]
         assert (cycle["fetch"], cycle["step"].read_c, cycle["step"].scalar) == (0, 1, 1)
         assert (cycle["a"], cycle["b"], cycle["param"]) == (None, 50, 9)

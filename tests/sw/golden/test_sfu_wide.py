@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ouroboros.hw.params import tables
 from ouroboros.hw.params.isa import BMode, Fn, MMode, Op, Track, Type, assemble, disassemble
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.golden import wide
 from ouroboros.sw.golden.sfu import SfuError, SfuGolden
 
 TINY = load_machine("tiny")
@@ -52,6 +54,13 @@ class Core:
             lambda count: tuple(np.resize(part, count) for part in drain)))
 
 
+def test_tables_agree():
+    assert wide.EXP12.tolist() == list(tables.EXP12)
+    assert wide.SIGMOID.tolist() == list(tables.SIGMOID)
+    assert (tables.EXP12[0], tables.SIGMOID[0], tables.SIGMOID[255]) == (4095, 32768, 65513)
+
+
+@settings(deadline=None)
 @given(acc=st.lists(int32s, min_size=1, max_size=9), data=st.data(),
        m=st.integers(0, 65535), shift=st.integers(0, 63))
 def test_residual_of_24_bits_saturates(acc, data, m, shift):
@@ -78,6 +87,7 @@ def test_borders_of_24_bits(a, b, want):
     assert core.get(D, LANES) == [want, 0, 0, 0]
 
 
+@settings(deadline=None)
 @given(x=st.lists(int24s, min_size=1, max_size=30))
 def test_sum_of_squares_of_24_bits_in_four_digits(x):
     core = Core()
@@ -99,6 +109,7 @@ def test_the_largest_sum_of_squares():
     assert sum(digit << 16 * n for n, digit in enumerate(digits)) == 16380 << 46
 
 
+@settings(deadline=None)
 @given(x=st.lists(int16s, min_size=1, max_size=12))
 def test_sum_of_squares_of_16_bits_is_one_lane_as_before(x):
     found = []
@@ -118,6 +129,7 @@ def rsqrt(total, mg, sg):
     return [(root * mg + 32768) // 65536, sg + (e + 6) // 2]
 
 
+@settings(deadline=None)
 @given(digits=st.lists(st.integers(0, HIGH), min_size=4, max_size=4).map(
            lambda lanes: [*lanes[:3], lanes[3] & 0x7FFF]),
        constant=st.integers(0, 2**32 - 1), mg=st.integers(0, 65535), sg=st.integers(0, 40))
@@ -168,6 +180,7 @@ def sigmoid(i):
 edges = st.sampled_from([-32768, -32767, 32767, *(s * v for s in (1, -1) for v in range(253, 259))])
 
 
+@settings(deadline=None)
 @given(u=st.lists(int16s | edges, min_size=1, max_size=9), data=st.data(), shift=st.integers(0, 15))
 def test_gate(u, data, shift):
     t = data.draw(st.lists(int16s | edges, min_size=len(u), max_size=len(u)))
@@ -220,6 +233,7 @@ def test_exponent(largest, want):
     assert core.get(D, LANES) == [1, want, 0, 0]
 
 
+@settings(deadline=None)
 @given(w=st.lists(int32s, min_size=1, max_size=40), ef=st.integers(0, 20))
 def test_digits_of_f(w, ef):
     core = Core()
@@ -234,6 +248,7 @@ def test_digits_of_f(w, ef):
     assert (core.words[[D + padded // 16, B + padded // 16]] == 0xAA).all()
 
 
+@settings(deadline=None)
 @given(scores=st.lists(int32s, min_size=1, max_size=40), me=st.integers(0, 65535),
        se=st.integers(16, 40))
 def test_exp_of_12_bits(scores, me, se):
@@ -263,6 +278,7 @@ def test_recombination_of_two_passes():
     assert core.get(D, 1) == [int(f @ column)]
 
 
+@settings(deadline=None)
 @given(acc=st.lists(int32s, min_size=1, max_size=9), shift=st.integers(0, 63), data=st.data())
 def test_shifts_that_word_c_lessens(acc, shift, data):
     less = data.draw(st.integers(0, shift))
