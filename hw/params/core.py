@@ -23,6 +23,8 @@ class CoreParams:
     """CIM macros (crossbars); a power of two, 1 to 32."""
     lanes: int
     """Elements that the SFU takes per cycle; a power of two, 4 to 64."""
+    residual_bits: int = 16
+    """Width of the residual stream that the SFU is built for; 16 (scheme R) or 24 (R and R2)."""
     stages: int = 4
     """Stage programs a core can host; 1 to 16."""
     slots: int = 8
@@ -51,6 +53,8 @@ class CoreParams:
         between("macros", self.macros, 1, 32)
         power_of_two("lanes", self.lanes)
         between("lanes", self.lanes, 4, 64)
+        if self.residual_bits not in (16, 24):
+            raise ValueError(f"residual_bits must be 16 or 24, not {self.residual_bits!r}")
         between("stages", self.stages, 1, 16)
         between("slots", self.slots, 2, 32)
         between("credits", self.credits, 1, 32)

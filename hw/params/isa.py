@@ -66,6 +66,15 @@ class Fn(IntEnum):
     """Scalar: ss = lane 0 of C; writes (Y, shift, 0, ..) to D [3]."""
     RECIP = 7
     """Scalar: den = lane 1 of C; writes (R, 16 + n, 0, ..) to D [7]."""
+    GATE = 8
+    """y = sat(rnd(G * B16 * x, 16)); x int16 with S + 5 fraction bits, G = 2**16 sigmoid(x) by
+    table; M plays no part [R2: 9]."""
+    EXPONENT = 9
+    """Scalar: m = lane 0 of C; writes (1, max(0, bits(m) - S), 0, ..) to D [R2: 9]."""
+
+
+SCALAR_FUNCTIONS = (Fn.RSQRT, Fn.RECIP, Fn.EXPONENT)
+"""Functions of word C alone, without a vector."""
 
 
 class Type(IntEnum):
@@ -74,6 +83,13 @@ class Type(IntEnum):
     I8 = 0
     I16 = 1
     I32 = 2
+    I24 = 3
+    """In words of 32 bits; as D, y saturates to -(2**23 - 1) .. 2**23 - 1."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of an element."""
+        return min(1 << self, 4)
 
 
 class BMode(IntEnum):
@@ -84,6 +100,8 @@ class BMode(IntEnum):
     """int32, added before the multiplication (partial sums)."""
     RESIDUAL16 = 2
     """int16, added after rounding, before saturation."""
+    RESIDUAL32 = 3
+    """int32, added after rounding, before saturation."""
 
 
 class MMode(IntEnum):
@@ -104,9 +122,11 @@ class Track(IntEnum):
 
     NONE = 0
     SUMSQ = 1
-    """(sum of y*y, 0, ..)."""
+    """(sum of y*y, 0, ..); with D type I24 the four 16-bit digits of the sum of q, lowest first:
+    q = y*y for abs(y) < 2**15, else rnd(abs(y), 8)**2 * 2**16."""
     MAX = 2
-    """(max of y over valid elements, 0, ..); -2**31 if there is none. Invalid y become -2**31."""
+    """(max of y over valid elements, 0, ..); -2**31 if there is none. Invalid y become -2**31. With
+    ``magnitude``: of abs(y), at most 2**31 - 1; 0 if there is none."""
     ARGMAX = 3
     """(max, index of its first occurrence + index base, 0, ..); base = b_wrap << 12 | b_addr."""
 
@@ -134,18 +154,26 @@ SCORE = _format(_word("src"), Field("head", HEAD_BITS))
 """int8 q of head_dim elements at word ``src``."""
 CONTEXT = _format(_word("src"), Field("head", HEAD_BITS))
 """int8 e of the local tokens at word ``src``; entries past the token count are ignored."""
-SFU = _format(
+_SFU = (
     Field("fn", 4), Field("a_array", 1), Field("a_type", 2), _word("a_addr"),
     Field("b_mode", 2), _word("b_addr"), Field("b_wrap", 6), _word("c_addr"),
     Field("d_type", 2), _word("d_addr"), Field("length", VECTOR_BITS), Field("param", 12),
     Field("shift", 6), Field("m_mode", 2), Field("wide", 1), Field("track", 2),
     Field("release", 1), Field("tokens", 1))
+SFU16 = _format(*_SFU)
+"""SFU as hardware with ``core.residual_bits = 16`` decodes it."""
+SFU = _format(*_SFU, Field("digits", 1), Field("less", 1), Field("magnitude", 1))
 """One vector operation.
 
 ``a_array``: A comes from the array's drain stream, as int32. ``b_wrap``: B starts again after this
 many beats of ``lanes`` elements (0: never). ``length`` in elements; with ``tokens`` set it is the
 token's local token count. ``wide``: int8 outputs clip to -128 instead of -127. ``release``: the
 rest of the drain stream is dropped when the instruction ends.
+
+With ``core.residual_bits = 24`` only: ``digits`` (MAC without B, EXP; D type I8): y, clipped to
+-2047 .. 2047, is written as two int8 vectors, y >> 6 to ``d_addr`` and y & 63 to ``b_addr``; EXP
+then has 12 bits. ``less`` (MAC, any ``m_mode`` but SCALAR): the shift is S less lane 1 of word C.
+``magnitude``: see MAX. The new values of ``fn``, ``a_type``, ``d_type`` and ``b_mode`` likewise.
 """
 SEND = _format(Field("dest", 6), _word("src"), Field("flits", 10), Field("dst", OFFSET_BITS),
                Field("acquire", 1))
@@ -156,6 +184,16 @@ BARE = _format()
 FORMATS: Mapping[Op, Format] = {
     Op.END: BARE, Op.WAIT: WAIT, Op.LOAD: LOAD, Op.MVM: MVM, Op.APPEND: APPEND, Op.SCORE: SCORE,
     Op.CONTEXT: CONTEXT, Op.FREE: BARE, Op.SFU: SFU, Op.SEND: SEND}
+
+
+def beyond_16_bits(fields: Mapping[str, int]) -> str:
+    """What in an SFU instruction only hardware with ``core.residual_bits = 24`` executes, or ""."""
+    values: tuple[tuple[str, IntEnum], ...] = (
+        ("fn", Fn.GATE), ("fn", Fn.EXPONENT), ("a_type", Type.I24), ("d_type", Type.I24),
+        ("b_mode", BMode.RESIDUAL32))
+    found = [f"{name} {value.name}" for name, value in values if fields[name] == value]
+    found += [name for name in ("digits", "less", "magnitude") if fields[name]]
+    return ", ".join(found)
 
 
 def assemble(op: Op, *, skip: int = 0, need: int = 0, **fields: int) -> int:

@@ -5,12 +5,12 @@ from amaranth.lib import data, stream
 from amaranth.utils import ceil_log2
 
 from ouroboros.hw.lib.struct import struct
-from ouroboros.hw.params.isa import SFU, Type
+from ouroboros.hw.params.isa import SFU, SFU16, Type
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.widths import WORD_ADDRESS_BITS
 
-__all__ = ["beat_signature", "c_word_signature", "last_part", "result_signature",
-           "scalar_signature", "tag_layout", "unpack"]
+__all__ = ["beat_signature", "c_word_signature", "is_wide", "last_part", "residual_bits",
+           "result_signature", "scalar_signature", "sfu_fields", "tag_layout", "unpack"]
 
 MULTIPLIER_BITS = 16
 """A multiplier, as it stands in a parameter word."""
@@ -18,14 +18,29 @@ INDEX_BITS = WORD_ADDRESS_BITS + 8
 """Element indices with their base (``b_addr`` and the 6 bits of ``b_wrap``) do not overflow."""
 
 
+def is_wide(machine: Machine) -> bool:
+    """Whether the SFU is built for a residual of 24 bits, with all that scheme R2 needs."""
+    return machine.core.residual_bits == 24
+
+
+def sfu_fields(machine: Machine) -> data.StructLayout:
+    """Fields of an instruction that the machine decodes."""
+    return struct(SFU if is_wide(machine) else SFU16)
+
+
+def residual_bits(machine: Machine) -> int:
+    """Width of the B operand that is added after rounding."""
+    return 32 if is_wide(machine) else 16
+
+
 def tag_layout(machine: Machine) -> data.StructLayout:
     """What one beat carries along: the instruction as far as later stages need it."""
-    lanes = machine.core.lanes
+    lanes, wide = machine.core.lanes, is_wide(machine)
     return data.StructLayout({
         "slot":     ceil_log2(machine.core.slots),
         "fn":       struct(SFU)["fn"].shape,
         "add":      1,       # B32 before the multiplication
-        "residual": 1,       # B16 after rounding
+        "residual": 1,       # B16 or B32 after rounding
         "d_type":   struct(SFU)["d_type"].shape,
         "wide":     1,
         "shift":    struct(SFU)["shift"].shape,
@@ -40,19 +55,23 @@ def tag_layout(machine: Machine) -> data.StructLayout:
         "top":      signed(32),  # lane 0 of word C
         "d_addr":   WORD_ADDRESS_BITS,
         "c_addr":   WORD_ADDRESS_BITS,
-    })
+    } | ({
+        "digits":    1,
+        "magnitude": 1,
+        "low_addr":  WORD_ADDRESS_BITS,  # of the word of low digits that the beat belongs to
+    } if wide else {}))
 
 
 def beat_signature(machine: Machine) -> stream.Signature:
-    """Operands of one beat; ``silu`` is the table's value for x."""
-    lanes = machine.core.lanes
+    """Operands of one beat; ``silu`` and ``gate`` are the tables' values for x."""
+    lanes, wide = machine.core.lanes, is_wide(machine)
     return stream.Signature(data.StructLayout({
         "tag":  tag_layout(machine),
         "x":    data.ArrayLayout(signed(32), lanes),
         "b":    data.ArrayLayout(signed(32), lanes),
         "m":    data.ArrayLayout(MULTIPLIER_BITS, lanes),
         "silu": data.ArrayLayout(signed(16), lanes),
-    }), always_ready=True)
+    } | ({"gate": data.ArrayLayout(17, lanes)} if wide else {})), always_ready=True)
 
 
 def result_signature(machine: Machine) -> stream.Signature:
@@ -64,27 +83,28 @@ def result_signature(machine: Machine) -> stream.Signature:
 
 
 def scalar_signature(machine: Machine) -> stream.Signature:
-    """Operands of RSQRT or RECIP."""
+    """Operands of a scalar function; ``ss`` are its lanes of word C."""
+    wide = is_wide(machine)
     return stream.Signature(data.StructLayout({
         "slot":     ceil_log2(machine.core.slots),
         "d_addr":   WORD_ADDRESS_BITS,
         "recip":    1,
-        "ss":       32,
+        "ss":       4 * 32 if wide else 32,
         "den":      31,
         "constant": 32,
         "mg":       MULTIPLIER_BITS,
         "sg":       MULTIPLIER_BITS,
-    }), always_ready=True)
+    } | ({"exponent": 1, "kept": struct(SFU)["shift"].shape} if wide else {})), always_ready=True)
 
 
 def c_word_signature(machine: Machine) -> stream.Signature:
-    """A word of two int32 lanes (the others are 0) that ends an instruction."""
+    """A word of int32 lanes that ends an instruction: two, or four of a wide SFU; others are 0."""
     return stream.Signature(data.StructLayout({
         "slot": ceil_log2(machine.core.slots),
         "addr": WORD_ADDRESS_BITS,
         "low":  32,
         "high": 32,
-    }), always_ready=True)
+    } | ({"upper": 64} if is_wide(machine) else {})), always_ready=True)
 
 
 def last_part(m: Module, kind: Value, part: Value) -> None:

@@ -9,7 +9,8 @@ from amaranth.utils import ceil_log2
 from ouroboros.hw.lib.bus import BufferRead, ConfigBus, drain_signature, issue_signature
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import Unit
-from ouroboros.hw.sfu.beat import beat_signature, scalar_signature
+from ouroboros.hw.sfu.beat import beat_signature, is_wide, scalar_signature
+from ouroboros.hw.sfu.gate import Gate
 from ouroboros.hw.sfu.unpack import Unpack
 from ouroboros.hw.sfu.walk import OperandWalk
 
@@ -35,7 +36,7 @@ class SfuFetch(wiring.Component):
     beat : Out(beat_signature(machine))
         Operands of the vector functions.
     scalar : Out(scalar_signature(machine))
-        Operands of RSQRT and RECIP.
+        Operands of the scalar functions.
     """
 
     def __init__(self, machine: Machine):
@@ -70,6 +71,11 @@ class SfuFetch(wiring.Component):
         ]
         self._param_memory(m, walk, unpack)
         self._silu_memory(m, unpack)
+        if is_wide(self.machine):
+            m.submodules.gate = gate = Gate(self.machine)
+            m.d.comb += [gate.shift.eq(unpack.gate_shift), gate.look_up.eq(unpack.look_up_gate),
+                         self.beat.p.gate.eq(gate.value)]
+            m.d.comb += [gate.x[n].eq(unpack.x[n]) for n in range(self.machine.core.lanes)]
 
         return m
 

@@ -7,8 +7,14 @@ from amaranth.lib.wiring import In, Out
 
 from ouroboros.hw.params.isa import Fn, Type
 from ouroboros.hw.params.machine import Machine
-from ouroboros.hw.params.tables import EXP
-from ouroboros.hw.sfu.beat import beat_signature, result_signature, tag_layout
+from ouroboros.hw.params.tables import EXP, EXP12
+from ouroboros.hw.sfu.beat import (
+    beat_signature,
+    is_wide,
+    residual_bits,
+    result_signature,
+    tag_layout,
+)
 
 __all__ = ["SfuLanes"]
 
@@ -54,7 +60,7 @@ class SfuLanes(wiring.Component):
         pre_here, product_here, rounded_here = Signal(), Signal(), Signal()
         pre_tag, product_tag, rounded_tag = Signal(tag), Signal(tag), Signal(tag)
         pre_b, product_b, rounded_b = (
-            Signal(data.ArrayLayout(signed(16), lanes), name=f"{name}_b")
+            Signal(data.ArrayLayout(signed(residual_bits(self.machine)), lanes), name=f"{name}_b")
             for name in ("pre", "product", "rounded"))
 
         beat = self.beat.p
@@ -84,7 +90,13 @@ class SfuLanes(wiring.Component):
             with m.If(product_tag.residual):
                 m.d.sync += rounded_b.eq(product_b)
 
-        powers = self._exp_memory(m, turn, product_here & (product_tag.fn == Fn.EXP))
+        looks_up = product_here & (product_tag.fn == Fn.EXP)
+        if is_wide(self.machine):
+            coarse = self._exp_memory(m, "exp", EXP, 7, turn, looks_up & ~product_tag.digits)
+            fine = self._exp_memory(m, "exp12", EXP12, 12, turn, looks_up & product_tag.digits)
+            powers = [Mux(rounded_tag.digits, *pair) for pair in zip(fine, coarse, strict=True)]
+        else:
+            powers = self._exp_memory(m, "exp", EXP, 7, turn, looks_up)
         m.d.comb += [self.result.valid.eq(rounded_here), self.result.p.tag.eq(rounded_tag)]
         with m.If(rounded_here):
             self._post(m, rounded, rounded_b, rounded_tag, powers)
@@ -96,6 +108,15 @@ class SfuLanes(wiring.Component):
         lanes = self.machine.core.lanes
         beat = self.beat.p
         x, b = beat.x, beat.b
+        short = [x[n][:16].as_signed() for n in range(lanes)]
+        turn = [b[n][:16].as_signed() for n in range(lanes)]
+        if is_wide(self.machine):
+            products = (Fn.SILU, Fn.GATE)
+            first = second = self._shared_products(m, short, turn)
+        else:
+            products = (Fn.SILU,)
+            first = [short[n] * turn[n & ~1] for n in range(lanes)]
+            second = [beat.silu[n] * b[n][:8].as_signed() for n in range(lanes)]
         with m.Switch(beat.tag.fn):
             with m.Case(Fn.MAX):
                 m.d.sync += [pre[n].eq(Mux(x[n] > b[n], x[n], b[n])) for n in range(lanes)]
@@ -104,15 +125,13 @@ class SfuLanes(wiring.Component):
                 m.d.comb += other.eq((b[0] > x[0]) | ((b[0] == x[0]) & (b[1] < x[1])))
                 m.d.sync += [pre[n].eq(Mux(other, b[n], x[n])) for n in range(lanes)]
             with m.Case(Fn.ROPE):
-                short = [x[n][:16].as_signed() for n in range(lanes)]
-                turn = [b[n][:16].as_signed() for n in range(lanes)]
                 for n in range(0, lanes, 2):
                     m.d.sync += [
-                        pre[n].eq(short[n] * turn[n] - short[n + 1] * turn[n + 1]),
-                        pre[n + 1].eq(short[n] * turn[n + 1] + short[n + 1] * turn[n]),
+                        pre[n].eq(first[n] - short[n + 1] * turn[n + 1]),
+                        pre[n + 1].eq(short[n] * turn[n + 1] + first[n + 1]),
                     ]
-            with m.Case(Fn.SILU):
-                m.d.sync += [pre[n].eq(beat.silu[n] * b[n][:8].as_signed()) for n in range(lanes)]
+            with m.Case(*products):
+                m.d.sync += [pre[n].eq(second[n]) for n in range(lanes)]
             with m.Case(Fn.EXP):
                 m.d.sync += [pre[n].eq(beat.tag.top - x[n]) for n in range(lanes)]
                 # A score of -2**31 stands for a masked position.
@@ -125,9 +144,26 @@ class SfuLanes(wiring.Component):
                 with m.Else():
                     m.d.sync += [pre[n].eq(x[n]) for n in range(lanes)]
 
-    def _exp_memory(self, m: Module, turn: data.View, en) -> list:
+    def _shared_products(self, m: Module, short: list, turn: list) -> list:
+        """One multiplier a lane: for GATE, SILU and a product of ROPE."""
+        beat, found = self.beat.p, []
+        for n, (x, b) in enumerate(zip(short, turn, strict=True)):
+            left = Signal(signed(18), name=f"left_{n}")
+            right = Signal(signed(17), name=f"right_{n}")
+            with m.Switch(beat.tag.fn):
+                with m.Case(Fn.GATE):   # abs(x) is the multiplier
+                    m.d.comb += [left.eq(beat.gate[n]), right.eq(Mux(x < 0, -b, b))]
+                with m.Case(Fn.SILU):
+                    m.d.comb += [left.eq(beat.silu[n]), right.eq(b[:8].as_signed())]
+                with m.Default():
+                    m.d.comb += [left.eq(x), right.eq(turn[n & ~1])]
+            found.append(left * right)
+        return found
+
+    def _exp_memory(self, m: Module, name: str, table: tuple[int, ...], bits: int,
+                    turn: data.View, en) -> list:
         """Look up EXP for every lane, in step with ``rounded``."""
-        m.submodules.exp = memory = Memory(shape=unsigned(7), depth=256, init=list(EXP))
+        m.submodules[name] = memory = Memory(shape=unsigned(bits), depth=256, init=list(table))
         reads = [memory.read_port() for _ in range(self.machine.core.lanes)]
         with m.If(en):
             for n, read in enumerate(reads):
@@ -146,8 +182,14 @@ class SfuLanes(wiring.Component):
         with m.Switch(tag.d_type):
             with m.Case(Type.I8):
                 m.d.comb += [low.eq(Mux(tag.wide, -128, -127)), high.eq(127)]
+                if is_wide(self.machine):
+                    with m.If(tag.digits):
+                        m.d.comb += [low.eq(-2047), high.eq(2047)]
             with m.Case(Type.I16):
                 m.d.comb += [low.eq(-1 << 15), high.eq((1 << 15) - 1)]
+            if is_wide(self.machine):
+                with m.Case(Type.I24):
+                    m.d.comb += [low.eq((-1 << 23) + 1), high.eq((1 << 23) - 1)]
             with m.Default():
                 m.d.comb += [low.eq(-1 << 31), high.eq((1 << 31) - 1)]
         with m.If(tag.fn == Fn.EXP):

@@ -1,6 +1,6 @@
 """Back of the SFU: packs outputs into words, writes them, reports completion."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,17 +8,21 @@ from ouroboros.hw.lib.bus import BufferWrite, done_signature
 from ouroboros.hw.params.isa import Type
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.widths import WORD_ADDRESS_BITS
-from ouroboros.hw.sfu.beat import c_word_signature, last_part, result_signature
+from ouroboros.hw.sfu.beat import c_word_signature, is_wide, last_part, result_signature
 
 __all__ = ["SfuPack"]
+
+LOW_BITS = 6
+"""Of a value that is written as two digits."""
 
 
 class SfuPack(wiring.Component):
     """Writer of the SFU.
 
     A word is written in the cycle after the beat that fills it or ends the vector; the rest of it
-    is 0. ``done`` is valid in the cycle of an instruction's last write. At most one of the inputs
-    may be valid in a cycle.
+    is 0. Under ``digits`` the word of low digits follows in the next cycle, in which ``result`` may
+    not be valid. ``done`` is valid in the cycle of an instruction's last write. At most one of the
+    inputs may be valid in a cycle.
 
     Parameters
     ----------
@@ -70,6 +74,9 @@ class SfuPack(wiring.Component):
             with m.Switch(tag.d_type):
                 for kind, bits, parts in ((Type.I8, 8, 4), (Type.I16, 16, 2)):
                     beat = Cat(y[n][:bits] for n in range(lanes))
+                    if is_wide(self.machine) and kind == Type.I8:
+                        beat = Cat(Mux(tag.digits, y[n][LOW_BITS:LOW_BITS + bits], y[n][:bits])
+                                   for n in range(lanes))
                     with m.Case(kind), m.Switch(part_now):
                         with m.Case(0):
                             m.d.sync += word.eq(beat)
@@ -79,6 +86,9 @@ class SfuPack(wiring.Component):
                 with m.Default():
                     m.d.sync += word.eq(y)
 
+        if is_wide(self.machine):
+            self._low_digits(m, part_now, full)
+
         for source in (self.c_word, self.scalar):
             with m.If(source.valid):
                 m.d.sync += [
@@ -86,5 +96,34 @@ class SfuPack(wiring.Component):
                     word.eq(Cat(source.p.low, source.p.high)),
                     self.done.valid.eq(1), self.done.p.slot.eq(source.p.slot),
                 ]
+                if is_wide(self.machine):
+                    m.d.sync += word[64:128].eq(source.p.upper)
 
         return m
+
+    def _low_digits(self, m: Module, part_now: Value, full: Value) -> None:
+        """Collect low digits beside the high ones, and write their word a cycle later."""
+        lanes, tag, y = self.machine.core.lanes, self.result.p.tag, self.result.p.y
+        low = Signal(4 * lanes * LOW_BITS)
+        held, ends = Signal(), Signal()
+        addr = Signal(WORD_ADDRESS_BITS, name="low_addr")
+        slot = Signal.like(tag.slot, name="low_slot")
+        m.d.sync += held.eq(0)
+        with m.If(self.result.valid & tag.digits):
+            m.d.sync += [held.eq(full & ~tag.empty), ends.eq(tag.last & ~tag.c_write),
+                         addr.eq(tag.low_addr), slot.eq(tag.slot)]
+            beat = Cat(y[n][:LOW_BITS] for n in range(lanes))
+            with m.Switch(part_now):
+                with m.Case(0):
+                    m.d.sync += low.eq(beat)
+                for n in range(1, 4):
+                    with m.Case(n):
+                        m.d.sync += low.word_select(n, LOW_BITS * lanes).eq(beat)
+            with m.If(~tag.empty):
+                m.d.sync += self.done.valid.eq(0)
+        with m.If(held):
+            m.d.sync += [self.write.en.eq(1), self.write.addr.eq(addr), self.done.valid.eq(ends),
+                         self.done.p.slot.eq(slot)]
+            m.d.sync += self.write.data.eq(Cat(
+                Cat(low.word_select(n, LOW_BITS), Const(0, 8 - LOW_BITS))
+                for n in range(4 * lanes)))

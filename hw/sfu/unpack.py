@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 from ouroboros.hw.lib.bus import drain_layout
 from ouroboros.hw.params.isa import Fn, MMode
 from ouroboros.hw.params.machine import Machine
-from ouroboros.hw.sfu.beat import beat_signature, scalar_signature, unpack
+from ouroboros.hw.sfu.beat import beat_signature, is_wide, scalar_signature, unpack
+from ouroboros.hw.sfu.gate import GATE_SHIFT, INDEX_SHIFT_BITS
 from ouroboros.hw.sfu.walk import step_layout
 
 __all__ = ["Unpack"]
@@ -34,10 +35,12 @@ class Unpack(wiring.Component):
         Words read: A; B or C; multipliers.
     x, look_up : Out
         A of the beat that leaves in the next cycle, for the SiLU table; whether it is wanted.
+    look_up_gate, gate_shift : Out
+        The same for the sigmoid of a wide SFU, and by how much its index is shifted.
     beat : Out(beat_signature(machine))
-        Beats, but for ``silu``.
+        Beats, but for ``silu`` and ``gate``.
     scalar : Out(scalar_signature(machine))
-        Operands of RSQRT and RECIP.
+        Operands of the scalar functions.
     """
 
     def __init__(self, machine: Machine):
@@ -53,7 +56,8 @@ class Unpack(wiring.Component):
             "look_up": Out(1),
             "beat":    Out(beat_signature(machine)),
             "scalar":  Out(scalar_signature(machine)),
-        })
+        } | ({"look_up_gate": Out(1), "gate_shift": Out(INDEX_SHIFT_BITS)}
+             if is_wide(machine) else {}))
 
     def elaborate(self, platform):
         m = Module()
@@ -103,5 +107,23 @@ class Unpack(wiring.Component):
                     m.d.sync += [beat.m.eq(top[:16].replicate(lanes)), beat.tag.shift.eq(c_shift)]
                 with m.Case(MMode.UNITY):
                     m.d.sync += [beat.m[n].eq(1) for n in range(lanes)]
+        if is_wide(self.machine):
+            self._wide(m, step, c_word, c_shift)
 
         return m
+
+    def _wide(self, m: Module, step: data.View, c_word: data.View, c_shift: Signal) -> None:
+        """What scheme R2 adds: digits of ss, EXPONENT, GATE, and shifts that word C lessens."""
+        beat, scalar = self.beat.p, self.scalar.p
+        gate = step.tag.fn == Fn.GATE
+        m.d.comb += [self.look_up_gate.eq(step.fetch & gate), self.gate_shift.eq(step.tag.shift)]
+        with m.If(self.scalar.valid):
+            m.d.comb += [scalar.ss.eq(Cat(c_word[n] for n in range(4))),
+                         scalar.exponent.eq(step.tag.fn == Fn.EXPONENT),
+                         scalar.kept.eq(step.tag.shift)]
+        with m.If(step.fetch & step.less):
+            m.d.sync += beat.tag.shift.eq(step.tag.shift - c_shift)
+        with m.If(step.fetch & gate):
+            m.d.sync += beat.tag.shift.eq(GATE_SHIFT)
+            m.d.sync += [beat.m[n].eq(abs(self.x[n][:16].as_signed()))
+                         for n in range(self.machine.core.lanes)]

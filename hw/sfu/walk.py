@@ -6,14 +6,14 @@ from amaranth.lib.wiring import In, Out
 
 from ouroboros.hw.lib.bus import issue_signature
 from ouroboros.hw.lib.struct import struct
-from ouroboros.hw.params.isa import SFU, BMode, Fn, MMode, Track, Type
+from ouroboros.hw.params.isa import SFU16, BMode, Fn, MMode, Track, Type
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.widths import WORD_ADDRESS_BITS
-from ouroboros.hw.sfu.beat import last_part, tag_layout
+from ouroboros.hw.sfu.beat import is_wide, last_part, sfu_fields, tag_layout
 
 __all__ = ["OperandWalk", "decoded_layout", "step_layout"]
 
-SFU_FIELDS = struct(SFU)
+SFU_FIELDS = struct(SFU16)
 PART_BITS = 2
 """A word holds at most four beats."""
 
@@ -21,8 +21,8 @@ PART_BITS = 2
 def decoded_layout() -> data.StructLayout:
     """What follows from an instruction alone.
 
-    ``scalar``: RSQRT or RECIP; ``read_c``, ``write_c``: uses word C; ``read_b``: has a B operand,
-    of type ``b_type``.
+    ``scalar``: a scalar function; ``read_c``, ``write_c``: uses word C; ``read_b``: has a B
+    operand, of type ``b_type``, which under ``digits`` is that of the low digits.
     """
     return data.StructLayout({
         "scalar": 1, "read_c": 1, "write_c": 1, "read_b": 1, "b_type": SFU_FIELDS["d_type"].shape})
@@ -46,7 +46,7 @@ def step_layout(machine: Machine) -> data.StructLayout:
         "a_part": PART_BITS,
         "b_part": PART_BITS,
         "tag":    tag_layout(machine),
-    })
+    } | ({"less": 1} if is_wide(machine) else {}))
 
 
 class OperandWalk(wiring.Component):
@@ -54,7 +54,8 @@ class OperandWalk(wiring.Component):
 
     Word C comes first, if it is needed; then one beat of A, B and multipliers each cycle, unless
     the beat waits for the drain stream. After an instruction that writes word C, a cycle is left
-    free for it on the write port.
+    free for it on the write port, under ``digits`` one after each whole word of high digits for
+    that of low ones.
 
     Parameters
     ----------
@@ -98,12 +99,13 @@ class OperandWalk(wiring.Component):
         m = Module()
 
         issue, step, lanes = self.issue.p, self.step, self.machine.core.lanes
-        issued = data.View(SFU_FIELDS, issue.instruction)
-        decoded = _decode(m, issued)
+        fields, wide = sfu_fields(self.machine), is_wide(self.machine)
+        issued = data.View(fields, issue.instruction)
+        decoded = _decode(m, issued, wide=wide)
         length = Signal(SFU_FIELDS["length"].shape)
         m.d.comb += length.eq(Mux(issued.tokens, issue.tokens, issued.length))
 
-        ins, use = Signal(SFU_FIELDS), Signal(decoded_layout())
+        ins, use = Signal(fields), Signal(decoded_layout())
         slot, left = Signal.like(issue.slot), Signal.like(length)
         index, empty, first, last = Signal.like(step.tag.index), Signal(), Signal(), Signal()
         b_addr, b_start, c_addr, d_addr = (Signal(WORD_ADDRESS_BITS, name=name) for name in
@@ -162,6 +164,12 @@ class OperandWalk(wiring.Component):
                     m.next = "Accept"
                     with m.If(use.write_c):
                         m.next = "Hold"
+                if wide:
+                    with m.Elif(fetch & ins.digits & (b_part == b_last)):
+                        m.next = "Spread"
+            if wide:
+                with m.State("Spread"):  # leaves the write port a free cycle for low digits
+                    m.next = "Fetch"
             with m.State("Hold"):  # leaves the write port a free cycle for word C
                 m.next = "Accept"
 
@@ -175,8 +183,11 @@ class OperandWalk(wiring.Component):
             step.a_type.eq(ins.a_type), step.b_type.eq(use.b_type),
             step.a_part.eq(a_part), step.b_part.eq(b_part),
         ]
+        if wide:
+            m.d.comb += step.less.eq(ins.less)
         self._tag(m, ins, use, slot=slot, left=left, empty=empty, first=first, last=last,
-                  index=index, c_addr=c_addr, d_addr=d_addr)
+                  index=index, c_addr=c_addr, d_addr=d_addr,
+                  **({"low_addr": b_addr} if wide else {}))
 
         return m
 
@@ -191,14 +202,22 @@ class OperandWalk(wiring.Component):
             tag.residual.eq((ins.fn == Fn.MAC) & (ins.b_mode == BMode.RESIDUAL16)),
             tag.live.eq(Mux(last, (1 << left[:lanes.bit_length()]) - 1, -1)),
         ]
+        if is_wide(self.machine):
+            m.d.comb += [tag.digits.eq(ins.digits), tag.magnitude.eq(ins.magnitude)]
+            with m.If((ins.fn == Fn.MAC) & (ins.b_mode == BMode.RESIDUAL32)):
+                m.d.comb += tag.residual.eq(1)
 
 
-def _decode(m: Module, ins: data.View) -> data.View:
+def _decode(m: Module, ins: data.View, *, wide: bool) -> data.View:
     """What ``decoded_layout`` says of an instruction."""
     decoded = Signal(decoded_layout())
+    scalar = (ins.fn == Fn.RSQRT) | (ins.fn == Fn.RECIP)
+    read_c = decoded.scalar | (ins.fn == Fn.EXP) | (ins.m_mode == MMode.SCALAR)
+    if wide:
+        scalar, read_c = scalar | (ins.fn == Fn.EXPONENT), read_c | ins.less
     m.d.comb += [
-        decoded.scalar.eq((ins.fn == Fn.RSQRT) | (ins.fn == Fn.RECIP)),
-        decoded.read_c.eq(decoded.scalar | (ins.fn == Fn.EXP) | (ins.m_mode == MMode.SCALAR)),
+        decoded.scalar.eq(scalar),
+        decoded.read_c.eq(read_c),
         decoded.write_c.eq((ins.fn == Fn.EXP) | (ins.track != Track.NONE)),
         decoded.b_type.eq(Type.I32),
     ]
@@ -213,4 +232,10 @@ def _decode(m: Module, ins: data.View) -> data.View:
             m.d.comb += [decoded.read_b.eq(1), decoded.b_type.eq(Type.I16)]
         with m.Case(Fn.SILU):
             m.d.comb += [decoded.read_b.eq(1), decoded.b_type.eq(Type.I8)]
+        if wide:
+            with m.Case(Fn.GATE):
+                m.d.comb += [decoded.read_b.eq(1), decoded.b_type.eq(Type.I16)]
+    if wide:
+        with m.If(ins.digits):
+            m.d.comb += decoded.b_type.eq(Type.I8)
     return decoded

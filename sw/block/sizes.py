@@ -34,11 +34,11 @@ class Sizes:
 
     def words(self, elements: int, kind: Type) -> int:
         """Buffer words of a vector."""
-        return divide(elements << kind, self.word)
+        return divide(elements * kind.bytes, self.word)
 
     def flits(self, elements: int, kind: Type) -> int:
         """Flits of a vector."""
-        return divide(elements << kind, self.machine.noc.flit_bits // 8)
+        return divide(elements * kind.bytes, self.machine.noc.flit_bits // 8)
 
     def padded(self, count: int) -> int:
         """Elements rounded up to whole words of int8."""

@@ -6,10 +6,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ouroboros.hw.params.isa import BMode, Fn, MMode, Track, Type
+from ouroboros.hw.params.isa import (
+    SCALAR_FUNCTIONS,
+    BMode,
+    Fn,
+    MMode,
+    Track,
+    Type,
+    beyond_16_bits,
+)
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.sfu import reads_c, writes_c
-from ouroboros.sw.golden import numerics
+from ouroboros.sw.golden import numerics, wide
 from ouroboros.sw.golden.numerics import Ints
 from ouroboros.sw.lib.errors import OuroborosError
 
@@ -22,8 +30,11 @@ ADDRESSES = 1 << 12
 LENGTH_MAX = (1 << 14) - 1
 INT32_MIN = -(1 << 31)
 SUM_MAX = (1 << 31) - 1
+TOTAL_BITS = 64
+SHIFT_MAX = 63
+GATE_SHIFT_MAX = 15
 DTYPES: Mapping[Type, np.dtype[Any]] = {
-    Type.I8: np.dtype("<i1"), Type.I16: np.dtype("<i2"), Type.I32: np.dtype("<i4")}
+    kind: np.dtype(f"<i{kind.bytes}") for kind in Type}
 
 
 class SfuError(OuroborosError):
@@ -79,7 +90,7 @@ class SfuGolden:
             If the instruction, or an address in it, has no defined effect.
         """
         step = _Step(self, fields, np.frombuffer(buffer, np.uint8), base)
-        if step.fn in (Fn.RSQRT, Fn.RECIP):
+        if step.fn in SCALAR_FUNCTIONS:
             step.scalar()
             return 0
         length = tokens if fields["tokens"] else fields["length"]
@@ -95,7 +106,7 @@ class _Step:
     def __init__(self, sfu: SfuGolden, fields: Mapping[str, int], buffer: npt.NDArray[np.uint8],
                  base: int):
         self.params, self.silu = sfu.params, sfu.silu
-        self.lanes = sfu.machine.core.lanes
+        self.lanes, self.residual_bits = sfu.machine.core.lanes, sfu.machine.core.residual_bits
         self.fields, self.base = fields, base
         self.words = buffer.reshape(-1, 4 * self.lanes)
         try:
@@ -104,9 +115,31 @@ class _Step:
             self.b_mode = BMode(fields["b_mode"])
         except ValueError as error:
             raise SfuError(f"instruction must be defined: {error}") from error
+        self.check_combination()
         self.c = np.zeros(self.lanes, np.int64)
-        if reads_c(self.fn, fields["m_mode"]):
+        if reads_c(self.fn, fields["m_mode"], less=fields["less"]):
             self.c = self.words[self.word("c_addr")].view("<i4").astype(np.int64)
+
+    def check_combination(self) -> None:
+        """Refuse what this machine does not execute, and fields that say nothing together."""
+        f = self.fields
+        if self.residual_bits == 16 and (name := beyond_16_bits(f)):
+            raise SfuError(f"{name}: core.residual_bits of the machine must be 24, not 16")
+        plain = self.fn == Fn.MAC and self.b_mode == BMode.NONE and f["track"] == Track.NONE
+        if f["digits"] and not ((plain or self.fn == Fn.EXP) and self.d_type == Type.I8
+                                and not f["b_wrap"]):
+            raise SfuError("digits must stand in EXP, or in MAC without B and track, with d_type "
+                           f"I8 and b_wrap 0, not in {self.fn.name} with d_type "
+                           f"{self.d_type.name}")
+        if f["less"] and (self.fn != Fn.MAC or f["m_mode"] == MMode.SCALAR):
+            raise SfuError("less must stand in MAC with m_mode PARAM, FIXED or UNITY, not in "
+                           f"{self.fn.name} with m_mode {MMode(f['m_mode']).name}")
+        if f["magnitude"] and f["track"] != Track.MAX:
+            raise SfuError("magnitude must stand beside track MAX, not "
+                           f"{Track(f['track']).name}")
+        if self.fn == Fn.GATE and (f["m_mode"] != MMode.UNITY or f["shift"] > GATE_SHIFT_MAX):
+            raise SfuError(f"GATE must have m_mode UNITY and a shift up to {GATE_SHIFT_MAX}, not "
+                           f"{MMode(f['m_mode']).name} and {f['shift']}")
 
     def word(self, name: str) -> int:
         """Buffer word at an address field."""
@@ -132,17 +165,31 @@ class _Step:
         return np.asarray(self.params[index], np.int64)
 
     def scalar(self) -> None:
-        """RSQRT and RECIP."""
+        """RSQRT, RECIP and EXPONENT."""
         if self.fn == Fn.RSQRT:
             low, high, mg, sg = (int(value) for value in self.param()[:4])
-            total = (int(self.c[0]) & 0xFFFF_FFFF) + (high << 16 | low)
-            root, shift = numerics.rsqrt_norm(total, mg, sg)
-            self.put("d_addr", int(root), int(shift))
+            lanes = self.c[:1 if self.residual_bits == 16 else 4] & 0xFFFF_FFFF
+            self.put("d_addr", *self.rsqrt(wide.sum_of_digits(lanes) + (high << 16 | low), mg, sg))
+            return
+        if self.fn == Fn.EXPONENT:
+            if self.c[0] < 0:
+                raise SfuError(f"m of EXPONENT must not be negative, as {self.c[0]} is")
+            self.put("d_addr", 1, wide.exponent(int(self.c[0]), self.fields["shift"]))
             return
         den = int(self.c[1]) & SUM_MAX
         log2 = max(den.bit_length() - 1, 0)
         factor = int(numerics.RECIP[(den << 8) >> log2 & 255]) if den else 0
         self.put("d_addr", factor, 16 + log2)
+
+    def rsqrt(self, total: int, mg: int, sg: int) -> tuple[int, int]:
+        """Y and shift."""
+        if total >> TOTAL_BITS:
+            raise SfuError(f"ss + c must fit {TOTAL_BITS} bits, not {total.bit_length()}")
+        half_e = 0
+        while total >> 2 * half_e >= 256:
+            half_e += 1
+        index = max(total >> 2 * half_e, numerics.NORM_INDEX_MIN) - numerics.NORM_INDEX_MIN
+        return int(numerics.rnd(numerics.RSQRT[index] * mg, 16)), sg + half_e + 3
 
     def vector(self, length: int, drain: Drain | None) -> None:
         """Every other function."""
@@ -165,8 +212,8 @@ class _Step:
         if b_type is not None:
             b = self.read("b_addr", b_type, beats, self.fields["b_wrap"] or LENGTH_MAX)
 
-        y = self.compute(x, b, valid)
-        live = np.arange(len(y)) < length
+        live = np.arange(len(x)) < length
+        y = self.compute(x, b, valid, live)
         y[~live] = 0
         self.write(y)
         if self.fn == Fn.EXP:
@@ -178,23 +225,36 @@ class _Step:
         """Element type of B; None if the function has no B."""
         if self.fn == Fn.MAC:
             return {BMode.NONE: None, BMode.ADD32: Type.I32,
-                    BMode.RESIDUAL16: Type.I16}[self.b_mode]
+                    BMode.RESIDUAL16: Type.I16, BMode.RESIDUAL32: Type.I32}[self.b_mode]
         return {Fn.MAX: Type.I32, Fn.PICK: Type.I32, Fn.ROPE: Type.I16,
-                Fn.SILU: Type.I8}.get(self.fn)
+                Fn.SILU: Type.I8, Fn.GATE: Type.I16}.get(self.fn)
 
-    def compute(self, x: Ints, b: Ints, valid: npt.NDArray[np.bool_]) -> Ints:
-        """Outputs, saturated to the D type."""
-        rounded: Ints = numerics.rnd(self.pre(x, b) * self.multiplier(len(x)), self.shift())
+    def compute(self, x: Ints, b: Ints, valid: npt.NDArray[np.bool_],
+                live: npt.NDArray[np.bool_]) -> Ints:
+        """Outputs, saturated to the D type; what is not live does not matter."""
+        if self.fn == Fn.GATE:
+            wrong = x[valid & live & (x != x.astype(np.int16))]
+            if len(wrong):
+                raise SfuError(f"x of GATE must fit int16, not {wrong[0]}")
+            x = x.astype(np.int16).astype(np.int64)
+            rounded: Ints = numerics.rnd(wide.gate(x, self.fields["shift"]) * b * x, 16)
+        else:
+            rounded = numerics.rnd(self.pre(x, b) * self.multiplier(len(x)), self.shift(len(x)))
         if self.fn == Fn.EXP:
-            weights = numerics.EXP[np.clip(rounded, 0, 255)]
+            table = wide.EXP12 if self.fields["digits"] else numerics.EXP
+            weights = table[np.clip(rounded, 0, 255)]
             return np.where(valid & (x != INT32_MIN), weights, 0)
-        if self.fn == Fn.MAC and self.b_mode == BMode.RESIDUAL16:
+        if self.fn == Fn.MAC and self.b_mode in (BMode.RESIDUAL16, BMode.RESIDUAL32):
             rounded = rounded + b
         rounded = np.asarray(np.where(valid, rounded, INT32_MIN))
+        if self.fields["digits"]:
+            return wide.sat12(rounded)
         if self.d_type == Type.I8:
             return numerics.clip8(rounded) if self.fields["wide"] else numerics.sat8(rounded)
         if self.d_type == Type.I16:
             return numerics.sat16(rounded)
+        if self.d_type == Type.I24:
+            return wide.sat24(rounded)
         return np.clip(rounded, INT32_MIN, -INT32_MIN - 1)
 
     def pre(self, x: Ints, b: Ints) -> Ints:
@@ -229,19 +289,31 @@ class _Step:
             return int(self.param()[0])
         return int(self.c[0]) & 0xFFFF if mode == MMode.SCALAR else 1
 
-    def shift(self) -> int:
-        """S."""
-        if self.fields["m_mode"] == MMode.SCALAR:
-            return int(self.c[1]) & 63
-        return self.fields["shift"]
+    def shift(self, count: int) -> int:
+        """S of a vector of ``count`` elements."""
+        given, c = self.fields["shift"], int(self.c[1])
+        if self.fields["less"]:
+            if count and not 0 <= c <= given:
+                raise SfuError(f"lane 1 of C must be between 0 and the shift {given} that it "
+                               f"lessens, not {c}")
+            return given - c if count else 0
+        if self.fields["m_mode"] != MMode.SCALAR:
+            return given
+        if count and not 0 <= c <= SHIFT_MAX:
+            raise SfuError(f"lane 1 of C, a shift, must be between 0 and {SHIFT_MAX}, not {c}")
+        return c if count else 0
 
     def track(self, y: Ints, taking_part: npt.NDArray[np.intp]) -> tuple[int, ...]:
         """Lanes of word C."""
         y = y[taking_part]
         if self.fields["track"] == Track.SUMSQ:
             if self.d_type == Type.I32:
-                raise SfuError("d_type must be I8 or I16 under SUMSQ, not I32")
+                raise SfuError("d_type must be I8, I16 or I24 under SUMSQ, not I32")
+            if self.d_type == Type.I24:
+                return wide.sum_digits(int(wide.squares(y).sum()))
             return (min(int((y * y).sum()), SUM_MAX),)
+        if self.fields["magnitude"]:
+            return (min(int(np.abs(y).max()), SUM_MAX) if len(y) else 0,)
         top = int(y.max()) if len(y) else INT32_MIN
         if self.fields["track"] == Track.MAX:
             return (top,)
@@ -258,11 +330,24 @@ class _Step:
         return elements if distinct == beats else np.resize(elements, beats * self.lanes)
 
     def write(self, y: Ints) -> None:
-        """Pack the outputs, the rest of the last word 0."""
+        """Write the outputs, under ``digits`` as two vectors."""
+        if not self.fields["digits"]:
+            self.pack("d_addr", y)
+            return
+        per_word = 4 * self.lanes
+        high, low = (self.at(name, -(-len(y) // per_word)) for name in ("d_addr", "b_addr"))
+        if np.isin(high, low).any():
+            raise SfuError("d_addr and b_addr must be apart by the vector that digits write to "
+                           "each")
+        self.pack("d_addr", y >> wide.DIGIT_BITS)
+        self.pack("b_addr", y & (1 << wide.DIGIT_BITS) - 1)
+
+    def pack(self, name: str, y: Ints) -> None:
+        """Pack a vector, the rest of the last word 0."""
         per_word = 4 * self.lanes // DTYPES[self.d_type].itemsize
         rows = np.zeros((-(-len(y) // per_word), per_word), DTYPES[self.d_type])
         rows.reshape(-1)[:len(y)] = y
-        self.words[self.at("d_addr", len(rows))] = rows.view(np.uint8)
+        self.words[self.at(name, len(rows))] = rows.view(np.uint8)
 
     def check_overwriting(self, name: str, kind: Type, beats: int, wrap: int) -> None:
         """Refuse a D vector that would change operand words not yet read.
@@ -271,8 +356,13 @@ class _Step:
         """
         if not beats:
             return
+        for target in ("d_addr", "b_addr") if self.fields["digits"] else ("d_addr",):
+            self.check_target(target, name, kind, beats, wrap)
+
+    def check_target(self, target: str, name: str, kind: Type, beats: int, wrap: int) -> None:
+        """Refuse a vector at ``target`` that would change words of ``name`` not yet read."""
         d_per_word, per_word = (4 // DTYPES[each].itemsize for each in (self.d_type, kind))
-        d_words = self.at("d_addr", -(-beats // d_per_word))
+        d_words = self.at(target, -(-beats // d_per_word))
         words = self.at(name, -(-min(beats, wrap) // per_word))
         if (words[0] <= words[-1] < d_words[0] <= d_words[-1]
                 or d_words[0] <= d_words[-1] < words[0] <= words[-1]):
@@ -283,4 +373,4 @@ class _Step:
         taken = np.arange(beats) % wrap
         late = np.arange(beats) > limit[words[taken // per_word]]
         if (late & (taken % per_word == 0)).any():
-            raise SfuError(f"{name} must be read before d_addr is written over it")
+            raise SfuError(f"{name} must be read before {target} is written over it")

@@ -6,7 +6,7 @@ Built on ``hw.params.timing``, which the hardware's tests assert.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from ouroboros.hw.params.isa import Fn, Op
+from ouroboros.hw.params.isa import SCALAR_FUNCTIONS, Op
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.array import (
     append_cycles,
@@ -24,7 +24,7 @@ from ouroboros.hw.params.timing.control import (
     RELEASE_CYCLES,
     send_cycles,
 )
-from ouroboros.hw.params.timing.sfu import reads_c, sfu_beats, sfu_cycles, sfu_occupancy
+from ouroboros.hw.params.timing.sfu import fetch_cycles, reads_c, sfu_cycles, sfu_occupancy
 from ouroboros.sw.program.image import Instruction, Stage, Token
 
 __all__ = ["Holds", "holds", "latency", "loaded_groups", "serial", "vector_length"]
@@ -92,7 +92,7 @@ def latency(machine: Machine, stage: Stage, instruction: Instruction, token: Tok
             return free_cycles(machine, *_held(machine, stage, token))
         case Op.SFU:
             return sfu_cycles(machine, f["fn"], vector_length(instruction, tokens),
-                              m_mode=f["m_mode"], track=f["track"])
+                              **_sfu(f))
         case Op.SEND:
             return send_cycles(f["flits"])
         case _:
@@ -138,8 +138,7 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
                 total.send += cycles
             case Op.SFU:
                 length = vector_length(i, tokens)
-                occupancy = sfu_occupancy(machine, f["fn"], length, m_mode=f["m_mode"],
-                                          track=f["track"])
+                occupancy = sfu_occupancy(machine, f["fn"], length, **_sfu(f))
                 total.sfu += occupancy
                 if since_done is None:
                     continue
@@ -158,9 +157,14 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
 def _last_beats(machine: Machine, sfu: Instruction, length: int) -> int:
     """From the acceptance of an instruction with ``release`` to ``done`` of a result that waits."""
     f = sfu.fields
-    beats = 0 if f["fn"] in (Fn.RSQRT, Fn.RECIP) else sfu_beats(machine, length)
+    fetch = 0 if f["fn"] in SCALAR_FUNCTIONS else fetch_cycles(machine, length, digits=f["digits"])
     dropped = drop_cycles(machine) if f["tokens"] else 0
-    return reads_c(f["fn"], f["m_mode"]) + beats + 1 + RELEASE_CYCLES + dropped
+    return reads_c(f["fn"], f["m_mode"], less=f["less"]) + fetch + 1 + RELEASE_CYCLES + dropped
+
+
+def _sfu(fields: Mapping[str, int]) -> dict[str, int]:
+    """Fields of an SFU instruction that its cycles depend on, but for function and length."""
+    return {name: fields[name] for name in ("m_mode", "track", "less", "digits")}
 
 
 def loaded_groups(machine: Machine, stage: Stage, mvm: Instruction) -> list[int]:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from ouroboros.hw.params.cim import ACTIVATION_BITS
-from ouroboros.hw.params.isa import Fn, Op
+from ouroboros.hw.params.isa import SCALAR_FUNCTIONS, Op
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import Port
 from ouroboros.hw.params.position import Position
@@ -82,7 +82,7 @@ def _unit_events(machine: Machine, stage: Stage, token: Token) -> Counter[str]:
                 count["array_group_cycles"] += ACTIVATION_BITS * sum(block_groups(machine, tokens))
             case Op.FREE:
                 count["kv_operations"] += 1
-            case Op.SFU if i.fields["fn"] not in (Fn.RSQRT, Fn.RECIP):
+            case Op.SFU if i.fields["fn"] not in SCALAR_FUNCTIONS:
                 count["sfu_elements"] += vector_length(i, tokens)
             case _:
                 pass

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ouroboros.hw.params.isa import Fn, Op, Type
+from ouroboros.hw.params.isa import SCALAR_FUNCTIONS, Fn, Op, Type
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import STAGE_ENTRY, Unit
 from ouroboros.hw.params.position import Position
@@ -248,21 +248,22 @@ def _writer(core: GoldenCore, packet: Packet, stage: int, send: int, word: int,
             length = fields["length"]
             if fields["tokens"] and core.array.kv is not None:
                 length = local_tokens(machine, core.array.kv.settings, header["position"])
-            vector, scalar = _words(fields, length, machine)
+            vectors, scalar = _words(fields, length, machine)
             drained = f" of the array's {sums}" if fields["a_array"] else ""
             name = f"SFU instruction {at}, {Fn(fields['fn']).name}{drained}"
-            if word in vector:
+            if any(word in vector for vector in vectors):
                 found = name, DTYPES[Type(fields["d_type"])]
             elif word in scalar:
                 found = name, DTYPES[Type.I32]
     return found
 
 
-def _words(fields: Mapping[str, int], length: int, machine: Machine) -> tuple[range, range]:
-    """Words of the vector and of the scalar that an SFU instruction writes."""
-    if fields["fn"] in (Fn.RSQRT, Fn.RECIP):
-        return range(0), range(fields["d_addr"], fields["d_addr"] + 1)
+def _words(fields: Mapping[str, int], length: int, machine: Machine) -> tuple[list[range], range]:
+    """Words of the vectors and of the scalar that an SFU instruction writes."""
+    if fields["fn"] in SCALAR_FUNCTIONS:
+        return [], range(fields["d_addr"], fields["d_addr"] + 1)
     per_word = 4 * machine.core.lanes // DTYPES[Type(fields["d_type"])].itemsize
-    vector = range(fields["d_addr"], fields["d_addr"] - (-length // per_word))
+    starts = [fields[name] for name in ("d_addr", *["b_addr"] * fields["digits"])]
+    vectors = [range(start, start - (-length // per_word)) for start in starts]
     scalar = range(fields["c_addr"], fields["c_addr"] + writes_c(fields["fn"], fields["track"]))
-    return vector, scalar
+    return vectors, scalar

@@ -130,4 +130,5 @@ class SfuAgent(Agent):
 
     def _cycles(self, contract: Callable[..., int], case: Case) -> int:
         return contract(self.machine, case.fields["fn"], case.length(),
-                        m_mode=case.fields["m_mode"], track=case.fields["track"])
+                        **{name: case.fields[name]
+                           for name in ("m_mode", "track", "less", "digits")})

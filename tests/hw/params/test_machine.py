@@ -171,6 +171,7 @@ MESH = {"width": 4, "height": 6, "die_width": 2, "die_height": 3}
     (CoreParams, CORE, {"macros": 3}, "macros must be a power of two, not 3"),
     (CoreParams, CORE, {"macros": 64}, "macros must be between 1 and 32, not 64"),
     (CoreParams, CORE, {"lanes": 2}, "lanes must be between 4 and 64, not 2"),
+    (CoreParams, CORE, {"residual_bits": 32}, "residual_bits must be 16 or 24, not 32"),
     (CoreParams, CORE, {"stages": 17}, "stages must be between 1 and 16, not 17"),
     (CoreParams, CORE, {"slots": 33}, "slots must be between 2 and 32, not 33"),
     (CoreParams, CORE, {"credits": 0}, "credits must be between 1 and 32, not 0"),

@@ -37,6 +37,11 @@ def test_sfu_cycles():
     assert sfu_cycles(tiny, Fn.MAC, 4, track=Track.SUMSQ) == 9
     assert sfu_cycles(tiny, Fn.EXP, 0) == 10
     assert sfu_cycles(tiny, Fn.RSQRT, 99, track=Track.MAX) == 7
+    assert sfu_cycles(tiny, Fn.EXPONENT, 99, less=1, digits=1) == 7
+    assert sfu_cycles(tiny, Fn.MAC, 8, less=1) == 9
+    assert [sfu_cycles(tiny, Fn.MAC, n, digits=1) for n in (0, 4, 16, 17)] == [7, 8, 11, 13]
+    assert sfu_cycles(tiny, Fn.EXP, 17, digits=1) == 6 + 6 + 1 + 2
+    assert [sfu_occupancy(tiny, Fn.MAC, n, digits=1) for n in (0, 4, 16, 17)] == [2, 2, 5, 7]
     assert sfu_occupancy(tiny, Fn.MAC, 8) == 3
     assert sfu_occupancy(tiny, Fn.EXP, 8) == 5
     assert sfu_occupancy(tiny, Fn.RECIP, 8) == 2

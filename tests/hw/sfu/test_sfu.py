@@ -10,11 +10,14 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.sfu.sfu import Sfu
 from ouroboros.tb.lib.pysim import PySim
 from ouroboros.tb.sfu.agent import SfuAgent
-from ouroboros.tb.sfu.cases import SfuCases, corners, extremes
+from ouroboros.tb.sfu.cases import SfuCases, corners, extremes, functions
+from ouroboros.tb.sfu.wide import bounds
 
 TINY = load_machine("tiny")
 TINY = replace(TINY, core=replace(TINY.core, param_words=16))
 WIDE = replace(TINY, core=replace(TINY.core, lanes=16))
+TINY24, WIDE24 = (replace(machine, core=replace(machine.core, residual_bits=24))
+                  for machine in (TINY, WIDE))
 
 
 @cache
@@ -32,38 +35,46 @@ def check(some, cases, *, stall=0.0, overlap=False):
     simulated(cases.machine).tell(story)
 
 
-@pytest.mark.parametrize("fn", list(Fn))
-def test_random(fn):
-    cases = SfuCases(TINY, seed=int(fn))
+@pytest.mark.parametrize(("machine", "fn"), [
+    (machine, fn) for machine in (TINY, TINY24) for fn in functions(machine)],
+    ids=lambda value: value.name if isinstance(value, Fn) else str(value.core.residual_bits))
+def test_random(machine, fn):
+    cases = SfuCases(machine, seed=int(fn))
     check([cases.case(fn) for _ in range(50)], cases)
 
 
-def test_random_with_16_lanes():
-    cases = SfuCases(WIDE, seed=100)
+@pytest.mark.parametrize("machine", [WIDE, WIDE24], ids=["16", "24"])
+def test_random_with_16_lanes(machine):
+    cases = SfuCases(machine, seed=100)
     check([cases.case() for _ in range(40)], cases)
 
 
+@pytest.mark.parametrize("machine", [TINY, TINY24], ids=["16", "24"])
 @pytest.mark.parametrize("overlap", [False, True])
-def test_stalled_drain_stream(overlap):
-    cases = SfuCases(TINY, seed=7)
+def test_stalled_drain_stream(machine, overlap):
+    cases = SfuCases(machine, seed=7)
     some = [cases.case(keep=lambda case: case.drain) for _ in range(40)]
     check(some, cases, stall=0.5, overlap=overlap)
 
 
-def test_overlapping_instructions():
-    cases = SfuCases(TINY, seed=9)
+@pytest.mark.parametrize("machine", [TINY, TINY24], ids=["16", "24"])
+def test_overlapping_instructions(machine):
+    cases = SfuCases(machine, seed=9)
     check([cases.case() for _ in range(60)], cases, overlap=True)
 
 
-def test_shortest_instructions_overlap():
+@pytest.mark.parametrize("machine", [TINY, TINY24], ids=["16", "24"])
+def test_shortest_instructions_overlap(machine):
     """The write port and ``done`` are used at their densest."""
-    cases = SfuCases(TINY, seed=11)
+    cases = SfuCases(machine, seed=11)
     short = [cases.case(keep=lambda case: case.length() <= TINY.core.lanes) for _ in range(80)]
     check(short, cases, overlap=True)
 
 
-@pytest.mark.parametrize("make", [extremes, corners])
-def test_limits(make):
-    cases = SfuCases(TINY, seed=0)
-    some = list(make(TINY, cases.golden, cases.buffer))
+@pytest.mark.parametrize(("machine", "make"), [
+    (TINY, extremes), (TINY, corners), (TINY24, extremes), (TINY24, corners), (TINY24, bounds)],
+    ids=["16-extremes", "16-corners", "24-extremes", "24-corners", "24-bounds"])
+def test_limits(machine, make):
+    cases = SfuCases(machine, seed=0)
+    some = list(make(machine, cases.golden, cases.buffer))
     check(some, cases, overlap=True)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,13 +11,16 @@ from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
 LANES = TINY.core.lanes
-DTYPES = {Type.I8: np.int8, Type.I16: np.int16, Type.I32: np.int32}
+DTYPES = {Type.I8: np.int8, Type.I16: np.int16, Type.I32: np.int32, Type.I24: np.int32}
 PARAMS = [7, 60000, 33, 1]
 
 
+TINY24 = replace(TINY, core=replace(TINY.core, residual_bits=24))
+
+
 @cache
-def simulated():
-    return PySim(Unpack(TINY))
+def simulated(machine=TINY):
+    return PySim(Unpack(machine))
 
 
 def word(rng):
@@ -112,6 +116,46 @@ def test_scalar_operands(fn):
         assert not ctx.get(simulated().dut.scalar.valid)
 
     simulated().run(bench)
+
+
+@pytest.mark.parametrize(("fn", "fields", "flags"), [
+    (Fn.RSQRT, {"ss": 5 | 6 << 32 | 7 << 64 | 8 << 96}, (0, 0)),
+    (Fn.RECIP, {"den": 6}, (1, 0)),
+    (Fn.EXPONENT, {"ss": 5 | 6 << 32 | 7 << 64 | 8 << 96, "kept": 11}, (0, 1))])
+def test_scalar_operands_of_24_bits(fn, fields, flags):
+    async def bench(ctx):
+        dut = simulated(TINY24).dut
+        (valid, p, *_), _ = await send(ctx, dut, read_c=1, scalar=1,
+                                       b=as_int(np.int32([5, 6, 7, 8])),
+                                       tag={"fn": fn, "shift": 11})
+        assert valid and (p.recip, p.exponent) == flags
+        assert {name: getattr(p, name) for name in fields} == fields
+
+    simulated(TINY24).run(bench)
+
+
+def test_word_c_lessens_a_shift():
+    async def bench(ctx):
+        dut = simulated(TINY24).dut
+        await send(ctx, dut, read_c=1, b=as_int(np.int32([54321, 17, 0, 0])))
+        for less, shift in ((1, 23), (0, 40)):
+            _, beat = await send(ctx, dut, fetch=1, m_mode=MMode.PARAM, less=less,
+                                 tag={"shift": 40})
+            assert ([*beat.m], beat.tag.shift) == (PARAMS, shift)
+
+    simulated(TINY24).run(bench)
+
+
+def test_gate_multiplies_by_the_size_of_x():
+    async def bench(ctx):
+        dut = simulated(TINY24).dut
+        x = np.int16([5, -6, 32767, -32768] + [0] * 4)
+        (_, _, wanted, _), beat = await send(ctx, dut, fetch=1, a=as_int(x), a_type=Type.I16,
+                                             m_mode=MMode.UNITY, tag={"fn": Fn.GATE, "shift": 5})
+        assert not wanted
+        assert ([*beat.m], beat.tag.shift) == ([5, 6, 32767, 32768], 16)
+
+    simulated(TINY24).run(bench)
 
 
 def test_the_table_is_wanted_by_silu_only():

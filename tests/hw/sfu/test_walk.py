@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -14,9 +15,12 @@ LANES = TINY.core.lanes
 BASE = 100
 
 
+TINY24 = replace(TINY, core=replace(TINY.core, residual_bits=24))
+
+
 @cache
-def simulated():
-    return PySim(OperandWalk(TINY))
+def simulated(machine=TINY):
+    return PySim(OperandWalk(machine))
 
 
 async def run(ctx, dut, *, local_tokens=0, drain=1.0, **fields):
@@ -117,16 +121,17 @@ def test_word_c_is_read_before_and_has_a_cycle_to_be_written_after(fn, mode, tra
     simulated().run(bench)
 
 
-@pytest.mark.parametrize("fn", [Fn.RSQRT, Fn.RECIP])
+@pytest.mark.parametrize("fn", [Fn.RSQRT, Fn.RECIP, Fn.EXPONENT])
 def test_a_scalar_reads_word_c_and_parameters_only(fn):
     async def bench(ctx):
-        trace = await run(ctx, simulated().dut, fn=fn, c_addr=50, d_addr=60, param=9, length=40)
+        trace = await run(ctx, simulated(TINY24).dut, fn=fn, c_addr=50, d_addr=60, param=9,
+                          length=40)
         (cycle,) = trace[:-1]
         assert (cycle["fetch"], cycle["step"].read_c, cycle["step"].scalar) == (0, 1, 1)
         assert (cycle["a"], cycle["b"], cycle["param"]) == (None, 50, 9)
         assert cycle["tag"].d_addr == BASE + 60
 
-    simulated().run(bench)
+    simulated(TINY24).run(bench)
 
 
 @pytest.mark.parametrize("chance", [1.0, 0.4])
@@ -152,6 +157,47 @@ def test_nothing_is_read_or_waited_for_by_an_empty_vector(array):
         assert trace[-1]["elements"] == 0
 
     simulated().run(bench)
+
+
+@pytest.mark.parametrize(("fields", "b_beats", "residual"), [
+    ({"fn": Fn.MAC, "b_mode": BMode.RESIDUAL32}, 1, 1), ({"fn": Fn.GATE}, 2, 0)])
+def test_operands_of_24_bits(fields, b_beats, residual):
+    async def bench(ctx):
+        trace = await run(ctx, simulated(TINY24).dut, a_type=Type.I24, a_addr=10, b_addr=40,
+                          m_mode=MMode.UNITY, length=6 * LANES, **fields)
+        assert column(trace, "a") == [10 + n for n in range(6)]
+        assert column(trace, "b") == [40 + n // b_beats if n % b_beats == 0 else None
+                                      for n in range(6)]
+        assert {tag.residual for tag in column(trace, "tag")} == {residual}
+
+    simulated(TINY24).run(bench)
+
+
+@pytest.mark.parametrize(("fn", "reads", "writes"), [(Fn.MAC, 0, 0), (Fn.EXP, 1, 1)])
+@pytest.mark.parametrize("beats", [1, 3, 4, 5, 8, 9])
+def test_low_digits_have_a_cycle_after_each_word(fn, reads, writes, beats):
+    async def bench(ctx):
+        trace = await run(ctx, simulated(TINY24).dut, fn=fn, d_type=Type.I8, d_addr=20, b_addr=30,
+                          m_mode=MMode.UNITY, length=beats * LANES, digits=1)
+        words = [[1] * min(4, beats - n) for n in range(0, beats, 4)]
+        spread = [cycle for word in words for cycle in (*word, 0)][:-1]
+        assert column(trace, "fetch") == [0] * reads + spread + [0] * writes
+        fetched = [cycle for cycle in trace[:-1] if cycle["fetch"]]
+        assert {cycle["b"] for cycle in fetched} == {None}
+        assert [cycle["tag"].low_addr - BASE for cycle in fetched] == [
+            30 + n // 4 for n in range(beats)]
+
+    simulated(TINY24).run(bench)
+
+
+def test_a_lessened_shift_reads_word_c_first():
+    async def bench(ctx):
+        trace = await run(ctx, simulated(TINY24).dut, fn=Fn.MAC, m_mode=MMode.PARAM, c_addr=50,
+                          length=LANES, less=1)
+        assert column(trace, "fetch") == [0, 1] and column(trace, "b") == [50, None]
+        assert trace[1]["step"].less == 1
+
+    simulated(TINY24).run(bench)
 
 
 @pytest.mark.parametrize("tokens", [1, 4095, 4096, 8192])

@@ -74,7 +74,7 @@ class Bench:
     def words(self, slot, word, count, kind=Type.I32):
         """Elements of a slot's buffer."""
         raw = self.core.buffer[(8 + 64 * slot + word) * 16:]
-        return raw[:count << kind].view(f"<i{1 << kind}")
+        return raw[:count * kind.bytes].view(f"<i{kind.bytes}")
 
 
 def take(d=8, count=8, **fields):

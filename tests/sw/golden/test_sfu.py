@@ -25,12 +25,12 @@ class Core:
         self.drained = 0
 
     def put(self, at, values, kind=Type.I32):
-        data = np.array(values, f"<i{1 << kind}").tobytes()
+        data = np.array(values, f"<i{kind.bytes}").tobytes()
         flat = self.words.reshape(-1)
         flat[at * self.words.shape[1]:][:len(data)] = np.frombuffer(data, np.uint8)
 
     def get(self, at, count, kind=Type.I32):
-        dtype = np.dtype(f"<i{1 << kind}")
+        dtype = np.dtype(f"<i{kind.bytes}")
         flat = self.words.reshape(-1)[at * self.words.shape[1]:]
         return flat[:count * dtype.itemsize].view(dtype).tolist()
 
@@ -101,15 +101,15 @@ def test_parameters_wrap_at_the_end_of_their_memory(core):
     assert core.get(D, 8) == [30, 50, 70, 90, 20, 40, 60, 80]
 
 
-@pytest.mark.parametrize("a_type", list(Type))
-@pytest.mark.parametrize("d_type", list(Type))
+@pytest.mark.parametrize("a_type", [Type.I8, Type.I16, Type.I32])
+@pytest.mark.parametrize("d_type", [Type.I8, Type.I16, Type.I32])
 def test_types_pack_from_the_low_end_and_pad_with_zeros(core, a_type, d_type):
     values = [random.Random(3).randrange(-100, 100) for _ in range(19)]
     core.put(A, values, a_type)
     core.run(Fn.MAC, 19, a_type=a_type, d_type=d_type)
-    padded = -(-19 * (1 << d_type) // 16) * 16 >> d_type
+    padded = -(-19 * d_type.bytes // 16) * 16 // d_type.bytes
     assert core.get(D, padded, d_type) == values + [0] * (padded - 19)
-    after = D + (padded << d_type) // 16
+    after = D + padded * d_type.bytes // 16
     assert (core.words[after] == 0xAA).all()
 
 
@@ -283,14 +283,14 @@ def test_writing_over_operands(core, a_type, d_type, d_addr, fine):
 
 @pytest.mark.parametrize(("fields", "message"), [
     ({"a_addr": 300}, r"a_addr must be below 256 words, not 300"),
-    ({"track": Track.SUMSQ}, r"d_type must be I8 or I16 under SUMSQ, not I32"),
+    ({"track": Track.SUMSQ}, r"d_type must be I8, I16 or I24 under SUMSQ, not I32"),
     ({"a_array": 1}, r"drain must be given to an instruction with a_array"),
-    ({"d_type": 3}, r"instruction must be defined: 3 is not a valid Type"),
+    ({"fn": 10}, r"instruction must be defined: 10 is not a valid Fn"),
     ({"by_tokens": True}, r"length must be between 0 and 16383, not 20000"),
 ])
 def test_refuses(core, fields, message):
     with pytest.raises(SfuError, match=f"^{message}$"):
-        core.run(Fn.MAC, 4, tokens=20000, **fields)
+        core.run(length=4, tokens=20000, **{"fn": Fn.MAC, **fields})
 
 
 def test_bytearray_is_changed_in_place():
