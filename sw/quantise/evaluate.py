@@ -19,6 +19,7 @@ __all__ = ["evaluate", "sample_evaluation"]
 Progress = Callable[[int, int], None]
 TOKENS_MAX = 10_000_000
 """Predictions that are compared at most: their text is written and kept all at once."""
+_PIECE_TOKENS = 128
 
 
 def sample_evaluation(checkpoint: Checkpoint, tokens: int, seed: int) -> npt.NDArray[np.int64]:
@@ -43,15 +44,18 @@ def evaluate(checkpoint: Checkpoint, model: QuantModel, tokens: npt.NDArray[np.i
     differences, losses, divergences, agreements = [], [], [], []
     for n, sequence in enumerate(tokens):
         reference.reset()
-        ours = decoder.prefill(n, sequence[:-1].tolist()) / 2.0**LOGIT_FRACTION_BITS
+        # In pieces, which change nothing but the memory that the logits take.
+        for start in range(0, len(sequence) - 1, _PIECE_TOKENS):
+            piece = sequence[start:min(start + _PIECE_TOKENS, len(sequence) - 1)]
+            ours = decoder.prefill(n, piece.tolist()) / 2.0**LOGIT_FRACTION_BITS
+            theirs = reference.forward(piece[None])[0]
+            log_p, log_q = _log_softmax(theirs), _log_softmax(ours)
+            target = (np.arange(len(piece)), sequence[start + 1:start + 1 + len(piece)])
+            losses.append(-log_p[target])
+            differences.append(log_p[target] - log_q[target])
+            divergences.append((np.exp(log_p) * (log_p - log_q)).sum(axis=-1))
+            agreements.append(theirs.argmax(axis=-1) == ours.argmax(axis=-1))
         decoder.free(n)
-        theirs = reference.forward(sequence[None, :-1])[0]
-        log_p, log_q = _log_softmax(theirs), _log_softmax(ours)
-        target = (np.arange(len(sequence) - 1), sequence[1:])
-        losses.append(-log_p[target])
-        differences.append(log_p[target] - log_q[target])
-        divergences.append((np.exp(log_p) * (log_p - log_q)).sum(axis=-1))
-        agreements.append(theirs.argmax(axis=-1) == ours.argmax(axis=-1))
         if progress is not None:
             progress(n + 1, len(tokens))
     difference, loss = np.concatenate(differences), np.concatenate(losses)
