@@ -20,7 +20,8 @@ from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.quantise.percentile import Percentile
 
 __all__ = ["CALIBRATION_TOKENS", "SEQUENCE_TOKENS", "Calibration", "Float64", "Pairs", "Progress", "Tokens",
-           "calibrate", "rotary_pairs", "sample_calibration", "split_tokens", "text_calibration"]
+           "calibrate", "cut", "first_tokens", "rotary_pairs", "sample_calibration", "split_tokens",
+           "text_calibration"]
 
 Float64 = npt.NDArray[np.float64]
 Tokens = npt.NDArray[np.integer[Any]]
@@ -109,13 +110,23 @@ def text_calibration(tokenizer: Tokenizer, text: str, seq_len: int,
     """
     if not text.strip():
         raise QuantModelError("calibration text must not be empty")
+    return np.concatenate(cut(tokenizer, first_tokens(tokenizer, text, tokens),
+                              min(seq_len, SEQUENCE_TOKENS)))
+
+
+def first_tokens(tokenizer: Tokenizer, text: str, count: int) -> list[int]:
+    """At most ``count`` tokens that a text begins with, without BOS."""
     # A token is at most as long as the longest piece: no more text than needed is encoded.
     longest = max(map(len, tokenizer.pieces))
-    found = tokenizer.encode(text[:tokens * longest], bos=False)[:tokens]
+    return tokenizer.encode(text[:count * longest], bos=False)[:count]
+
+
+def cut(tokenizer: Tokenizer, tokens: list[int], length: int) -> list[Tokens]:
+    """Sequences of at most ``length`` tokens, BOS at the start of each among them if there is one.
+    """
     begin = [] if tokenizer.special.bos_id is None else [tokenizer.special.bos_id]
-    run = min(seq_len, SEQUENCE_TOKENS) - len(begin)
-    return np.concatenate([np.array([*begin, *found[start:start + run]])
-                           for start in range(0, len(found), run)])
+    run = length - len(begin)
+    return [np.array([*begin, *tokens[start:start + run]]) for start in range(0, len(tokens), run)]
 
 
 def calibrate(checkpoint: Checkpoint, tokens: Tokens,
