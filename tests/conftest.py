@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from ouroboros.sw.api.fetch import FetchError, FetchOptions, fetch
 from ouroboros.sw.models.checkpoint import Checkpoint, Layer
 from ouroboros.sw.models.decoder_shape import DecoderShape
 from ouroboros.sw.models.special import LLAMA2C
@@ -125,6 +126,15 @@ def _beside(folder, what):
 def case():
     """Path in the inputs of public bug reports; the test is skipped where they are absent."""
     return _beside(CASES, "input {} of a public bug report")
+
+
+@pytest.fixture(scope="session")
+def smollm2():
+    """Path of the published checkpoint smollm2, fetched once; skipped where it cannot be."""
+    try:
+        return fetch(FetchOptions(checkpoint="smollm2")).published.path
+    except FetchError as error:
+        pytest.skip(f"checkpoint smollm2 cannot be fetched: {error}")
 
 
 @pytest.fixture

@@ -1,13 +1,15 @@
 """What there is by name: machines, models, checkpoints, placements, back ends, simulators."""
 
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from ouroboros.hw.params.machine import CONFIGS, Machine, load_machine
+from ouroboros.sw.models import named
 from ouroboros.sw.models.shape import SHAPES, ModelShape, load_shape
 
-__all__ = ["PLACEMENTS", "SHIPPED", "TOKENIZER", "backends", "machine_names", "machines",
-           "model_names", "models", "placement_names", "simulators"]
+__all__ = ["PLACEMENTS", "SHIPPED", "TOKENIZER", "Named", "backends", "checkpoints",
+           "machine_names", "machines", "model_names", "models", "placement_names", "simulators"]
 
 PLACEMENTS = {
     "plain": "a core each for QKV, projection, up/gate, down, and for each KV head",
@@ -15,11 +17,29 @@ PLACEMENTS = {
     "tiled": "rows and columns of every matrix over as many cores as they fill",
 }
 """Layouts of a checkpoint's program, along a snake through the mesh."""
-SHIPPED = Path(__file__).parents[1] / "models" / "checkpoints" / "tales.bin"
+SHIPPED = named.SHIPPED["tales"]
 """The shipped checkpoint, a llama2.c model of short tales."""
 TOKENIZER = SHIPPED.with_name("tales_tokenizer.bin")
 """Its tokenizer."""
 CYCLE_MODEL = "model"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Named:
+    """A checkpoint that ``--checkpoint`` takes by name."""
+
+    name: str
+    """The name."""
+    words: str
+    """What it is."""
+    licence: str
+    """Of its weights."""
+    size_bytes: int
+    """Of its file."""
+    path: Path
+    """Where it lies, or will lie."""
+    there: bool
+    """Whether it does."""
 
 
 def machine_names() -> tuple[str, ...]:
@@ -42,6 +62,17 @@ def models() -> tuple[ModelShape, ...]:
     """Dimensions of every shipped model, smallest first."""
     found = (load_shape(name) for name in model_names())
     return tuple(sorted(found, key=lambda one: one.weight_bytes))
+
+
+def checkpoints() -> tuple[Named, ...]:
+    """Checkpoints by name: the shipped one, and published ones, fetched or not."""
+    shipped = (Named(name=name, words="short tales, for the machine small", licence="Apache-2.0",
+                     size_bytes=path.stat().st_size, path=path, there=True)
+               for name, path in named.SHIPPED.items())
+    published = (Named(name=one.name, words=one.words, licence=one.licence, path=one.path,
+                       size_bytes=one.size_bytes, there=one.path.is_file())
+                 for one in named.PUBLISHED.values())
+    return (*shipped, *published)
 
 
 def placement_names() -> tuple[str, ...]:

@@ -28,8 +28,8 @@ class ListOptions(Options):
 def list_command(options: ListOptions, output: Output) -> dict[str, Any]:
     """List machines, models, checkpoints, placements, back ends and simulators by name.
 
-    Options take these names: --machine a machine, --model a model, --placement a placement,
-    "ouroboros run --on" a back end and "ouroboros noc --on" a simulator.
+    Options take these names: --machine a machine, --model a model, --checkpoint a checkpoint,
+    --placement a placement, "ouroboros run --on" a back end and "ouroboros noc --on" a simulator.
     """
     found: dict[str, Any] = {}
     for kind in options.what or KINDS:
@@ -61,9 +61,13 @@ def _models() -> tuple[Table, Any]:
 
 
 def _checkpoints() -> tuple[Table, Any]:
-    return _words("--checkpoint and --tokenizer", {
-        "shipped": "short tales, for the machine small",
-        "checkpoint": str(catalogue.SHIPPED), "tokenizer": str(catalogue.TOKENIZER)})
+    shown = table("checkpoint", "what", "size", "licence", "where", title="--checkpoint",
+                  right=(2,))
+    found = catalogue.checkpoints()
+    for one in found:
+        shown.add_row(one.name, one.words, f"{one.size_bytes / 1e6:.1f} MB", one.licence,
+                      str(one.path) if one.there else f"ouroboros fetch {one.name}")
+    return shown, [dataclasses.asdict(one) | {"path": str(one.path)} for one in found]
 
 
 def _placements() -> tuple[Table, Any]:

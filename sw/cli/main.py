@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 
 COMMANDS = {
     "demo": "ouroboros.sw.cli.demo:demo",
+    "fetch": "ouroboros.sw.cli.fetch:fetch_command",
     "htree": "ouroboros.sw.cli.htree:htree",
     "list": "ouroboros.sw.cli.list:list_command",
     "map": "ouroboros.sw.cli.map:map_command",

@@ -17,8 +17,9 @@ from ouroboros.sw.golden.operands import Ints, RangeError, ints, signed, table
 __all__ = [
     "ACC_BITS", "EXP", "EXP_STEPS_PER_OCTAVE", "LOGIT_FRACTION_BITS", "NORM_INDEX_MIN", "QK_BITS",
     "RECIP", "ROPE_FRACTION_BITS", "RSQRT", "SHIFT_MAX", "Ints", "RangeError", "argmax", "clip8",
-    "exp_table", "exp_weights", "mvm", "normalise", "requant", "residual_add", "rnd", "rope", "rsqrt_norm",
-    "sat8", "sat16", "scale_norm", "score_max", "silu_mul", "silu_value", "square_sum",
+    "exp_table", "exp_weights", "mvm", "normalise", "requant", "residual_add", "rnd", "rope",
+    "rsqrt_norm", "sat8", "sat16", "scale_norm", "score_max", "silu_mul", "silu_value",
+    "square_sum",
 ]
 
 SHIFT_MAX = 63

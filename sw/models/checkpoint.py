@@ -23,13 +23,13 @@ class Layer:
     norm1: FloatArray
     """Gain of the norm before attention, (dim,)."""
     wq: FloatArray
-    """Query projection, (dim, dim); rows of a head are interleaved RoPE pairs."""
+    """Query projection, (q_width, dim); rows of a head are interleaved RoPE pairs."""
     wk: FloatArray
     """Key projection, (kv_width, dim); rows of a head are interleaved RoPE pairs."""
     wv: FloatArray
     """Value projection, (kv_width, dim)."""
     wo: FloatArray
-    """Output projection, (dim, dim)."""
+    """Output projection, (dim, q_width)."""
     norm2: FloatArray
     """Gain of the norm before the feed-forward layer, (dim,)."""
     w1: FloatArray
@@ -38,6 +38,12 @@ class Layer:
     """Down projection, (dim, hidden_dim)."""
     w3: FloatArray
     """Up projection, (hidden_dim, dim)."""
+    bq: FloatArray | None = None
+    """Added to queries before RoPE, (q_width,); None: nothing is."""
+    bk: FloatArray | None = None
+    """Added to keys before RoPE, (kv_width,); None: nothing is."""
+    bv: FloatArray | None = None
+    """Added to values, (kv_width,); None: nothing is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -114,11 +120,21 @@ class Checkpoint:
         for n, layer in enumerate(self.layers):
             found += [(f"layers.{n}.{name}", getattr(layer, name), expected)
                       for name, expected in shape.layer_shapes().items()]
+            found += [(f"layers.{n}.{name}", bias, expected)
+                      for name, expected in shape.bias_shapes().items()
+                      if (bias := getattr(layer, name)) is not None]
         return found
+
+    @property
+    def biased(self) -> bool:
+        """Whether a layer adds something to its queries, keys or values."""
+        return any(getattr(layer, name) is not None for layer in self.layers
+                   for name in self.shape.bias_shapes())
 
     @property
     def parameter_count(self) -> int:
         """Weights, a tied head counted once."""
         count: int = self.embedding.size + self.final_norm.size
-        count += sum(getattr(layer, f.name).size for layer in self.layers for f in fields(layer))
+        count += sum(array.size for layer in self.layers for f in fields(layer)
+                     if (array := getattr(layer, f.name)) is not None)
         return count + (0 if self.tied else self.head.size)

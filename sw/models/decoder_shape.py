@@ -20,7 +20,7 @@ class CheckpointError(OuroborosError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecoderShape(ModelShape):
-    """Dimensions of a decoder with gated feed-forward layers and RoPE, whose heads fill ``dim``.
+    """Dimensions of a decoder with gated feed-forward layers and RoPE.
 
     Raises
     ------
@@ -59,12 +59,8 @@ class DecoderShape(ModelShape):
             raise CheckpointError("kind, gated, positions and head must be those of a LLaMA-type "
                                   f"decoder, not {self.kind}, {self.gated}, {self.positions} and "
                                   f"{self.head}")
-        if self.q_width != self.dim:
-            raise CheckpointError(f"head_dim must be dim / n_heads = {self.dim / self.n_heads:g}, "
-                                  f"not {self.head_dim!r}")
         if self.head_dim % 2:
-            raise CheckpointError(
-                f"head_dim = dim / n_heads must be even for RoPE, not {self.head_dim!r}")
+            raise CheckpointError(f"head_dim must be even for RoPE, not {self.head_dim!r}")
 
     @property
     def heads_per_kv(self) -> int:
@@ -80,15 +76,19 @@ class DecoderShape(ModelShape):
         """Shapes of the arrays of one layer, by name."""
         return {
             "norm1": (self.dim,),
-            "wq":    (self.dim, self.dim),
+            "wq":    (self.q_width, self.dim),
             "wk":    (self.kv_width, self.dim),
             "wv":    (self.kv_width, self.dim),
-            "wo":    (self.dim, self.dim),
+            "wo":    (self.dim, self.q_width),
             "norm2": (self.dim,),
             "w1":    (self.hidden_dim, self.dim),
             "w2":    (self.dim, self.hidden_dim),
             "w3":    (self.hidden_dim, self.dim),
         }
+
+    def bias_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the arrays that only some models' layers have, by name."""
+        return {"bq": (self.q_width,), "bk": (self.kv_width,), "bv": (self.kv_width,)}
 
     def record(self) -> dict[str, Any]:
         """What tells one shape from another, for JSON; ``from_record`` takes it back."""
@@ -101,8 +101,7 @@ class DecoderShape(ModelShape):
         """The shape of a record."""
         scaling = found["rope_scaling"]
         if scaling is not None:
-            kind = rope.Llama3Scaling if "original_positions" in scaling else rope.LinearScaling
-            scaling = kind(**scaling)
+            scaling = rope.scaling_of(scaling)
         return DecoderShape(**found | {"rope_scaling": scaling})
 
 

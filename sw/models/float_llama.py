@@ -51,6 +51,8 @@ class FloatLlama:
             "w1": (layer.w1 * layer.norm2).astype(dtype),
             "w2": layer.w2.astype(dtype),
             "w3": (layer.w3 * layer.norm2).astype(dtype),
+            **{name: 0 if bias is None else bias.astype(dtype)
+               for name, bias in (("bq", layer.bq), ("bk", layer.bk), ("bv", layer.bv))},
         } for layer in checkpoint.layers]
         self._k: list[Array] = []
         self._v: list[Array] = []
@@ -76,9 +78,12 @@ class FloatLlama:
         self._observe(-1, "x", x)
         for n, layer in enumerate(self._layers):
             h = self._observe(n, "h1", self._norm(x))
-            q = (h @ layer["wq"].T).reshape(batch, count, shape.n_heads, shape.head_dim)
-            k = (h @ layer["wk"].T).reshape(batch, count, shape.n_kv_heads, shape.head_dim)
-            v = (h @ layer["wv"].T).reshape(batch, count, shape.n_kv_heads, shape.head_dim)
+            q = (h @ layer["wq"].T + layer["bq"]).reshape(
+                batch, count, shape.n_heads, shape.head_dim)
+            k = (h @ layer["wk"].T + layer["bk"]).reshape(
+                batch, count, shape.n_kv_heads, shape.head_dim)
+            v = (h @ layer["wv"].T + layer["bv"]).reshape(
+                batch, count, shape.n_kv_heads, shape.head_dim)
             q = self._observe(n, "q", _rotate(q, cos, sin)).transpose(0, 2, 1, 3)
             k = self._observe(n, "k", _rotate(k, cos, sin)).transpose(0, 2, 1, 3)
             v = self._observe(n, "v", v).transpose(0, 2, 1, 3)
@@ -153,7 +158,7 @@ class FloatLlama:
         return normed
 
     def _attend(self, q: Array, k: Array, v: Array, allowed: npt.NDArray[np.bool_]) -> Array:
-        """Context (batch, n, dim) of queries (batch, heads, n, head_dim)."""
+        """Context (batch, n, q_width) of queries (batch, heads, n, head_dim)."""
         batch, heads, count, head_dim = q.shape
         kv_heads = k.shape[1]
         grouped = q.reshape(batch, kv_heads, heads // kv_heads, count, head_dim)

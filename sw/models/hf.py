@@ -21,15 +21,20 @@ from ouroboros.sw.models.decoder_shape import DecoderShape
 __all__ = ["interleave_rows", "read"]
 
 _LAYER_TENSORS = {
-    "norm1": "input_layernorm",
-    "wq": "self_attn.q_proj",
-    "wk": "self_attn.k_proj",
-    "wv": "self_attn.v_proj",
-    "wo": "self_attn.o_proj",
-    "norm2": "post_attention_layernorm",
-    "w1": "mlp.gate_proj",
-    "w2": "mlp.down_proj",
-    "w3": "mlp.up_proj",
+    "norm1": "input_layernorm.weight",
+    "wq": "self_attn.q_proj.weight",
+    "wk": "self_attn.k_proj.weight",
+    "wv": "self_attn.v_proj.weight",
+    "wo": "self_attn.o_proj.weight",
+    "norm2": "post_attention_layernorm.weight",
+    "w1": "mlp.gate_proj.weight",
+    "w2": "mlp.down_proj.weight",
+    "w3": "mlp.up_proj.weight",
+}
+_BIASES = {
+    "bq": "self_attn.q_proj.bias",
+    "bk": "self_attn.k_proj.bias",
+    "bv": "self_attn.v_proj.bias",
 }
 # The library has no types. Its numpy interface would refuse bfloat16, which numpy does not have.
 _deserialize: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = safetensors.deserialize
@@ -57,12 +62,13 @@ def read(path: Path) -> Checkpoint:
         return tensors.pop(name)
 
     embedding = take("model.embed_tokens.weight")
+    wanted = _LAYER_TENSORS | (_BIASES if hf_config.biased(config) else {})
+    sizes = shape.layer_shapes() | shape.bias_shapes()
     layers = []
     for n in range(shape.n_layers):
-        arrays = {name: take(f"model.layers.{n}.{label}.weight")
-                  for name, label in _LAYER_TENSORS.items()}
-        for name in ("wq", "wk"):
-            if arrays[name].shape == shape.layer_shapes()[name]:
+        arrays = {name: take(f"model.layers.{n}.{label}") for name, label in wanted.items()}
+        for name in {"wq", "wk", "bq", "bk"} & arrays.keys():
+            if arrays[name].shape == sizes[name]:
                 arrays[name] = interleave_rows(arrays[name], shape.head_dim)
         layers.append(Layer(**arrays))
     final_norm = take("model.norm.weight")
@@ -82,8 +88,9 @@ def read(path: Path) -> Checkpoint:
 
 def _labels(shape: DecoderShape, tied: bool) -> dict[str, str]:
     """Names of all tensors in the file."""
-    named = {f"layers.{n}.{name}": f"model.layers.{n}.{label}.weight"
-             for n in range(shape.n_layers) for name, label in _LAYER_TENSORS.items()}
+    named = {f"layers.{n}.{name}": f"model.layers.{n}.{label}"
+             for n in range(shape.n_layers)
+             for name, label in (_LAYER_TENSORS | _BIASES).items()}
     embedding = "model.embed_tokens.weight"
     return named | {"embedding": embedding, "final_norm": "model.norm.weight",
                     "head": embedding if tied else "lm_head.weight"}
@@ -100,8 +107,8 @@ def _check_frequencies(where: str, found: FloatArray, shape: DecoderShape) -> No
 
 
 def interleave_rows(weights: FloatArray, head_dim: int) -> FloatArray:
-    """Rows (heads * head_dim, k) of half-split RoPE in the order of interleaved RoPE."""
-    halves = weights.reshape(-1, 2, head_dim // 2, weights.shape[-1])
+    """Rows (heads * head_dim, ...) of half-split RoPE in the order of interleaved RoPE."""
+    halves = weights.reshape(-1, 2, head_dim // 2, *weights.shape[1:])
     rows: FloatArray = np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(weights.shape)
     return rows
 

@@ -1,6 +1,6 @@
 """What the JSON files of a Hugging Face folder say of a model: dimensions, RoPE, special tokens.
 
-Keys are those of LlamaConfig and MistralConfig; what they leave out has the value that these give
+Keys are those of LlamaConfig, MistralConfig and Qwen2Config; what they leave out has the value that these give
 it. Whatever changes the model's arithmetic is supported or refused by its name, never passed over.
 """
 
@@ -12,7 +12,7 @@ from ouroboros.sw.models.decoder_shape import CheckpointError, DecoderShape, pos
 from ouroboros.sw.models.rope import LinearScaling, Llama3Scaling, Scaling
 from ouroboros.sw.models.special import SpecialTokens
 
-__all__ = ["KEYS", "flag", "shape", "special_tokens"]
+__all__ = ["KEYS", "biased", "flag", "shape", "special_tokens"]
 
 KEYS = {
     "dim": "hidden_size",
@@ -20,13 +20,15 @@ KEYS = {
     "n_layers": "num_hidden_layers",
     "n_heads": "num_attention_heads",
     "n_kv_heads": "num_key_value_heads",
+    "head_dim": "head_dim",
     "vocab_size": "vocab_size",
     "seq_len": "max_position_embeddings",
     "norm_eps": "rms_norm_eps",
     "rope_theta": "rope_theta",
 }
 """Dimensions and their keys in config.json."""
-_MODEL_TYPES = ("llama", "mistral")
+_MODEL_TYPES = ("llama", "mistral", "qwen2")
+_OPTIONAL = ("norm_eps", "rope_theta", "head_dim")
 _ROPE_TABLES = ("rope_scaling", "rope_parameters")
 """Older and newer name of the same table."""
 _ROPE_KEYS = {
@@ -48,6 +50,11 @@ def flag(path: Path, config: Table, key: str) -> bool:
     return value
 
 
+def biased(config: Table) -> bool:
+    """Whether something is added to queries, keys and values."""
+    return config.get("model_type") == "qwen2"
+
+
 def shape(path: Path, config: Table) -> DecoderShape:
     """Dimensions of a LLaMA-type model.
 
@@ -64,27 +71,28 @@ def shape(path: Path, config: Table) -> DecoderShape:
         config = config | {"num_key_value_heads": config.get("num_attention_heads")}
     dims: dict[str, Any] = {
         name: _whole(path, config, key) for name, key in KEYS.items()
-        if name not in ("norm_eps", "rope_theta")}
+        if name not in _OPTIONAL}
     heads = dims["n_heads"]
-    if dims["dim"] % heads:
+    if config.get("head_dim") is not None:
+        dims["head_dim"] = _whole(path, config, "head_dim")
+    elif dims["dim"] % heads:
         raise CheckpointError(f"{path}: hidden_size must be a multiple of num_attention_heads = "
                               f"{heads}, not {dims['dim']}")
     if heads % dims["n_kv_heads"]:
         raise CheckpointError(f"{path}: num_key_value_heads must divide num_attention_heads = "
                               f"{heads}, not {dims['n_kv_heads']}")
-    head_dim = dims["dim"] // heads
-    if config.get("head_dim") not in (None, head_dim):
-        raise CheckpointError(f"{path}: head_dim must be hidden_size / num_attention_heads = "
-                              f"{head_dim}, not {config['head_dim']!r}")
-    if head_dim % 2:
-        raise CheckpointError(f"{path}: hidden_size / num_attention_heads must be even for RoPE, "
-                              f"not {head_dim}")
+    if dims.get("head_dim", dims["dim"] // heads) % 2:
+        what = "head_dim" if "head_dim" in dims else "hidden_size / num_attention_heads"
+        raise CheckpointError(f"{path}: {what} must be even for RoPE, "
+                              f"not {dims.get('head_dim', dims['dim'] // heads)}")
     if config.get("hidden_act", "silu") != "silu":
         raise CheckpointError(f"{path}: hidden_act must be silu, not {config['hidden_act']!r}")
     for key in ("attention_bias", "mlp_bias"):
         if flag(path, config, key):
             raise CheckpointError(f"{path}: {key} must be false")
-    window = config.get("sliding_window")
+    # Qwen2's files name a window that most of its models do not use.
+    unused = biased(config) and not flag(path, config, "use_sliding_window")
+    window = None if unused else config.get("sliding_window")
     if window is not None and (type(window) is not int or window < dims["seq_len"]):
         raise CheckpointError(f"{path}: sliding_window must be null or at least "
                               f"max_position_embeddings = {dims['seq_len']}, not {window!r}")

@@ -79,6 +79,9 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         raise CheckpointError(
             f"{path}: norm_eps must be 1e-05 and RoPE not scaled, as a llama2.c file implies, "
             f"not {shape.norm_eps:g} and {shape.rope_scaling}")
+    if checkpoint.biased or shape.q_width != shape.dim:
+        raise CheckpointError(f"{path}: attention must have no bias and heads that fill dim = "
+                              f"{shape.dim}, as a llama2.c file implies")
     special = LLAMA2C.within(shape.vocab_size)
     if checkpoint.special != special:
         raise CheckpointError(f"{path}: special tokens must be {special}, as a llama2.c file "

@@ -6,12 +6,15 @@ Models via Positional Interpolation, 2023 (``linear``); Llama Team, The Llama 3 
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LinearScaling", "Llama3Scaling", "Scaling", "frequencies"]
+__all__ = ["LinearScaling", "Llama3Scaling", "PairScaling", "Scaling", "frequencies",
+           "scaling_of"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -49,8 +52,29 @@ class Llama3Scaling:
         return (1 - fast) * plain / self.factor + fast * plain
 
 
-Scaling = LinearScaling | Llama3Scaling
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairScaling:
+    """Every pair by a factor of its own, as a GGUF file has it."""
+
+    factors: tuple[float, ...]
+    """By pair, (head_dim / 2,); positive."""
+
+    def scaled(self, plain: Float64) -> Float64:
+        """Angles per position of a model that was first trained with ``plain`` ones."""
+        return plain / np.array(self.factors)
+
+
+Scaling = LinearScaling | Llama3Scaling | PairScaling
 """How a model was made to read texts longer than those of its first training."""
+
+
+def scaling_of(record: Mapping[str, Any]) -> Scaling:
+    """The scaling of a record: of JSON, which has lists for tuples."""
+    kinds = (LinearScaling, Llama3Scaling, PairScaling)
+    kind, = (one for one in kinds if {field.name for field in fields(one)} == set(record))
+    found: Scaling = kind(**{name: tuple(value) if isinstance(value, list) else value
+                             for name, value in record.items()})
+    return found
 
 
 def frequencies(theta: float, head_dim: int, scaling: Scaling | None = None) -> Float64:

@@ -3,6 +3,7 @@
 Ref: Karpathy, llama2.c, run.c ``build_tokenizer``, ``encode``, ``decode``.
 """
 
+import hashlib
 import heapq
 import math
 import re
@@ -45,6 +46,12 @@ class Tokenizer:
         self._bytes = {byte: n for piece, n in self._ids.items()
                        if (byte := _byte(piece)) is not None}
         self._silent = {special.bos_id, *special.stop_ids}
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that decides how text is cut."""
+        return hashlib.sha256(
+            repr((self.pieces, self.scores, self.special)).encode()).hexdigest()
 
     @property
     def vocab_size(self) -> int:
@@ -178,9 +185,6 @@ def read(path: Path, vocab_size: int | None = None,
     CheckpointError
         If the file is missing, truncated, corrupt, of another format or of another vocabulary.
     """
-    if path.suffix == ".json" or path.is_dir():
-        raise CheckpointError(f"{path}: tokenizer must be a llama2.c tokenizer .bin; the "
-                              "tokenizer.json of Hugging Face is not read, convert it first")
     content = read_file.raw(path, CheckpointError)
     read_file.refuse_foreign(path, content, "a llama2.c tokenizer .bin", CheckpointError)
     if len(content) < 4:

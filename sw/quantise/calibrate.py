@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroboros.sw.models.checkpoint import Checkpoint
+from ouroboros.sw.models.coder import Coder
 from ouroboros.sw.models.float_llama import FloatLlama
 from ouroboros.sw.models.integer import QuantModelError
-from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.quantise.percentile import Percentile
 
-__all__ = ["CALIBRATION_TOKENS", "SEQUENCE_TOKENS", "Calibration", "Float64", "Pairs", "Progress", "Tokens",
-           "calibrate", "cut", "first_tokens", "rotary_pairs", "sample_calibration", "split_tokens",
-           "text_calibration"]
+__all__ = ["CALIBRATION_TOKENS", "SEQUENCE_TOKENS", "Calibration", "Float64", "Pairs", "Progress",
+           "Tokens", "calibrate", "cut", "first_tokens", "rotary_pairs", "sample_calibration",
+           "split_tokens", "text_calibration"]
 
 Float64 = npt.NDArray[np.float64]
 Tokens = npt.NDArray[np.integer[Any]]
@@ -102,7 +102,7 @@ def sample_calibration(checkpoint: Checkpoint, seed: int = 0,
     return FloatLlama(checkpoint, batch=batch).sample(length, (seed, 0))
 
 
-def text_calibration(tokenizer: Tokenizer, text: str, seq_len: int,
+def text_calibration(tokenizer: Coder, text: str, seq_len: int,
                      tokens: int = CALIBRATION_TOKENS) -> Tokens:
     """The first tokens (n,) of a text; every sequence that they are cut into starts with BOS.
 
@@ -114,16 +114,15 @@ def text_calibration(tokenizer: Tokenizer, text: str, seq_len: int,
                               min(seq_len, SEQUENCE_TOKENS)))
 
 
-def first_tokens(tokenizer: Tokenizer, text: str, count: int) -> list[int]:
+def first_tokens(tokenizer: Coder, text: str, count: int) -> list[int]:
     """At most ``count`` tokens that a text begins with, without BOS."""
     # A token is at most as long as the longest piece: no more text than needed is encoded.
     longest = max(map(len, tokenizer.pieces))
     return tokenizer.encode(text[:count * longest], bos=False)[:count]
 
 
-def cut(tokenizer: Tokenizer, tokens: list[int], length: int) -> list[Tokens]:
-    """Sequences of at most ``length`` tokens, BOS at the start of each among them if there is one.
-    """
+def cut(tokenizer: Coder, tokens: list[int], length: int) -> list[Tokens]:
+    """Sequences of at most ``length`` tokens, each with BOS before it if there is one."""
     begin = [] if tokenizer.special.bos_id is None else [tokenizer.special.bos_id]
     run = length - len(begin)
     return [np.array([*begin, *tokens[start:start + run]]) for start in range(0, len(tokens), run)]

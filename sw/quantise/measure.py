@@ -7,8 +7,6 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ouroboros.sw.lib import read
 from ouroboros.sw.models.checkpoint import CheckpointError
 from ouroboros.sw.models.integer import QuantModel, QuantModelError
@@ -17,7 +15,7 @@ from ouroboros.sw.quantise.calibrate import CALIBRATION_TOKENS, Progress, Tokens
 from ouroboros.sw.quantise.evaluate import TOKENS_MAX, evaluate, sample_evaluation
 from ouroboros.sw.quantise.source import ModelSource
 
-__all__ = ["Measured", "MeasureOptions", "measure"]
+__all__ = ["MeasureOptions", "Measured", "measure"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +89,8 @@ def _rows(source: ModelSource, path: Path, options: MeasureOptions,
     """Sequences of a text, and the place in it where they begin."""
     coder = source.tokenizer
     if coder is None:
-        raise CheckpointError(f"{path}: a text to compare on needs a tokenizer, which is missing")
+        raise CheckpointError(f"{path}: a text to compare on needs a tokenizer: "
+                              f"{source.tokenizer_fault}")
     text = read.text(path, "a text to compare on", CheckpointError)
     seen = options.calibration is not None and text == read.text(
         options.calibration, "a calibration text", CheckpointError)

@@ -39,7 +39,7 @@ from ouroboros.sw.quantise.calibrate import (
 from ouroboros.sw.quantise.equivalent import balanced, rotated
 from ouroboros.sw.quantise.recipe import RECIPES, Recipe
 
-__all__ = ["quantise"]
+__all__ = ["check_supported", "quantise"]
 
 GATE_HEADROOM = 2
 """int16 gate and up hold this many times their largest value of the calibration."""
@@ -83,6 +83,7 @@ def quantise(checkpoint: Checkpoint, calibration_tokens: Tokens | None = None, *
         If a multiplier, shift or sum does not fit its width, or an activation of the calibration
         would saturate that must not; the message names the checkpoint, its tensor and the value.
     """
+    check_supported(checkpoint)
     try:
         if calibration_tokens is None:
             calibration_tokens = sample_calibration(checkpoint, seed)
@@ -94,6 +95,20 @@ def quantise(checkpoint: Checkpoint, calibration_tokens: Tokens | None = None, *
         return _integers(prepared, scales, recipe, residual_fraction_bits, positions)
     except (QuantModelError, SchemeError) as error:
         raise QuantModelError(f"{checkpoint.name}: {error}") from None
+
+
+def check_supported(checkpoint: Checkpoint) -> None:
+    """Refuse by name what a float model may have and the integer model does not."""
+    name = checkpoint.name
+    if checkpoint.biased:
+        raise QuantModelError(f"{name}: attention must have no bias (q, k or v), as the integer "
+                              "model adds none")
+    shape = checkpoint.shape
+    if shape.q_width != shape.dim:
+        raise QuantModelError(
+            f"{name}: {checkpoint.label('head_dim')} must be {checkpoint.label('dim')} / "
+            f"{checkpoint.label('n_heads')} = {shape.dim / shape.n_heads:g} for the integer model, "
+            f"not {shape.head_dim}")
 
 
 def _integers(checkpoint: Checkpoint, scales: Calibration, recipe: Recipe, wanted: int | None,

@@ -92,7 +92,8 @@ def test_digits_give_the_whole_product(bits):
 
 def test_refusals():
     cases = [
-        (lambda: wide.mvm_digits([[2048]], [[1]], 12), "x must be between -2048 and 2047, not 2048"),
+        (lambda: wide.mvm_digits([[2048]], [[1]], 12),
+         "x must be between -2048 and 2047, not 2048"),
         (lambda: wide.mvm_digits(np.full((1, 8300), 2047), np.full((1, 8300), 127), 12),
          f"acc must be between {-2**31} and {2**31 - 1}, not {2047 * 127 * 8300}"),
         (lambda: wide.gated([0], [32768], 8), "t16 must be between -32768 and 32767, not 32768"),

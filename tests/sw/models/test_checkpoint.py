@@ -16,11 +16,11 @@ GOOD = {"dim": 16, "hidden_dim": 20, "n_layers": 2, "n_heads": 4, "n_kv_heads": 
 REFUSED = [
     ({"dim": 18}, "dim must be a multiple of n_heads (4), not 18"),
     ({"n_kv_heads": 3}, "n_heads must be a multiple of n_kv_heads (3), not 4"),
-    ({"dim": 12}, "head_dim = dim / n_heads must be even for RoPE, not 3"),
+    ({"dim": 12}, "head_dim must be even for RoPE, not 3"),
     ({"n_layers": 0}, "n_layers must be between 1 and 2147483647, not 0"),
     ({"seq_len": 2.0}, "seq_len must be between 1 and 2147483647, not 2.0"),
     ({"n_heads": True}, "n_heads must be between 1 and 2147483647, not True"),
-    ({"head_dim": 8}, "head_dim must be dim / n_heads = 4, not 8"),
+    ({"head_dim": 7}, "head_dim must be even for RoPE, not 7"),
     ({"gated": False}, ("kind, gated, positions and head must be those of a LLaMA-type decoder, "
                         "not decoder, False, rope and True")),
     ({"norm_eps": 0.0}, "norm_eps must be a positive number, not 0.0"),

@@ -170,7 +170,7 @@ def test_tied_head(write_model):
 
 
 CONFIGS = [
-    ({"model_type": "gpt2"}, "model_type must be one of llama, mistral, not 'gpt2'"),
+    ({"model_type": "gpt2"}, "model_type must be one of llama, mistral, qwen2, not 'gpt2'"),
     ({"hidden_size": "absent"}, "key hidden_size must be present"),
     ({"hidden_size": 17}, "hidden_size must be a multiple of num_attention_heads = 2, not 17"),
     ({"hidden_size": "16"}, "hidden_size must be a whole number, not '16'"),
@@ -185,7 +185,8 @@ CONFIGS = [
      "hidden_size / num_attention_heads must be even for RoPE, not 1"),
     ({"rms_norm_eps": "1e-5"}, "rms_norm_eps must be a positive number, not '1e-5'"),
     ({"rms_norm_eps": 0}, "rms_norm_eps must be a positive number, not 0"),
-    ({"head_dim": 4}, "head_dim must be hidden_size / num_attention_heads = 8, not 4"),
+    ({"head_dim": 4.0}, "head_dim must be a whole number, not 4.0"),
+    ({"head_dim": 5}, "head_dim must be even for RoPE, not 5"),
     ({"hidden_act": "gelu"}, "hidden_act must be silu, not 'gelu'"),
     ({"attention_bias": True}, "attention_bias must be false"),
     ({"tie_word_embeddings": 1}, "tie_word_embeddings must be true or false, not 1"),

@@ -205,8 +205,8 @@ REFUSED = [
     ({}, {"residual_fraction_bits": 23}, f"{BITS} be between 0 and 22, not 23"),
     ({}, {"residual_fraction_bits": -1}, f"{BITS} be between 0 and 22, not -1"),
     ({}, {"residual_fraction_bits": 14},
-     rf"{BITS} leave room for a residual of \S+ after layers\.\d\.w2 and an embedding of \S+, not "
-     "14: it would saturate"),
+     (rf"{BITS} leave room for a residual of \S+ after layers\.\d\.w2 and an embedding of \S+, "
+      "not 14: it would saturate")),
     ({"head": 5e4}, {}, r"lm\.weight: logits must fit 32 bits with 12 of fraction, not reach \d+"),
     ({"head": 1e9}, {}, rf"lm\.weight: {FACTOR} \S+e\+08"),
     ({"head": 1e-19}, {}, rf"lm\.weight: {FACTOR} \S+e-20"),

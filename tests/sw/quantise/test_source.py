@@ -148,7 +148,8 @@ def test_refusals(files):
     (files / "empty.txt").write_text(" \n")
     cases = [
         (lambda: source.open_model(files / "model.bin").quantised(calibration=text),
-         f"{text}: a calibration text needs a tokenizer, which is missing"),
+         f"{text}: a calibration text needs a tokenizer: {files / 'model.bin'}: a tokenizer must be "
+         "given to turn text into tokens"),
         (lambda: with_tokens.quantised(calibration=text),
          f"{text}: must be UTF-8, not UTF-16, whose byte order mark it begins with"),
         (lambda: with_tokens.quantised(calibration=none),
@@ -156,11 +157,11 @@ def test_refusals(files):
         (lambda: with_tokens.quantised(calibration=files / "empty.txt"),
          f"{files / 'empty.txt'}: calibration text must not be empty"),
         (lambda: source.open_model(gguf), (
-            f"{gguf}: must be a llama2.c .bin, a .safetensors file or a Hugging Face folder, not a "
-            "GGUF model: take the model's safetensors instead")),
+            f"{gguf}: truncated or corrupt: number of tensors needs 8 bytes at 8, but the file ends "
+            "at 8")),
         (lambda: source.open_model(odd), (
-            f"{odd}: checkpoint must be a llama2.c .bin, a .safetensors file or a Hugging Face "
-            "folder, not .txt")),
+            f"{odd}: checkpoint must be a llama2.c .bin, a .gguf or .safetensors file or a Hugging "
+            "Face folder, not .txt")),
         (lambda: source.open_model(files / "absent"),
          f"{files / 'absent'}: cannot be read: No such file or directory"),
     ]
