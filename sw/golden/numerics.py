@@ -108,7 +108,9 @@ def requant(acc: npt.ArrayLike, m: npt.ArrayLike, s: npt.ArrayLike) -> Ints:
 
 def residual_add(x: npt.ArrayLike, delta: npt.ArrayLike, limits: tuple[int, int]) -> Ints:
     """Steps 8 and 9: the residual (..., dim) after adding a requantised projection."""
-    return np.clip(ints("x", x, *limits) + signed("delta", delta, 63), *limits)
+    low, high = limits
+    found: Ints = np.clip(ints("x", x, low, high) + signed("delta", delta, 63), low, high)
+    return found
 
 
 def square_sum(x: npt.ArrayLike) -> Ints:

@@ -66,7 +66,7 @@ class Scheme:
     @property
     def f_max(self) -> int:
         """Largest magnitude of the down projection's operand."""
-        return 2**(self.f_bits - 1) - 1
+        return (1 << (self.f_bits - 1)) - 1
 
     @property
     def exponent_max(self) -> int:
@@ -77,7 +77,7 @@ class Scheme:
     def residual_limits(self) -> tuple[int, int]:
         """Smallest and largest value of the residual stream."""
         # 24 bits are clipped to a symmetric range, 16 bits to the whole one.
-        top = 2**(self.residual_bits - 1) - 1
+        top = (1 << (self.residual_bits - 1)) - 1
         return (-top - 1 if self.residual_bits == 16 else -top), top
 
     def fitted(self, *, positions: int, hidden_dim: int) -> "Scheme":

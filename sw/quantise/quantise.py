@@ -1,6 +1,7 @@
 """The quantiser: from a float checkpoint and the scales of a calibration to the integers."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -204,7 +205,8 @@ def _sigmoid_gate(w1: str, w3: str, scales: Calibration,
     return SigmoidGate(fu=fu), 2.0**-fu, 2.0**-ft, 2.0**-(fu + ft)
 
 
-_GATES = {Gate.TABLE: _table_gate, Gate.SIGMOID: _sigmoid_gate}
+_GATES: dict[Gate, Callable[..., tuple[TableGate | SigmoidGate, float, float, float]]] = {
+    Gate.TABLE: _table_gate, Gate.SIGMOID: _sigmoid_gate}
 
 
 def _fraction_bits(name: str, largest: float, least: int) -> int:
