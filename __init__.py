@@ -5,8 +5,9 @@ The folders of the project are packages below this one: ``ouroboros.hw`` (hardwa
 simulators) and ``ouroboros.floorplan``.
 
 What the commands do is here as plain functions that print nothing. Arguments are the fields of the
-command's options, and what comes back is the command's result. Each imports what it needs when it
-is called, so that importing the project takes no time.
+command's options, and what comes back is the command's result. Files that
+options name are written as the commands write them. Each function imports what it needs when it is
+called, so that importing the project takes no time.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ouroboros.hw.params.machine import Machine
     from ouroboros.sw.api.map import Mapped
+    from ouroboros.sw.api.predict import Predicted
+    from ouroboros.sw.api.quantise import Quantised
+    from ouroboros.sw.api.relieve import Relief
+    from ouroboros.sw.api.tile import Tiled
     from ouroboros.sw.api.wafer import Estimated
     from ouroboros.sw.models.shape import ModelShape
+    from ouroboros.sw.place.lifetime import Lifetime
     from ouroboros.sw.runtime.service import Served
     from ouroboros.tb.flow.emit import Emitted
 
 __version__ = "0.1.0"
-__all__ = ["emit", "machines", "map", "models", "run", "wafer"]
+__all__ = ["emit", "machines", "map", "models", "predict", "quantise", "relieve", "repair", "run",
+           "tile", "wafer"]
 
 
 def machines() -> "tuple[Machine, ...]":
@@ -40,9 +47,29 @@ def run(**options: Any) -> "Served":
 
     ``ouroboros.run(prompts=("One day",), tokens=8).texts``
     """
+    from ouroboros.sw.api.call import call
     from ouroboros.sw.api.run import RunOptions, serve_prompts
-    from ouroboros.sw.lib.options import make
-    return serve_prompts(make(RunOptions, options))
+    return call(RunOptions, serve_prompts, options)
+
+
+def quantise(**options: Any) -> "Quantised":
+    """The integer model; ``options`` are those of ``sw.api.quantise.QuantiseOptions``.
+
+    ``ouroboros.quantise(checkpoint=Path("model.bin")).loss``
+    """
+    from ouroboros.sw.api.call import call
+    from ouroboros.sw.api.quantise import QuantiseOptions, quantise_model
+    return call(QuantiseOptions, quantise_model, options)
+
+
+def predict(**options: Any) -> "Predicted":
+    """Cycles of a placed model; ``options`` are those of ``sw.api.predict.PredictOptions``.
+
+    ``ouroboros.predict(checkpoint=Path("model.bin")).prediction.prefill_cycles``
+    """
+    from ouroboros.sw.api.call import call
+    from ouroboros.sw.api.predict import PredictOptions, predict_cycles
+    return call(PredictOptions, predict_cycles, options)
 
 
 def wafer(**options: Any) -> "Estimated":
@@ -50,9 +77,19 @@ def wafer(**options: Any) -> "Estimated":
 
     ``ouroboros.wafer(model="llama-3-8b").as_dict()["decode_tokens_per_s"]``
     """
+    from ouroboros.sw.api.call import call
     from ouroboros.sw.api.wafer import EstimateOptions, estimate_wafer
-    from ouroboros.sw.lib.options import make
-    return estimate_wafer(make(EstimateOptions, options))
+    return call(EstimateOptions, estimate_wafer, options)
+
+
+def tile(**options: Any) -> "Tiled":
+    """A model cut into tiles; ``options`` are the fields of ``sw.api.tile.TileOptions``.
+
+    ``ouroboros.tile(model="bert-large").instance.tiles``
+    """
+    from ouroboros.sw.api.call import call
+    from ouroboros.sw.api.tile import TileOptions, tile_shape
+    return call(TileOptions, tile_shape, options)
 
 
 def map(**options: Any) -> "Mapped":
@@ -60,9 +97,29 @@ def map(**options: Any) -> "Mapped":
 
     ``ouroboros.map(model="bert-large", seconds=2.0).result.placement``
     """
+    from ouroboros.sw.api.call import call
     from ouroboros.sw.api.map import MapOptions, map_tiles
-    from ouroboros.sw.lib.options import make
-    return map_tiles(make(MapOptions, options))
+    return call(MapOptions, map_tiles, options)
+
+
+def relieve(**options: Any) -> "Relief":
+    """A less busy busiest link; ``options`` are those of ``sw.api.relieve.RelieveOptions``.
+
+    ``ouroboros.relieve(instance=Path("i.json"), placement=Path("p.json")).busiest_flits``
+    """
+    from ouroboros.sw.api.call import call
+    from ouroboros.sw.api.relieve import RelieveOptions, relieve_placement
+    return call(RelieveOptions, relieve_placement, options)
+
+
+def repair(**options: Any) -> "Lifetime":
+    """Cores die, tiles step aside; ``options`` are those of ``sw.api.repair.RepairOptions``.
+
+    ``ouroboros.repair(instance=Path("i.json"), placement=Path("p.json"), faults=5).placement``
+    """
+    from ouroboros.sw.api.call import call
+    from ouroboros.sw.api.repair import RepairOptions, repair_placement
+    return call(RepairOptions, repair_placement, options)
 
 
 def emit(**options: Any) -> "Emitted":
@@ -70,6 +127,6 @@ def emit(**options: Any) -> "Emitted":
 
     ``ouroboros.emit(machine="tiny", out=Path("tiny.v")).manifest``
     """
-    from ouroboros.sw.lib.options import make
+    from ouroboros.sw.api.call import call
     from ouroboros.tb.flow.emit import EmitOptions, write_verilog
-    return write_verilog(make(EmitOptions, options))
+    return call(EmitOptions, write_verilog, options)

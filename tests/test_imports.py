@@ -72,7 +72,7 @@ def test_no_postponed_annotations_in_hw():
     ("hw.core", "from ouroboros.sw.golden import macro", ["ouroboros.sw.golden.macro"]),
     ("sw.golden", "from ouroboros.hw.cim.macro import Macro", ["ouroboros.hw.cim.macro.Macro"]),
     ("sw.mapper", "def f():\n    import ouroboros.tb.lib", ["ouroboros.tb.lib"]),
-    ("sw.place", "from ouroboros.sw.cli import options", ["ouroboros.sw.cli.options"]),
+    ("sw.place", "from ouroboros.sw.cli import command", ["ouroboros.sw.cli.command"]),
     ("sw.place", "from sw.lib import errors", ["sw.lib.errors"]),
     ("tb", "from tests import conftest", ["tests.conftest"]),
     ("sw.perf", "import numpy\nfrom ouroboros.hw.params.machine import Machine\nimport json", []),

@@ -8,8 +8,9 @@ from ouroboros.hw.params.machine import CONFIGS, Machine, load_machine
 from ouroboros.sw.models import named
 from ouroboros.sw.models.shape import SHAPES, ModelShape, load_shape
 
-__all__ = ["PLACEMENTS", "SHIPPED", "TOKENIZER", "Named", "backends", "checkpoints",
-           "machine_names", "machines", "model_names", "models", "placement_names", "simulators"]
+__all__ = ["PLACEMENTS", "PROMPTS", "SHIPPED", "SIMULATORS", "TOKENIZER", "Named", "backends",
+           "checkpoints", "machine_names", "machines", "model_names", "models",
+           "placement_names", "simulators"]
 
 PLACEMENTS = {
     "plain": "a core each for QKV, projection, up/gate, down, and for each KV head",
@@ -21,6 +22,10 @@ SHIPPED = named.SHIPPED["tales"]
 """The shipped checkpoint, a llama2.c model of short tales."""
 TOKENIZER = SHIPPED.with_name("tales_tokenizer.bin")
 """Its tokenizer."""
+PROMPTS = ("Once upon a time", "The dog wanted to", "One day", "In the forest")
+"""How tales begin."""
+SIMULATORS = ("verilator", "icarus")
+"""What runs RTL."""
 CYCLE_MODEL = "model"
 
 

@@ -6,20 +6,20 @@ from typing import Any
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api.catalogue import model_names, placement_names
-from ouroboros.sw.api.shared import OnWafer, WithDead
-from ouroboros.sw.block.cores import SPARES_PER_DIE, CoreCount, count_cores
+from ouroboros.sw.api.shared import OnWafer, WithDead, WithMembers
+from ouroboros.sw.api.tile import Tiled, cut
+from ouroboros.sw.block.cores import SPARES_PER_DIE
 from ouroboros.sw.lib.digest import digest_of
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.mapper.place import place_program
-from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.mapper.traffic import flit_hops
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.place.dead import dead_cores
-from ouroboros.sw.place.instance import Instance, read_instance
+from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.place import Options as Search
 from ouroboros.sw.place.place import Progress, Result, place
-from ouroboros.sw.place.placement import SCHEMA
+from ouroboros.sw.place.placement import SCHEMA, save
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.quantise.source import open_model
 
@@ -27,7 +27,7 @@ __all__ = ["MapOptions", "Mapped", "map_tiles"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapOptions(OnWafer, WithDead):
+class MapOptions(WithMembers, WithDead, OnWafer):
     """What is placed, on what, and how long is searched."""
 
     instance: Path | None = option(None)
@@ -36,8 +36,6 @@ class MapOptions(OnWafer, WithDead):
     """Shipped shape or path of a TOML file: its tiles on a machine."""
     checkpoint: Path | None = option(None, path="any")
     """A checkpoint that runs on a machine: the cores of its program."""
-    members: int | None = option(None, metavar="N")
-    """Cores that share the tokens of a KV head; by default as many as fit."""
     layout: str = option("plain", choices=placement_names)
     """Roles of the cores of a checkpoint's program."""
     seconds: float = option(10.0, metavar="S", above=0)
@@ -70,9 +68,7 @@ class Mapped:
     """Placement, bound, gap, link loads."""
     made_of: dict[str, str]
     """Digests of machine and model, where there are any."""
-    count: CoreCount | None = None
-    """Cores of a shape."""
-    instance: Instance | None = None
+    tiled: Tiled | None = None
     """Tiles of a shape."""
     busiest_flits: float | None = None
     """Flits per token on the busiest link of a shape, headers and credits included."""
@@ -85,7 +81,7 @@ class Mapped:
     @property
     def goal_flits(self) -> int | None:
         """Flits per token that a link should not exceed: the cycles of an MVM."""
-        return None if self.count is None else self.count.machine.cim.mvm_cycles
+        return None if self.tiled is None else self.tiled.count.machine.cim.mvm_cycles
 
     def as_dict(self) -> dict[str, Any]:
         """For a file."""
@@ -96,17 +92,28 @@ class Mapped:
         if self.flit_hops is not None:
             found |= {"layout": self.layout, "flit_hops_per_token": self.flit_hops[1],
                       "flit_hops_per_token_snake": self.flit_hops[0]}
+        if self.tiled is not None:
+            found["tiling"] = self.tiled.as_dict()
         return found
 
 
 def map_tiles(options: MapOptions, progress: Progress | None = None) -> Mapped:
     """Place the tiles of an instance or a shape, or the cores of a checkpoint's program.
 
+    The placement is written if wanted.
+
     Raises
     ------
     OuroborosError
         If not one of the three is given, a file is wrong, or tiles are more than live cores.
     """
+    found = _mapped(options, progress)
+    if options.out is not None:
+        save(found.result.placement, options.out)
+    return found
+
+
+def _mapped(options: MapOptions, progress: Progress | None) -> Mapped:
     given = (options.instance, options.model, options.checkpoint)
     if sum(one is not None for one in given) != 1:
         raise OuroborosError("give one of --instance, --model and --checkpoint")
@@ -120,11 +127,10 @@ def map_tiles(options: MapOptions, progress: Progress | None = None) -> Mapped:
     made_of = {"machine_digest": digest_of(machine)}
     if options.model is not None:
         shape = load_shape(options.model)
-        count = count_cores(machine, shape, members=options.members, dead=len(dead),
-                            spares_per_die=search.spares_per_die)
-        tiles = tile_model(count, defects=dead)
-        result = place(tiles, search, progress)
-        return Mapped(result=result, count=count, instance=tiles,
+        tiled = cut(machine, shape, members=options.members, dead=dead,
+                    spares_per_die=search.spares_per_die)
+        result = place(tiled.instance, search, progress)
+        return Mapped(result=result, tiled=tiled,
                       made_of={**made_of, "model_digest": digest_of(shape)},
                       busiest_flits=result.loads.busiest_flits(machine.noc.flit_bits // 8))
     assert options.checkpoint is not None, "one of the three is given"

@@ -1,46 +1,44 @@
 """Prompts through a machine: options in, what was served out."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER, placement_names
-from ouroboros.sw.api.shared import OnMachine, WithDeadLinks
+from ouroboros.sw.api.shared import OnMachine, WithDeadLinks, WithPlacement
+from ouroboros.sw.api.weights import WithTexts
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.noc.routes.faults import parse_links
 from ouroboros.sw.place.dead import dead_cores
-from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime.job import Progress, Waves
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve
 
-__all__ = ["RunOptions", "serve_prompts"]
+__all__ = ["RunOptions", "ServeOptions", "serve_prompts"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(OnMachine, WithDeadLinks):
+class ServeOptions(WithTexts, OnMachine):
     """Prompts, a model, a machine and what runs it."""
 
-    checkpoint: Path | None = option(None, path="any")
-    """llama2.c .bin, .safetensors file or Hugging Face folder; the shipped one if not given."""
-    tokenizer: Path | None = option(None)
-    """Tokenizer in llama2.c's .bin format."""
     prompts: tuple[str, ...] = option(flag="--prompt", metavar="TEXT")
     """A prompt; may be repeated, all are served together."""
     tokens: int = option(64, metavar="N", least=1)
     """Tokens to generate for each prompt at most."""
     on: str = option("golden", choices=lambda: BACKENDS)
     """What runs the program."""
-    placement: str = option("plain", names=placement_names, metavar="FILE.json")
-    """How the model is laid over the cores: along a snake, or as ouroboros map found."""
-    context: int | None = option(None, metavar="N", least=1)
-    """Positions per sequence; by default what model and machine allow, at most 256."""
     verify: str = option("last", choices=lambda: ("last", "all"))
     """Compare logits of the last prompt token and generated tokens, or of all."""
+    twin: bool = option(False, off="--bit-serial")
+    """Simulate the macro's behavioural twin, or its bit-serial RTL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
+    """The same around what is dead, and how it is looked at."""
+
+    context: int | None = option(None, metavar="N", least=1)
+    """Positions per sequence; by default what model and machine allow, at most 256."""
     window: int | None = option(None, metavar="N", least=1)
     """Tokens under way at most; 1 sends them one at a time."""
-    twin: bool = False
-    """Simulate the macro's behavioural twin instead of its bit-serial RTL."""
     waves: str | None = option(None, metavar="X,Y,CYCLE")
     """Icarus: record the core at X, Y (both from 1) and its router from a cycle on."""
 
@@ -64,9 +62,7 @@ def serve_prompts(options: RunOptions,
     OuroborosError
         If the model does not fit, a prompt is too long, a file is wrong or a tool is missing.
     """
-    shipped = options.checkpoint is None
-    source = open_model(options.checkpoint or SHIPPED,
-                        options.tokenizer or (TOKENIZER if shipped else None))
+    source = options.source()
     machine = load_machine(options.machine)
     return serve(source, machine, options.prompts, tokens=options.tokens, on=options.on,
                  placement=options.placement, context=options.context, logits=options.verify,

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ouroboros.sw.api.catalogue import machine_names, model_names
+from ouroboros.sw.api.catalogue import SIMULATORS, machine_names, model_names, placement_names
 from ouroboros.sw.lib.options import Options, option
 
-__all__ = ["OnMachine", "OnWafer", "WithCheckpoint", "WithDead", "WithDeadLinks",
-           "WithShape"]
+__all__ = ["OfPlaced", "OnMachine", "OnSimulator", "OnWafer", "WithDead", "WithDeadLinks",
+           "WithMembers", "WithPlacement", "WithShape"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +34,27 @@ class WithShape(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithCheckpoint(Options):
-    """Weights of a language model."""
+class WithMembers(Options):
+    """How the KV cache is shared out."""
 
-    checkpoint: Path = option(path="any")
-    """llama2.c .bin, .safetensors file or Hugging Face folder."""
-    tokenizer: Path | None = option(None)
-    """Tokenizer in llama2.c's .bin format."""
+    members: int | None = option(None, metavar="N")
+    """Cores that share the tokens of a KV head; by default as many as fit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithPlacement(Options):
+    """Where a program lies."""
+
+    placement: str = option("plain", names=placement_names, metavar="FILE.json")
+    """How the model is laid over the cores: along a snake, or as ouroboros map found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnSimulator(Options):
+    """What runs RTL."""
+
+    on: str = option("verilator", choices=lambda: SIMULATORS)
+    """Simulator."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +72,13 @@ class WithDeadLinks(WithDead):
     dead_links: str = option("", metavar="ID:PORT,..")
     """Dead links between live cores: id of a core and the port that leads to the other: north,
     east, south or west."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfPlaced(WithDead):
+    """Tiles that are placed."""
+
+    instance: Path = option()
+    """The instance that was placed."""
+    placement: Path = option()
+    """What ouroboros map --out wrote."""

@@ -10,22 +10,21 @@ from typing import Any
 import numpy as np
 
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
+from ouroboros.sw.api.catalogue import PROMPTS
 from ouroboros.sw.api.shared import OnMachine, OnWafer
+from ouroboros.sw.api.weights import WithTexts
 from ouroboros.sw.lib.options import Options, option
 from ouroboros.sw.noc.load.load import Flows, LinkParams, link_loads
 from ouroboros.sw.place.anneal import anneal
 from ouroboros.sw.place.curves import baselines
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.start import best_start
-from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime.job import Progress
 from ouroboros.sw.runtime.service import serve
 
 __all__ = ["LinksSpeed", "ModelSpeed", "PlaceSpeed", "Speed", "as_results", "speed_of_links",
            "speed_of_model", "speed_of_placer"]
 
-PROMPTS = ("Once upon a time", "The dog wanted to", "One day", "In the forest")
 KEYS = ("bit_exact", "cycles", "cycles_per_s", "tokens_per_s", "generated_tokens", "build_s",
         "load_s", "run_s")
 FLOWS = 1_000_000
@@ -56,21 +55,16 @@ def as_results(found: Sequence[Speed]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSpeed(OnMachine):
+class ModelSpeed(WithTexts, OnMachine):
     """A whole model under Verilator."""
 
-    checkpoint: Path | None = option(None, path="any")
-    """llama2.c .bin, .safetensors file or Hugging Face folder; the shipped one if not given."""
-    tokenizer: Path | None = option(None)
-    """Tokenizer in llama2.c's .bin format."""
     tokens: int = option(8, metavar="N", least=1)
     """Tokens that each of four sequences generates."""
 
 
 def speed_of_model(options: ModelSpeed, progress: Progress) -> tuple[Speed, ...]:
     """Four sequences with bit-serial macros, then with their twin."""
-    tokenizer = options.tokenizer or (None if options.checkpoint else TOKENIZER)
-    source = open_model(options.checkpoint or SHIPPED, tokenizer)
+    source = options.source()
     machine = load_machine(options.machine)
     found = []
     for name, twin in (("bit_serial", False), ("twin", True)):

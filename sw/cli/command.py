@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ouroboros.sw.cli.options import OutputFile, print_whole, write_json
+from ouroboros.sw.cli.files import OutputFile, write_json
+from ouroboros.sw.cli.tables import print_whole
 from ouroboros.sw.lib.options import Leaf, leaves, make
 from ouroboros.sw.lib.text import visible
 
-__all__ = ["Output", "command", "conclude", "table", "with_options"]
+__all__ = ["Output", "command", "conclude", "with_options"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 MISSING = dataclasses.MISSING
@@ -67,23 +67,6 @@ class Output:
         """Tables of ``--verbose``."""
         if self.verbose:
             self.show(*tables)
-
-
-def table(*columns: str, title: str = "", right: Iterable[int] = ()) -> Table:
-    """An empty table whose columns do not break words of figures.
-
-    Parameters
-    ----------
-    columns : str
-        Titles.
-    right : Iterable[int]
-        Columns of figures.
-    """
-    found = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
-                  collapse_padding=True, show_edge=False)
-    for n, name in enumerate(columns):
-        found.add_column(name, justify="right" if n in set(right) else "left", overflow="fold")
-    return found
 
 
 def command(cls: type[Any], name: str | None = None,
@@ -140,8 +123,8 @@ def option_of(leaf: Leaf) -> Callable[[Any], Any]:
     default = None if leaf.default is MISSING else leaf.default
     shown = default is not None and default not in ("", ())
     if kind is bool:
-        flag = f"{leaf.flag}/--no-{leaf.flag[2:]}" if default else leaf.flag
-        return click.option(flag, leaf.name, default=default, is_flag=True,
+        return click.option(f"{leaf.flag}/{leaf.off}" if leaf.off else leaf.flag, leaf.name,
+                            default=default, show_default=bool(rule.off), is_flag=True,
                             help=leaf.words.replace("``", ""))
     metavar, words = rule.metavar or None, leaf.words.replace("``", "")
     parsed: Any

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from ouroboros.sw.lib.errors import FileError
-from ouroboros.sw.lib.write import check_output, check_outputs
+from ouroboros.sw.lib.write import check_output, check_outputs, json_text, write
 
-__all__ = ["CheckedContext", "OutputFile", "mark_of"]
+__all__ = ["CheckedContext", "OutputFile", "mark_of", "write_json"]
 
 
 class OutputFile(click.Path):
@@ -56,6 +56,12 @@ def mark_of(ctx: click.Context | None) -> str:
         words.insert(0, ctx.command.name or "results")
         ctx = ctx.parent
     return "-".join(["ouroboros", *(words or ["results"]), "1"])
+
+
+def write_json(path: Path | None, results: dict[str, Any]) -> None:
+    """Write results, with the mark of the command that runs, if a path was given."""
+    if path is not None:
+        write(path, json_text(results, mark_of(click.get_current_context(silent=True))))
 
 
 def _files(ctx: click.Context) -> tuple[dict[str, Path], list[Path]]:

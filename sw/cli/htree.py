@@ -3,7 +3,8 @@
 from typing import Any
 
 from ouroboros.sw.api.htree import UNIT, HtreeOptions, assign
-from ouroboros.sw.cli.command import Output, command, table
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.tables import table
 
 __all__ = ["htree"]
 

@@ -4,17 +4,15 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import click
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import TextColumn
 
 from ouroboros.sw.api.map import MapOptions, map_tiles
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.group import INTERRUPTED
-from ouroboros.sw.cli.tile import print_tiles, tiles_as_dict
-from ouroboros.sw.lib.text import Console
+from ouroboros.sw.cli.progress import bars
+from ouroboros.sw.cli.tables import table
+from ouroboros.sw.cli.tile import show_tiles
 from ouroboros.sw.place.place import Result
-from ouroboros.sw.place.placement import save
 
 __all__ = ["map_command"]
 
@@ -25,11 +23,7 @@ TITLES = {"start": "curves and start", "bound": "lower bound", "search": "search
 @contextlib.contextmanager
 def place_progress() -> Iterator[Callable[[str, float, int], None]]:
     """A bar on stderr for ``sw.place.place``; nothing shows when piped."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[best]}"),
-               TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True,
-                  disable=not console.is_terminal) as progress:
+    with bars(TextColumn("{task.fields[best]}")) as progress:
         task = progress.add_task("", total=1.0, best="")
 
         def update(what: str, spent: float, best: int) -> None:
@@ -39,7 +33,7 @@ def place_progress() -> Iterator[Callable[[str, float, int], None]]:
         yield update
 
 
-def print_result(result: Result) -> None:
+def _show(result: Result, output: Output) -> None:
     """Cost, bound, gap and what stands beside them."""
     found = result.as_dict()
     cost = found["cost"]
@@ -47,23 +41,25 @@ def print_result(result: Result) -> None:
     def against(other: int) -> str:
         return f"{cost / other:.3f} of it" if other else ""
 
-    table = Table("", "volume x hops", "", title=f"{found['instance']}: {found['tiles']:,} tiles "
-                  f"on {result.placement.grid.width} x {result.placement.grid.height} cores")
-    table.columns[1].justify = "right"
-    gap = "" if found["gap"] is None else f"gap {found['gap']:.2%}"
-    table.add_row("cost", f"{cost:,}", "optimal, proved" if found["optimal"] else gap)
-    table.add_row("lower bound", f"{found['lower_bound']:,}", "no placement costs less")
+    how_good = "optimal, proved" if found["optimal"] else \
+        "" if found["gap"] is None else f"gap {found['gap']:.2%}"
+    output.say(f"{found['instance']}: {found['tiles']:,} tiles on {result.placement.grid.width} x "
+               f"{result.placement.grid.height} cores, cost {cost:,}"
+               + (f", {how_good}" if how_good else ""))
+    shown = table("", "volume x hops", "", right=(1,))
+    shown.add_row("cost", f"{cost:,}", how_good)
+    shown.add_row("lower bound", f"{found['lower_bound']:,}", "no placement costs less")
     for name in ("row_snake", "die_snake", "die_hilbert"):
         other = found["baselines"][name]
-        table.add_row(name.replace("_", " "), f"{other:,}", against(other))
-    Console().print(table)
+        shown.add_row(name.replace("_", " "), f"{other:,}", against(other))
+    output.show(shown)
     links = found["links"]
     nets = ("on multicast trees (X first, then Y)" if links["known"] else
-            "every edge as unicasts, half each way, as the instance names no senders")
-    click.echo(f"byte-hops per token: {links['tree_byte_hops']:,} {nets}; busiest link: "
+            "every edge as unicasts, half each way,\nas the instance names no senders")
+    output.say(f"byte-hops per token: {links['tree_byte_hops']:,} {nets}\nbusiest link: "
                f"{links['busiest_bytes']:,.0f} bytes per token ({links['busiest_flits']:,.1f} full "
-               f"flits of 32 bytes), {links['busiest_direction']} of core {links['busiest_core']}")
-    click.echo(f"{found['moves']:,} moves in {found['search_seconds']:.1f} s, "
+               f"flits of 32 bytes),\n{links['busiest_direction']} of core {links['busiest_core']}")
+    output.say(f"{found['moves']:,} moves in {found['search_seconds']:.1f} s, "
                f"{found['moves_per_s'] / 1e6:.2f} M/s, seed {found['seed']}"
                + ("; interrupted, best so far kept" if found["interrupted"] else ""))
 
@@ -80,21 +76,19 @@ def map_command(options: MapOptions, output: Output) -> dict[str, Any]:
     """
     with place_progress() as progress:
         found = map_tiles(options, progress)
-    print_result(found.result)
-    if found.count is not None and found.instance is not None:
+    _show(found.result, output)
+    if found.tiled is not None:
         flits, goal = found.busiest_flits or 0.0, found.goal_flits or 0
-        output.say(f"busiest link: {flits:,.0f} flits per token, headers and credits included; "
+        output.say(f"busiest link: {flits:,.0f} flits per token, headers and credits included;\n"
                    f"target {goal}, the cycles of an MVM: {'met' if flits <= goal else 'missed'}")
-        print_tiles(found.count, found.instance)
+        if output.verbose:
+            show_tiles(found.tiled, output)
+        else:
+            output.say("tiles and what they send: -v")
     if found.flit_hops is not None:
         before, after = found.flit_hops
         output.say(f"data flits from router to router per token: {after:,}, along the snake "
-                   f"{before:,} ({after / before - 1:+.1%}); multicast trees and the host's "
+                   f"{before:,} ({after / before - 1:+.1%});\nmulticast trees and the host's "
                    "packets included")
-    if options.out is not None:
-        save(found.result.placement, options.out)
     output.exit_code = INTERRUPTED if found.result.interrupted else 0
-    results = found.as_dict()
-    if found.count is not None and found.instance is not None:
-        results["tiling"] = tiles_as_dict(found.count, found.instance)
-    return results
+    return found.as_dict()

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from ouroboros.sw.api.network import OneOptions
-from ouroboros.sw.cli.command import Output, conclude, table, with_options
+from ouroboros.sw.cli.command import Output, conclude, with_options
 from ouroboros.sw.cli.group import LazyGroup
+from ouroboros.sw.cli.tables import table
 from ouroboros.sw.noc.experiment.lab import runner
 from ouroboros.sw.noc.experiment.result import unmeasured_words
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
@@ -49,11 +50,11 @@ def one_experiment(options: OneOptions, output: Output) -> dict[str, Any]:
     shown = table("quantity", "value", "", right=(1,), title=(
         f"{title_of(experiment)}, offered {options.rate:g}, on {options.on}"))
     for key, name, note in HEADLINE + DETAILS * output.verbose:
-        value = found.get(key)
+        value = getattr(found, key)
         shown.add_row(name, "" if value is None else (
             f"{value:,}" if isinstance(value, int) else f"{value:,.4f}" if value < 1
             else f"{value:,.1f}"), note)
-    shown.add_row("saturated", "yes" if found["saturated"] else "no",
+    shown.add_row("saturated", "yes" if found.saturated else "no",
                   "measured packets were left over at the end")
     if experiment.traffic.pattern != "uniform" or experiment.mesh.cores <= 4096:
         shown.add_row("zero-load latency", f"{zero_load_latency(experiment):,.2f}", "cycles, T0")
@@ -62,7 +63,7 @@ def one_experiment(options: OneOptions, output: Output) -> dict[str, Any]:
     output.show(shown)
     if words := unmeasured_words(experiment):
         output.say(words)
-    return found
+    return found.as_dict()
 
 
 @click.group(cls=LazyGroup, commands_at=COMMANDS, points="ouroboros.noc.commands",

@@ -3,8 +3,10 @@
 from typing import Any
 
 from ouroboros.sw.api.network import CompareOptions, SaturationOptions, SweepOptions
-from ouroboros.sw.cli.command import Output, command, table
-from ouroboros.sw.cli.options import progress_bar
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.group import INTERRUPTED
+from ouroboros.sw.cli.progress import progress_bar
+from ouroboros.sw.cli.tables import cell, table
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.study import curves
 from ouroboros.sw.noc.study.booksim import read_reference, write_rows
@@ -18,7 +20,8 @@ def sweep(options: SweepOptions, output: Output) -> dict[str, Any]:
     """Load curve: latency and accepted load over offered load.
 
     With --reference, BookSim2's points of the same mesh and traffic are drawn too, pipeline
-    patched2 (two cycles per hop), shifted by the difference of the zero-load latencies.
+    patched2 (two cycles per hop), shifted by the difference of the zero-load latencies. Ctrl-C
+    ends the sweep and keeps the points done, exit code 130.
     """
     experiment = options.experiment()
     with progress_bar("points") as advance:
@@ -29,13 +32,14 @@ def sweep(options: SweepOptions, output: Output) -> dict[str, Any]:
                   title=title, right=range(1, 7))
     for row in found.rows:
         shown.add_row(row["pipeline"], f"{row['injection_rate']:.4f}",
-                      _cycles(row["packet_latency"]), _cycles(row["p99"]),
+                      cell(row["packet_latency"], ",.2f"), cell(row["p99"], ",.2f"),
                       f"{row['accepted']:.4f}", f"{row['accepted_min_node']:.4f}",
                       f"{row['accepted'] / row['channel_load_bound']:.3f}",
                       "saturated" if row["saturated"] and row["mode"] == "latency" else
                       "overload" if row["mode"] == "throughput" else
                       "over 3 T0" if row["latency_over_3x_zero_load"] else "")
     output.show(shown)
+    _say_interrupted(found, output)
     if options.csv is not None:
         write_rows(options.csv, list(found.rows))
     if options.plot is not None:
@@ -44,8 +48,10 @@ def sweep(options: SweepOptions, output: Output) -> dict[str, Any]:
     return found.as_dict()
 
 
-def _cycles(value: float | None) -> str:
-    return "" if value is None else f"{value:,.2f}"
+def _say_interrupted(found: curves.Curves | curves.Comparison, output: Output) -> None:
+    if found.interrupted:
+        output.say("interrupted: these are the points done by then")
+        output.exit_code = INTERRUPTED
 
 
 @command(SaturationOptions)
@@ -64,7 +70,8 @@ def saturation(options: SaturationOptions, output: Output) -> dict[str, Any]:
 def compare(options: CompareOptions, output: Output) -> dict[str, Any]:
     """Hold load curves of one against another: latency up to 0.8 of saturation, throughput.
 
-    Against booksim, latency minus our T0 plus BookSim2's is compared at its rows' rates.
+    Against booksim, latency minus our T0 plus BookSim2's is compared at its rows' rates. Ctrl-C
+    ends the comparison and keeps the points done, exit code 130.
     """
     experiment = options.experiment()
     if options.against == "booksim" and options.reference is None:
@@ -76,12 +83,14 @@ def compare(options: CompareOptions, output: Output) -> dict[str, Any]:
                                    pipeline=options.pipeline, every=options.every)
     for name, (error, points) in found.worst().items():
         output.say(f"largest error of {name}: {error:.1%} ({points} points)")
-    shown = table("rate", "of sat.", "quantity", found.on, found.against, "error", "point",
-                  title=f"{found.on} against {found.against}", right=(0, 1, 3, 4, 5))
+    keys = {row["key"] for row in found.rows}
+    shown = table("rate", "of sat.", "quantity", found.on, found.against, "error",
+                  *("point",) * (len(keys) > 1), right=(0, 1, 3, 4, 5),
+                  title="\n".join(keys) if len(keys) == 1 else "")
     for row in found.rows:
         shown.add_row(f"{row['rate']:.4f}",
-                      "" if row["fraction"] is None else f"{row['fraction']:.2f}",
-                      row["quantity"], f"{row['found']:.4f}", f"{row['want']:.4f}",
-                      "" if row["error"] is None else f"{row['error']:+.1%}", row["key"])
+                      cell(row["fraction"], ".2f"), row["quantity"], cell(row["found"], ".4f"),
+                      cell(row["want"], ".4f"), cell(row["error"], "+.1%"), *(row["key"],) * (len(keys) > 1))
     output.show(shown)
+    _say_interrupted(found, output)
     return found.as_dict()

@@ -14,8 +14,9 @@ from ouroboros.sw.api.links import (
     route_around,
     traffic_on_links,
 )
-from ouroboros.sw.cli.command import Output, command, table
-from ouroboros.sw.cli.options import progress_bar
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.progress import progress_bar
+from ouroboros.sw.cli.tables import cell, table
 from ouroboros.sw.noc.load.fit import own_fits
 
 __all__ = ["faults", "links"]
@@ -101,9 +102,10 @@ def _show_traffic(found: LinkReport, output: Output) -> None:
     shown.add_row("busiest link", f"{one.busiest_flits_per_token:,.0f}", "flits")
     shown.add_row("interval", f"{one.interval_cycles:,}", "cycles per token")
     shown.add_row("load of the busiest link", f"{one.busiest_load:.3f}", "at this interval")
-    shown.add_row("latency", _cycles(one.latency_cycles),
+    shown.add_row("latency", cell(one.latency_cycles, ",.1f"),
                   f"cycles; {one.flows_beyond_capacity:,} of {one.flows:,} flows meet a full link")
-    shown.add_row("zero-load latency", _cycles(one.zero_load_cycles), "cycles, mean over flits")
+    shown.add_row("zero-load latency", cell(one.zero_load_cycles, ",.1f"),
+                  "cycles, mean over flits")
     shown.add_row("flit-hops", f"{one.flit_hops_per_token:,.0f}",
                   "headers included, trees as trees")
     shown.add_row("byte-hops", f"{one.unicast_byte_hops_per_token / 1e6:,.1f} M",
@@ -113,10 +115,6 @@ def _show_traffic(found: LinkReport, output: Output) -> None:
         shown.add_row("busiest for multicast", f"{one.busiest_held:.3f}",
                       "of cycles in which no copy can start")
     output.show(shown)
-
-
-def _cycles(value: float | None) -> str:
-    return "" if value is None else f"{value:,.1f}"
 
 
 def _show_placement(found: LinkReport, output: Output) -> None:

@@ -1,96 +1,67 @@
 """``ouroboros predict``: cycles of a placed model, without a simulator."""
 
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-import click
 from rich.table import Table
 
-from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.cli.options import (
-    json_option,
-    machine_option,
-    model_options,
-    placement_option,
-    print_whole,
-    write_json,
-)
-from ouroboros.sw.lib.text import Console, literal
-from ouroboros.sw.mapper.placed import place_model
-from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.perf.pipeline import Prediction, stage_rows
-from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.api.predict import Predicted, PredictOptions, predict_cycles
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.tables import table
+from ouroboros.sw.perf.pipeline import stage_rows
 
 __all__ = ["predict"]
 
-COLUMNS = {"array": "array", "kv_writes": "KV writes", "sfu": "SFU", "send": "send",
-           "flits_in": "flits in", "flits_out": "flits out", "dispatch": "dispatch",
-           "slots": "slots", "serial": "serial", "stage_time": "stage time", "binds": "binds"}
+TIMES = {"stage_time": "cycles", "binds": "binds", "serial": "serial", "slots": "slots"}
+UNITS = {"array": "array", "kv_writes": "KV\nwrites", "sfu": "SFU", "send": "send",
+         "flits_in": "flits\nin", "flits_out": "flits\nout", "dispatch": "dis-\npatch"}
+"""Columns of the two tables of stages, by key."""
 
 
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise PerfError(f"sequences must be whole numbers with commas between, "
-                        f"not {text!r}") from None
-
-
-def _table(prediction: Prediction) -> Table:
-    time = prediction.decode_time
-    table = Table(title=literal(f"Cycles per token at context {prediction.context}, "
-                                f"machine {prediction.program.machine.name!r}, "
-                                f"placement {prediction.program.placement!r}"))
-    table.add_column("stage", no_wrap=True)
-    for title in COLUMNS.values():
-        table.add_column(title, justify="left" if title == "binds" else "right", no_wrap=True)
-    shown: set[tuple[str, str]] = set()
-    for row in stage_rows(time):
-        # Stages that differ from one shown in nothing but their number are left out.
+def _distinct(found: Predicted) -> list[dict[str, Any]]:
+    """Stages but for those that differ from one before in nothing but their number."""
+    kept: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in stage_rows(found.prediction.decode_time):
         layer, _, kind = row["stage"].rpartition(".")
-        key = (kind if layer[:1] == "l" else row["stage"],
-               str([row[name] for name in COLUMNS if name not in ("slots", "stage_time")]))
-        if key not in shown:
-            shown.add(key)
-            table.add_row(row["stage"], *(str(row[name]) for name in COLUMNS))
-    return table
+        kept.setdefault((kind if layer[:1] == "l" else row["stage"],
+                         str([row[name] for name in (*UNITS, "serial", "binds")])), row)
+    return list(kept.values())
 
 
-@click.command()
-@machine_option()
-@model_options
-@placement_option
-@click.option("--prompt-tokens", default=64, show_default=True, metavar="N",
-              help="Length of the prompt.")
-@click.option("--context", default=128, show_default=True, metavar="N",
-              help="Tokens that a decoded token attends to.")
-@click.option("--sequences", default="1,2,4,8", show_default=True, metavar="N,N,..",
-              help="Numbers of sequences that are decoded together.")
-@click.option("--stream", is_flag=True, help="Logits go to the host.")
-@json_option
-def predict(machine_name: str, checkpoint: Path, tokenizer: Path | None, placement: str,
-            prompt_tokens: int, context: int, sequences: str, stream: bool,
-            json_path: Path | None) -> None:
+def _stages(rows: list[dict[str, Any]], columns: Mapping[str, str], title: str) -> Table:
+    shown = table("stage", *columns.values(), title=title, right=[
+        n for n, name in enumerate(columns, start=1) if name != "binds"])
+    for row in rows:
+        shown.add_row(row["stage"], *(str(row[name]) for name in columns))
+    return shown
+
+
+def _totals(results: dict[str, Any]) -> Table:
+    shown = table("quantity", "cycles", "binds", right=(1,), title=(
+        f"Machine {results['machine']!r}, placement {results['placement']!r}"))
+    for row in results["decode"]:
+        shown.add_row(f"decode of {row['sequences']}, per token",
+                      f"{row['cycles_per_token']:,.1f}", row["binds"])
+    for name, key in (
+            (f"prefill of {results['prompt_tokens']} tokens", "prefill"),
+            ("least interval between tokens", "interval"),
+            (f"latency of a token at context {results['context']}", "latency"),
+            ("latency of a sequence's first token", "first_token_latency")):
+        shown.add_row(name, f"{results[f'{key}_cycles']:,}", results.get(f"{key}_binds", ""))
+    return shown
+
+
+@command(PredictOptions)
+def predict(options: PredictOptions, output: Output) -> dict[str, Any]:
     """Predict stage times, latency, prefill and decode of a model on a machine, in cycles.
 
     Stage times are bounds from below: the largest occupancy of any unit of a core. Stages equal to
     one already shown are left out of the table; the JSON file has all.
     """
-    counts = _numbers(sequences)
-    model = open_model(checkpoint, tokenizer).quantised()
-    program = place_model(load_machine(machine_name), model, placement=placement)
-    prediction = Prediction(program, prompt_tokens=prompt_tokens, context=context, stream=stream)
-    results = prediction.as_dict(counts)
-
-    print_whole(_table(prediction))
-    totals = Table("quantity", "cycles", "binds", title="Totals")
-    totals.add_row("least interval between tokens", f"{results['interval_cycles']:,}",
-                   results["interval_binds"])
-    totals.add_row(f"latency of a token at context {context}", f"{results['latency_cycles']:,}", "")
-    totals.add_row("latency of a sequence's first token",
-                   f"{results['first_token_latency_cycles']:,}", "")
-    totals.add_row(f"prefill of {prompt_tokens} tokens", f"{results['prefill_cycles']:,}", "")
-    for row in results["decode"]:
-        totals.add_row(f"decode of {row['sequences']}, per token",
-                       f"{row['cycles_per_token']:,.1f}", row["binds"])
-    Console().print(totals)
-    write_json(json_path, results)
+    found = predict_cycles(options)
+    results = found.as_dict()
+    rows = _distinct(found)
+    output.show(_totals(results),
+                _stages(rows, TIMES, f"Cycles per token at context {results['context']}"),
+                _stages(rows, UNITS, "The same by unit"))
+    return results

@@ -1,54 +1,27 @@
 """``ouroboros run``: prompts through a machine."""
 
-import shlex
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ouroboros.sw.api.run import RunOptions, serve_prompts
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.group import DIFFERS, INTERRUPTED
-from ouroboros.sw.lib.options import leaves
-from ouroboros.sw.lib.text import Console, visible
-from ouroboros.sw.runtime import job
+from ouroboros.sw.cli.progress import step_bars
+from ouroboros.sw.lib.options import typed
+from ouroboros.sw.lib.text import visible
 from ouroboros.sw.runtime.locate import Place, locate
 from ouroboros.sw.runtime.service import Served, backend
 
-__all__ = ["LINES", "exit_code", "job_progress", "print_served", "run", "say_where"]
+__all__ = ["INTERRUPTED_WORDS", "LINES", "exit_code", "print_served", "run", "say_where"]
 
 WAVES_BEFORE = 3000
 """Cycles that are recorded before a wrong word leaves its core."""
 
-TITLES = {"build": "Building the simulator", "load": "Loading the machine",
-          "token": "Generating tokens"}
+INTERRUPTED_WORDS = "\nInterrupted: this is what there was by then."
 LINES = "\n\t"
 """Control characters that text on the terminal may have."""
-
-
-class job_progress:
-    """Bars for the steps of a job, on stderr; nothing shows when piped."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                              TimeElapsedColumn(), console=console, transient=True,
-                              disable=not console.is_terminal)
-        self._tasks: dict[str, int] = {}
-
-    def __enter__(self) -> job.Progress:
-        self._bars.start()
-        return self._update
-
-    def __exit__(self, *exception: object) -> None:
-        self._bars.stop()
-
-    def _update(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(TITLES.get(what, what), total=total)
-        self._bars.update(self._tasks[what], completed=done, total=total)  # type: ignore[arg-type]
 
 
 def print_served(served: Served) -> None:
@@ -58,7 +31,7 @@ def print_served(served: Served) -> None:
                    f"{visible(text, keep=LINES)}")
     summary, result = served.summary(), served.result
     if result.interrupted:
-        click.echo("\nInterrupted: this is what there was by then.")
+        click.echo(INTERRUPTED_WORDS)
     if served.bit_exact is not None:
         verdict = "equal the golden decoder's bit for bit" if served.bit_exact else \
             "DIFFER from the golden decoder's"
@@ -78,21 +51,15 @@ def print_served(served: Served) -> None:
                f"machine {served.program.machine.name!r}, placement {served.program.placement!r}")
 
 
-def say_where(served: Served, on: str, options: Mapping[str, Any]) -> Place | None:
-    """Look for where a run began to differ, and print it with the command that shows the waves.
-
-    Parameters
-    ----------
-    options : mapping
-        The run as options of ``ouroboros run``, but for --on and --tokens.
-    """
+def say_where(served: Served, options: RunOptions) -> Place | None:
+    """Look for where a run began to differ, and print it with the command that shows the waves."""
     if served.bit_exact is not False or served.result.interrupted:
         return None
     click.echo(f"\nLooking for where: the machine is built again with taps, and runs to the token "
                f"that differs, {served.result.load_s + served.result.run_s:.0f} s at most ...")
     try:
-        with job_progress() as progress:
-            place = locate(served.job, served.result.requests, backend(on), progress)
+        with step_bars() as progress:
+            place = locate(served.job, served.result.requests, backend(options.on), progress)
     except KeyboardInterrupt:
         click.echo("Interrupted before it was found.")
         raise click.exceptions.Exit(INTERRUPTED) from None
@@ -103,22 +70,10 @@ def say_where(served: Served, on: str, options: Mapping[str, Any]) -> Place | No
                f"All that this core was sent before is as in the golden machine.")
     if place.cycle is not None:
         x, y = place.core
-        click.echo(f"Waves there: {_command(options)} --on icarus --tokens {place.tokens} "
+        again = typed("run", options, skip=("on", "tokens", "waves"))
+        click.echo(f"Waves there: {again} --on icarus --tokens {place.tokens} "
                    f"--waves {x},{y},{max(place.cycle - WAVES_BEFORE, 0)}")
     return place
-
-
-def _command(options: Mapping[str, Any]) -> str:
-    """``ouroboros run`` with options; those that are None, False or empty are left out."""
-    words = ["ouroboros", "run"]
-    for name, value in options.items():
-        if value is True:
-            words.append(name)
-            continue
-        for one in value if isinstance(value, tuple) else (value,):
-            if one not in (None, False, ""):
-                words += [name, str(one)]
-    return shlex.join(words)
 
 
 def exit_code(served: Served) -> int:
@@ -136,13 +91,11 @@ def run(options: RunOptions, output: Output) -> dict[str, Any]:
     again, to say which core sent the first wrong word. Ctrl-C ends the run: text and results so far
     are kept, exit code 130.
     """
-    with job_progress() as progress:
+    with step_bars() as progress:
         served = serve_prompts(options, progress)
     print_served(served)
     output.keep(served.summary())
-    place = say_where(served, options.on, {
-        leaf.flag: getattr(options, leaf.name) for leaf in leaves(RunOptions)
-        if leaf.name not in ("on", "tokens", "waves")})
+    place = say_where(served, options)
     output.exit_code = exit_code(served)
     return served.summary() if place is None else {
         **served.summary(), "difference": asdict(place)}

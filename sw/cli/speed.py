@@ -16,9 +16,10 @@ from ouroboros.sw.api.speed import (
     speed_of_model,
     speed_of_placer,
 )
-from ouroboros.sw.cli.command import Output, command, conclude, table, with_options
+from ouroboros.sw.cli.command import Output, command, conclude, with_options
 from ouroboros.sw.cli.group import LazyGroup
-from ouroboros.sw.cli.run import job_progress
+from ouroboros.sw.cli.progress import step_bars
+from ouroboros.sw.cli.tables import table
 
 __all__ = ["links", "place", "show_speeds", "speed"]
 
@@ -51,7 +52,7 @@ def _figure(value: Any) -> str:
 
 def whole_model(options: ModelSpeed, output: Output) -> dict[str, Any]:
     """Measure and show; results by macro, too."""
-    with job_progress() as progress:
+    with step_bars() as progress:
         found = speed_of_model(options, progress)
     output.say(f"Machine {options.machine!r} under Verilator, 4 sequences")
     return {"machine": options.machine, **{one.what: one.more for one in found},

@@ -1,126 +1,73 @@
 """``ouroboros tile``: how a model is cut into tiles for a machine, and their traffic."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import click
 from rich.table import Table
 
-from ouroboros.hw.params.machine import Machine, load_machine
-from ouroboros.sw.block.cores import SPARES_PER_DIE, CoreCount, count_cores
-from ouroboros.sw.cli.options import (
-    OutputFile,
-    defects_option,
-    json_option,
-    machine_option,
-    print_whole,
-    write_json,
-)
-from ouroboros.sw.mapper.ports import PortLoad, port_loads
-from ouroboros.sw.mapper.tiles import tile_model
-from ouroboros.sw.models.shape import load_shape
-from ouroboros.sw.place.dead import dead_cores
-from ouroboros.sw.place.instance import SCHEMA, Instance, write_instance
+from ouroboros.sw.api.tile import Tiled, TileOptions, tile_shape
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.tables import table
 
-__all__ = ["members_option", "print_tiles", "tile", "tiles_as_dict"]
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+__all__ = ["show_tiles", "tile"]
 
 
-members_option: Callable[[Command], Command] = click.option(
-    "--members", type=int, metavar="N",
-    help="Cores that share the tokens of a KV head; default: as many as fit.")
-
-
-def _tiling_table(count: CoreCount) -> Table:
-    found = count.as_dict()
-    table = Table(title=f"Tilings of {count.shape.name} on machine {count.machine.name!r}")
-    for title in ("matrix", "row x column tiles a core", "row x column slices", "cores"):
-        table.add_column(title, no_wrap=True, justify="left" if title == "matrix" else "right")
-    for name, t in found["tilings"].items():
-        table.add_row(name, f"{t['row_tiles']} x {t['column_tiles']}",
-                      f"{t['row_slices']} x {t['column_slices']}", str(t["cores"]))
-    return table
-
-
-def _count_table(count: CoreCount) -> Table:
-    found = count.as_dict()
+def _cores(found: dict[str, Any]) -> Table:
     cores = found["cores"]
-    table = Table("quantity", "cores", "", title="Cores")
-    table.add_row("one block's weights", f"{found['block_cores']:,}",
-                  f"crossbar minimum {found['block_minimum']:,}; norm roots included")
-    table.add_row("weights", f"{cores['weights']:,}",
-                  f"crossbar minimum {found['crossbar_minimum']:,}, "
-                  f"{found['weight_fill']:.1%} of their bytes are weights")
-    table.add_row("embedding", f"{cores['embedding']:,}", "residual slices that the host fills")
-    table.add_row("KV", f"{cores['kv']:,}",
-                  f"{found['kv_members']} for each group of {found['kv_heads_per_core']} heads")
-    table.add_row("spare", f"{cores['spare']:,}", "free for repairs")
-    table.add_row("unused", f"{cores['unused']:,}",
-                  f"of {cores['live']:,} live, {cores['all']:,} in all")
-    return table
+    shown = table("quantity", "cores", "", title="Cores", right=(1,))
+    for name, count, words in (
+            ("weights", cores["weights"],
+             (f"crossbar minimum {found['crossbar_minimum']:,}; "
+              f"{found['weight_fill']:.1%} of their bytes are weights")),
+            ("of a block", found["block_cores"],
+             f"crossbar minimum {found['block_minimum']:,}; norm roots included"),
+            ("KV", cores["kv"],
+             f"{found['kv_members']} for each group of {found['kv_heads_per_core']} heads"),
+            ("embedding", cores["embedding"], "residual slices that the host fills"),
+            ("spare", cores["spare"], "free for repairs"),
+            ("unused", cores["unused"], f"of {cores['live']:,} live, {cores['all']:,} in all")):
+        shown.add_row(name, f"{count:,}", words)
+    return shown
 
 
-def _port_table(machine: Machine, loads: list[PortLoad]) -> Table:
-    table = Table(title=f"Flits per token of the busiest core of a kind; a full MVM takes "
-                        f"{machine.cim.mvm_cycles} cycles")
-    for title in ("kind", "cores", "in", "out"):
-        table.add_column(title, no_wrap=True, justify="left" if title == "kind" else "right")
-    for load in loads:
-        table.add_row(load.kind, f"{load.cores:,}", f"{load.flits_in:,.1f}",
+def _tilings(found: dict[str, Any]) -> Table:
+    shown = table("matrix", "tiles of\na core", "slices", "cores", right=(1, 2, 3),
+                  title="Tilings of a block, rows x columns")
+    for name, one in found["tilings"].items():
+        shown.add_row(name, f"{one['row_tiles']} x {one['column_tiles']}",
+                      f"{one['row_slices']} x {one['column_slices']}", f"{one['cores']:,}")
+    return shown
+
+
+def _ports(found: Tiled) -> Table:
+    shown = table("kind", "cores", "in", "out", right=(1, 2, 3), title=(
+        "Flits per token of the busiest core of a kind;\n"
+        f"a full MVM takes {found.count.machine.cim.mvm_cycles} cycles"))
+    for load in found.ports:
+        shown.add_row(load.kind, f"{load.cores:,}", f"{load.flits_in:,.1f}",
                       f"{load.flits_out:,.1f}")
-    return table
+    return shown
 
 
-def print_tiles(count: CoreCount, instance: Instance) -> None:
-    """Tilings, counts beside the crossbar minimum, port loads."""
-    machine = count.machine
-    loads = port_loads(instance.tile_names, instance.nets, machine.noc.flit_bits // 8)
-    for table in (_tiling_table(count), _count_table(count), _port_table(machine, loads)):
-        print_whole(table)
-    click.echo(f"{instance.tiles:,} tiles, {len(instance.edges):,} edges with "
-               f"{instance.volume / 1e6:.1f} MB per token; {len(instance.nets):,} multicasts "
-               f"inject {sum(net.volume_bytes for net in instance.nets) / 1e6:.1f} MB")
+def show_tiles(found: Tiled, output: Output) -> None:
+    """Counts beside the crossbar minimum, traffic; tilings and port loads with ``--verbose``."""
+    count, instance, results = found.count, found.instance, found.as_dict()
+    output.say(f"{count.shape.name} on machine {count.machine.name!r}: {instance.tiles:,} tiles "
+               f"for {results['cores']['live']:,} live cores")
+    output.show(_cores(results))
+    output.say(f"{len(instance.edges):,} edges with {instance.volume / 1e6:.1f} MB per token; "
+               f"{len(instance.nets):,} multicasts inject {found.injected_bytes / 1e6:.1f} MB")
+    output.detail(_tilings(results), _ports(found))
+    if not output.verbose:
+        output.say("tilings and flits of the busiest cores: -v")
 
 
-def tiles_as_dict(count: CoreCount, instance: Instance) -> dict[str, Any]:
-    """The same, for a file."""
-    loads = port_loads(instance.tile_names, instance.nets, count.machine.noc.flit_bits // 8)
-    return {
-        "machine": count.machine.name, "model": count.shape.name,
-        "model_source": count.shape.source, **count.as_dict(),
-        "ports": [{"kind": load.kind, "cores": load.cores, "flits_in": load.flits_in,
-                   "flits_out": load.flits_out} for load in loads],
-        "tiles": instance.tiles, "edges": len(instance.edges), "nets": len(instance.nets),
-        "bytes_per_token": instance.volume,
-        "injected_bytes_per_token": sum(net.volume_bytes for net in instance.nets)}
-
-
-@click.command()
-@machine_option("wafer")
-@click.option("--model", "model_name", default="llama-13b", show_default=True, metavar="NAME",
-              help="Shipped shape or path of a TOML file.")
-@members_option
-@click.option("--spares-per-die", default=SPARES_PER_DIE, show_default=True, metavar="N",
-              help="Cores of each die that hold nothing.")
-@defects_option
-@click.option("--out", type=OutputFile(SCHEMA), metavar="FILE",
-              help="Write the instance for ouroboros map --instance, .json or .json.gz.")
-@json_option
-def tile(machine_name: str, model_name: str, spares_per_die: int, members: int | None,
-         dead: str, out: Path | None, json_path: Path | None) -> None:
+@command(TileOptions)
+def tile(options: TileOptions, output: Output) -> dict[str, Any]:
     """Cut a model into tiles for the cores of a machine; count them and what they send.
 
     Tiles are the cores of the layout ``tiled`` (docs/tiling.md); what they send is what their
     programs send. A model that does not fit is refused, with the number of machines that it takes.
     """
-    machine, shape = load_machine(machine_name), load_shape(model_name)
-    defects = dead_cores(dead, machine.mesh)
-    count = count_cores(machine, shape, members=members, dead=len(defects),
-                        spares_per_die=spares_per_die)
-    instance = tile_model(count, defects=defects)
-    print_tiles(count, instance)
-    if out is not None:
-        write_instance(instance, out)
-    write_json(json_path, tiles_as_dict(count, instance))
+    found = tile_shape(options)
+    show_tiles(found, output)
+    return found.as_dict()

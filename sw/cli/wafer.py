@@ -6,25 +6,33 @@ from typing import Any
 from rich.table import Table
 
 from ouroboros.sw.api.wafer import EstimateOptions, estimate_wafer
-from ouroboros.sw.cli.command import Output, command, table
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.tables import table
 from ouroboros.sw.wafer.estimate import Wafer
 
 __all__ = ["wafer"]
 
 SWEEP_GHZ = (0.3, 0.5, 1.0, 1.5)
+HEADS = {"flits in": "flits\nin", "flits out": "flits\nout", "multicast": "multi-\ncast",
+         "dispatch": "dis-\npatch", "busiest link": "busy\nlink"}
+"""Titles of units that are too long for a column of cycles."""
 
 
-def _stage_table(model: Wafer) -> Table:
-    units = list(dict.fromkeys(name for time in model.times for name in time.units))
-    shown = Table(title=f"Cycles per token and core, {model.shape.name} at context "
-                        f"{model.context} on machine {model.machine.name!r}")
-    for title in ("stage", "cores", *units, "KV writes", "serial", "stage time", "binds"):
-        shown.add_column(title, no_wrap=True,
-                         justify="left" if title in ("stage", "binds") else "right")
+def _stages(model: Wafer) -> Table:
+    shown = table("stage", "cores", "stage\ntime", "serial", "KV\nwrites", "binds",
+                  right=range(1, 5), title=f"Cycles per token and core at context {model.context}")
     for time in model.times:
-        shown.add_row(time.name, str(time.cores or ""),
-                      *(str(time.units.get(unit, "")) for unit in units), str(time.kv_writes),
-                      str(time.serial), str(time.cycles), time.binds)
+        shown.add_row(time.name, str(time.cores or ""), str(time.cycles), str(time.serial),
+                      str(time.kv_writes), time.binds)
+    return shown
+
+
+def _units(model: Wafer) -> Table:
+    units = list(dict.fromkeys(name for time in model.times for name in time.units))
+    shown = table("stage", *(HEADS.get(unit, unit) for unit in units),
+                  right=range(1, 1 + len(units)), title="The same by unit")
+    for time in model.times:
+        shown.add_row(time.name, *(str(time.units.get(unit, "")) for unit in units))
     return shown
 
 
@@ -71,8 +79,8 @@ def _members(best: Wafer, tried: Sequence[Wafer]) -> Table:
 
 
 def _sweep(found: dict[str, Any]) -> Table:
-    shown = Table("clock, GHz", "prefill, tokens/s", "decode, tokens/s", "latency, us",
-                  title="Sweep of the clock")
+    shown = table("clock, GHz", "prefill, tokens/s", "decode, tokens/s", "latency, us",
+                  title="Sweep of the clock", right=range(4))
     clock = next(a["value"] for a in found["assumptions"] if a["name"] == "clock_ghz")
     for ghz in SWEEP_GHZ:
         shown.add_row(f"{ghz}", f"{found['prefill_tokens_per_s'] * ghz / clock:,.0f}",
@@ -81,13 +89,12 @@ def _sweep(found: dict[str, Any]) -> Table:
     return shown
 
 
-def _assumption_table(found: dict[str, Any]) -> Table:
-    shown = Table(title="Assumptions")
-    for title in ("name", "value", "meaning", "source"):
-        shown.add_column(title, overflow="fold")
+def _assumptions(found: dict[str, Any]) -> Table:
+    shown = table("name", "value", "meaning; source", title="Assumptions", right=(1,),
+                  widest={2: 40})
     for item in found["assumptions"]:
         value = "" if item["unit"] == "yes" else f"{item['value']:g} {item['unit']}"
-        shown.add_row(item["name"], value, item["note"], item["source"])
+        shown.add_row(item["name"], value, "\n".join(filter(None, (item["note"], item["source"]))))
     return shown
 
 
@@ -102,9 +109,10 @@ def wafer(options: EstimateOptions, output: Output) -> dict[str, Any]:
     found = estimated.as_dict()
     output.say(f"{estimated.best.shape.name} on machine {estimated.best.machine.name!r}: "
                f"{found['decode_tokens_per_s']:,.0f} tokens/s decode, "
-               f"{found['prefill_tokens_per_s']:,.0f} tokens/s prefill")
+               f"{found['prefill_tokens_per_s']:,.0f} prefill")
     output.show(_totals(found), _members(estimated.best, estimated.tried))
-    output.detail(_stage_table(estimated.best), _sweep(found), _assumption_table(found))
+    output.detail(_stages(estimated.best), _units(estimated.best), _sweep(found),
+                  _assumptions(found))
     if not output.verbose:
         output.say("stage times, sweep of the clock and assumptions: -v")
     return found

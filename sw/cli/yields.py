@@ -5,7 +5,8 @@ from typing import Any
 from rich.table import Table
 
 from ouroboros.sw.api.yields import SPARES_MAX, TARGET, Yield, YieldOptions, yield_of
-from ouroboros.sw.cli.command import Output, command, table
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.tables import cell, table
 from ouroboros.sw.defects.process import REGIONS
 
 __all__ = ["yield_command"]
@@ -36,7 +37,7 @@ def _models(found: Yield) -> Table:
                   title=f"Last two columns: spares per die; with {TARGET:.0%} all dies work")
     for one in found.compared:
         spares = [one[f"spares_for_{TARGET:.0%}_{region}"] for region in REGIONS]
-        shown.add_row(one["model"], "" if one["alpha"] is None else f"{one['alpha']:g}",
+        shown.add_row(one["model"], cell(one["alpha"], "g"),
                       f"{one['core_yield']:.5f}", f"{one['expected_dead']:.1f}",
                       f"{one['die_yield_without_repair']:.1%}",
                       *(f"over {SPARES_MAX}" if n is None else str(n) for n in spares))

@@ -6,9 +6,10 @@ field's words are the docstring under it, and stand in ``--help`` as they are.
 
 import ast
 import dataclasses
+import shlex
 import sys
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any, TypeVar, cast
 
 from ouroboros.sw.lib.errors import OuroborosError
 
-__all__ = ["Leaf", "Options", "Rule", "leaves", "make", "option", "part_of", "words_of"]
+__all__ = ["Leaf", "Options", "Rule", "leaves", "make", "option", "part_of", "typed",
+           "words_of"]
 
 T = TypeVar("T")
 Names = Callable[[], Sequence[str]]
@@ -30,6 +32,8 @@ class Rule:
     """What stands for the value in the help."""
     flag: str = ""
     """Its name on the command line where that is not the field's."""
+    off: str = ""
+    """Of a yes or no: the name of no, where that is not ``--no-`` and its own."""
     choices: Names | None = None
     """All values that it may have."""
     names: Names | None = None
@@ -141,6 +145,11 @@ class Leaf:
         """Its name on the command line."""
         return self.rule.flag or "--" + self.name.replace("_", "-")
 
+    @property
+    def off(self) -> str:
+        """Name of no on the command line; empty where no is the default and has no name."""
+        return self.rule.off or (f"--no-{self.flag[2:]}" if self.default is True else "")
+
 
 def leaves(cls: type) -> tuple[Leaf, ...]:
     """Options of a dataclass; those of a field that is a dataclass itself stand in its place."""
@@ -193,6 +202,29 @@ def make(cls: type[T], values: Mapping[str, Any]) -> T:
         raise
     except ValueError as error:
         raise OuroborosError(str(error)) from error
+
+
+def typed(command: str, options: Options, skip: Container[str] = ()) -> str:
+    """What to type for such options; those that have their defaults are left out.
+
+    Parameters
+    ----------
+    command : str
+        Name of the command.
+    skip : Container[str]
+        Fields that are left out, too.
+    """
+    words = ["ouroboros", command]
+    for leaf in leaves(type(options)):
+        value = getattr(options, leaf.name)
+        if leaf.name in skip or value == leaf.default:
+            continue
+        if isinstance(value, bool):
+            words.append(leaf.flag if value else leaf.off)
+        else:
+            for one in value if isinstance(value, tuple) else (value,):
+                words += [str(one)] if leaf.rule.placed else [leaf.flag, str(one)]
+    return shlex.join(words)
 
 
 @cache

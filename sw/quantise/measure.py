@@ -4,8 +4,9 @@ A figure of perplexity means nothing without it, so it is part of the result.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ouroboros.sw.lib import read
 from ouroboros.sw.models.checkpoint import CheckpointError
@@ -52,6 +53,19 @@ class Measured:
     """Whether every sequence begins with BOS."""
     loss: Loss
     """What was found."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a file: the figures, and beside them the protocol."""
+        found = asdict(self)
+        return found.pop("loss") | {"protocol": found}
+
+    @property
+    def place(self) -> str:
+        """Where the tokens are from, in words."""
+        bos = "BOS and " if self.bos else ""
+        text = f"the model's own text, seed {self.seed}" if self.text is None else (
+            f"{Path(self.text).name} from token {self.first_token}")
+        return f"{text}, {bos}{self.sequence_tokens - self.bos} a sequence"
 
 
 def measure(source: ModelSource, model: QuantModel, options: MeasureOptions,

@@ -56,6 +56,26 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
     """Versions of the tools, by name."""
 
+    @property
+    def verdict(self) -> tuple[bool | None, str]:
+        """Whether the run is bit exact and complete (None: nothing to compare), and it in words."""
+        return verdict(self.served, self.logits)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the logits, for a file."""
+        served, (exact, words) = self.served, self.verdict
+        found = utilisation.stages(served.program, served.result)
+        summary = {key: value for key, value in served.summary().items() if key != "logits"}
+        return {
+            "command": self.command, "checkpoint": self.checkpoint, "backend": self.backend,
+            "macro": self.macro, "verify": self.logits, **summary,
+            "vectors_expected": expected_vectors(served.result),
+            "verified": exact, "verdict": words,
+            "stage_cycles": [row.as_dict() for row in found],
+            "kind_percent": [kind.as_dict() for kind in utilisation.kinds(found)],
+            "events": utilisation.event_totals(served.result),
+            "wafer": self.wafer and self.wafer["values"], "versions": self.versions}
+
 
 def expected_vectors(result: JobResult) -> int:
     """Logit vectors that must have come."""
@@ -85,7 +105,7 @@ def render(report: Report) -> str:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     served = report.served
     result, program, shape = served.result, served.program, served.model.shape
-    exact, words = verdict(served, report.logits)
+    exact, words = report.verdict
     found = utilisation.stages(program, result)
     machine = program.machine
     simulated = report.backend != "golden"

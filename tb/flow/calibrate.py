@@ -7,7 +7,7 @@ the contracts say on blocks of several sizes, the paper's among them.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,12 +17,14 @@ from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.hw.params.timing.network import HOP_CYCLES
 from ouroboros.hw.params.timing.sfu import PIPELINE_CYCLES, TRACK_CYCLES
 from ouroboros.hw.sfu.sfu import Sfu
-from ouroboros.sw.cli.options import json_option, write_json
+from ouroboros.sw.api.shared import OnSimulator
+from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.lib.folders import cache_folder
+from ouroboros.sw.lib.options import option
 from ouroboros.tb.flow.build import build, run
 from ouroboros.tb.noc.router_chain import RouterChain
 
-__all__ = ["Measured", "calibrate", "measure"]
+__all__ = ["CalibrateOptions", "Calibrated", "Measured", "calibrate", "measure", "measure_blocks"]
 
 ROUTERS = 4
 TOML = """name = "{name}"
@@ -94,7 +96,7 @@ BLOCKS = (
 )
 
 
-def measure(block: Block, name: str, sim: str) -> list[Measured]:
+def measure(block: Block, name: str, on: str) -> list[Measured]:
     """Build one block with one set of parameters and time it.
 
     Raises
@@ -110,7 +112,7 @@ def measure(block: Block, name: str, sim: str) -> list[Measured]:
     machine = load_machine(str(path))
     library = Library()
     library.define(block.top, lambda: block.component(machine), params=machine)
-    run(build(block.top, library.sources(), sim=sim),
+    run(build(block.top, library.sources(), sim=on),
         test_module="ouroboros.tb.flow.bench_calibrate", test_filter=f"{block.top}$",
         env={"MACHINE": str(path), "OUT": str(out)})
     return [Measured(dict(zip(block.features, features, strict=True)), cycles,
@@ -118,27 +120,67 @@ def measure(block: Block, name: str, sim: str) -> list[Measured]:
             for features, cycles in json.loads(out.read_text())]
 
 
-@click.command()
-@click.option("--sim", default="verilator", show_default=True,
-              type=click.Choice(["verilator", "icarus"]), help="Simulator.")
-@click.option("--block", "names", multiple=True, type=click.Choice([b.top for b in BLOCKS]),
-              help="Only these; may be repeated.")
-@json_option
-def calibrate(sim: str, names: tuple[str, ...], json_path: Path | None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class CalibrateOptions(OnSimulator):
+    """Blocks, and what runs them."""
+
+    blocks: tuple[str, ...] = option((), flag="--block", choices=lambda: [b.top for b in BLOCKS])
+    """Only these; may be repeated."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calibrated:
+    """Measurements beside their contracts."""
+
+    samples: Mapping[str, Mapping[str, Sequence[Measured]]]
+    """By block and set of parameters."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether all blocks keep their contracts."""
+        return not any(worst(some) for sets in self.samples.values() for some in sets.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a file."""
+        return {top: {name: [asdict(one) for one in some] for name, some in sets.items()}
+                for top, sets in self.samples.items()}
+
+
+def measure_blocks(options: CalibrateOptions,
+                   begins: Callable[[str, str], None] = lambda top, name: None,
+                   ends: Callable[[str, str, Sequence[Measured]], None] = (
+                       lambda top, name, found: None)) -> Calibrated:
+    """Measure all sets of parameters of the blocks.
+
+    Parameters
+    ----------
+    begins, ends : callable, optional
+        Told of block and set before and after each, then with what was found.
+
+    Raises
+    ------
+    SimulationError
+        If a block does not build or run.
+    """
+    found: dict[str, dict[str, list[Measured]]] = {}
+    for block in BLOCKS:
+        for name in block.sets if not options.blocks or block.top in options.blocks else ():
+            begins(block.top, name)
+            some = found.setdefault(block.top, {})[name] = measure(block, name, options.on)
+            ends(block.top, name, some)
+    return Calibrated(samples=found)
+
+
+@command(CalibrateOptions)
+def calibrate(options: CalibrateOptions, output: Output) -> dict[str, Any]:
     """Measure macro, SFU and router on RTL, and hold them to the cycles that models count with.
 
     Exit code 1 if a block takes other cycles than its contract.
     """
-    found: dict[str, dict[str, list[Measured]]] = {}
-    for block in BLOCKS:
-        for name in block.sets if not names or block.top in names else ():
-            click.echo(f"{block.top} {name} ...", err=True)
-            some = found.setdefault(block.top, {})[name] = measure(block, name, sim)
-            click.echo(report(block.top, name, some))
-    write_json(json_path, {top: {name: [asdict(one) for one in some]
-                                 for name, some in sets.items()} for top, sets in found.items()})
-    if any(worst(some) for sets in found.values() for some in sets.values()):
-        raise click.exceptions.Exit(1)
+    found = measure_blocks(options, lambda top, name: click.echo(f"{top} {name} ...", err=True),
+                           lambda top, name, some: output.say(report(top, name, some)))
+    output.exit_code = 0 if found.kept else 1
+    return found.as_dict()
 
 
 def worst(samples: Sequence[Measured]) -> int:

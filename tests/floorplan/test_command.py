@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.floorplan import command
+from ouroboros.floorplan import layout
 from ouroboros.sw.cli import main
 from ouroboros.sw.place.cost import cost
 from ouroboros.sw.place.instance import Grid, Instance, Net, write_instance
@@ -17,8 +17,8 @@ from ouroboros.sw.place.placement import Placement, save
 def run(tmp_path, monkeypatch, small_machine, small_rules):
     """The command on the small machine with its rules."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "load_machine", lambda name: small_machine)
-    monkeypatch.setattr(command, "load_rules", lambda path: small_rules)
+    monkeypatch.setattr(layout, "load_machine", lambda name: small_machine)
+    monkeypatch.setattr(layout, "load_rules", lambda path: small_rules)
 
     def call(*arguments):
         return CliRunner().invoke(main.cli, ["floorplan", "--out", "out", *arguments])

@@ -85,10 +85,10 @@ def test_same_cycles(points):
     outcomes = perform(built, [job_of(point) for point in points], options.mesh.cores)
     for point, outcome in zip(points, outcomes, strict=True):
         rtl, model = report(point, outcome, "icarus"), cycle_model.run(point)
-        assert model["packets_measured"] > 50
+        assert model.packets_measured > 50
         assert outcome.dropped == 0
-        assert {key: rtl[key] for key in SAME} == {
-            key: pytest.approx(model[key], rel=1e-12) for key in SAME}
+        assert {key: getattr(rtl, key) for key in SAME} == {
+            key: pytest.approx(getattr(model, key), rel=1e-12) for key in SAME}
 
 
 def test_multicast_is_not_starved():
@@ -102,9 +102,9 @@ def test_multicast_is_not_starved():
     built = build_of(options.noc, options.mesh, "icarus")
     outcome, = perform(built, [job_of(options)], 4)
     rtl, model = report(options, outcome, "icarus"), cycle_model.run(options)
-    assert {key: rtl[key] for key in SAME} == {
-        key: pytest.approx(model[key], rel=1e-12) for key in SAME}
-    assert (rtl["packets_measured"], rtl["latency_max"] < 200) == (4, True)
+    assert {key: getattr(rtl, key) for key in SAME} == {
+        key: pytest.approx(getattr(model, key), rel=1e-12) for key in SAME}
+    assert (rtl.packets_measured, rtl.latency_max < 200) == (4, True)
 
 
 def test_trace_from_the_command_line(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import Unit
-from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.noc.routes.faults import Faults, random_faults
 from ouroboros.sw.noc.routes.routing import Routes
@@ -43,7 +43,7 @@ def test_two_dead_routers_and_two_dead_links(make_checkpoint):
 
 @pytest.mark.slow
 def test_the_shipped_model():
-    source, machine = open_model(CHECKPOINT, TOKENIZER), load_machine("detour")
+    source, machine = open_model(SHIPPED, TOKENIZER), load_machine("detour")
     faults = random_faults(machine.mesh, 2, 2, seed=0)
     dead = [x - 1 + machine.mesh.width * (y - 1) for x, y in faults.routers]
     for layout in ("plain", "split"):

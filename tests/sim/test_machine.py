@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.quantise.quantise import quantise
@@ -181,7 +181,7 @@ def test_stopped_clocks_change_no_cycle(tiny_model):
 @pytest.mark.sim
 def test_shipped_model_on_bit_serial_rtl():
     """The whole language model of the demo, four prompts at once, under Verilator."""
-    source = open_model(CHECKPOINT, TOKENIZER)
+    source = open_model(SHIPPED, TOKENIZER)
     prompts = ["Once upon a time", "One day", "The old king", "In the forest"]
     served = serve(source, load_machine("small"), prompts, tokens=3, on="verilator",
                    logits="all")

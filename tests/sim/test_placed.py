@@ -5,7 +5,7 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import Flag
-from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
 from ouroboros.sw.mapper.grid import place_of
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.mapper.place import place_program
@@ -39,7 +39,7 @@ def test_counters_are_the_predicted_hops(make_checkpoint):
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", ["plain", "split"])
 def test_the_shipped_model_placed_by_the_annealer(layout, tmp_path):
-    machine, source = load_machine("small"), open_model(CHECKPOINT, TOKENIZER)
+    machine, source = load_machine("small"), open_model(SHIPPED, TOKENIZER)
     result, _, _ = place_program(machine, source.quantised(), layout)
     save(result.placement, tmp_path / "p.json")
     snake, placed = (serve(source, machine, ["Once upon a time", "One day"], tokens=3,

@@ -7,7 +7,7 @@ import pytest
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import Flag
 from ouroboros.sw.block.tiling import tiled
-from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.perf.events import token_events
 from ouroboros.sw.program.image import Token, read_stages
@@ -65,6 +65,6 @@ def plan_members(program):
 @pytest.mark.sim
 def test_shipped_model_tiled_by_itself():
     """The layout that the wafer figures are about, on the small machine."""
-    model = open_model(CHECKPOINT, TOKENIZER).quantised()
+    model = open_model(SHIPPED, TOKENIZER).quantised()
     program = map_model(SMALL, model, placement="tiled")
     run(program, model, (RequestSpec(prompt=(1, 5, 9, 30), limit=3, logits="all"),))

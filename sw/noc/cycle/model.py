@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from ouroboros.sw.noc.cycle.state import (
     with_packets,
 )
 from ouroboros.sw.noc.experiment.options import LabOptions
-from ouroboros.sw.noc.experiment.result import Counts, report
+from ouroboros.sw.noc.experiment.result import Counts, Report, report
 
 __all__ = ["Simulated", "run", "simulate"]
 
@@ -73,6 +72,6 @@ def simulate(options: LabOptions) -> Simulated:
                      counts=counts)
 
 
-def run(options: LabOptions) -> dict[str, Any]:
-    """Report of one experiment (``sw.noc.experiment.result``)."""
+def run(options: LabOptions) -> Report:
+    """One experiment."""
     return report(options, simulate(options).counts, "model")

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Any
 
 from ouroboros.sw.noc.cycle import model as cycle_model
 from ouroboros.sw.noc.errors import NocError
 from ouroboros.sw.noc.experiment.options import LabOptions
+from ouroboros.sw.noc.experiment.result import Report
 
 __all__ = ["Run", "runner"]
 
-Run = Callable[[LabOptions], dict[str, Any]]
+Run = Callable[[LabOptions], Report]
 _ENTRY_POINTS = "ouroboros.noc"
 
 

@@ -1,6 +1,6 @@
 """What a run of the traffic laboratory reports, whoever ran it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -8,14 +8,7 @@ import numpy.typing as npt
 
 from ouroboros.sw.noc.experiment.options import LabOptions
 
-__all__ = ["KEYS", "Counts", "report", "unmeasured", "unmeasured_words"]
-
-KEYS = ("k", "traffic", "num_vcs", "vc_buf_size", "packet_size", "injection_rate",
-        "packet_latency", "network_latency", "hops_routers", "p50", "p95", "p99", "accepted",
-        "accepted_min_node", "accepted_max_node", "injected", "served_min_node", "saturated",
-        "packets_measured", "sim_cycles", "cycles_per_s", "latency_max", "delivered", "wrong",
-        "trace_before", "trace_after", "on")
-"""Keys of a report; the first ones are columns of BookSim2's tables."""
+__all__ = ["Counts", "Report", "report", "unmeasured", "unmeasured_words"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -89,14 +82,79 @@ def unmeasured_words(options: LabOptions) -> str:
             f"see --warmup and --measure")
 
 
-def report(options: LabOptions, counts: Counts, on: str) -> dict[str, Any]:
-    """Report with ``KEYS``; latencies are None where no measured packet has left.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a run came to; the first fields are columns of BookSim2's tables.
 
-    ``served_min_node`` is the least share of its offered flits that any node's source got into the
-    network; None if measured packets were still under way at the end (``saturated``), for then
-    some offers may not be known. Percentiles past a clipped histogram are None. ``trace_before``
-    and ``trace_after`` are ``unmeasured``.
+    Latencies are in cycles, and None where no measured packet has left.
     """
+
+    k: int | str
+    """Nodes per row, or width and height where they differ."""
+    traffic: str
+    """Pattern."""
+    num_vcs: int
+    """Channels of class 0."""
+    vc_buf_size: int
+    """Flits of a channel."""
+    packet_size: str
+    """Flits of a packet, or the least and the most."""
+    injection_rate: float
+    """Offered flits per node and cycle."""
+    packet_latency: float | None
+    """Mean, from made to tail out, the source's queue included."""
+    network_latency: float | None
+    """Mean, from head in to tail out."""
+    hops_routers: float | None
+    """Mean number of routers on a packet's way."""
+    p50: int | None
+    """Median of the packet latency; None past the end of a clipped histogram."""
+    p95: int | None
+    """What 95 % do not exceed, likewise."""
+    p99: int | None
+    """What 99 % do not exceed, likewise."""
+    accepted: float
+    """Flits per node and cycle that leave in the measured cycles."""
+    accepted_min_node: float
+    """The same of the node with the fewest."""
+    accepted_max_node: float
+    """The same of the node with the most."""
+    injected: float
+    """Flits per node and cycle that enter the network."""
+    served_min_node: float | None
+    """Least share of its offered flits that any node's source got into the network; None where
+    measured packets were left over at the end, for then some offers may not be known."""
+    saturated: bool
+    """Measured packets were left over at the end."""
+    packets_measured: int
+    """Packets made in the measured cycles."""
+    sim_cycles: int
+    """Length of the run."""
+    cycles_per_s: float | None
+    """Cycles in a second of processor time."""
+    latency_max: int | None
+    """Packet latency of the slowest."""
+    delivered: int
+    """Packets that left in the whole run."""
+    wrong: int
+    """Of these, those at a wrong node, twice, not whole or (ordered) too early."""
+    trace_before: int
+    """Packets of the trace that are made before the measured cycles."""
+    trace_after: int
+    """Packets of the trace that are made after them, or never."""
+    on: str
+    """What ran."""
+    build_s: float | None = None
+    """Seconds that its build took; None where nothing is built."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a file."""
+        return {one.name: value for one in fields(self)
+                if (value := getattr(self, one.name)) is not None or one.name != "build_s"}
+
+
+def report(options: LabOptions, counts: Counts, on: str, build_s: float | None = None) -> Report:
+    """What the counts of an experiment come to."""
     window = options.measure_cycles
     offers = counts.offered > 0
     served = counts.injected[offers] / counts.offered[offers]
@@ -105,24 +163,23 @@ def report(options: LabOptions, counts: Counts, on: str) -> dict[str, Any]:
     size = str(traffic.packet_min)
     if traffic.packet_max != traffic.packet_min:
         size += f"-{traffic.packet_max}"
-    return {
-        "k": mesh.width if mesh.width == mesh.height else f"{mesh.width}x{mesh.height}",
-        "traffic": traffic.pattern, "num_vcs": options.noc.vcs,
-        "vc_buf_size": options.noc.vc_depth, "packet_size": size,
-        "injection_rate": traffic.rate,
-        "packet_latency": counts.mean(counts.latency),
-        "network_latency": counts.mean(counts.network_latency),
-        "hops_routers": counts.mean(counts.hops_routers),
-        "p50": counts.quantile(50), "p95": counts.quantile(95), "p99": counts.quantile(99),
-        "accepted": float(counts.accepted.mean()) / window,
-        "accepted_min_node": float(counts.accepted.min()) / window,
-        "accepted_max_node": float(counts.accepted.max()) / window,
-        "injected": float(counts.injected.mean()) / window,
-        "served_min_node": float(served.min()) if len(served) and counts.finished else None,
-        "saturated": not counts.finished, "packets_measured": counts.measured,
-        "sim_cycles": counts.cycles,
-        "cycles_per_s": counts.cycles / counts.seconds if counts.seconds > 0 else None,
-        "latency_max": counts.latency_max if counts.left else None,
-        "delivered": counts.delivered, "wrong": counts.wrong, "trace_before": before,
-        "trace_after": after, "on": on,
-    }
+    return Report(
+        k=mesh.width if mesh.width == mesh.height else f"{mesh.width}x{mesh.height}",
+        traffic=traffic.pattern, num_vcs=options.noc.vcs,
+        vc_buf_size=options.noc.vc_depth, packet_size=size,
+        injection_rate=traffic.rate,
+        packet_latency=counts.mean(counts.latency),
+        network_latency=counts.mean(counts.network_latency),
+        hops_routers=counts.mean(counts.hops_routers),
+        p50=counts.quantile(50), p95=counts.quantile(95), p99=counts.quantile(99),
+        accepted=float(counts.accepted.mean()) / window,
+        accepted_min_node=float(counts.accepted.min()) / window,
+        accepted_max_node=float(counts.accepted.max()) / window,
+        injected=float(counts.injected.mean()) / window,
+        served_min_node=float(served.min()) if len(served) and counts.finished else None,
+        saturated=not counts.finished, packets_measured=counts.measured,
+        sim_cycles=counts.cycles,
+        cycles_per_s=counts.cycles / counts.seconds if counts.seconds > 0 else None,
+        latency_max=counts.latency_max if counts.left else None,
+        delivered=counts.delivered, wrong=counts.wrong, trace_before=before,
+        trace_after=after, on=on, build_s=build_s)

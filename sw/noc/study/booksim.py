@@ -9,6 +9,7 @@ from ouroboros.sw.lib.csv_file import Row, read_rows
 from ouroboros.sw.lib.errors import FileError, OuroborosError
 from ouroboros.sw.lib.write import replaced
 from ouroboros.sw.noc.experiment.options import CYCLES_MAX, PATTERNS, LabOptions, experiment
+from ouroboros.sw.noc.experiment.result import Report
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
 from ouroboros.sw.noc.study.saturation import SATURATED
 
@@ -87,16 +88,15 @@ def _reference(row: Row) -> Reference:
             row.cells["saturated"], row.cells["latency_over_3x_zero_load"]))
 
 
-def row_of(options: LabOptions, found: dict[str, Any]) -> dict[str, Any]:
+def row_of(options: LabOptions, found: Report) -> dict[str, Any]:
     """A report as a row with ``COLUMNS``; ``pipeline`` says what ran."""
     bound = channel_bound(options)
-    latency = found["packet_latency"]
-    size, traffic, noc = found["packet_size"], options.traffic, options.noc
-    row = {name: found.get(name) for name in COLUMNS}
+    latency, traffic, noc = found.packet_latency, options.traffic, options.noc
+    row = {name: getattr(found, name, None) for name in COLUMNS}
     return row | {
-        "key": f"k{found['k']}_{traffic.pattern}_{noc.vcs}x{noc.vc_depth}_ps{size}_"
-               f"{found['on']}{'_ordered' if traffic.ordered else ''}",
-        "pipeline": found["on"], "channel_load_bound": bound,
+        "key": f"k{found.k}_{traffic.pattern}_{noc.vcs}x{noc.vc_depth}_ps{found.packet_size}_"
+               f"{found.on}{'_ordered' if traffic.ordered else ''}",
+        "pipeline": found.on, "channel_load_bound": bound,
         "mode": "latency" if options.drain_cycles else "throughput",
         "fraction_of_bound": traffic.rate / bound,
         "latency_over_3x_zero_load":

@@ -1,6 +1,6 @@
 """Load curves: a sweep over offered loads, the load of saturation, one curve against another."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,8 @@ class Curves:
     """What was run, but for the rate."""
     rows: tuple[dict[str, Any], ...]
     """A point each, by the columns of BookSim2's tables."""
+    interrupted: bool = False
+    """The user ended it; these are the points done by then."""
 
     def drawn(self, references: Sequence[Reference] = ()) -> list[dict[str, Any]]:
         """Points of a picture, with those of BookSim2 that have the same mesh and traffic.
@@ -72,23 +74,37 @@ class Curves:
 
     def as_dict(self) -> dict[str, Any]:
         """For a file."""
-        return {"points": list(self.rows)}
+        return {"points": list(self.rows), "interrupted": self.interrupted}
 
 
 def sweep(options: LabOptions, rates: Sequence[float], on: Sequence[str], *,
           with_overload: bool = True, advance: Advance | None = None) -> Curves:
-    """Run every rate on every simulator, and overload with three seeds if wanted."""
+    """Run every rate on every simulator, and overload with three seeds if wanted.
+
+    Ctrl-C ends it and keeps the points done; before the first it is raised.
+    """
     points = [options.offering(rate) for rate in rates]
     if with_overload:
         points += [overload(options, seed) for seed in OVERLOAD_SEEDS]
     rows: list[dict[str, Any]] = []
-    for name in on:
-        run = runner(name)
-        for point in points:
-            rows.append(row_of(point, run(point)))
+    ended = _collect(rows, ([row_of(point, run(point))] for run in map(runner, on)
+                            for point in points), len(points) * len(on), advance)
+    return Curves(options=options, rows=tuple(rows), interrupted=ended)
+
+
+def _collect(rows: list[dict[str, Any]], points: Iterable[Iterable[dict[str, Any]]], total: int,
+             advance: Advance | None) -> bool:
+    """Add the rows of each point as it is done; True if the user ended it after the first."""
+    try:
+        for done, found in enumerate(points, start=1):
+            rows += found
             if advance is not None:
-                advance(len(rows), len(points) * len(on))
-    return Curves(options=options, rows=tuple(rows))
+                advance(done, total)
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        return True
+    return False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +144,8 @@ class Comparison:
     """What it is held against."""
     rows: tuple[dict[str, Any], ...]
     """A quantity at a point each: found, wanted, relative error."""
+    interrupted: bool = False
+    """The user ended it; these are the points done by then."""
 
     def worst(self) -> dict[str, tuple[float, int]]:
         """Largest error, and points, of each quantity up to a part of saturation."""
@@ -144,24 +162,30 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """For a file."""
         return {"on": self.on, "against": self.against, "points": list(self.rows),
-                "worst": {name: error for name, (error, _) in self.worst().items()}}
+                "worst": {name: error for name, (error, _) in self.worst().items()},
+                "interrupted": self.interrupted}
 
 
 def against_other(options: LabOptions, on: str, against: str,
                   advance: Advance | None = None) -> Comparison:
-    """Points at parts of saturation, as the cycle model finds it, and overload."""
+    """Points at parts of saturation, as the cycle model finds it, and overload.
+
+    Ctrl-C is as in ``sweep``.
+    """
     one, other = runner(on), runner(against)
     saturated = saturation(options, runner("model"))
-    rows = []
-    for n, fraction in enumerate(COMPARED, start=1):
+
+    def judged(fraction: float | None) -> list[dict[str, Any]]:
+        if fraction is None:
+            point = overload(options, options.seed)
+            return [_judged(point, "accepted", None, one(point).accepted, other(point).accepted)]
         point = options.offering(fraction * saturated)
-        rows.append(_judged(point, "latency", fraction, one(point)["packet_latency"],
-                            other(point)["packet_latency"]))
-        if advance is not None:
-            advance(n, len(COMPARED) + 1)
-    point = overload(options, options.seed)
-    rows.append(_judged(point, "accepted", None, one(point)["accepted"], other(point)["accepted"]))
-    return Comparison(on=on, against=against, rows=tuple(rows))
+        return [_judged(point, "latency", fraction, one(point).packet_latency,
+                        other(point).packet_latency)]
+
+    rows: list[dict[str, Any]] = []
+    ended = _collect(rows, map(judged, (*COMPARED, None)), len(COMPARED) + 1, advance)
+    return Comparison(on=on, against=against, rows=tuple(rows), interrupted=ended)
 
 
 def against_booksim(options: LabOptions, on: str, path: Path, *, pipeline: str, every: bool,
@@ -169,7 +193,7 @@ def against_booksim(options: LabOptions, on: str, path: Path, *, pipeline: str, 
     """Points at the rates of BookSim2's rows, latency minus our T0 plus its.
 
     Its saturation is the first rate of its table with a latency over 3 T0, so that it is not too
-    low and no point is left out of the comparison up to 0.6 of it.
+    low and no point is left out of the comparison up to 0.6 of it. Ctrl-C is as in ``sweep``.
 
     Raises
     ------
@@ -182,15 +206,13 @@ def against_booksim(options: LabOptions, on: str, path: Path, *, pipeline: str, 
     if not references:
         raise NocError(f"{path.name}: must have rows of pipeline {pipeline} for these options")
     rows: list[dict[str, Any]] = []
-    for n, ref in enumerate(references, start=1):
-        if advance is not None:
-            advance(n, len(references))
-        rows += _against_row(options, ref, references, runner(on))
-    return Comparison(on=on, against="booksim", rows=tuple(rows))
+    ended = _collect(rows, (_against_row(options, ref, references, runner(on))
+                            for ref in references), len(references), advance)
+    return Comparison(on=on, against="booksim", rows=tuple(rows), interrupted=ended)
 
 
 def _against_row(options: LabOptions, ref: Reference, references: Sequence[Reference],
-                 run: Run) -> Iterator[dict[str, Any]]:
+                 run: Run) -> list[dict[str, Any]]:
     there = ref.options
     point = replace(
         options, mesh=there.mesh,
@@ -199,13 +221,15 @@ def _against_row(options: LabOptions, ref: Reference, references: Sequence[Refer
         traffic=replace(there.traffic, ordered=options.traffic.ordered,
                         hotspot=options.traffic.hotspot))
     if ref.overload:
-        accepted = [run(overload(point, seed))["accepted"] for seed in OVERLOAD_SEEDS]
-        yield _judged(point, "accepted", None, sum(accepted) / len(accepted), ref.accepted,
-                      ref.key)
-    elif not ref.over and ref.latency is not None:
-        fraction = point.traffic.rate / _reference_saturation(references, ref.key)
-        latency = ref.in_our_time(run(point)["packet_latency"])
-        yield _judged(point, "latency", fraction, latency, ref.latency, ref.key)
+        accepted = [run(overload(point, seed)).accepted for seed in OVERLOAD_SEEDS]
+        return [_judged(point, "accepted", None, sum(accepted) / len(accepted), ref.accepted,
+                        ref.key)]
+    if ref.over or ref.latency is None:
+        return []
+    fraction = point.traffic.rate / _reference_saturation(references, ref.key)
+    latency = run(point).packet_latency
+    return [_judged(point, "latency", fraction,
+                    None if latency is None else ref.in_our_time(latency), ref.latency, ref.key)]
 
 
 def matching(references: Sequence[Reference], options: LabOptions) -> list[Reference]:
@@ -224,8 +248,8 @@ def _reference_saturation(references: Sequence[Reference], key: str) -> float:
     return min(over) if over else max(rate for rate, _ in rates)
 
 
-def _judged(point: LabOptions, quantity: str, fraction: float | None, found: float,
+def _judged(point: LabOptions, quantity: str, fraction: float | None, found: float | None,
             want: float | None, key: str = "") -> dict[str, Any]:
     return {"key": key or title_of(point), "rate": point.traffic.rate, "fraction": fraction,
             "quantity": quantity, "found": found, "want": want,
-            "error": found / want - 1 if want else None}
+            "error": found / want - 1 if want and found is not None else None}

@@ -1,8 +1,8 @@
 """The load at which a network saturates: where mean latency reaches three times that of none."""
 
 from collections.abc import Callable
-from typing import Any
 
+from ouroboros.sw.noc.experiment.lab import Run
 from ouroboros.sw.noc.experiment.options import LabOptions
 from ouroboros.sw.noc.load.theory import channel_bound, zero_load_latency
 
@@ -13,8 +13,7 @@ SATURATED = 3.0
 STEPS = 8
 
 
-def saturation(options: LabOptions, run: Callable[[LabOptions], dict[str, Any]],
-               steps: int = STEPS) -> float:
+def saturation(options: LabOptions, run: Run, steps: int = STEPS) -> float:
     """Largest offered load, found by halving, with mean latency below ``SATURATED`` x T0.
 
     Between 0 and the channel-load bound; ``steps`` runs, so exact to bound / 2**steps.
@@ -24,7 +23,7 @@ def saturation(options: LabOptions, run: Callable[[LabOptions], dict[str, Any]],
 
     def over(rate: float) -> bool:
         found = run(options.offering(rate))
-        return bool(found["saturated"] or (found["packet_latency"] or 0) >= limit)
+        return found.saturated or (found.packet_latency or 0) >= limit
 
     return highest(over, min(channel_bound(options), options.traffic.packet_flits), steps)
 

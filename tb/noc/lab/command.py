@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ouroboros.sw.api.network import FLAGS, MeshOptions, span
-from ouroboros.sw.cli.command import Output, command, table
-from ouroboros.sw.cli.options import progress_bar
+from ouroboros.sw.api.shared import OnSimulator
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.progress import progress_bar
+from ouroboros.sw.cli.tables import table
 from ouroboros.sw.lib.options import option, part_of
 from ouroboros.sw.lib.text import Console
 from ouroboros.sw.noc.errors import NocError
@@ -29,14 +31,12 @@ TRIES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class RtlOptions(MeshOptions):
+class RtlOptions(OnSimulator, MeshOptions):
     """Routers in RTL and their mesh."""
 
     noc: Mapping[str, Any] = part_of(
         LabOptions, under=("noc",), skip=("multicast_flits",), flags=FLAGS, vc_depth=9,
         flit_bits=128)
-    on: str = option("verilator", choices=lambda: ("verilator", "icarus"))
-    """Simulator."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,8 @@ class AroundOptions(RtlOptions):
 
     sets: int = option(1, metavar="N", least=1)
     """Random sets of each kind."""
-    faults: str = option("0:1,0:4,0:8,0:16,1:0,3:0", metavar="R:L,..")
-    """Kinds: how many dead routers and dead links."""
+    fault_counts: str = option("0:1,0:4,0:8,0:16,1:0,3:0", metavar="R:L,..")
+    """Kinds of sets: how many routers and links are dead."""
     seed: int = option(100, metavar="N")
     """Of the first set."""
 
@@ -104,7 +104,7 @@ def around(options: AroundOptions, output: Output) -> dict[str, Any]:
 
     Sets that cut the mesh in two are passed over.
     """
-    kinds = [kind_of(part) for part in options.faults.split(",")]
+    kinds = [kind_of(part) for part in options.fault_counts.split(",")]
     lab = options.experiment()
     if not lab.noc.class1_vcs or not lab.noc.class2_vcs:
         raise NocError("--class1-vcs and --class2-vcs must not be 0, or there is no way around")
@@ -126,8 +126,8 @@ def around(options: AroundOptions, output: Output) -> dict[str, Any]:
 def kind_of(text: str) -> tuple[int, int]:
     """Numbers of dead routers and links."""
     if ":" not in text:
-        raise NocError(f"--faults must be R:L,.., not {text!r}")
-    return span("--faults", text, ":", "R:L,..")
+        raise NocError(f"--fault-counts must be R:L,.., not {text!r}")
+    return span("--fault-counts", text, ":", "R:L,..")
 
 
 def fault_sets(options: LabOptions, routers: int, links: int, sets: int,
@@ -149,8 +149,8 @@ def fault_sets(options: LabOptions, routers: int, links: int, sets: int,
             continue
         if len(found) == sets:
             return found
-    raise NocError(f"--faults {routers}:{links} must leave a mesh of {mesh.width} x {mesh.height} "
-                   f"in one piece; {len(found)} of {TRIES * sets} random sets do")
+    raise NocError(f"--fault-counts {routers}:{links} must leave a mesh of {mesh.width} x "
+                   f"{mesh.height} in one piece; {len(found)} of {TRIES * sets} random sets do")
 
 
 def compiled(options: LabOptions, on: str) -> tuple[Build, float]:

@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -143,28 +142,29 @@ def perform(built: Build, jobs: Sequence[Job], nodes: int) -> list[Outcome]:
         return [Outcome(**outcome) for outcome in json.loads(done.read_text())]
 
 
-def verilator(options: LabOptions) -> dict[str, Any]:
+def verilator(options: LabOptions) -> result.Report:
     """Report of one experiment under Verilator."""
     return run(options, "verilator")
 
 
-def icarus(options: LabOptions) -> dict[str, Any]:
+def icarus(options: LabOptions) -> result.Report:
     """Report of one experiment under Icarus Verilog."""
     return run(options, "icarus")
 
 
-def run(options: LabOptions, sim: str = "verilator") -> dict[str, Any]:
-    """Report of one experiment: the keys of ``sw.noc.experiment.result``, and ``build_s``."""
+def run(options: LabOptions, sim: str = "verilator") -> result.Report:
+    """Report of one experiment."""
     job = job_of(options)       # refuses before anything is built
     started = time.perf_counter()
     built = build_of(options.noc, options.mesh, sim, long_runs=True)
     build_s = time.perf_counter() - started
     outcome, = perform(built, [job], options.mesh.cores)
-    return report(options, outcome, sim) | {"build_s": build_s}
+    return report(options, outcome, sim, build_s)
 
 
-def report(options: LabOptions, outcome: Outcome, sim: str = "verilator") -> dict[str, Any]:
-    """An outcome with the keys of ``result``; percentiles from ``BINS`` up are None."""
+def report(options: LabOptions, outcome: Outcome, sim: str = "verilator",
+           build_s: float | None = None) -> result.Report:
+    """What an outcome comes to; percentiles from ``BINS`` up are None."""
     def each(count: Count) -> npt.NDArray[np.int64]:
         return np.array([node[count] for node in outcome.nodes], np.int64)
 
@@ -176,4 +176,5 @@ def report(options: LabOptions, outcome: Outcome, sim: str = "verilator") -> dic
         histogram=np.array(outcome.histogram, np.int64), clipped=True,
         offered=each(Count.OFFERED), injected=each(Count.INJECTED),
         accepted=each(Count.ACCEPTED), delivered=outcome.total(Count.RECEIVED),
-        wrong=outcome.total(Count.ERRORS), cycles=outcome.cycles, seconds=outcome.seconds), sim)
+        wrong=outcome.total(Count.ERRORS), cycles=outcome.cycles, seconds=outcome.seconds),
+        sim, build_s)

@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.sw.cli import demo, main
+from ouroboros.sw.api import weights
+from ouroboros.sw.cli import main
 from ouroboros.sw.cli import run as cli_run
 from ouroboros.sw.golden import numerics
 from ouroboros.sw.models import llama2c, tokenizer
@@ -177,7 +178,7 @@ def test_errors_are_one_sentence(arguments, message, run):
 
 
 def test_missing_shipped_checkpoint_is_named(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(demo, "CHECKPOINT", tmp_path / "tales.bin")
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path / "tales.bin")
     result = run()
     assert result.exit_code == 2
     assert result.stderr == (f"Error: {tmp_path / 'tales.bin'}: cannot be read: "

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.sw.cli.demo import CHECKPOINT
+from ouroboros.sw.api.catalogue import SHIPPED
 from ouroboros.sw.cli.main import cli
 from ouroboros.sw.place.placement import load
 
@@ -26,7 +26,7 @@ def test_a_shape_on_the_wafer(tmp_path):
 def test_a_checkpoint_on_the_small_machine(tmp_path):
     out = tmp_path / "p.json"
     found = CliRunner().invoke(cli, [
-        "map", "--machine", "small", "--checkpoint", str(CHECKPOINT), "--moves", "2000",
+        "map", "--machine", "small", "--checkpoint", str(SHIPPED), "--moves", "2000",
         "--out", str(out), "--json", str(tmp_path / "f.json")])
     assert found.exit_code == 0, found.output
     written = json.loads((tmp_path / "f.json").read_text())

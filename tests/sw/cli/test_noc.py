@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.metadata import EntryPoint
 
 import numpy as np
@@ -13,7 +13,8 @@ from ouroboros.hw.params.machine import MeshParams
 from ouroboros.sw.cli import main
 from ouroboros.sw.noc.experiment import lab
 from ouroboros.sw.noc.experiment.placed_traffic import read_placed
-from ouroboros.sw.noc.experiment.result import KEYS
+from ouroboros.sw.noc.experiment.result import Report
+from ouroboros.sw.noc.study import curves
 from ouroboros.sw.noc.experiment.traffic_file import die_snake, read_volumes
 from ouroboros.sw.noc.load.token import hops_of, packets_of
 from ouroboros.sw.noc.routes.fault_report import bytes_by_class, pair_shares
@@ -44,7 +45,7 @@ def test_one_experiment(run, tmp_path):
     assert result.exit_code == 0, result.output
     assert "channel-load bound" in result.stdout
     found = json.loads((tmp_path / "found.json").read_text())
-    assert tuple(found) == ("schema", *KEYS)
+    assert tuple(found) == ("schema", *[one.name for one in fields(Report)][:-1])
     assert (found["k"], found["packet_size"], found["on"]) == (4, "1-5", "model")
 
 
@@ -67,6 +68,62 @@ def test_sweep_writes_table_and_picture(run, tmp_path):
     assert [(row["mode"], row["injection_rate"]) for row in rows] == [
         ("latency", "0.1"), ("latency", "0.3"), *[("throughput", "1.0")] * 3]
     assert "<svg" in (tmp_path / "p.svg").read_text()
+
+
+def interrupting(monkeypatch, point):
+    """Ctrl-C in the run of such a point, counted from 1."""
+    runs = []
+
+    def run(options):
+        runs.append(options)
+        if len(runs) == point:
+            raise KeyboardInterrupt
+        return lab.cycle_model.run(options)
+
+    monkeypatch.setattr(curves, "runner", lambda name: run)
+
+
+def test_an_interrupted_sweep_keeps_the_points_done(run, tmp_path, monkeypatch):
+    interrupting(monkeypatch, 3)
+    result = run("sweep", *SMALL, "--rates", "0.1,0.3,0.5", "--csv", "c.csv", "--plot", "p.svg",
+                 "--json", "found.json")
+    assert result.exit_code == 130, result.output
+    assert "interrupted: these are the points done by then" in result.stdout
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["interrupted"] is True
+    assert [point["injection_rate"] for point in found["points"]] == [0.1, 0.3]
+    assert "0.3000" in result.stdout and "0.5000" not in result.stdout
+    with (tmp_path / "c.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 2
+    assert "<svg" in (tmp_path / "p.svg").read_text()
+
+
+def test_a_whole_sweep_says_that_it_was_not_interrupted(run, tmp_path):
+    assert run("sweep", *SMALL, "--rates", "0.1", "--no-overload",
+               "--json", "found.json").exit_code == 0
+    assert json.loads((tmp_path / "found.json").read_text())["interrupted"] is False
+
+
+def test_an_interrupted_comparison_keeps_the_points_done(run, tmp_path, monkeypatch):
+    reference(tmp_path / "ref.csv")
+    interrupting(monkeypatch, 2)
+    result = run("compare", *SMALL, "--against", "booksim", "--reference", "ref.csv",
+                 "--json", "found.json")
+    assert result.exit_code == 130, result.output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["interrupted"] is True
+    assert [point["quantity"] for point in found["points"]] == ["latency"]
+    assert set(found["worst"]) == {"latency up to 0.6 of saturation",
+                                   "latency up to 0.8 of saturation"}
+
+
+@pytest.mark.parametrize("command", ["sweep", "compare"])
+def test_interrupted_before_the_first_point(run, tmp_path, monkeypatch, command):
+    interrupting(monkeypatch, 1)
+    result = run(command, *SMALL, "--json", "found.json")
+    assert result.exit_code == 130
+    assert result.stderr.endswith("Interrupted.\n")
+    assert not (tmp_path / "found.json").exists()
 
 
 def reference(path):

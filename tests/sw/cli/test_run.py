@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
 from ouroboros.sw.cli.main import cli
 
 
@@ -14,7 +14,7 @@ def run(tmp_path):
     def call(*arguments):
         path = tmp_path / "run.json"
         result = CliRunner().invoke(cli, [
-            "run", "--checkpoint", str(CHECKPOINT), "--tokenizer", str(TOKENIZER),
+            "run", "--checkpoint", str(SHIPPED), "--tokenizer", str(TOKENIZER),
             "--prompt", "One", "--tokens", "2", "--json", str(path), *arguments])
         return result, json.loads(path.read_text()) if result.exit_code == 0 else None
     return call

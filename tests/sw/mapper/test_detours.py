@@ -10,7 +10,7 @@ from ouroboros.hw.params.isa import Op, disassemble
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, Port, Unit
 from ouroboros.sw.block.limits import BlockError
-from ouroboros.sw.cli.demo import CHECKPOINT, TOKENIZER
+from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
 from ouroboros.sw.golden.core import CoreError
 from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.lib.errors import OuroborosError
@@ -31,7 +31,7 @@ TABLE_SEED = 21
 
 @pytest.fixture(scope="module")
 def tales():
-    return open_model(CHECKPOINT, TOKENIZER).quantised()
+    return open_model(SHIPPED, TOKENIZER).quantised()
 
 
 def tables():

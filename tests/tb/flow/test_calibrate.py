@@ -28,3 +28,20 @@ def test_another_cycle_fails(monkeypatch):
     assert result.exit_code == 1
     assert "sfu 4 lanes: 1 samples of 8 to 8 cycles, off by 1 from the contract at most" in (
         result.output)
+
+
+def test_the_simulator_is_what_on_names(monkeypatch, tmp_path):
+    ran = []
+
+    def measure(block, name, on):
+        ran.append((block.top, on))
+        return [flow.Measured({"routers": 1}, 7, 7)]
+
+    monkeypatch.setattr(flow, "measure", measure)
+    path = tmp_path / "found.json"
+    result = CliRunner().invoke(flow.calibrate, ["--block", "router", "--on", "icarus", "--json",
+                                                 str(path)])
+    assert result.exit_code == 0, result.output
+    assert set(ran) == {("router", "icarus")}
+    assert json.loads(path.read_text())["router"]["128 bit, 2 vc"] == [
+        {"features": {"routers": 1}, "cycles": 7, "contract": 7}]

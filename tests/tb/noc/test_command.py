@@ -22,11 +22,11 @@ from ouroboros.tb.noc.lab.command import fault_sets, show
     (("pairs", "--die", "4x4"), "--die must not be given: a crossing adds to T0"),
     (("around", "--sets", "0"), "sets must be at least 1, not 0"),
     (("around", "--class2-vcs", "0"), "--class1-vcs and --class2-vcs must not be 0"),
-    (("around", "--faults", "1"), "--faults must be R:L,.., not '1'"),
-    (("around", "--faults", "x"), "--faults must be R:L,.., not 'x'"),
-    (("around", "--faults", "0:40", "--k", "3"), "dead links must be 0 to 12, not 40"),
-    (("around", "--faults", "0:12", "--k", "3"),
-     "--faults 0:12 must leave a mesh of 3 x 3 in one piece; 0 of 100 random sets do"),
+    (("around", "--fault-counts", "1"), "--fault-counts must be R:L,.., not '1'"),
+    (("around", "--fault-counts", "x"), "--fault-counts must be R:L,.., not 'x'"),
+    (("around", "--fault-counts", "0:40", "--k", "3"), "dead links must be 0 to 12, not 40"),
+    (("around", "--fault-counts", "0:12", "--k", "3"),
+     "--fault-counts 0:12 must leave a mesh of 3 x 3 in one piece; 0 of 100 random sets do"),
 ])
 def test_bad_input(arguments, message):
     result = CliRunner().invoke(cli, ["noc", *arguments])

@@ -225,10 +225,10 @@ def test_booksim(key):
     options = {"width": k, "height": k, "vcs": int(overload["num_vcs"]), "packet_min": flits,
                "packet_max": flits, "vc_depth": int(overload["vc_buf_size"])}
     accepted = np.mean([run(experiment(rate=1.0, seed=seed, warmup_cycles=1000, drain_cycles=0,
-                                       measure_cycles=2000, **options))["accepted"]
+                                       measure_cycles=2000, **options)).accepted
                         for seed in (1, 2, 3)])
     assert accepted == pytest.approx(float(overload["accepted"]), rel=0.03)
     row = booksim(key)[1]
     found = run(experiment(rate=float(row["injection_rate"]), measure_cycles=10_000, **options))
     # BookSim2's T0 is 2 + 2 H + (L - 1), ours 3 + 2 H + (L - 1).
-    assert found["packet_latency"] - 1 == pytest.approx(float(row["packet_latency"]), rel=0.03)
+    assert found.packet_latency - 1 == pytest.approx(float(row["packet_latency"]), rel=0.03)

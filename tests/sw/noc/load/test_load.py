@@ -1,6 +1,7 @@
 """The link-load model against paths counted one by one, formulas by hand, the cycle model."""
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -196,8 +197,9 @@ def test_saturation_is_where_latency_is_three_times_that_of_an_empty_network():
     limit = 3 * zero_load_latency(experiment())
 
     def run(options):
-        return {"saturated": options.traffic.rate > 0.45,
-                "packet_latency": limit - 1e-6 if options.traffic.rate < 0.3 else limit}
+        return SimpleNamespace(
+            saturated=options.traffic.rate > 0.45,
+            packet_latency=limit - 1e-6 if options.traffic.rate < 0.3 else limit)
 
     assert saturation(experiment(), run, 12) == pytest.approx(0.3, abs=0.5 / 2**12)
 

@@ -1,0 +1,66 @@
+"""Cycles of a placed model without a simulator: options in, a prediction out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.api.shared import OnMachine, WithPlacement
+from ouroboros.sw.api.weights import WithCheckpoint
+from ouroboros.sw.lib.options import option
+from ouroboros.sw.mapper.placed import place_model
+from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.perf.pipeline import Decode, Prediction
+
+__all__ = ["PredictOptions", "Predicted", "predict_cycles"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(WithPlacement, WithCheckpoint, OnMachine):
+    """A model on a machine, and its tokens."""
+
+    prompt_tokens: int = option(64, metavar="N")
+    """Length of the prompt."""
+    context: int = option(128, metavar="N")
+    """Tokens that a decoded token attends to."""
+    sequences: str = option("1,2,4,8", metavar="N,N,..")
+    """Numbers of sequences that are decoded together."""
+    stream: bool = False
+    """Logits go to the host."""
+
+    def counts(self) -> tuple[int, ...]:
+        """What ``sequences`` names."""
+        try:
+            return tuple(int(part) for part in self.sequences.split(","))
+        except ValueError:
+            raise PerfError(f"sequences must be whole numbers with commas between, "
+                            f"not {self.sequences!r}") from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Predicted:
+    """Prefill and decode of a placed model."""
+
+    prediction: Prediction
+    """Stage times, latency and prefill."""
+    decode: tuple[Decode, ...]
+    """By number of sequences."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a file; all stages are in it."""
+        return self.prediction.as_dict([one.sequences for one in self.decode])
+
+
+def predict_cycles(options: PredictOptions) -> Predicted:
+    """Quantise, place and count.
+
+    Raises
+    ------
+    OuroborosError
+        If the model does not fit, or the machine has no room for so many tokens or sequences.
+    """
+    counts = options.counts()
+    model = options.source().quantised()
+    program = place_model(load_machine(options.machine), model, placement=options.placement)
+    found = Prediction(program, prompt_tokens=options.prompt_tokens, context=options.context,
+                       stream=options.stream)
+    return Predicted(prediction=found, decode=tuple(map(found.decode, counts)))
