@@ -77,7 +77,8 @@ def quantise_model(options: QuantiseOptions,
         If a file is wrong, or the weights do not fit the integers.
     """
     source = options.source()
-    model = source.quantised(scheme=options.scheme, calibration=options.calibration, seed=options.seed,
+    model = source.quantised(scheme=options.scheme, calibration=options.calibration,
+                             seed=options.seed,
                              residual_fraction_bits=options.residual_fraction_bits,
                              progress=partial(progress, "calibrate"))
     if options.out is not None:

@@ -114,6 +114,7 @@ def _rows(source: ModelSource, path: Path, options: MeasureOptions,
     tokens = first_tokens(coder, text, first + count * (length - begins))[first:]
     rows = [row for row in cut(coder, tokens, length) if len(row) > 1]
     if not rows:
-        raise QuantModelError(f"{path}: must have tokens to predict after the first {first}, which "
-                              f"the calibration saw, not {len(tokens)} more")
+        after = f" after the first {first}, which the calibration saw" if first else ""
+        raise QuantModelError(
+            f"{path}: must have at least one token to predict{after}, not {len(tokens)} tokens")
     return rows, first

@@ -19,7 +19,9 @@ from ouroboros.sw.quantise.calibrate import (
     split_tokens,
     text_calibration,
 )
+from ouroboros.sw.quantise.equivalent import rotated
 from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.quantise.recipe import RECIPES
 
 TOKENS = np.random.default_rng(0).integers(0, 23, (20, 24))
 
@@ -221,3 +223,59 @@ def test_what_does_not_fit_is_refused(factors, options, message, make_checkpoint
         labels={"head": "lm.weight", "layers.0.wk": "h.0.k"})
     with pytest.raises(QuantModelError, match=f"^a\\.bin: {message}$"):
         quantise(checkpoint, TOKENS, **options)
+
+
+def test_formats_of_r2_hold_what_the_calibration_reaches(make_checkpoint):
+    checkpoint = make_checkpoint(tied=False)
+    model = quantise(checkpoint, TOKENS, recipe=RECIPES["R2"])
+    turned = rotated(checkpoint)
+    scales = calibrate(turned, TOKENS)
+    widest = max(scales.residual_max.max(), np.abs(turned.embedding).max())
+    room = 6 * widest * 2.0**model.residual_fraction_bits
+    embedding = np.abs(turned.embedding).max() * 2.0**model.residual_fraction_bits
+    assert room <= 2**23 - 1
+    assert embedding <= 32767
+    assert room > 2**22 or embedding > 16383
+    for n, layer in enumerate(model.layers):
+        assert 16383 / 2 < scales.u_max[n] * 2.0**layer.gate.fu <= 32767 / 2
+        # The step of the down projection is that of u * t: it tells ft.
+        steps = np.abs(turned.layers[n].w2).max(axis=1) / 127 * 2.0**model.residual_fraction_bits
+        ft = np.log2(steps / real(layer.rq_2)) - layer.gate.fu
+        assert ft == pytest.approx(np.round(ft[0]), abs=1e-3)
+        assert 16383 / 2 < scales.t_max[n] * 2.0**np.round(ft[0]) <= 32767 / 2
+        v = scales.v_max[n] / 127
+        exact = turned.layers[n].wv * scales.h1[n] / v[:, None]
+        assert np.abs(layer.wv * real(layer.rq_v)[:, None] - exact).max() < (
+            0.51 * np.abs(exact).max() / 127)
+
+
+R2_REFUSED = [
+    ({"w1": 3e3}, {}, (r"h\.0\.gate: its output must be at most 512 in text of the calibration, "
+                       r"an int16 with room for 2 times that, not \S+e\+03")),
+    ({"w3": 1e5}, {}, (r"layers\.0\.w3: its output must be at most 16384 in text of the "
+                       r"calibration, an int16 with room for 2 times that, not \S+e\+05")),
+    ({"w2": 1e7}, {}, (r"residual stream must be at most 1398101 in text of the calibration, an "
+                       r"int24 with room for 6 times that, not \S+ after layers\.1\.w2: weights are "
+                       "too large")),
+    ({}, {"residual_fraction_bits": 20},
+     (rf"{BITS} leave room for a residual of \S+ after layers\.\d\.w2 and an embedding of \S+, "
+      "not 20: it would saturate")),
+    ({}, {"positions": 25}, "positions must be between 1 and seq_len = 24, not 25"),
+]
+
+
+@pytest.mark.parametrize(("factors", "options", "message"), R2_REFUSED)
+def test_what_r2_does_not_hold_is_refused(factors, options, message, make_checkpoint):
+    checkpoint = dataclasses.replace(
+        scaled(make_checkpoint(tied=False), **factors), name="a.bin",
+        labels={"layers.0.w1": "h.0.gate"})
+    with pytest.raises(QuantModelError, match=f"^a\\.bin: {message}$"):
+        quantise(checkpoint, TOKENS, recipe=RECIPES["R2"], **options)
+
+
+def test_fewer_positions_leave_wider_exponentials(make_checkpoint):
+    checkpoint = make_checkpoint(n_layers=1, seq_len=5000)
+    whole = quantise(checkpoint, TOKENS, recipe=RECIPES["R2"])
+    short = quantise(checkpoint, TOKENS, recipe=RECIPES["R2"], positions=4129)
+    assert (whole.scheme.exp_bits, short.scheme.exp_bits) == (11, 12)
+    assert (len(whole.rope), len(short.rope), short.shape.seq_len) == (5000, 4129, 4129)
