@@ -255,8 +255,8 @@ R2_REFUSED = [
     ({"w3": 1e5}, {}, (r"layers\.0\.w3: its output must be at most 16384 in text of the "
                        r"calibration, an int16 with room for 2 times that, not \S+e\+05")),
     ({"w2": 1e7}, {}, (r"residual stream must be at most 1398101 in text of the calibration, an "
-                       r"int24 with room for 6 times that, not \S+ after layers\.1\.w2: weights are "
-                       "too large")),
+                       r"int24 with room for 6 times that, not \S+ after layers\.1\.w2: weights "
+                       "are too large")),
     ({}, {"residual_fraction_bits": 20},
      (rf"{BITS} leave room for a residual of \S+ after layers\.\d\.w2 and an embedding of \S+, "
       "not 20: it would saturate")),
