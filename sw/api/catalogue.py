@@ -9,8 +9,8 @@ from ouroboros.sw.models import named
 from ouroboros.sw.models.shape import SHAPES, ModelShape, load_shape
 
 __all__ = ["PLACEMENTS", "PROMPTS", "SHIPPED", "SIMULATORS", "TOKENIZER", "Named", "backends",
-           "checkpoints",
-           "machine_names", "machines", "model_names", "models", "placement_names", "simulators"]
+           "checkpoints", "machine_names", "machines", "model_names", "models",
+           "placement_names", "simulators"]
 
 PLACEMENTS = {
     "plain": "a core each for QKV, projection, up/gate, down, and for each KV head",

@@ -8,8 +8,9 @@ from typing import Any
 from ouroboros.sw.api.weights import WithCheckpoint
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.models.integer import QuantModel
-from ouroboros.sw.models.loss import Loss
-from ouroboros.sw.quantise.evaluate import evaluate, sample_evaluation
+from ouroboros.sw.quantise.choose import AUTO
+from ouroboros.sw.quantise.measure import Measured, MeasureOptions, measure
+from ouroboros.sw.quantise.recipe import RECIPES
 from ouroboros.sw.runtime.job import Progress
 
 __all__ = ["QuantiseOptions", "Quantised", "quantise_model"]
@@ -21,6 +22,11 @@ class QuantiseOptions(WithCheckpoint):
 
     calibration: Path | None = option(None)
     """Text that sets the scales; by default the model writes its own."""
+    scheme: str = option(AUTO, choices=lambda: (AUTO, *RECIPES))
+    """Integer definition: R, R2, or R where it fits and loses little, else R2."""
+    text: Path | None = option(None)
+    """Text to compare on, without what the calibration saw of it; by default the model writes
+    its own."""
     tokens: int = option(4096, metavar="N", least=0)
     """Predictions to compare with the float model; 0 skips the comparison."""
     seed: int = option(0, metavar="N", least=0)
@@ -41,8 +47,8 @@ class Quantised:
     """Weights of the float model."""
     model: QuantModel
     """The integer model."""
-    loss: Loss | None
-    """Against the float model; None where nothing was compared."""
+    measured: Measured | None
+    """Against the float model, and on what; None where nothing was compared."""
 
     def as_dict(self) -> dict[str, Any]:
         """For a file; the weights are not in it."""
@@ -50,9 +56,10 @@ class Quantised:
         return {
             "checkpoint": str(made.checkpoint),
             "calibration": None if made.calibration is None else str(made.calibration),
+            "scheme": asdict(self.model.scheme) | {"name": self.model.scheme.name},
             "seed": made.seed, "residual_fraction_bits": self.model.residual_fraction_bits,
             "digest": self.model.digest,
-            **({} if self.loss is None else {"evaluation": asdict(self.loss)})}
+            **({} if self.measured is None else {"evaluation": self.measured.as_dict()})}
 
 
 def quantise_model(options: QuantiseOptions,
@@ -70,14 +77,16 @@ def quantise_model(options: QuantiseOptions,
         If a file is wrong, or the weights do not fit the integers.
     """
     source = options.source()
-    model = source.quantised(calibration=options.calibration, seed=options.seed,
+    model = source.quantised(scheme=options.scheme, calibration=options.calibration,
+                             seed=options.seed,
                              residual_fraction_bits=options.residual_fraction_bits,
                              progress=partial(progress, "calibrate"))
     if options.out is not None:
         model.save(options.out)
-    loss = None
+    measured = None
     if options.tokens:
-        text = sample_evaluation(source.checkpoint, options.tokens, options.seed)
-        loss = evaluate(source.checkpoint, model, text, partial(progress, "compare"))
+        measured = measure(source, model, MeasureOptions(
+            text=options.text, calibration=options.calibration, tokens=options.tokens,
+            seed=options.seed), partial(progress, "compare"))
     return Quantised(options=options, parameters=source.checkpoint.parameter_count, model=model,
-                     loss=loss)
+                     measured=measured)

@@ -16,7 +16,8 @@ def quantise(options: QuantiseOptions, output: Output) -> dict[str, Any]:
     with step_bars() as progress:
         found = quantise_model(options, progress)
     shown = table("quantity", "value", title=f"{options.checkpoint.name}, seed {options.seed}")
-    if (loss := found.loss) is not None:
+    if (measured := found.measured) is not None:
+        loss = measured.loss
         error = loss.standard_error_percent
         shown.add_row("integer perplexity", f"{loss.integer_perplexity:.4f} "
                       f"({loss.perplexity_change_percent:+.2f} %"
@@ -24,8 +25,9 @@ def quantise(options: QuantiseOptions, output: Output) -> dict[str, Any]:
         shown.add_row("float perplexity", f"{loss.float_perplexity:.4f}")
         shown.add_row("KL divergence", f"{loss.kl_nats:.4f} nats")
         shown.add_row("top-1 agreement", f"{loss.top1_agreement_percent:.1f} %")
-        shown.add_row("tokens compared", f"{loss.tokens:,}")
+        shown.add_row("tokens compared", f"{loss.tokens:,} of {measured.place}")
     shown.add_row("parameters", f"{found.parameters:,}")
+    shown.add_row("scheme", found.model.scheme.name)
     shown.add_row("residual fraction bits", str(found.model.residual_fraction_bits))
     shown.add_row("model digest", found.model.digest[:16])
     output.show(shown)

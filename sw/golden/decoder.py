@@ -10,10 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ouroboros.sw.golden import numerics
+from ouroboros.sw.golden import numerics, wide
 from ouroboros.sw.golden.numerics import Ints
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.sw.models.integer import Norm, QuantLayer, QuantModel, Requant
+from ouroboros.sw.models.integer import (
+    Norm,
+    QuantLayer,
+    QuantModel,
+    Requant,
+    SigmoidGate,
+    TableGate,
+)
 
 __all__ = ["DecodeError", "IntegerDecoder", "Observer"]
 
@@ -53,11 +60,12 @@ class IntegerDecoder:
     model : QuantModel
         Weights, multipliers, shifts and tables.
     observer : callable, optional
-        Sees every intermediate: acc_q, q16, q8, scores, e, den, acc_o and so on.
+        Sees every intermediate: acc_q, q, q8, scores, den, acc_o and so on.
     """
 
     def __init__(self, model: QuantModel, *, observer: Observer | None = None):
         self.model = model
+        self._scheme = model.scheme
         self._observer = observer
         self._sequences: dict[int, _Sequence] = {}
         # The arrays multiply as float32 (see numerics.mvm), so they are kept that way.
@@ -167,8 +175,9 @@ class IntegerDecoder:
             o8[span] = self._attend(n, layer, q8[span], sequence.k8[n, :, :end],
                                     sequence.v8[n, :, :end])
         o8 = self._observe(n, "o8", o8.reshape(-1, shape.dim))
-        acc = self._observe(n, "acc_o", numerics.mvm(o8, weights["wo"]))
-        return self._observe(n, "x_mid", numerics.residual_add(x, acc, layer.rq_o.m, layer.rq_o.s))
+        delta = self._matrix(n, "o", o8, weights["wo"], layer.rq_o)
+        return self._observe(n, "x_mid", numerics.residual_add(
+            x, delta, self._scheme.residual_limits))
 
     def _attend(self, n: int, layer: QuantLayer, q8: Ints, k8: npt.NDArray[np.int8],
                 v8: npt.NDArray[np.int8]) -> Ints:
@@ -182,23 +191,42 @@ class IntegerDecoder:
             scores = numerics.mvm(q8[:, group].swapaxes(0, 1), k8[kv_head])
             self._observe(n, "scores", scores)
             top = numerics.score_max(scores, valid)
-            e = numerics.exp_weights(scores, top, layer.me[group, None, None], layer.se, valid)
-            acc = self._observe(n, "acc_pv", numerics.mvm(e, v8[kv_head].T))
+            e = numerics.exp_weights(scores, top, layer.me[group, None, None], layer.se, valid,
+                                     self._scheme.exp_bits)
+            # Unsigned: one bit more as a signed operand.
+            acc = self._observe(n, "acc_pv", wide.mvm_digits(
+                e, v8[kv_head].T, self._scheme.exp_bits + 1))
             den = self._observe(n, "den", e.sum(axis=-1))
             o8[:, group] = numerics.normalise(acc, den).swapaxes(0, 1)
         return o8
 
     def _feed_forward(self, n: int, layer: QuantLayer, x: Ints) -> Ints:
         """Step 9 for tokens (n, dim)."""
-        weights = self._weights[n]
+        weights, scheme = self._weights[n], self._scheme
         h = self._norm(n, "h2", x, layer.norm2)
-        u8 = numerics.clip8(self._matrix(n, "1", h, weights["w1"], layer.rq_1))
-        t8 = numerics.sat8(self._matrix(n, "3", h, weights["w3"], layer.rq_3))
-        self._observe(n, "u8", u8)
-        self._observe(n, "t8", t8)
-        f8 = self._observe(n, "f8", numerics.silu_mul(u8, t8, layer.silu, layer.mf, layer.sf))
-        acc = self._observe(n, "acc_2", numerics.mvm(f8, weights["w2"]))
-        return self._observe(n, "x", numerics.residual_add(x, acc, layer.rq_2.m, layer.rq_2.s))
+        u = self._matrix(n, "1", h, weights["w1"], layer.rq_1)
+        t = self._matrix(n, "3", h, weights["w3"], layer.rq_3)
+        gate = layer.gate
+        if isinstance(gate, TableGate):
+            f, ef = self._table_gate(n, gate, u, t), np.zeros(len(x), np.int64)
+        else:
+            f, ef = self._sigmoid_gate(n, gate, u, t)
+        acc = self._observe(n, "acc_2", wide.mvm_digits(f, weights["w2"], scheme.f_bits))
+        delta = self._observe(n, "2", numerics.requant(
+            acc, layer.rq_2.m, (layer.rq_2.s - ef)[:, None]))
+        return self._observe(n, "x", numerics.residual_add(x, delta, scheme.residual_limits))
+
+    def _table_gate(self, n: int, gate: TableGate, u: Ints, t: Ints) -> Ints:
+        u8 = self._observe(n, "u8", numerics.clip8(u))
+        t8 = self._observe(n, "t8", numerics.sat8(t))
+        return self._observe(n, "f8", numerics.silu_mul(u8, t8, gate.silu, gate.mf, gate.sf))
+
+    def _sigmoid_gate(self, n: int, gate: SigmoidGate, u: Ints, t: Ints) -> tuple[Ints, Ints]:
+        u16 = self._observe(n, "u16", numerics.sat16(u))
+        t16 = self._observe(n, "t16", numerics.sat16(t))
+        w = self._observe(n, "w", wide.gated(u16, t16, gate.fu))
+        ef = self._observe(n, "ef", wide.exponent(w, self._scheme.f_bits))
+        return self._observe(n, "f", wide.scale_token(w, ef, self._scheme.f_bits)), ef
 
     def _norm(self, n: int, name: str, x: Ints, norm: Norm) -> Ints:
         """Step 3."""

@@ -17,9 +17,10 @@ from ouroboros.hw.params.isa import (
 )
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.sfu import reads_c, writes_c
-from ouroboros.sw.golden import numerics, wide
+from ouroboros.sw.golden import numerics, sfu_wide, wide
 from ouroboros.sw.golden.numerics import Ints
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.models.scheme import DIGIT_BITS, SIGMOID_FRACTION_BITS
 
 __all__ = ["Drain", "SfuError", "SfuGolden"]
 
@@ -169,12 +170,13 @@ class _Step:
         if self.fn == Fn.RSQRT:
             low, high, mg, sg = (int(value) for value in self.param()[:4])
             lanes = self.c[:1 if self.residual_bits == 16 else 4] & 0xFFFF_FFFF
-            self.put("d_addr", *self.rsqrt(wide.sum_of_digits(lanes) + (high << 16 | low), mg, sg))
+            total = sfu_wide.sum_of_digits(lanes) + (high << 16 | low)
+            self.put("d_addr", *self.rsqrt(total, mg, sg))
             return
         if self.fn == Fn.EXPONENT:
             if self.c[0] < 0:
                 raise SfuError(f"m of EXPONENT must not be negative, as {self.c[0]} is")
-            self.put("d_addr", 1, wide.exponent(int(self.c[0]), self.fields["shift"]))
+            self.put("d_addr", 1, max(0, int(self.c[0]).bit_length() - self.fields["shift"]))
             return
         den = int(self.c[1]) & SUM_MAX
         log2 = max(den.bit_length() - 1, 0)
@@ -237,24 +239,25 @@ class _Step:
             if len(wrong):
                 raise SfuError(f"x of GATE must fit int16, not {wrong[0]}")
             x = x.astype(np.int16).astype(np.int64)
-            rounded: Ints = numerics.rnd(wide.gate(x, self.fields["shift"]) * b * x, 16)
+            sigmoid = wide.sigmoid(x, self.fields["shift"] + SIGMOID_FRACTION_BITS)
+            rounded: Ints = numerics.rnd(sigmoid * b * x, 16)
         else:
             rounded = numerics.rnd(self.pre(x, b) * self.multiplier(len(x)), self.shift(len(x)))
         if self.fn == Fn.EXP:
-            table = wide.EXP12 if self.fields["digits"] else numerics.EXP
+            table = sfu_wide.EXP12 if self.fields["digits"] else numerics.EXP
             weights = table[np.clip(rounded, 0, 255)]
             return np.where(valid & (x != INT32_MIN), weights, 0)
         if self.fn == Fn.MAC and self.b_mode in (BMode.RESIDUAL16, BMode.RESIDUAL32):
             rounded = rounded + b
         rounded = np.asarray(np.where(valid, rounded, INT32_MIN))
         if self.fields["digits"]:
-            return wide.sat12(rounded)
+            return sfu_wide.sat12(rounded)
         if self.d_type == Type.I8:
             return numerics.clip8(rounded) if self.fields["wide"] else numerics.sat8(rounded)
         if self.d_type == Type.I16:
             return numerics.sat16(rounded)
         if self.d_type == Type.I24:
-            return wide.sat24(rounded)
+            return sfu_wide.sat24(rounded)
         return np.clip(rounded, INT32_MIN, -INT32_MIN - 1)
 
     def pre(self, x: Ints, b: Ints) -> Ints:
@@ -310,7 +313,7 @@ class _Step:
             if self.d_type == Type.I32:
                 raise SfuError("d_type must be I8, I16 or I24 under SUMSQ, not I32")
             if self.d_type == Type.I24:
-                return wide.sum_digits(int(wide.squares(y).sum()))
+                return sfu_wide.sum_digits(int(numerics.square_sum(y)))
             return (min(int((y * y).sum()), SUM_MAX),)
         if self.fields["magnitude"]:
             return (min(int(np.abs(y).max()), SUM_MAX) if len(y) else 0,)
@@ -339,8 +342,8 @@ class _Step:
         if np.isin(high, low).any():
             raise SfuError("d_addr and b_addr must be apart by the vector that digits write to "
                            "each")
-        self.pack("d_addr", y >> wide.DIGIT_BITS)
-        self.pack("b_addr", y & (1 << wide.DIGIT_BITS) - 1)
+        self.pack("d_addr", y >> DIGIT_BITS)
+        self.pack("b_addr", y & (1 << DIGIT_BITS) - 1)
 
     def pack(self, name: str, y: Ints) -> None:
         """Pack a vector, the rest of the last word 0."""

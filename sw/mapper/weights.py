@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroboros.sw.block.tensors import Channels, Matrix, Param, Run
-from ouroboros.sw.models.integer import Norm, QuantLayer, QuantModel, Requant
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.models.integer import Norm, QuantLayer, QuantModel, Requant, TableGate
+from ouroboros.sw.models.scheme import R
 
 __all__ = ["Weights"]
 
@@ -29,10 +31,19 @@ class Weights:
     ----------
     model : QuantModel
         The model.
+
+    Raises
+    ------
+    MapperError
+        If the model is of a scheme that the machine does not compute.
     """
 
     def __init__(self, model: QuantModel):
+        if model.scheme != R:
+            raise MapperError(f"model must be of scheme {R.name}, which the special-function unit "
+                              f"computes, not {model.scheme.name}: quantise it to that")
         self.model = model
+        self._gates = [layer.gate for layer in model.layers if isinstance(layer.gate, TableGate)]
 
     def matrix(self, matrix: Matrix) -> Ints:
         """int8 weights, (outputs, inputs); padding is 0."""
@@ -62,7 +73,7 @@ class Weights:
         if param.name == "exp":
             return [int(layer.me[param.channels[0].first])], layer.se
         if param.name == "silu":
-            return [layer.mf], layer.sf
+            return [self._gates[param.layer].mf], self._gates[param.layer].sf
         return self._multipliers(getattr(layer, REQUANTS[param.name]), param.channels)
 
     def _norm(self, param: Param) -> tuple[list[int], int]:
@@ -79,4 +90,4 @@ class Weights:
 
     def silu(self, layer: int) -> Ints:
         """SiLU table of a block, int16[256]."""
-        return self.model.layers[layer].silu
+        return self._gates[layer].silu

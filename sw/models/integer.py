@@ -15,12 +15,13 @@ import numpy.typing as npt
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.models.decoder_shape import DecoderShape
 from ouroboros.sw.models.loss import Loss
+from ouroboros.sw.models.scheme import SIGMOID_FRACTION_BITS, Gate, Scheme
 from ouroboros.sw.models.special import LLAMA2C, SpecialTokens
 
 __all__ = ["FORMAT_VERSION", "POSITIONS_MAX", "Norm", "QuantLayer", "QuantModel",
-           "QuantModelError", "Requant", "load"]
+           "QuantModelError", "Requant", "SigmoidGate", "TableGate", "load"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of the .npz file; a reader takes its own version only."""
 POSITIONS_MAX = 1 << 17
 """Positions that an integer model keeps RoPE rows for, whatever more its float model knows: far
@@ -56,6 +57,29 @@ class Norm:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TableGate:
+    """Static part of a gate whose SiLU is looked up (``Gate.TABLE``)."""
+
+    silu: Int16
+    """SiLU table, (256,), indexed by the gate in two's complement (u8 & 255)."""
+    mf: int
+    """Multiplier of SiLU(gate) * up, 16 bits."""
+    sf: int
+    """Shift of ``mf``, 0 to 63."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SigmoidGate:
+    """Static part of a gate whose sigmoid is looked up (``Gate.SIGMOID``)."""
+
+    fu: int
+    """Fraction bits of the int16 gate, 5 to 15."""
+
+
+_GATES = {Gate.TABLE: TableGate, Gate.SIGMOID: SigmoidGate}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class QuantLayer:
     """One transformer block; matrices are (outputs, inputs)."""
 
@@ -82,11 +106,11 @@ class QuantLayer:
     rq_o: Requant
     """To the residual's format, (dim,)."""
     rq_1: Requant
-    """To the int8 gate, (hidden_dim,)."""
+    """To the gate, (hidden_dim,)."""
     rq_3: Requant
-    """To the int8 up, (hidden_dim,)."""
+    """To the up projection's format, (hidden_dim,)."""
     rq_2: Requant
-    """To the residual's format, (dim,)."""
+    """To the residual's format, (dim,); for a token exponent of 0."""
     norm1: Norm
     """Before attention."""
     norm2: Norm
@@ -95,12 +119,8 @@ class QuantLayer:
     """Softmax: score to sixteenths of an octave, (n_heads,)."""
     se: int
     """Shift of ``me``, 0 to 63."""
-    silu: Int16
-    """SiLU table, (256,), indexed by the gate in two's complement (u8 & 255)."""
-    mf: int
-    """Multiplier of SiLU(gate) * up, 16 bits."""
-    sf: int
-    """Shift of ``mf``, 0 to 63."""
+    gate: TableGate | SigmoidGate
+    """Constants of the gate; the kind is the scheme's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -109,8 +129,10 @@ class QuantModel:
 
     shape: DecoderShape
     """Dimensions; the floats in it are for the record."""
+    scheme: Scheme
+    """Which integer definition the numbers are for."""
     residual_fraction_bits: int
-    """Fraction bits of the int16 residual stream."""
+    """Fraction bits of the residual stream."""
     norm_c: int
     """Added to every sum of squares: ``round(dim * eps * 4**residual_fraction_bits)``."""
     embedding: Int16
@@ -137,10 +159,15 @@ class QuantModel:
         _expect("head", self.head, np.int8, (shape.vocab_size, shape.dim))
         _expect_requant("rq_head", self.rq_head, shape.vocab_size)
         _expect_norm("norm_final", self.norm_final)
+        fitted = self.scheme.fitted(positions=shape.seq_len, hidden_dim=shape.hidden_dim)
+        if fitted != self.scheme:
+            raise QuantModelError(f"scheme must be {fitted.name}, or an int32 sum could wrap, "
+                                  f"not {self.scheme.name}")
         if len(self.layers) != shape.n_layers:
             raise QuantModelError(f"layers must be {shape.n_layers}, not {len(self.layers)}")
         for n, layer in enumerate(self.layers):
             _expect_layer(f"layers.{n}", layer, shape)
+            _expect_gate(f"layers.{n}", layer, self.scheme)
 
     @property
     def digest(self) -> str:
@@ -191,7 +218,7 @@ def load(path: Path) -> QuantModel:
         raise QuantModelError(f"{path}: corrupt: {error}") from error
 
 
-_RECORDS = ("shape", "special", "loss")
+_RECORDS = ("shape", "scheme", "special", "loss")
 """Fields of ``QuantModel`` that are kept as JSON."""
 
 
@@ -212,10 +239,9 @@ def _flatten(model: QuantModel) -> dict[str, npt.NDArray[Any]]:
 
 
 def _put(arrays: dict[str, npt.NDArray[Any]], name: str, value: object) -> None:
-    if isinstance(value, Requant):
-        arrays[f"{name}.m"], arrays[f"{name}.s"] = value.m, np.array(value.s)
-    elif isinstance(value, Norm):
-        arrays[f"{name}.mg"], arrays[f"{name}.sg"] = np.array(value.mg), np.array(value.sg)
+    if isinstance(value, Requant | Norm | TableGate | SigmoidGate):
+        for field in dataclasses.fields(value):
+            _put(arrays, f"{name}.{field.name}", getattr(value, field.name))
     else:
         arrays[name] = np.asarray(value)
 
@@ -226,21 +252,23 @@ def _unflatten(arrays: dict[str, npt.NDArray[Any]]) -> QuantModel:
     special = records["special"]
     special["stop_ids"] = tuple(special["stop_ids"])
     loss = None if records["loss"] is None else Loss(**records["loss"])
+    scheme = Scheme(**records["scheme"] | {"gate": Gate(records["scheme"]["gate"])})
     layers = tuple(
-        QuantLayer(**{field.name: _get(arrays, f"layers.{n}.{field.name}", field.type)
+        QuantLayer(**{field.name: _get(arrays, f"layers.{n}.{field.name}",
+                                       _GATES[scheme.gate] if field.name == "gate" else field.type)
                       for field in dataclasses.fields(QuantLayer)})
         for n in range(shape.n_layers))
-    return QuantModel(shape=shape, layers=layers, special=SpecialTokens(**special), loss=loss, **{
+    return QuantModel(shape=shape, scheme=scheme, layers=layers, loss=loss,
+                      special=SpecialTokens(**special), **{
         field.name: _get(arrays, field.name, field.type)
         for field in dataclasses.fields(QuantModel)
         if field.name not in (*_RECORDS, "layers")})
 
 
-def _get(arrays: dict[str, npt.NDArray[Any]], name: str, kind: object) -> Any:
-    if kind is Requant:
-        return Requant(m=arrays[f"{name}.m"], s=int(arrays[f"{name}.s"]))
-    if kind is Norm:
-        return Norm(mg=int(arrays[f"{name}.mg"]), sg=int(arrays[f"{name}.sg"]))
+def _get(arrays: dict[str, npt.NDArray[Any]], name: str, kind: Any) -> Any:
+    if kind in (Requant, Norm, TableGate, SigmoidGate):
+        return kind(**{field.name: _get(arrays, f"{name}.{field.name}", field.type)
+                       for field in dataclasses.fields(kind)})
     return int(arrays[name]) if kind is int else arrays[name]
 
 
@@ -288,7 +316,22 @@ def _expect_layer(name: str, layer: QuantLayer, shape: DecoderShape) -> None:
     _expect_norm(f"{name}.norm1", layer.norm1)
     _expect_norm(f"{name}.norm2", layer.norm2)
     _expect(f"{name}.me", layer.me, np.uint16, (shape.n_heads,))
-    _expect(f"{name}.silu", layer.silu, np.int16, (256,))
-    _expect_multiplier(f"{name}.mf", layer.mf)
     _expect_shift(f"{name}.se", layer.se)
-    _expect_shift(f"{name}.sf", layer.sf)
+
+
+def _expect_gate(name: str, layer: QuantLayer, scheme: Scheme) -> None:
+    gate = layer.gate
+    if not isinstance(gate, _GATES[scheme.gate]):
+        raise QuantModelError(f"{name}.gate must be a {_GATES[scheme.gate].__name__} in scheme "
+                              f"{scheme.name}, not a {type(gate).__name__}")
+    if isinstance(gate, TableGate):
+        _expect(f"{name}.gate.silu", gate.silu, np.int16, (256,))
+        _expect_multiplier(f"{name}.gate.mf", gate.mf)
+        _expect_shift(f"{name}.gate.sf", gate.sf)
+    elif not SIGMOID_FRACTION_BITS <= gate.fu <= 15:
+        raise QuantModelError(f"{name}.gate.fu must be between {SIGMOID_FRACTION_BITS} and 15, "
+                              f"not {gate.fu!r}")
+    # A token's exponent is taken off this shift.
+    if layer.rq_2.s < scheme.exponent_max:
+        raise QuantModelError(f"{name}.rq_2.s must be at least {scheme.exponent_max}, the largest "
+                              f"exponent of a token, not {layer.rq_2.s}")

@@ -17,14 +17,12 @@ from ouroboros.sw.models.chat import ChatTemplate
 from ouroboros.sw.models.checkpoint import Checkpoint, CheckpointError
 from ouroboros.sw.models.coder import Coder
 from ouroboros.sw.models.integer import QuantModel, QuantModelError
-from ouroboros.sw.models.loss import Loss
-from ouroboros.sw.quantise import quantise as quantiser
-from ouroboros.sw.quantise.evaluate import evaluate
+from ouroboros.sw.quantise.calibrate import Tokens, sample_calibration, text_calibration
+from ouroboros.sw.quantise.choose import quantise_with_loss
+from ouroboros.sw.quantise.quantise import check_supported
 
 __all__ = ["ModelSource", "open_model"]
 
-LOSS_SEQUENCES, LOSS_TOKENS = 4, 128
-"""Text of the calibration on which every model's loss is measured."""
 _logger = logging.getLogger(__name__)
 
 
@@ -56,7 +54,7 @@ class ModelSource:
             raise CheckpointError(self.tokenizer_fault)
         return self.tokenizer
 
-    def quantised(self, *, calibration: Path | None = None, seed: int = 0,
+    def quantised(self, *, scheme: str = "R", calibration: Path | None = None, seed: int = 0,
                   residual_fraction_bits: int | None = None, cache: Path | None = None,
                   progress: Callable[[int, int], None] | None = None) -> QuantModel:
         """The integer model with its loss, from the cache if it was made before.
@@ -65,6 +63,8 @@ class ModelSource:
 
         Parameters
         ----------
+        scheme : str
+            R, which the machine runs, R2, or ``sw.quantise.choose.AUTO``.
         calibration : Path, optional
             Text that sets the scales (needs the tokenizer); sampled from the model when absent.
         cache : Path, optional
@@ -72,57 +72,35 @@ class ModelSource:
         """
         text = None if calibration is None else self._read_text(calibration)
         folder = cache_folder("quant") if cache is None else cache
-        entry = folder / f"{self._key(text, seed, residual_fraction_bits)}.npz"
+        entry = folder / f"{self._key(text, scheme, seed, residual_fraction_bits)}.npz"
         try:
             model = quant_model.load(entry)
         except QuantModelError:
-            model = self._make(calibration, text, seed, residual_fraction_bits, progress)
+            model = self._make(calibration, text, scheme, seed, residual_fraction_bits, progress)
             _store(model, entry)
         warning = "its loss was not measured" if model.loss is None else model.loss.warning()
         if warning is not None:
             _logger.warning("Warning: %s: %s", self.path, warning)
         return model
 
-    def _make(self, calibration: Path | None, text: str | None, seed: int,
+    def _make(self, calibration: Path | None, text: str | None, scheme: str, seed: int,
               residual_fraction_bits: int | None,
               progress: Callable[[int, int], None] | None) -> QuantModel:
-        self._check_supported()
+        check_supported(self.checkpoint)
         if text is None or self.tokenizer is None:
-            tokens: quantiser.Tokens = quantiser.sample_calibration(self.checkpoint, seed)
+            tokens: Tokens = sample_calibration(self.checkpoint, seed)
         else:
             shape = self.checkpoint.shape
             if shape.seq_len < 2:
                 raise QuantModelError(f"{self.path}: {self.checkpoint.label('seq_len')} must be at "
                                       f"least 2 for a calibration text, not {shape.seq_len}")
             try:
-                tokens = quantiser.text_calibration(
-                    self.tokenizer, text, shape.seq_len)
+                tokens = text_calibration(self.tokenizer, text, shape.seq_len)
             except QuantModelError as error:
                 raise QuantModelError(f"{calibration}: {error}") from None
-        model = quantiser.quantise(
-            self.checkpoint, tokens, residual_fraction_bits=residual_fraction_bits,
-            progress=progress)
-        return replace(model, loss=self._loss(model, tokens))
-
-    def _check_supported(self) -> None:
-        """Refuse by name what a float model may have and the integer model does not."""
-        model = self.checkpoint
-        if model.biased:
-            raise QuantModelError(f"{self.path}: attention must have no bias (q, k or v), as the "
-                                  "integer model adds none")
-        if model.shape.q_width != model.shape.dim:
-            raise QuantModelError(
-                f"{self.path}: {model.label('head_dim')} must be {model.label('dim')} / "
-                f"{model.label('n_heads')} = {model.shape.dim / model.shape.n_heads:g} for the "
-                f"integer model, not {model.shape.head_dim}")
-
-    def _loss(self, model: QuantModel, tokens: quantiser.Tokens) -> Loss | None:
-        """On the first tokens of the calibration; None if they are too few to predict any."""
-        length = min(LOSS_TOKENS, self.checkpoint.shape.seq_len, tokens.shape[-1])
-        rows = tokens if tokens.ndim == 2 else (
-            tokens[:tokens.size // length * length].reshape(-1, length))
-        return None if length < 2 else evaluate(
-            self.checkpoint, model, rows[:LOSS_SEQUENCES, :length])
+        return quantise_with_loss(
+            self.checkpoint, tokens, scheme=scheme, progress=progress,
+            residual_fraction_bits=residual_fraction_bits)
 
     def _read_text(self, path: Path) -> str:
         if self.tokenizer is None:
@@ -130,10 +108,11 @@ class ModelSource:
                                   f"{self.tokenizer_fault}")
         return read.text(path, "a calibration text", CheckpointError)
 
-    def _key(self, text: str | None, seed: int, residual_fraction_bits: int | None) -> str:
+    def _key(self, text: str | None, scheme: str, seed: int,
+             residual_fraction_bits: int | None) -> str:
         # The quantiser's own code is part of the key: a change of it makes new entries.
         total = hashlib.sha256(f"{digest(Path(__file__))} {self.checkpoint.digest} {text is None} "
-                               f"{seed} {residual_fraction_bits}".encode())
+                               f"{scheme} {seed} {residual_fraction_bits}".encode())
         if text is not None and self.tokenizer is not None:
             total.update(text.encode() + self.tokenizer.digest.encode())
         return total.hexdigest()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from ouroboros.sw.cli import group, main
 from ouroboros.sw.models import integer as quant_model
-from ouroboros.sw.models import llama2c
+from ouroboros.sw.models import llama2c, tokenizer
 
 
 @pytest.fixture
@@ -36,6 +36,8 @@ def test_quantise_writes_model_and_figures(run, tmp_path):
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["seed"] == 5
     assert found["evaluation"]["tokens"] == 40
+    assert found["evaluation"]["protocol"]["sequences"] == 2
+    assert found["scheme"]["name"] == "R"
     assert quant_model.load(tmp_path / "model.npz").digest == found["digest"]
     assert list((tmp_path / "cache" / "quant").glob("*.npz"))
     again = run("quantise", "--checkpoint", "model.bin", "--tokens", "0", "--seed", "5",
@@ -44,6 +46,21 @@ def test_quantise_writes_model_and_figures(run, tmp_path):
     assert "perplexity" not in again.stdout
     assert json.loads((tmp_path / "again.json").read_text()) == {
         key: value for key, value in found.items() if key != "evaluation"}
+
+
+def test_quantise_on_a_text_in_a_named_scheme(run, tmp_path, make_checkpoint):
+    (tmp_path / "text.txt").write_text("Once upon a time " * 3)
+    llama2c.write(tmp_path / "model.bin", make_checkpoint(vocab_size=260, n_layers=1))
+    tokenizer.write(tmp_path / "tok.bin", tokenizer.Tokenizer([(piece, 0.0) for piece in (
+        b"<unk>", b"\n<s>\n", b"\n</s>\n", *(b"<0x%02X>" % n for n in range(256)), b" ")]))
+    result = run("quantise", "--checkpoint", "model.bin", "--tokenizer", "tok.bin",
+                 "--scheme", "R2", "--text", "text.txt", "--tokens", "20", "--json", "found.json")
+    assert result.exit_code == 0, result.output
+    assert "of text.txt from token 0, BOS and " in " ".join(result.stdout.split())
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["scheme"] == {"name": "R2", "residual_bits": 24, "exp_bits": 12, "f_bits": 12,
+                               "gate": "sigmoid"}
+    assert found["evaluation"]["protocol"]["text"] == "text.txt"
 
 
 ERRORS = [

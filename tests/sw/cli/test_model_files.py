@@ -175,10 +175,11 @@ def test_reported_refusals(name, model, coder_name, message, case, run):
 
 def test_reported_weights_that_overflow(case, ouroboros):
     model = case("weights_all_ones") / "model"
-    result, _ = ouroboros("quantise", "--checkpoint", model, "--tokens", 0)
+    result, _ = ouroboros("quantise", "--checkpoint", model, "--tokens", 0, "--scheme", "R")
     assert (result.exit_code, result.output) == (2, (
         f"Error: {model}: residual stream must be at most 4096 in text of the calibration, an "
-        "int16 with room for 8 times that, not 7.95e+05: weights are too large\n"))
+        "int16 with room for 8 times that, not 7.95e+05 after "
+        "model.layers.1.mlp.down_proj.weight: weights are too large\n"))
 
 
 def test_reported_switch_of_the_index(case, run, tmp_path):

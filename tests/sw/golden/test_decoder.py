@@ -38,7 +38,8 @@ class ScalarDecoder:
             h = self.norm(x, layer.norm2)
             u = self.matrix(h, layer.w1, layer.rq_1, -128, 127)
             t = self.matrix(h, layer.w3, layer.rq_3, -127, 127)
-            f = [self.clip(self.shift(int(layer.silu[a % 256]) * b * layer.mf, layer.sf))
+            f = [self.clip(self.shift(int(layer.gate.silu[a % 256]) * b * layer.gate.mf,
+                                      layer.gate.sf))
                  for a, b in zip(u, t, strict=True)]
             delta = self.matrix(f, layer.w2, layer.rq_2)
             x = [self.clip(a + b, -32768, 32767) for a, b in zip(x, delta, strict=True)]

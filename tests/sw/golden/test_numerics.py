@@ -31,10 +31,10 @@ REFUSED = {
     "wide input": (lambda: numerics.mvm([[128]], [[1]]), "x must be between -128 and 127, not 128"),
     "wide weight": (lambda: numerics.mvm([[1]], [[-129]]),
                     "weights must be between -128 and 127, not -129"),
-    "wide residual": (lambda: numerics.square_sum([32768]),
-                      "x must be between -32768 and 32767, not 32768"),
+    "wide residual": (lambda: numerics.square_sum([2**23]),
+                      f"x must be between {-2**23} and {2**23 - 1}, not {2**23}"),
     "negative total": (lambda: numerics.rsqrt_norm([-1], 1, 1),
-                       f"sum of squares must be between 0 and {2**48 - 1}, not -1"),
+                       f"sum of squares must be between 0 and {2**63 - 1}, not -1"),
     "zero den": (lambda: numerics.normalise([[1]], [0]),
                  f"den must be between 1 and {2**31 - 1}, not 0"),
     "nothing valid": (lambda: numerics.score_max([1, 2], [False, False]),
@@ -115,15 +115,16 @@ def test_requant_and_residual():
     for s in (0, 13, 29, 63):
         exact = [half_up(Fraction(a * b, 2**s)) for a, b in zip(acc, m, strict=True)]
         assert numerics.requant(acc, m, s).tolist() == exact
-        x = [rng.randint(-32768, 32767) for _ in acc]
-        assert numerics.residual_add(x, acc, m, s).tolist() == [
-            clip(a + b, -32768, 32767) for a, b in zip(x, exact, strict=True)]
+        for limits in ((-32768, 32767), (1 - 2**23, 2**23 - 1)):
+            x = [rng.randint(*limits) for _ in acc]
+            assert numerics.residual_add(x, exact, limits).tolist() == [
+                clip(a + b, *limits) for a, b in zip(x, exact, strict=True)]
 
 
 def test_rsqrt_norm_takes_the_smallest_even_exponent():
     rng = random.Random(3)
-    totals = [0, 1, 63, 64, 255, 256, 1023, 1024, 2**48 - 1]
-    totals += [rng.getrandbits(rng.randint(1, 48)) for _ in range(300)]
+    totals = [0, 1, 63, 64, 255, 256, 1023, 1024, 2**48 - 1, 2**63 - 1]
+    totals += [rng.getrandbits(rng.randint(1, 63)) for _ in range(300)]
     factor, shift = numerics.rsqrt_norm(totals, 52103, 8)
     for total, y, s in zip(totals, factor.tolist(), shift.tolist(), strict=True):
         e = next(e for e in range(0, 60, 2) if total >> e < 256)

@@ -10,7 +10,11 @@ from ouroboros.sw.block.stage import StageDraft
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.core import CoreBuilder
 from ouroboros.sw.mapper.labels import LabelAllocator
+from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.program.program import StageInfo
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.quantise.recipe import RECIPES
 
 TINY = load_machine("tiny")
 SMALL = {"mesh__width": 3, "mesh__height": 2}
@@ -178,3 +182,11 @@ def test_labels_are_shared_by_trees_that_do_not_meet():
     assert labels.label((1, 3), [(2, 3), (3, 3)]) == first == 1       # elsewhere
     assert labels.label((1, 1), [(2, 1), (4, 1)]) == 2                # would meet the first
     assert labels.label((4, 2), [(4, 1), (3, 2)]) == 1
+
+
+def test_a_scheme_that_the_machine_does_not_compute(make_checkpoint):
+    model = quantise(make_checkpoint(), recipe=RECIPES["R2"])
+    with pytest.raises(MapperError) as caught:
+        map_model(load_machine("small"), model)
+    assert str(caught.value) == ("model must be of scheme R, which the special-function unit "
+                                 "computes, not R2: quantise it to that")

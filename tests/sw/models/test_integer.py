@@ -85,10 +85,10 @@ def test_damaged_files(model, tmp_path, monkeypatch):
     assert message() == "corrupt: version and digest must be present"
     with np.load(tmp_path / "model.npz") as archive:
         assert archive.files == ["a"]
-    monkeypatch.setattr(quant_model, "FORMAT_VERSION", 3)
+    monkeypatch.setattr(quant_model, "FORMAT_VERSION", 2)
     model.save(path)
     monkeypatch.undo()
-    assert message() == "version must be 2, not 3"
+    assert message() == "version must be 3, not 2"
     arrays = quant_model._flatten(model)
     arrays["residual_fraction_bits"] = np.array(8)
     np.savez(path, digest=np.array("0" * 64), **arrays)
@@ -117,9 +117,10 @@ def test_fields_are_checked(model):
          "layers.0.rq_q.m must be uint16 of shape (16,), not uint16 of shape (15,)"),
         (with_layer(norm2=dataclasses.replace(layer.norm2, mg=65536)),
          "layers.0.norm2.mg must be between 0 and 65535, not 65536"),
-        (with_layer(sf=-1), "layers.0.sf must be between 0 and 63, not -1"),
-        (with_layer(silu=layer.silu[:255]),
-         "layers.0.silu must be int16 of shape (256,), not int16 of shape (255,)"),
+        (with_layer(gate=dataclasses.replace(layer.gate, sf=-1)),
+         "layers.0.gate.sf must be between 0 and 63, not -1"),
+        (with_layer(gate=dataclasses.replace(layer.gate, silu=layer.gate.silu[:255])),
+         "layers.0.gate.silu must be int16 of shape (256,), not int16 of shape (255,)"),
     ]
     for changes, message in cases:
         with pytest.raises(QuantModelError) as caught:

@@ -13,7 +13,15 @@ from ouroboros.sw.models.integer import POSITIONS_MAX, QuantModelError
 from ouroboros.sw.models.special import SpecialTokens
 from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.quantise import quantise as quantiser
-from ouroboros.sw.quantise.quantise import calibrate, quantise, split_tokens, text_calibration
+from ouroboros.sw.quantise.calibrate import (
+    calibrate,
+    sample_calibration,
+    split_tokens,
+    text_calibration,
+)
+from ouroboros.sw.quantise.equivalent import rotated
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.quantise.recipe import RECIPES
 
 TOKENS = np.random.default_rng(0).integers(0, 23, (20, 24))
 
@@ -43,7 +51,8 @@ def test_scales_are_percentiles_per_head(make_checkpoint):
                 assert getattr(scales, name)[layer, head] == pytest.approx(expected)
     assert scales.h == pytest.approx(percentile(seen[-1, "h"][0]))
     residual = [v for (_, name), v in seen.items() if name.startswith("x")]
-    assert scales.residual_max == pytest.approx(max(np.abs(v).max() for vs in residual for v in vs))
+    assert scales.residual_max.max() == pytest.approx(
+        max(np.abs(v).max() for vs in residual for v in vs))
 
 
 def real(requant):
@@ -80,12 +89,12 @@ def test_integers_stand_for_the_floats(make_checkpoint):
         assert layer.norm1.mg / 2.0**layer.norm1.sg == pytest.approx(4 / scales.h1[n], rel=1e-4)
         gate = np.array([-128, -1, 0, 1, 127])
         u = gate * scales.u[n]
-        product = layer.silu[gate & 255] * float(layer.mf) / 2.0**layer.sf
+        product = layer.gate.silu[gate & 255] * float(layer.gate.mf) / 2.0**layer.gate.sf
         expected = u / (1 + np.exp(-u)) * scales.t[n] / scales.f[n]
         assert product == pytest.approx(expected, rel=1e-3, abs=1e-3)
-        assert np.abs(layer.silu.astype(int)).max() == 32767
+        assert np.abs(layer.gate.silu.astype(int)).max() == 32767
     assert np.abs(model.embedding * ulp - checkpoint.embedding).max() <= ulp / 2
-    widest = max(scales.residual_max, np.abs(checkpoint.embedding).max())
+    widest = max(scales.residual_max.max(), np.abs(checkpoint.embedding).max())
     assert 32767 / 2 < 8 * widest / ulp <= 32767
     assert model.norm_c == round(16 * 1e-5 / ulp**2)
     head = checkpoint.head * checkpoint.final_norm * scales.h * 4096
@@ -107,7 +116,7 @@ def test_text_calibration_starts_every_sequence_with_bos():
     t = Tokenizer([(b"?", 0.0)] * 3 + [(b"<0x%02X>" % n, 0.0) for n in range(256)] + [(b" ", 0.0)])
     tokens = text_calibration(t, "abcdefg", 4)
     assert tokens.tolist() == [1, 259, 100, 101, 1, 102, 103, 104, 1, 105, 106]
-    assert len(text_calibration(t, "x" * 9999, 513)) == 2048 + 4
+    assert len(text_calibration(t, "x" * 9999, 9999)) == 2048 + 5
     with pytest.raises(QuantModelError) as caught:
         text_calibration(t, " \n", 4)
     assert str(caught.value) == "calibration text must not be empty"
@@ -124,7 +133,7 @@ def test_text_calibration_of_a_model_without_bos():
 def test_sampled_text_begins_as_the_model_says(make_checkpoint):
     def first(bos_id):
         special = SpecialTokens(bos_id=bos_id, stop_ids=())
-        return quantiser.sample_calibration(make_checkpoint(special=special))[:, 0]
+        return sample_calibration(make_checkpoint(special=special))[:, 0]
 
     assert set(first(5).tolist()) == {5}
     assert len(set(first(None).tolist())) > 10
@@ -165,7 +174,7 @@ def test_positions_without_end_cost_no_memory(make_checkpoint, monkeypatch):
 def test_default_calibration_is_the_models_own_text(make_checkpoint):
     checkpoint = make_checkpoint()
     assert quantise(checkpoint).digest == quantise(
-        checkpoint, quantiser.sample_calibration(checkpoint, 0)).digest
+        checkpoint, sample_calibration(checkpoint, 0)).digest
     assert quantise(checkpoint, seed=1).digest != quantise(checkpoint).digest
 
 
@@ -194,11 +203,12 @@ FACTOR = (r"what a sum is multiplied by must be between 3\.55e-15 and 65535, the
 REFUSED = [
     ({"embedding": 1e6}, {}, (
         r"residual stream must be at most 4096 in text of the calibration, an int16 with room for "
-        r"8 times that, not \S+: weights are too large")),
+        r"8 times that, not \S+ after layers\.1\.w2: weights are too large")),
     ({}, {"residual_fraction_bits": 23}, f"{BITS} be between 0 and 22, not 23"),
     ({}, {"residual_fraction_bits": -1}, f"{BITS} be between 0 and 22, not -1"),
     ({}, {"residual_fraction_bits": 14},
-     rf"{BITS} leave room for a residual of \S+, not 14: it would saturate"),
+     (rf"{BITS} leave room for a residual of \S+ after layers\.\d\.w2 and an embedding of \S+, "
+      "not 14: it would saturate")),
     ({"head": 5e4}, {}, r"lm\.weight: logits must fit 32 bits with 12 of fraction, not reach \d+"),
     ({"head": 1e9}, {}, rf"lm\.weight: {FACTOR} \S+e\+08"),
     ({"head": 1e-19}, {}, rf"lm\.weight: {FACTOR} \S+e-20"),
@@ -213,3 +223,59 @@ def test_what_does_not_fit_is_refused(factors, options, message, make_checkpoint
         labels={"head": "lm.weight", "layers.0.wk": "h.0.k"})
     with pytest.raises(QuantModelError, match=f"^a\\.bin: {message}$"):
         quantise(checkpoint, TOKENS, **options)
+
+
+def test_formats_of_r2_hold_what_the_calibration_reaches(make_checkpoint):
+    checkpoint = make_checkpoint(tied=False)
+    model = quantise(checkpoint, TOKENS, recipe=RECIPES["R2"])
+    turned = rotated(checkpoint)
+    scales = calibrate(turned, TOKENS)
+    widest = max(scales.residual_max.max(), np.abs(turned.embedding).max())
+    room = 6 * widest * 2.0**model.residual_fraction_bits
+    embedding = np.abs(turned.embedding).max() * 2.0**model.residual_fraction_bits
+    assert room <= 2**23 - 1
+    assert embedding <= 32767
+    assert room > 2**22 or embedding > 16383
+    for n, layer in enumerate(model.layers):
+        assert 16383 / 2 < scales.u_max[n] * 2.0**layer.gate.fu <= 32767 / 2
+        # The step of the down projection is that of u * t: it tells ft.
+        steps = np.abs(turned.layers[n].w2).max(axis=1) / 127 * 2.0**model.residual_fraction_bits
+        ft = np.log2(steps / real(layer.rq_2)) - layer.gate.fu
+        assert ft == pytest.approx(np.round(ft[0]), abs=1e-3)
+        assert 16383 / 2 < scales.t_max[n] * 2.0**np.round(ft[0]) <= 32767 / 2
+        v = scales.v_max[n] / 127
+        exact = turned.layers[n].wv * scales.h1[n] / v[:, None]
+        assert np.abs(layer.wv * real(layer.rq_v)[:, None] - exact).max() < (
+            0.51 * np.abs(exact).max() / 127)
+
+
+R2_REFUSED = [
+    ({"w1": 3e3}, {}, (r"h\.0\.gate: its output must be at most 512 in text of the calibration, "
+                       r"an int16 with room for 2 times that, not \S+e\+03")),
+    ({"w3": 1e5}, {}, (r"layers\.0\.w3: its output must be at most 16384 in text of the "
+                       r"calibration, an int16 with room for 2 times that, not \S+e\+05")),
+    ({"w2": 1e7}, {}, (r"residual stream must be at most 1398101 in text of the calibration, an "
+                       r"int24 with room for 6 times that, not \S+ after layers\.1\.w2: weights "
+                       "are too large")),
+    ({}, {"residual_fraction_bits": 20},
+     (rf"{BITS} leave room for a residual of \S+ after layers\.\d\.w2 and an embedding of \S+, "
+      "not 20: it would saturate")),
+    ({}, {"positions": 25}, "positions must be between 1 and seq_len = 24, not 25"),
+]
+
+
+@pytest.mark.parametrize(("factors", "options", "message"), R2_REFUSED)
+def test_what_r2_does_not_hold_is_refused(factors, options, message, make_checkpoint):
+    checkpoint = dataclasses.replace(
+        scaled(make_checkpoint(tied=False), **factors), name="a.bin",
+        labels={"layers.0.w1": "h.0.gate"})
+    with pytest.raises(QuantModelError, match=f"^a\\.bin: {message}$"):
+        quantise(checkpoint, TOKENS, recipe=RECIPES["R2"], **options)
+
+
+def test_fewer_positions_leave_wider_exponentials(make_checkpoint):
+    checkpoint = make_checkpoint(n_layers=1, seq_len=5000)
+    whole = quantise(checkpoint, TOKENS, recipe=RECIPES["R2"])
+    short = quantise(checkpoint, TOKENS, recipe=RECIPES["R2"], positions=4129)
+    assert (whole.scheme.exp_bits, short.scheme.exp_bits) == (11, 12)
+    assert (len(whole.rope), len(short.rope), short.shape.seq_len) == (5000, 4129, 4129)

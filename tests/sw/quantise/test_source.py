@@ -16,7 +16,7 @@ from ouroboros.sw.models.checkpoint import CheckpointError
 from ouroboros.sw.models.integer import QuantModelError
 from ouroboros.sw.models.special import SpecialTokens
 from ouroboros.sw.models.tokenizer import Tokenizer
-from ouroboros.sw.quantise import source
+from ouroboros.sw.quantise import choose, source
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def files(make_checkpoint, tmp_path):
 
 def test_cache_is_used_and_keyed(files, monkeypatch):
     made = []
-    quantise = source.quantiser.quantise
-    monkeypatch.setattr(source.quantiser, "quantise",
+    quantise = choose.quantiser.quantise
+    monkeypatch.setattr(choose.quantiser, "quantise",
                         lambda *args, **kw: made.append(1) or quantise(*args, **kw))
     cache, text = files / "cache", files / "text.txt"
     text.write_text("Hello, this is a text for calibration. " * 5)
@@ -103,13 +103,14 @@ def safetensors_names(path):
 
 def test_a_change_of_the_code_makes_new_entries(files, monkeypatch):
     opened = source.open_model(files / "model.bin")
-    before = opened._key(None, 0, None)
-    assert opened._key(None, 0, None) == before
+    before = opened._key(None, "R", 0, None)
+    assert opened._key(None, "R", 0, None) == before
     read = Path.read_bytes
-    for name in ("quantise.py", "numerics.py", "float_llama.py", "evaluate.py", "rope.py"):
+    for name in ("quantise.py", "numerics.py", "float_llama.py", "evaluate.py", "rope.py",
+                 "equivalent.py", "wide.py"):
         monkeypatch.setattr(Path, "read_bytes",
                             lambda path, name=name: read(path) + b"#" * (path.name == name))
-        assert opened._key(None, 0, None) != before
+        assert opened._key(None, "R", 0, None) != before
         monkeypatch.undo()
 
 
