@@ -162,7 +162,8 @@ def test_interrupted_before_there_is_anything(run, monkeypatch):
 ERRORS = [
     (("--checkpoint", "none.bin", "--tokenizer", "tok.bin"),
      "none.bin: cannot be read: No such file or directory"),
-    (("--checkpoint", "model.bin"), "model.bin: --tokenizer must be given to turn text into tokens"),
+    (("--checkpoint", "model.bin"),
+     "model.bin: --tokenizer must be given to turn text into tokens"),
     ((*MODEL, "--on", "golden", "--out", "model.bin/x"), "model.bin/x: Not a directory"),
     ((*MODEL, "--on", "golden", "--prompt", "a" * 40),
      f"prompt '{'a' * 40}' must be at most 24 tokens (the context), not 42"),
