@@ -8,13 +8,16 @@ from ouroboros.sw.quantise.source import open_model
 
 
 @pytest.fixture(scope="module")
-def opened(smollm2):
-    found = open_model(smollm2)
-    return found, FloatLlama(found.checkpoint, dtype=np.float32)
+def source(smollm2):
+    return open_model(smollm2)
 
 
-def test_what_the_file_says(opened):
-    source, _ = opened
+@pytest.fixture(scope="module")
+def model(source):
+    return FloatLlama(source.checkpoint, dtype=np.float32)
+
+
+def test_what_the_file_says(source):
     shape, coder = source.checkpoint.shape, source.coder
     assert (shape.dim, shape.n_layers, shape.n_heads, shape.n_kv_heads, shape.head_dim,
             shape.vocab_size, shape.seq_len) == (576, 30, 9, 3, 64, 49152, 8192)
@@ -26,8 +29,8 @@ def test_what_the_file_says(opened):
     assert coder.encode("<|im_start|>") == [1]
 
 
-def test_an_answer(opened):
-    source, model = opened
+@pytest.mark.slow
+def test_an_answer(source, model):
     model.reset()
     prompt = source.chat.render([{"role": "user", "content": "What is the capital of France?"}])
     tokens = model.greedy(source.coder.encode(prompt, bos=False), 16)
@@ -36,9 +39,8 @@ def test_an_answer(opened):
 
 
 @pytest.mark.slow
-def test_perplexity(opened, shared_file):
+def test_perplexity(source, model, shared_file):
     """On WikiText-2; with rows of q and k in another order it is beyond 1000."""
-    source, model = opened
     text = shared_file("text/wikitext2_valid.txt").read_text()
     tokens = np.array(source.coder.encode(text[:20_000])[:1024]).reshape(2, 512)
     losses = []
