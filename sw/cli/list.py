@@ -61,12 +61,12 @@ def _models() -> tuple[Table, Any]:
 
 
 def _checkpoints() -> tuple[Table, Any]:
-    shown = table("checkpoint", "what", "size", "licence", "where", title="--checkpoint",
-                  right=(2,))
+    shown = table("checkpoint", "what", "size", "licence", "there", right=(2,),
+                  title='--checkpoint ("ouroboros fetch NAME" gets what is not there)')
     found = catalogue.checkpoints()
     for one in found:
         shown.add_row(one.name, one.words, f"{one.size_bytes / 1e6:.1f} MB", one.licence,
-                      str(one.path) if one.there else f"ouroboros fetch {one.name}")
+                      "yes" if one.there else "no")
     return shown, [dataclasses.asdict(one) | {"path": str(one.path)} for one in found]
 
 

@@ -17,11 +17,13 @@ from ouroboros.sw.runtime.service import BACKENDS
 def test_everything_by_name(tmp_path):
     result = CliRunner().invoke(cli, ["list", "--json", str(tmp_path / "f.json")])
     assert result.exit_code == 0, result.output
-    assert max(map(len, result.stdout.splitlines())) <= 80 or "tales.bin" in max(
-        result.stdout.splitlines(), key=len)
+    assert max(map(len, result.stdout.splitlines())) <= 80
     found = json.loads((tmp_path / "f.json").read_text())
     assert [one["name"] for one in found["machines"]] == [
         "tiny", "detour", "small", "die", "wafer"]
+    assert [(one["name"], one["licence"]) for one in found["checkpoints"]] == [
+        ("tales", "Apache-2.0"), ("smollm2", "Apache-2.0")]
+    assert found["checkpoints"][0]["path"] == str(catalogue.SHIPPED)
     assert len(found["models"]) == len(catalogue.model_names())
     assert set(found["backends"]) == set(BACKENDS)
     assert set(found["simulators"]) == {"model", "verilator", "icarus"}
