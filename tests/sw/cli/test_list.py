@@ -21,6 +21,9 @@ def test_everything_by_name(tmp_path):
     found = json.loads((tmp_path / "f.json").read_text())
     assert [one["name"] for one in found["machines"]] == [
         "tiny", "detour", "small", "die", "wafer"]
+    assert [(one["name"], one["licence"]) for one in found["checkpoints"]] == [
+        ("tales", "Apache-2.0"), ("smollm2", "Apache-2.0")]
+    assert found["checkpoints"][0]["path"] == str(catalogue.SHIPPED)
     assert len(found["models"]) == len(catalogue.model_names())
     assert set(found["backends"]) == set(BACKENDS)
     assert set(found["simulators"]) == {"model", "verilator", "icarus"}
