@@ -8,8 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from ouroboros.sw.api import catalogue
-from ouroboros.sw.cli.command import Output, command
-from ouroboros.sw.cli.tables import table
+from ouroboros.sw.cli.command import Output, command, table
 from ouroboros.sw.lib.options import Options, option
 
 __all__ = ["list_command"]
@@ -62,12 +61,12 @@ def _models() -> tuple[Table, Any]:
 
 
 def _checkpoints() -> tuple[Table, Any]:
-    shown = table("checkpoint", "what", "size", "licence", "where", title="--checkpoint",
-                  right=(2,))
+    shown = table("checkpoint", "what", "size", "licence", "there", right=(2,),
+                  title='--checkpoint ("ouroboros fetch NAME" gets what is not there)')
     found = catalogue.checkpoints()
     for one in found:
         shown.add_row(one.name, one.words, f"{one.size_bytes / 1e6:.1f} MB", one.licence,
-                      "here" if one.there else f"ouroboros fetch {one.name}")
+                      "yes" if one.there else "no")
     return shown, [dataclasses.asdict(one) | {"path": str(one.path)} for one in found]
 
 

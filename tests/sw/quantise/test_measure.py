@@ -101,7 +101,7 @@ def test_refusals(opened, model, tmp_path):
         (opened, MeasureOptions(sequence_tokens=1),
          "sequences must have at least 2 tokens to predict any, not 1"),
         (mute, MeasureOptions(text=path),
-         (f"{path}: a text to compare on needs a tokenizer: a tokenizer must be given to turn text "
+         (f"{path}: a text to compare on needs a tokenizer: --tokenizer must be given to turn text "
           "into tokens")),
         (opened, MeasureOptions(text=path, calibration=path),
          (f"{path}: must have at least one token to predict after the first 2048, which the "
