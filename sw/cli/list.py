@@ -8,7 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from ouroboros.sw.api import catalogue
-from ouroboros.sw.cli.command import Output, command, table
+from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.tables import table
 from ouroboros.sw.lib.options import Options, option
 
 __all__ = ["list_command"]

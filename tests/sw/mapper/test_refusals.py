@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from ouroboros.hw.params.isa import Type
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.block.limits import BlockError
 from ouroboros.sw.block.stage import StageDraft
@@ -161,10 +162,10 @@ def test_a_multicast_has_one_address():
     """All receivers write to the same place of their slots; anything else is a mistake here."""
     stages = [StageDraft(TINY, StageInfo(f"s{n}", "up", 0, (n, 1), 0, 1)) for n in (1, 2, 3)]
     for n, stage in enumerate(stages):
-        stage.area("a", 16, 0)
+        stage.area("a", 16, Type.I8)
         if n == 2:
-            stage.area("extra", 16, 0)
-        stage.area("b", 16, 0)
+            stage.area("extra", 16, Type.I8)
+        stage.area("b", 16, Type.I8)
     stages[0].send(stages[1:], operand=0, src=0, flits=1, area="a")
     with pytest.raises(AssertionError, match="b must have one place in all targets"):
         stages[0].send(stages[1:], operand=0, src=0, flits=1, area="b")

@@ -151,7 +151,7 @@ def test_refusals(files):
     (files / "empty.txt").write_text(" \n")
     cases = [
         (lambda: source.open_model(files / "model.bin").quantised(calibration=text),
-         (f"{text}: a calibration text needs a tokenizer: {files / 'model.bin'}: a tokenizer must "
+         (f"{text}: a calibration text needs a tokenizer: {files / 'model.bin'}: --tokenizer must "
           "be given to turn text into tokens")),
         (lambda: with_tokens.quantised(calibration=text),
          f"{text}: must be UTF-8, not UTF-16, whose byte order mark it begins with"),
