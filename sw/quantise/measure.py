@@ -57,8 +57,8 @@ class Measured:
     def as_dict(self) -> dict[str, Any]:
         """For a file: the figures, and beside them the protocol."""
         found = asdict(self)
-        loss: dict[str, Any] = found.pop("loss")
-        return loss | {"protocol": found}
+        figures: dict[str, Any] = found.pop("loss")
+        return figures | {"protocol": found}
 
     @property
     def place(self) -> str:

@@ -69,7 +69,8 @@ def ordered(options):
 
 @pytest.mark.parametrize("points", [
     [drawn(), drawn(ordered=True, stall=0.3), drawn(pattern="transpose", rate=0.4, seed=8)],
-    [drawn(**ONE_CHANNEL, rate=0.4), drawn(**ONE_CHANNEL, pattern="hotspot", rate=0.09, measure_cycles=400)],
+    [drawn(**ONE_CHANNEL, rate=0.4),
+     drawn(**ONE_CHANNEL, pattern="hotspot", rate=0.09, measure_cycles=400)],
     [drawn(**TWO_DIES), drawn(**TWO_DIES | {"rate": 0.15, "packet_max": 1})],
     [mixed(ALL, 0.01, 0.03, 0.04), mixed(ALL, 0.02, 0.02, 0.02, stall=0.3)],
     [mixed(ALL_ONE, 0.02, 0.02, 0.02), mixed(ALL_ONE, 0.03, 0, 0.03)],

@@ -18,30 +18,22 @@ def opened(smollm2):
     return open_model(smollm2)
 
 
-@pytest.fixture(scope="module")
-def quantised(opened):
-    def by(text):
-        tokens = text_calibration(opened.coder, text.read_text(), POSITIONS)
-        return quantise(opened.checkpoint, tokens, recipe=RECIPES["R2"], positions=POSITIONS)
-
-    return by
-
-
 @pytest.mark.slow
-def test_loss_on_a_text_that_the_calibration_did_not_see(opened, quantised, shared_file):
-    text = shared_file("text/wikitext2_valid.txt")
-    model = quantised(text)
-    for other in (text, shared_file("text/tinyshakespeare.txt")):
-        found = measure(opened, model, MeasureOptions(text=other, calibration=text, tokens=4000))
-        assert found.first_token == (2048 if other == text else 0)
+def test_loss_on_texts_that_the_calibration_did_not_see(opened, shared_file):
+    model = quantise(opened.checkpoint, recipe=RECIPES["R2"], positions=POSITIONS)
+    for name in ("wikitext2_valid.txt", "tinyshakespeare.txt"):
+        found = measure(opened, model, MeasureOptions(
+            text=shared_file(f"text/{name}"), tokens=4000))
+        assert found.loss.tokens >= 4000
         assert found.loss.kl_nats <= 0.012
         assert found.loss.perplexity_change_percent <= 2.5
 
 
 @pytest.mark.slow
-def test_equals_the_second_decoder(opened, quantised, shared_file, plain_decoder):
+def test_equals_the_second_decoder(opened, shared_file, plain_decoder):
     text = shared_file("text/wikitext2_valid.txt")
-    model = quantised(text)
+    calibration = text_calibration(opened.coder, text.read_text(), POSITIONS)
+    model = quantise(opened.checkpoint, calibration, recipe=RECIPES["R2"], positions=POSITIONS)
     tokens = opened.coder.encode(text.read_text()[8000:12000], bos=False)[:512]
     assert len(tokens) == 512
     plain = plain_decoder(model)
