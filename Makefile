@@ -22,8 +22,8 @@ demo: setup  ## checkpoint to report, end to end
 test: setup-test  ## unit and simulation tests
 	@$(PYTEST) -n $(WORKERS) -m "not slow and not formal" $(SELECT)
 
-unit: setup-test  ## tests without a simulator
-	@$(PYTEST) -n $(WORKERS) -m "not sim and not slow and not formal" $(SELECT)
+unit: setup-test  ## tests of a second or less, without a simulator
+	@$(PYTEST) -n $(WORKERS) -m "not sim and not long and not slow and not formal" $(SELECT)
 
 sim: setup-test  ## tests with a simulator [K=name] [SEED=n]
 	@$(PYTEST) -n $(WORKERS) -m "sim and not slow" $(SELECT)

@@ -120,6 +120,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block", [
     pytest.param(block, id=f"{block.page}:{block.line}", marks=TIERS.get(block.mark, ()))
     for block in found() if not block.mark.startswith("not-run:")])

@@ -16,6 +16,7 @@ SCRIPTS = [pytest.param(path, id=path.stem,
            for path in sorted(FOLDER.glob("*.py"))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", SCRIPTS)
 def test_tutorial_runs(path, tmp_path):
     run = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True,

@@ -178,6 +178,7 @@ def test_invalid_operands_and_empty_masks_give_zeros():
     Bench(None).run(story)
 
 
+@pytest.mark.long
 def test_kv_of_two_sequences_scores_and_contexts():
     async def story(bench, ctx):
         for position in range(20):

@@ -67,6 +67,7 @@ def test_multicast_past_an_unconnected_port():
     assert bench.drops == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize("noc", [NOC, NocParams(
     vcs=2, class1_vcs=0, class2_vcs=0, vc_depth=9, labels=8)])

@@ -59,6 +59,7 @@ def run(tmp_path, others, *arguments):
         capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_blocks_work_with_other_widths(tmp_path):
     """Coordinates of a second wafer, at the cost of labels; longer names and addresses."""
     done = run(tmp_path, {"COORDINATE_BITS": 8, "LABEL_BITS": 5, "SEQUENCE_BITS": 17,

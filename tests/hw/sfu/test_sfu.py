@@ -43,6 +43,7 @@ def test_random(machine, fn):
     check([cases.case(fn) for _ in range(50)], cases)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("machine", [WIDE, WIDE24], ids=["16", "24"])
 def test_random_with_16_lanes(machine):
     cases = SfuCases(machine, seed=100)

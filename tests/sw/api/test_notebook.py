@@ -107,6 +107,7 @@ def test_quantise_and_predict(silent, tmp_path, monkeypatch, make_checkpoint):
                           context=6, sequences="99")
 
 
+@pytest.mark.long
 def test_emit(silent, tmp_path):
     found = ouroboros.emit(machine="tiny", out=tmp_path / "tiny.v", twin=True)
     assert found.manifest["machine_digest"] == digest_of(load_machine("tiny"))

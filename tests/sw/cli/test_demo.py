@@ -53,6 +53,7 @@ def clocked(job, progress):
     return result
 
 
+@pytest.mark.long
 def test_golden_run_writes_page_and_summary(run, tmp_path):
     result = run("--on", "golden", *MODEL)
     assert result.exit_code == 0, result.output
@@ -65,6 +66,7 @@ def test_golden_run_writes_page_and_summary(run, tmp_path):
     assert "abc" in (tmp_path / "build/demo/report.html").read_text()
 
 
+@pytest.mark.long
 def test_clocked_run_is_compared_and_measured(run, tmp_path, monkeypatch):
     monkeypatch.setattr(service, "backend", lambda name: clocked)
     result = run(*MODEL, "--verify", "all", "--out", "there", "--json", "f.json")
@@ -104,6 +106,7 @@ def break_rounding(right, fields, buffer, **options):
         return right(fields, buffer, **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["demo", "run"])
 def test_where_a_machine_differs(run, tmp_path, monkeypatch, command):
     """An exit code of its own; which core sent the first wrong word, and how to see its waves."""
@@ -127,6 +130,7 @@ def test_where_a_machine_differs(run, tmp_path, monkeypatch, command):
         assert "Not bit exact" in (tmp_path / "build/demo/report.html").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["demo", "run"])
 def test_interrupted(run, tmp_path, monkeypatch, command):
     """Text and numbers so far, and an exit code that says so."""

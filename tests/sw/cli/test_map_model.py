@@ -34,6 +34,7 @@ def test_a_checkpoint_on_the_small_machine(tmp_path):
     assert load(out).instance_digest == written["digest"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [
     [], ["--model", "llama-13b", "--instance", "x.json"], ["--model", "gpt-175b"],
     ["--checkpoint", "none.bin"], ["--model", "llama-13b", "--members", "33"]])

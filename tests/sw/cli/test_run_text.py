@@ -41,6 +41,7 @@ def folder(tmp_path, make_checkpoint, write_hf):
     return path
 
 
+@pytest.mark.long
 def test_drawn_tokens_can_be_repeated(run):
     drawn = ("--prompt", "Once", "--prompt", "The dog", "--temperature", 1.5)
     first = run(*drawn, "--seed", 1)[1]

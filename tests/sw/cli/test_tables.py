@@ -35,6 +35,7 @@ def test_a_figure_that_is_not_there():
     assert cell(1234.56, ",.1f") == "1,234.6"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("arguments", "headline"), [
     ("tile --model llama-13b -v", "llama-13b on machine 'wafer': 13,105 tiles"),
     ("tile --model llama-3-8b -v", "llama-3-8b on machine 'wafer': "),

@@ -52,6 +52,7 @@ def test_equals_the_second_decoder(name, make_checkpoint, plain_decoder):
             assert golden.step(0, token).tolist() == plain.step(token).tolist()
 
 
+@pytest.mark.long
 def test_equals_the_second_decoder_in_any_pieces(make_checkpoint, plain_decoder):
     checkpoint = make_checkpoint(dim=24, hidden_dim=40, n_heads=3, n_kv_heads=1, vocab_size=61,
                                  seq_len=512, seed=5)

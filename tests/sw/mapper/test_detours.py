@@ -61,6 +61,7 @@ def check(served, model):
         assert np.array_equal(vectors, IntegerDecoder(model).prefill(0, prompt))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("placement", ["plain", "split"])
 def test_the_shipped_model_with_two_dead_routers_and_two_dead_links(tales, serve, placement):
     machine = load_machine("detour")

@@ -34,6 +34,7 @@ CASES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_logits(make_model, serve, name):
     """Two sequences in any order of packets; 34 tokens come back to the first of two members."""
@@ -58,6 +59,7 @@ def check(program, model, serve, prompts):
     assert not any(core.slots for core in golden.cores.values())
 
 
+@pytest.mark.long
 def test_tiled_by_itself(make_model, serve):
     """By name, as the command line has it: KV cores are what the mesh has left."""
     model = make_model(**MODEL)

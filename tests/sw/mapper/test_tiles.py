@@ -188,6 +188,7 @@ def test_wide_heads_make_the_projection_input_tiled():
 # The wafer
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(path.stem for path in SHAPES.glob("*.toml")))
 def test_shipped_models(name):
     """Never below the crossbar minimum, and never more cores than live."""

@@ -92,6 +92,7 @@ def limits(checkpoint, model, tokens):
     return found
 
 
+@pytest.mark.long
 def test_loss_on_the_published_checkpoint(shared_file, quantised_once):
     limits(*quantised_once(shared_file("checkpoints/stories260K.bin")), 511)
 

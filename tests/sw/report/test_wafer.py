@@ -1,8 +1,11 @@
 """The wafer's figures are those of the performance model, put in words."""
 
+import pytest
+
 from ouroboros.sw.report.wafer import wafer_estimate
 
 
+@pytest.mark.long
 def test_figures_come_from_the_model():
     found = wafer_estimate()
     values = found["values"]

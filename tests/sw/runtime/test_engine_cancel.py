@@ -57,6 +57,7 @@ def test_cancel_all(make_bench, make_prompts):
     assert {request.finished for request in requests} == {"cancelled"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_cancel_while_cores_are_full(make_bench, make_prompts, seed):
     """Cancelled at any moment of a preemption: nothing hangs, nothing leaks."""

@@ -16,6 +16,7 @@ TINY = load_machine("tiny")
 TIGHT = replace(TINY, cim=replace(TINY.cim, rows=32), kv=replace(TINY.kv, blocks=8, heads=1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [None, 0, 1])
 def test_preempted_requests_give_the_same_tokens(make_bench, make_prompts, seed):
     """Four sequences of 31 tokens need eight blocks; there are four. All are served."""
@@ -166,6 +167,7 @@ def cut_member(program, member):
                          for write in image.writes]) for core, image in program.images.items()})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("member", [0, 1])
 @pytest.mark.parametrize("seed", range(4))
 def test_full_members(make_bench, make_prompts, make_checkpoint, seed, member):

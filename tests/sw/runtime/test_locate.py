@@ -132,6 +132,7 @@ def test_flags_that_differ(job):
     assert f"flags are {place.got}, expected {place.expected}" in place.text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("logits", ["last", "all"])
 def test_order_and_stale_words_are_no_difference(job, seed, logits):

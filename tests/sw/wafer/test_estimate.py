@@ -117,6 +117,7 @@ def test_latency_is_the_longest_path():
     assert found.way_cycles == 2 * (found.hops + 1) + 23
 
 
+@pytest.mark.long
 def test_members_for_an_objective():
     machine, shape = load_machine("wafer"), load_shape("llama-3-8b")
     tried = alternatives(machine, shape, WaferOptions())

@@ -52,6 +52,7 @@ def test_random_groups():
     assert set(Counter(alone.trees.tolist()).values()) == {1}
 
 
+@pytest.mark.long
 def test_models_agree_on_trees_waypoints_and_dies(monkeypatch):
     for name, cycles in (("WARMUP", 500), ("MEASURE", 2500), ("DRAIN", 1000)):
         monkeypatch.setattr(link_held, f"{name}_CYCLES", cycles)
