@@ -10,6 +10,7 @@ from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.noc.routes.faults import parse_links
 from ouroboros.sw.place.dead import dead_cores
+from ouroboros.sw.quantise.recipe import RECIPES
 from ouroboros.sw.runtime.job import Progress, Waves
 from ouroboros.sw.runtime.sampling import Sampling
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve
@@ -38,6 +39,8 @@ class ServeOptions(WithTexts, OnMachine):
 class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
     """The same with how tokens are drawn, around what is dead, and how it is looked at."""
 
+    scheme: str = option("R", choices=lambda: tuple(RECIPES))
+    """Integer definition: R, or R2 on a machine with core.residual_bits = 24."""
     chat: bool = False
     """Prompts are said to an assistant, in the words of the model's chat template."""
     system: str | None = option(None, metavar="TEXT")
@@ -106,7 +109,8 @@ def serve_prompts(options: RunOptions,
                    defects=dead_cores(options.dead, machine.mesh),
                    dead_links=parse_links(options.dead_links, machine.mesh),
                    waves=options.recorded(), chat=options.chat, system=options.system,
-                   sampling=sampling, stops=options.stop, told=told, progress=progress)
+                   sampling=sampling, stops=options.stop, scheme=options.scheme, told=told,
+                   progress=progress)
     if options.on != "golden":
         remember(options.habit, {"build": served.result.build_s, "load": served.result.load_s})
     return served

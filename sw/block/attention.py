@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ouroboros.hw.params.isa import BMode, Fn, MMode, Op, Track, Type
 from ouroboros.hw.params.packet import Flag
 from ouroboros.hw.params.position import Position
+from ouroboros.sw.block.digits import add_low, keep_high
 from ouroboros.sw.block.draft import Draft
 from ouroboros.sw.block.residual import ResidualGroup
 from ouroboros.sw.block.stage import StageDraft
@@ -59,13 +60,17 @@ class AttentionGroup:
         for h in range(heads if members > 1 else 1):
             stage.area(f"score{h}", tokens, Type.I32)
         stage.area("e", tokens, Type.I8)
+        if self.draft.wide:
+            stage.area("low", tokens, Type.I8)
         stage.area("c", heads * lanes, Type.I32)
         stage.area("scale", lanes, Type.I32)
         stage.area("out", heads * pad, Type.I8)
-        if members > 1:
-            context = stage.words(self.draft.shape.head_dim, Type.I32) * heads * lanes
+        if members > 1 or self.draft.wide:
+            context = stage.words(self.draft.shape.head_dim, Type.I32) * lanes
+            # Without an exchange a head's sums are normalised before those of the next.
+            context *= heads if members > 1 else 1
             stage.area("acc", context, Type.I32)
-            if home:
+            if home and members > 1:
                 stage.area("maxima", (members - 1) * heads * lanes, Type.I32)
                 stage.area("dens", (members - 1) * heads * lanes, Type.I32)
                 stage.area("accs", (members - 1) * context, Type.I32)
@@ -82,16 +87,20 @@ class AttentionGroup:
             if members == 1:
                 for n in range(len(self.heads)):
                     self._score(stage, n, 0)
-                    self._context(stage, n, 0)
-                    self._normalise_code(stage, n, None)
+                    self._exponentials(stage, n, 0)
+                    if self.draft.wide:
+                        self._context(stage, n, stage.at("acc"))
+                        self._normalise_code(stage, n, stage.at("acc"))
+                    else:
+                        stage.emit(Op.CONTEXT, src=stage.at("e"), head=self._local(n))
+                        self._normalise_code(stage, n, None)
             else:
                 for n in range(len(self.heads)):
                     self._score(stage, n, n)
                 self._exchange_maxima(k)
                 for n in range(len(self.heads)):
-                    self._context(stage, n, n)
-                    stage.sfu(Fn.MAC, d=self._acc(stage, "acc", n), release=True,
-                              length=self.draft.shape.head_dim)
+                    self._exponentials(stage, n, n)
+                    self._context(stage, n, self._acc(stage, "acc", n))
                 if k:
                     self._send_partial(k)
                     continue
@@ -118,12 +127,24 @@ class AttentionGroup:
         stage.sfu(Fn.MAC, d=stage.at(f"score{area}"), tokens=True, track=Track.MAX,
                   c=stage.at("c") + n, release=True)
 
-    def _context(self, stage: StageDraft, n: int, area: int) -> None:
-        """Exponentials of one head and their sum; the sums over V stay in the drain registers."""
+    def _exponentials(self, stage: StageDraft, n: int, area: int) -> None:
+        """Exponentials of one head, and their sum."""
+        wide = self.draft.wide
         stage.sfu(Fn.EXP, a=stage.at(f"score{area}"), d=stage.at("e"), d_type=Type.I8,
                   tokens=True, c=stage.at("c") + n, m_mode=MMode.FIXED,
-                  param=(Param("exp", self.layer, (Run(self.heads.start + n, 1),)), 0))
+                  param=(Param("exp", self.layer, (Run(self.heads.start + n, 1),)), 0),
+                  digits=wide, b=stage.at("low") if wide else 0)
+
+    def _context(self, stage: StageDraft, n: int, acc: int) -> None:
+        """Sums over V of one head to word ``acc``, in int32."""
+        length = self.draft.shape.head_dim
         stage.emit(Op.CONTEXT, src=stage.at("e"), head=self._local(n))
+        if not self.draft.wide:
+            stage.sfu(Fn.MAC, d=acc, release=True, length=length)
+            return
+        keep_high(stage, acc, length)
+        stage.emit(Op.CONTEXT, src=stage.at("low"), head=self._local(n))
+        add_low(stage, acc, length)
 
     def _normalise_code(self, stage: StageDraft, n: int, acc: int | None) -> None:
         scale = stage.at("scale")

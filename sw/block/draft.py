@@ -8,9 +8,11 @@ from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.layout import Layout, Slices
 from ouroboros.sw.block.limits import BlockError, CoreLimits
 from ouroboros.sw.block.macros import KvRoom, Macros
+from ouroboros.sw.block.schemes import check_scheme, residual_type
 from ouroboros.sw.block.sizes import Sizes
 from ouroboros.sw.block.stage import StageDraft
 from ouroboros.sw.block.tensors import Channels, Run
+from ouroboros.sw.models.scheme import R, Scheme
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.program.program import StageInfo
 
@@ -45,17 +47,27 @@ class Draft:
         What.
     plan : Layout
         Which core does what.
+    scheme : Scheme
+        Of what integer definition.
+
+    Attributes
+    ----------
     context : int
         Positions of a sequence: scores have room for as many.
 
     Raises
     ------
     BlockError
-        If the model's dimensions do not suit the machine or the placement.
+        If the model's dimensions or its scheme do not suit the machine or the placement.
     """
 
-    def __init__(self, machine: Machine, shape: ModelShape, plan: Layout):
-        self.machine, self.shape, self.plan = machine, shape, plan
+    def __init__(self, machine: Machine, shape: ModelShape, plan: Layout, scheme: Scheme = R):
+        self.machine, self.shape, self.plan, self.scheme = machine, shape, plan, scheme
+        check_scheme(machine, shape, scheme)
+        self.x_type = residual_type(scheme)
+        """Elements of the residual."""
+        self.wide = scheme != R
+        """Whether exponentials and hidden channels take two digits (R2)."""
         self.sizes = Sizes(machine)
         self.lanes = machine.core.lanes
         self.head_pad = self.sizes.padded(shape.head_dim)

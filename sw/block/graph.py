@@ -3,9 +3,9 @@
 residual slices --h8--> QKV --q8, k8, v8--> all members of the head --o8 (home)--> projection
 |   ^ (Y, shift)                            | maxima, contexts, den                |  ^ root
 |   root <-- sums of squares                v int32, to the home                   |  |
-+------------------- x16 ----------------------------------------------------------+  |
-up/gate --f8--> down <--x16--------+
-| int32 partial sums
++------------------- x ------------------------------------------------------------+  |
+up/gate --f---> down <--x----------+
+| max |w|: R2   | int32 partial sums
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,10 @@ from ouroboros.sw.block.layout import Layout
 from ouroboros.sw.block.limits import BlockError
 from ouroboros.sw.block.qkv import QkvGroup
 from ouroboros.sw.block.residual import OPERAND_MAIN, ResidualGroup
+from ouroboros.sw.block.schemes import check_context
 from ouroboros.sw.block.stage import BlockStage, StageDraft, StageKey
 from ouroboros.sw.block.tensors import Param
+from ouroboros.sw.models.scheme import R, Scheme
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.program.program import EmbedTarget
 
@@ -43,6 +45,8 @@ class Graph:
     """Sizes."""
     shape: ModelShape
     """Dimensions."""
+    scheme: Scheme
+    """Integer definition."""
     layout: Layout
     """Which core does what."""
     context: int
@@ -115,7 +119,7 @@ class _Block:
 
 
 def build_graph(machine: Machine, shape: ModelShape, plan: Layout, *, context: int | None = None,
-                seq_len: int | None = None) -> Graph:
+                seq_len: int | None = None, scheme: Scheme = R) -> Graph:
     """Stages of all blocks of a model with the cores of a layout.
 
     Parameters
@@ -126,14 +130,18 @@ def build_graph(machine: Machine, shape: ModelShape, plan: Layout, *, context: i
         ends there.
     seq_len : int, optional
         Positions that the model was trained for.
+    scheme : Scheme
+        The integer definition that its numbers are of.
 
     Raises
     ------
     BlockError
         If something does not fit; the message names the limit and says by how much.
     """
-    draft = Draft(machine, shape, plan)
+    draft = Draft(machine, shape, plan, scheme)
     draft.context = _context(draft, context, seq_len)
+    if scheme != R:
+        check_context(shape, scheme, draft.context)
 
     # Slot layouts first: programs need those of the stages they send to.
     embed = ResidualGroup(draft, "embed", -1, plan.embed)
@@ -148,7 +156,7 @@ def build_graph(machine: Machine, shape: ModelShape, plan: Layout, *, context: i
         head.code()
     targets = _embed_targets(draft, embed)
     return Graph(
-        machine=machine, shape=shape, layout=plan, context=draft.context,
+        machine=machine, shape=shape, scheme=scheme, layout=plan, context=draft.context,
         stages=tuple(stage.finish() for stage in draft.stages),
         steps={core: tuple(macros.steps) for core, macros in draft.macros.items()},
         macros_used={core: macros.used for core, macros in draft.macros.items()}, embed=targets,

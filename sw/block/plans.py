@@ -17,8 +17,10 @@ from ouroboros.sw.block.costs import stage_costs
 from ouroboros.sw.block.graph import build_graph
 from ouroboros.sw.block.layout import layout
 from ouroboros.sw.block.limits import BlockError
+from ouroboros.sw.block.schemes import check_scheme
 from ouroboros.sw.block.sizes import Sizes, divide
 from ouroboros.sw.block.tiling import LayoutPlan, columns, plain, split, tiled
+from ouroboros.sw.models.scheme import R, Scheme
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.program.image import Token
 
@@ -32,7 +34,7 @@ ROOMY = MeshParams(width=126, height=126, die_width=126, die_height=126)
 
 
 def plan_layout(machine: Machine, shape: ModelShape, placement: str | LayoutPlan,
-                have: int) -> LayoutPlan:
+                have: int, scheme: Scheme = R) -> LayoutPlan:
     """Cores of every kind by a layout's name, or as given.
 
     ``plain``: a core for each of QKV, projection, up/gate and down, one for each KV head (or fewer
@@ -44,8 +46,11 @@ def plan_layout(machine: Machine, shape: ModelShape, placement: str | LayoutPlan
     Raises
     ------
     BlockError
-        If the placement is unknown, or not for this model.
+        If the placement is unknown, or not for this model, or the machine does not compute its
+        scheme.
     """
+    # Before any tiling is tried: those of a scheme that is not computed would all be refused.
+    check_scheme(machine, shape, scheme)
     if isinstance(placement, LayoutPlan):
         return placement
     if placement == "plain":
@@ -54,13 +59,15 @@ def plan_layout(machine: Machine, shape: ModelShape, placement: str | LayoutPlan
         return split(machine, shape)
     if placement != "tiled":
         raise BlockError(f"placement must be one of {PLACEMENTS}, not {placement!r}")
-    bare = tiled_plan(machine, shape, kv_heads=1, members=1)
+    bare = tiled_plan(machine, shape, kv_heads=1, members=1, scheme=scheme)
     left = have - bare.weight_cores(shape.n_layers) - bare.embed_cores
-    heads, members = kv_sharing(machine, shape, left)
-    return tiled_plan(machine, shape, kv_heads=max(heads, 1), members=max(members, 1))
+    heads, members = kv_sharing(machine, shape, left, scheme)
+    return tiled_plan(machine, shape, kv_heads=max(heads, 1), members=max(members, 1),
+                      scheme=scheme)
 
 
-def kv_sharing(machine: Machine, shape: ModelShape, cores: int) -> tuple[int, int]:
+def kv_sharing(machine: Machine, shape: ModelShape, cores: int,
+               scheme: Scheme = R) -> tuple[int, int]:
     """KV heads of one core, and most cores that share the tokens of its heads; (0, 0): none fit.
 
     A core has more than one head only where ``cores`` are fewer than heads. Whoever reserves the
@@ -72,13 +79,15 @@ def kv_sharing(machine: Machine, shape: ModelShape, cores: int) -> tuple[int, in
         if each > machine.kv.heads or shape.n_kv_heads % each:
             return 0, 0
     most = min(cores // (heads // each), machine.core.credits // _groups_of_maker(
-        machine, shape, each))
+        machine, shape, each, scheme))
     return (each, most) if most else (0, 0)
 
 
-def _groups_of_maker(machine: Machine, shape: ModelShape, kv_heads: int) -> int:
+def _groups_of_maker(machine: Machine, shape: ModelShape, kv_heads: int,
+                     scheme: Scheme) -> int:
     """Groups of KV cores whose first query one QKV core makes, at most."""
-    heads = divide(shape.n_kv_heads, min(_matrices(machine, shape).qkv, shape.n_kv_heads))
+    heads = divide(shape.n_kv_heads, min(
+        _matrices(machine, shape, scheme).qkv, shape.n_kv_heads))
     return max(heads // kv_heads, 1)
 
 
@@ -93,7 +102,8 @@ class _Matrices:
     lm: int
 
 
-def tiled_plan(machine: Machine, shape: ModelShape, *, kv_heads: int, members: int) -> LayoutPlan:
+def tiled_plan(machine: Machine, shape: ModelShape, *, kv_heads: int, members: int,
+               scheme: Scheme = R) -> LayoutPlan:
     """The layout ``tiled`` with ``members`` cores for every ``kv_heads`` KV heads of a block.
 
     Raises
@@ -101,7 +111,7 @@ def tiled_plan(machine: Machine, shape: ModelShape, *, kv_heads: int, members: i
     BlockError
         If the inputs of an output-tiled matrix exceed a core.
     """
-    found = _matrices(machine, shape)
+    found = _matrices(machine, shape, scheme)
     return tiled(machine, shape, qkv=found.qkv, kv_groups=shape.n_kv_heads // kv_heads,
                  members=members, proj=found.proj, up=found.up, down=found.down, lm=found.lm,
                  embed=_even(machine, shape.dim, found.down[0] * found.down[1]))
@@ -113,7 +123,7 @@ def _even(machine: Machine, size: int, count: int) -> int:
 
 
 @functools.cache
-def _matrices(machine: Machine, shape: ModelShape) -> _Matrices:
+def _matrices(machine: Machine, shape: ModelShape, scheme: Scheme) -> _Matrices:
     if shape.head_dim > machine.cim.outputs or machine.cim.outputs % shape.head_dim:
         raise BlockError(f"head_dim of model {shape.name!r} must divide cim.outputs "
                          f"({machine.cim.outputs}), not {shape.head_dim}")
@@ -140,12 +150,13 @@ def _matrices(machine: Machine, shape: ModelShape) -> _Matrices:
         found = replace(found, proj=by_outputs(width, shape.dim))
     else:
         found = replace(found, proj=_best(
-            machine, shape, "proj", width, lambda tiling: replace(found, proj=tiling)))
+            machine, shape, scheme, "proj", width, lambda tiling: replace(found, proj=tiling)))
     return replace(found, down=_best(
-        machine, shape, "down", shape.hidden_dim, lambda tiling: replace(found, down=tiling)))
+        machine, shape, scheme, "down", shape.hidden_dim,
+        lambda tiling: replace(found, down=tiling)))
 
 
-def _best(machine: Machine, shape: ModelShape, kind: str, inputs: int,
+def _best(machine: Machine, shape: ModelShape, scheme: Scheme, kind: str, inputs: int,
           with_tiling: Callable[[Slicing], _Matrices]) -> Slicing:
     """Input tiling on fewest cores that is no slower than an up/gate core, or the fastest."""
     tiles, outputs = divide(inputs, machine.cim.rows), divide(shape.dim, machine.cim.outputs)
@@ -160,7 +171,7 @@ def _best(machine: Machine, shape: ModelShape, kind: str, inputs: int,
     timed: list[tuple[int, int, int, Slicing]] = []
     for cores, rows, tiling in sorted(choices):
         try:
-            cycles, goal = _cycles(machine, shape, kind, with_tiling(tiling))
+            cycles, goal = _cycles(machine, shape, scheme, kind, with_tiling(tiling))
         except BlockError:      # slices of less than a word, or more than a core holds
             continue
         if cycles <= goal:
@@ -172,7 +183,8 @@ def _best(machine: Machine, shape: ModelShape, kind: str, inputs: int,
     return min(timed)[3]
 
 
-def _cycles(machine: Machine, shape: ModelShape, kind: str, found: _Matrices) -> tuple[int, int]:
+def _cycles(machine: Machine, shape: ModelShape, scheme: Scheme, kind: str,
+            found: _Matrices) -> tuple[int, int]:
     """Slowest core of ``kind`` and of up/gate in a block that another one follows."""
     two = ModelShape(
         name=shape.name, source=shape.source, dim=shape.dim, hidden_dim=shape.hidden_dim,
@@ -183,7 +195,7 @@ def _cycles(machine: Machine, shape: ModelShape, kind: str, found: _Matrices) ->
     plan = tiled(machine, two, qkv=found.qkv, kv_groups=shape.n_kv_heads, members=1,
                  proj=found.proj, up=found.up, down=found.down, lm=0,
                  embed=_even(machine, shape.dim, found.down[0] * found.down[1]))
-    graph = build_graph(roomy, two, layout(roomy, two, plan), context=1)
+    graph = build_graph(roomy, two, layout(roomy, two, plan), context=1, scheme=scheme)
     costs = stage_costs(roomy, graph.stages, Token(0), [
         stage for stage in graph.stages
         if stage.info.layer == 0 and stage.info.kind in (kind, "up")])

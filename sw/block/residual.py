@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ouroboros.hw.params.isa import BMode, Fn, MMode, Track, Type
+from ouroboros.sw.block.digits import multiply_digits
 from ouroboros.sw.block.draft import Draft
 from ouroboros.sw.block.layout import Slices
 from ouroboros.sw.block.limits import BlockError
@@ -41,6 +42,10 @@ class ResidualGroup:
 
     def __init__(self, draft: Draft, kind: str, layer: int, slices: Slices):
         self.draft, self.kind, self.layer, self.slices = draft, kind, layer, slices
+        self.x_type = draft.x_type
+        self.b_mode = BMode.RESIDUAL16 if self.x_type is Type.I16 else BMode.RESIDUAL32
+        self.digits = kind == "down" and draft.wide
+        """Whether the inputs of the matrix are two digits, with an exponent for the token."""
         self.channels = draft.home_channels(slices)
         self.widest = max(map(len, self.channels))
         """Channels of the largest slice: areas are alike in all of them."""
@@ -69,17 +74,24 @@ class ResidualGroup:
         lanes, rows = draft.lanes, self.slices.row_slices
         stage = draft.stage(self.kind, self.layer, self.slices.cores[n],
                             f".{n}" if count > 1 else "")
-        stage.area("x", self.widest, Type.I16)
+        if self.kind == "embed" and self.x_type is not Type.I16:
+            # The host's rows are int16 in every scheme, and go to the beginning of the slot.
+            stage.area("row", self.widest, Type.I16)
+        stage.area("x", self.widest, self.x_type)
         stage.area("rope", draft.head_pad, Type.I16)
         if self.kind == "proj":
             stage.area("input", len(self.inputs[0]), Type.I8)
         stage.area("sumsq", lanes, Type.I32)
         stage.area("scale", lanes, Type.I32)
         stage.area("h", self.widest, Type.I8)
+        if self.digits:
+            stage.area("exponent", lanes, Type.I32)
         if self.kind == "down":
-            stage.area("input", len(self.inputs[n % rows]), Type.I8)
-        if rows > 1:
+            for name in ("input", "low") if self.digits else ("input",):
+                stage.area(name, len(self.inputs[n % rows]), Type.I8)
+        if rows > 1 or self.digits:
             stage.area("acc", len(self.columns[0]), Type.I32)
+        if rows > 1:
             stage.area("partial", self.widest * (rows - 1), Type.I32)
         if n == 0 and count > 1 and not self.slices.roots:
             stage.area("others", lanes * (count - 1), Type.I32)
@@ -103,15 +115,28 @@ class ResidualGroup:
         """Slices that take the inputs of a row slice."""
         return self.stages[row::self.slices.row_slices]
 
-    def take_inputs(self, sender: StageDraft, made: range, src: int) -> None:
-        """``sender`` sends inputs ``made``, which lie from word ``src``, to whom they concern."""
+    def take_inputs(self, sender: StageDraft, made: range, src: int, *,
+                    area: str = "input") -> None:
+        """``sender`` sends inputs ``made``, which lie from word ``src``, to whom they concern.
+
+        With inputs of two digits the low ones go to ``area`` "low".
+        """
         for row, inputs in enumerate(self.inputs):
             part = overlap(made, inputs)
             if part:
-                sender.send(self.takers(row), operand=OPERAND_SECOND, area="input",
+                sender.send(self.takers(row), operand=OPERAND_SECOND, area=area,
                             src=src + sender.words(part.start - made.start, Type.I8),
                             flits=sender.flits(len(part), Type.I8),
                             element=part.start - inputs.start)
+
+    def take_exponent(self, sender: StageDraft, src: int) -> None:
+        """``sender`` sends the exponent of the inputs to all slices."""
+        # A multicast does not lead back into the core that it comes from.
+        here = [stage for stage in self.stages if stage.info.core == sender.info.core]
+        for targets in (here, [stage for stage in self.stages if stage not in here]):
+            if targets:
+                sender.send(targets, operand=OPERAND_SECOND, area="exponent", src=src,
+                            flits=sender.flits(self.draft.lanes, Type.I32))
 
     def code(self, norm: Param, consumers: Sequence[StageDraft],
              reserve: Sequence[StageDraft], after: "ResidualGroup | None") -> None:
@@ -129,15 +154,15 @@ class ResidualGroup:
             if self.kind == "embed":
                 stage.wait(OPERAND_MAIN)
             elif self.slices.row_slices > 1:
-                self._add_partials(n)
-                squared = True
+                squared = self._add_partials(n)
             else:
                 stage.wait(OPERAND_MAIN)
                 stage.wait(OPERAND_SECOND)
                 squared = self._multiply(n)
             if not squared:
-                x = stage.at("x")
-                stage.sfu(Fn.MAC, a=x, a_type=Type.I16, d=x, d_type=Type.I16,
+                source = "row" if "row" in stage.areas else "x"
+                stage.sfu(Fn.MAC, a=stage.at(source), a_type=stage.areas[source].kind,
+                          d=stage.at("x"), d_type=self.x_type,
                           length=len(self.channels[n]), track=Track.SUMSQ, c=stage.at("sumsq"))
             self._norm(n, norm, reserve)
             self._hand_over(n, consumers, reserve, after)
@@ -169,11 +194,15 @@ class ResidualGroup:
         """``x += rnd(acc * M, S)``; true if the sum of squares came with it."""
         stage, channels = self.stages[n], self.channels[n]
         matrix, plan = self._place(n)
+        if self.digits:
+            self._multiply_digits(n, matrix, plan)
+            self._update(n, stage.at("acc"))
+            return False
         param, one = self._param(channels), len(plan.passes) == 1
 
         def update(start: int, count: int, release: bool) -> None:
             word = stage.at("x", start)
-            stage.sfu(Fn.MAC, b=word, b_mode=BMode.RESIDUAL16, d=word, d_type=Type.I16,
+            stage.sfu(Fn.MAC, b=word, b_mode=self.b_mode, d=word, d_type=self.x_type,
                       length=count, m_mode=MMode.PARAM, param=(param, start // self.draft.lanes),
                       release=release, c=stage.at("sumsq"),
                       track=Track.SUMSQ if one else Track.NONE)
@@ -181,7 +210,22 @@ class ResidualGroup:
         stage.matrix(matrix, plan, stage.at("input"), [(0, len(channels), update)])
         return one
 
-    def _add_partials(self, n: int) -> None:
+    def _multiply_digits(self, n: int, matrix: Matrix, plan: MatrixPlan) -> None:
+        stage = self.stages[n]
+        multiply_digits(stage, matrix, plan, high=stage.at("input"), low=stage.at("low"),
+                        acc="acc")
+
+    def _update(self, n: int, acc: int) -> bool:
+        """``x += rnd(acc * M, S)`` with whole sums from word ``acc``; as ``_multiply``."""
+        stage, channels, x = self.stages[n], self.channels[n], self.stages[n].at("x")
+        # Word C is the exponent's, so that the sum of squares takes an instruction of its own.
+        stage.sfu(Fn.MAC, a=acc, b=x, b_mode=self.b_mode, d=x, d_type=self.x_type,
+                  length=len(channels), m_mode=MMode.PARAM, param=(self._param(channels), 0),
+                  less=self.digits, c=stage.at("exponent" if self.digits else "sumsq"),
+                  track=Track.NONE if self.digits else Track.SUMSQ)
+        return not self.digits
+
+    def _add_partials(self, n: int) -> bool:
         """A matrix whose inputs lie on several cores: int32 partial sums change cores."""
         stage, rows = self.stages[n], self.slices.row_slices
         first, column = n - n % rows, self.columns[n // rows]
@@ -191,7 +235,10 @@ class ResidualGroup:
         def keep(start: int, count: int, release: bool) -> None:
             stage.sfu(Fn.MAC, d=stage.at("acc", start), length=count, release=release)
 
-        stage.matrix(matrix, plan, stage.at("input"), [(0, len(column), keep)])
+        if self.digits:
+            self._multiply_digits(n, matrix, plan)
+        else:
+            stage.matrix(matrix, plan, stage.at("input"), [(0, len(column), keep)])
         for k in range(first, first + rows):
             if k != n:
                 place = n - first if n < k else n - first - 1
@@ -202,14 +249,12 @@ class ResidualGroup:
                            area="partial", element=place * len(theirs))
         stage.wait(OPERAND_PARTIAL)
         stage.wait(OPERAND_MAIN)
-        channels, x = self.channels[n], stage.at("x")
+        channels = self.channels[n]
         own = stage.at("acc", channels.start - column.start)
         for k in range(rows - 1):
             stage.sfu(Fn.MAC, a=own, b_mode=BMode.ADD32, d=own, length=len(channels),
                       b=stage.at("partial", k * len(channels)))
-        stage.sfu(Fn.MAC, a=own, b=x, b_mode=BMode.RESIDUAL16, d=x, d_type=Type.I16,
-                  length=len(channels), m_mode=MMode.PARAM, param=(self._param(channels), 0),
-                  track=Track.SUMSQ, c=stage.at("sumsq"))
+        return self._update(n, own)
 
     # Norm
 
@@ -235,7 +280,7 @@ class ResidualGroup:
                 # Whoever has the scale may send: room for the token is reserved first.
                 stage.send(self.stages[1:], operand=OPERAND_NORM, src=scale, flits=flits,
                            area="scale", reserve=reserve)
-        stage.sfu(Fn.MAC, a=stage.at("x"), a_type=Type.I16, d=stage.at("h"), d_type=Type.I8,
+        stage.sfu(Fn.MAC, a=stage.at("x"), a_type=self.x_type, d=stage.at("h"), d_type=Type.I8,
                   length=len(self.channels[n]), m_mode=MMode.SCALAR, c=scale)
 
     def _root_code(self, norm: Param, reserve: Sequence[StageDraft]) -> None:
@@ -283,7 +328,7 @@ class ResidualGroup:
             if part:
                 stage.send([successor], operand=OPERAND_MAIN, area="x",
                            src=stage.at("x", part.start - channels.start),
-                           flits=stage.flits(len(part), Type.I16),
+                           flits=stage.flits(len(part), self.x_type),
                            element=part.start - theirs.start)
         if rope_flits and n == 0 and after:
             stage.send([after.stages[0]], operand=OPERAND_MAIN, src=rope, flits=rope_flits,

@@ -10,7 +10,7 @@ from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.hw.params.packet import Flag
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.limits import BlockError
-from ouroboros.sw.block.macros import MatrixPlan
+from ouroboros.sw.block.macros import MatrixPass, MatrixPlan
 from ouroboros.sw.block.sizes import Sizes
 from ouroboros.sw.block.tensors import Matrix, Param
 from ouroboros.sw.program.image import Instruction, Stage
@@ -157,6 +157,10 @@ class StageDraft:
         self.areas[name] = Area(self.words_used, kind)
         self.words_used += self.words(elements, kind)
 
+    def overlay(self, name: str, area: str, words: int, kind: Type) -> None:
+        """A vector in the place of another one, ``words`` from where that begins."""
+        self.areas[name] = Area(self.areas[area].word + words, kind)
+
     def cut_slots(self, slots: int) -> None:
         """Change the number of slots, before anyone reserves them."""
         assert not self.owners, "slots are reserved by their number"
@@ -173,14 +177,14 @@ class StageDraft:
     def at(self, area: str, element: int = 0) -> int:
         """Word address of an element of an area; it must begin a word."""
         place = self.areas[area]
-        offset = element << place.kind
+        offset = element * place.kind.bytes
         assert offset % self.sizes.word == 0, f"element {element} of {area} does not begin a word"
         return place.word + offset // self.sizes.word
 
     def flit_offset(self, area: str, element: int = 0) -> int:
         """Flit address of an element of an area; it must begin a flit."""
         place, flit = self.areas[area], self.machine.noc.flit_bits // 8
-        offset = element << place.kind
+        offset = element * place.kind.bytes
         assert offset % flit == 0, f"element {element} of {area} does not begin a flit"
         return place.word * (self.sizes.word // flit) + offset // flit
 
@@ -203,12 +207,14 @@ class StageDraft:
             b_wrap: int = 0, c: int = 0, d: int = 0, d_type: Type = Type.I32,
             param: tuple[Param, int] | None = None, shift: int = 0, m_mode: MMode = MMode.UNITY,
             wide: bool = False, track: Track = Track.NONE, release: bool = False,
-            tokens: bool = False) -> None:
+            tokens: bool = False, digits: bool = False, less: bool = False,
+            magnitude: bool = False) -> None:
         """Append a vector operation; ``a`` None takes the drain stream."""
         self.emit(Op.SFU, skip=skip, need=need, param=param, fn=fn, a_array=int(a is None),
                   a_type=a_type, a_addr=a or 0, b_mode=b_mode, b_addr=b, b_wrap=b_wrap, c_addr=c,
                   d_type=d_type, d_addr=d, length=length, shift=shift, m_mode=m_mode,
-                  wide=int(wide), track=track, release=int(release), tokens=int(tokens))
+                  wide=int(wide), track=track, release=int(release), tokens=int(tokens),
+                  digits=int(digits), less=int(less), magnitude=int(magnitude))
 
     def matrix(self, matrix: Matrix, plan: MatrixPlan, src: int,
                segments: Sequence[tuple[int, int, Operation]], *, skip: int = EFFECTLESS) -> None:
@@ -217,19 +223,24 @@ class StageDraft:
         A segment is (first output, length, operation); ``operation(start, count, release)`` emits
         the SFU instruction for outputs ``start .. start + count`` of the segment.
         """
-        number = len(self.matrices)
         self.matrices.append((matrix, plan))
         for step in plan.passes:
-            for first, inputs, macros in step.loads:
-                self.emit(Op.LOAD, skip=skip, src=src + first // self.sizes.word, length=inputs,
-                          offset=0, macros=macros)
-            self.emit(Op.MVM, skip=skip, first_group=step.first_group, step=step.step,
-                      steps=step.steps, macros=step.macros, matrix=number)
-            parts = [(max(first, step.low), min(first + length, step.high), first, operation)
-                     for first, length, operation in segments]
-            parts = [part for part in parts if part[0] < part[1]]
-            for low, high, first, operation in parts:
-                operation(low - first, high - low, high == parts[-1][1])
+            self.one_pass(step, src, segments, skip=skip)
+
+    def one_pass(self, step: MatrixPass, src: int,
+                 segments: Sequence[tuple[int, int, Operation]], *,
+                 skip: int = EFFECTLESS) -> None:
+        """One MVM of the matrix that came last, as ``matrix`` has it."""
+        for first, inputs, macros in step.loads:
+            self.emit(Op.LOAD, skip=skip, src=src + first // self.sizes.word, length=inputs,
+                      offset=0, macros=macros)
+        self.emit(Op.MVM, skip=skip, first_group=step.first_group, step=step.step,
+                  steps=step.steps, macros=step.macros, matrix=len(self.matrices) - 1)
+        parts = [(max(first, step.low), min(first + length, step.high), first, operation)
+                 for first, length, operation in segments]
+        parts = [part for part in parts if part[0] < part[1]]
+        for low, high, first, operation in parts:
+            operation(low - first, high - low, high == parts[-1][1])
 
     # Flows
 

@@ -16,8 +16,9 @@ from ouroboros.sw.block.tensors import width
 
 __all__ = ["CONSTANTS", "check_tables", "core_tables"]
 
-CONSTANTS = {"exp": 1, "silu": 1, "norm1": 4, "norm2": 4, "norm_final": 4}
-"""Parameters that are no multipliers of channels."""
+CONSTANTS = {"exp": 1, "silu": 1, "sigmoid": 0, "high": 1, "norm1": 4, "norm2": 4,
+             "norm_final": 4}
+"""Parameters that are no multipliers of channels, and how many numbers each has."""
 NAMES = {Unit.PROGRAM: "program words", Unit.CREDIT_LIST: "credit list entries",
          Unit.CREDIT: "credit counters", Unit.DEST: "destinations", Unit.PARAM: "parameter words"}
 

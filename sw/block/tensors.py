@@ -33,9 +33,10 @@ class Param:
 
     name: str
     """q, k, v, o, gate, up, down, head: of that tensor's outputs; exp, silu, norm1, norm2,
-    norm_final: constants of those steps."""
+    norm_final: constants of those steps; sigmoid: the shift of GATE alone; high: the weight of a
+    high digit."""
     layer: int
-    """Transformer block; -1 for the head and the final norm."""
+    """Transformer block; -1 for the head, the final norm and high digits."""
     channels: Channels = ()
     """Outputs; for exp the query head."""
 

@@ -59,9 +59,10 @@ def model_graph(machine: Machine, model: QuantModel, placement: str | LayoutPlan
                 live: Sequence[Position] | None = None) -> Graph:
     """The graph of an integer model; parameters and errors are those of ``map_model``."""
     shape = model.shape
-    plan = plan_layout(machine, shape, placement, len(live or machine.mesh.coordinates))
+    plan = plan_layout(machine, shape, placement, len(live or machine.mesh.coordinates),
+                       model.scheme)
     return build_graph(machine, shape, layout(machine, shape, plan, cores, live), context=context,
-                       seq_len=shape.seq_len)
+                       seq_len=shape.seq_len, scheme=model.scheme)
 
 
 def map_graph(graph: Graph, weights: Weights | None, ways: Ways | None = None) -> Program:

@@ -76,7 +76,9 @@ class StageWriter:
             else:
                 words.append(self._assemble(step))
         if stage.info.kind == "up" and self.weights is not None:
-            core.silu(self.weights.silu(stage.info.layer))
+            table = self.weights.silu(stage.info.layer)
+            if table is not None:
+                core.silu(table)
         return words
 
     @staticmethod
@@ -87,7 +89,7 @@ class StageWriter:
         if self.weights is None:
             return core.params([0] * (CONSTANTS.get(param.name) or width(param.channels))), 0
         values, shift = self.weights.param(param)
-        return core.params(values), shift
+        return core.params(values) if values else 0, shift
 
     def _send(self, stage: BlockStage, step: Step) -> list[int]:
         """Words of a SEND: one, or more where dead parts keep a multicast from some targets.

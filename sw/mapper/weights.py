@@ -6,9 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroboros.sw.block.tensors import Channels, Matrix, Param, Run
-from ouroboros.sw.mapper.limits import MapperError
-from ouroboros.sw.models.integer import Norm, QuantLayer, QuantModel, Requant, TableGate
-from ouroboros.sw.models.scheme import R
+from ouroboros.sw.models.integer import (
+    Norm,
+    QuantLayer,
+    QuantModel,
+    Requant,
+    SigmoidGate,
+    TableGate,
+)
+from ouroboros.sw.models.scheme import DIGIT_BITS, SIGMOID_FRACTION_BITS
 
 __all__ = ["Weights"]
 
@@ -31,19 +37,10 @@ class Weights:
     ----------
     model : QuantModel
         The model.
-
-    Raises
-    ------
-    MapperError
-        If the model is of a scheme that the machine does not compute.
     """
 
     def __init__(self, model: QuantModel):
-        if model.scheme != R:
-            raise MapperError(f"model must be of scheme {R.name}, which the special-function unit "
-                              f"computes, not {model.scheme.name}: quantise it to that")
         self.model = model
-        self._gates = [layer.gate for layer in model.layers if isinstance(layer.gate, TableGate)]
 
     def matrix(self, matrix: Matrix) -> Ints:
         """int8 weights, (outputs, inputs); padding is 0."""
@@ -72,8 +69,13 @@ class Weights:
         layer: QuantLayer = self.model.layers[param.layer]
         if param.name == "exp":
             return [int(layer.me[param.channels[0].first])], layer.se
-        if param.name == "silu":
-            return [self._gates[param.layer].mf], self._gates[param.layer].sf
+        if param.name == "high":
+            return [1 << DIGIT_BITS], 0
+        gate = layer.gate
+        if param.name == "silu" and isinstance(gate, TableGate):
+            return [gate.mf], gate.sf
+        if param.name == "sigmoid" and isinstance(gate, SigmoidGate):
+            return [], gate.fu - SIGMOID_FRACTION_BITS
         return self._multipliers(getattr(layer, REQUANTS[param.name]), param.channels)
 
     def _norm(self, param: Param) -> tuple[list[int], int]:
@@ -88,6 +90,7 @@ class Weights:
         rows = _indices(channels)
         return np.where(rows < 0, 0, requant.m[np.maximum(rows, 0)]).tolist(), requant.s
 
-    def silu(self, layer: int) -> Ints:
-        """SiLU table of a block, int16[256]."""
-        return self._gates[layer].silu
+    def silu(self, layer: int) -> Ints | None:
+        """SiLU table of a block, int16[256]; None: its gate has none."""
+        gate = self.model.layers[layer].gate
+        return gate.silu if isinstance(gate, TableGate) else None

@@ -64,7 +64,7 @@ class ModelSource:
         Parameters
         ----------
         scheme : str
-            R, which the machine runs, R2, or ``sw.quantise.choose.AUTO``.
+            R, which every machine runs, R2, or ``sw.quantise.choose.AUTO``.
         calibration : Path, optional
             Text that sets the scales (needs the tokenizer); sampled from the model when absent.
         cache : Path, optional

@@ -162,7 +162,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
           window: int | None = None, twin: bool = False, defects: Sequence[int] = (),
           dead_links: Sequence[Link] = (), waves: Waves | None = None, chat: bool = False,
           system: str | None = None, sampling: Sampling | None = None, stops: Sequence[str] = (),
-          told: Callable[[int, str], None] | None = None,
+          scheme: str = "R", told: Callable[[int, str], None] | None = None,
           progress: Progress = lambda what, done, total: None) -> Served:
     """Quantise, map and run.
 
@@ -188,6 +188,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         How the host draws tokens; without it they are the machine's likeliest.
     stops : sequence of str
         Texts that end a continuation.
+    scheme : str
+        Integer definition by name: R, or R2 on a machine with ``core.residual_bits`` = 24.
     told : callable
         Called with a request's number and what a token adds to its continuation, as it comes.
 
@@ -203,7 +205,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     run = backend(on)
     if waves is not None:
         _check_waves(waves, machine, on)
-    model = source.quantised()
+    model = source.quantised(scheme=scheme)
     program = place_model(machine, model, placement=placement, context=context, defects=defects,
                           dead_links=dead_links)
     specs = tuple(RequestSpec(prompt=tuple(coder.encode(text, bos=not chat)), limit=tokens,

@@ -5,8 +5,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from ouroboros.hw.params.machine import CONFIGS
 from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
 from ouroboros.sw.cli.main import cli
+from ouroboros.sw.golden.decoder import IntegerDecoder
+from ouroboros.sw.quantise.source import open_model
 
 
 @pytest.fixture
@@ -27,6 +30,35 @@ def test_same_logits_around_dead_cores_and_links(run):
     around = run("--machine", "detour", "--dead", "24,26", "--dead-links", "1:east,8:south")[1]
     assert around["logits"] == whole["logits"] != [{}]
     assert (around["text"], around["cores"]) == (whole["text"], whole["cores"])
+
+
+@pytest.fixture
+def of_24_bits(tmp_path):
+    """Path of the machine small, but for its special-function units."""
+    text = (CONFIGS / "small.toml").read_text()
+    path = tmp_path / "small24.toml"
+    path.write_text(text.replace("core = { ", "core = { residual_bits = 24, "))
+    return str(path)
+
+
+@pytest.mark.parametrize("placement", ["plain", "split", "tiled"])
+def test_scheme_r2(run, of_24_bits, placement):
+    found = run("--machine", of_24_bits, "--scheme", "R2", "--verify", "all",
+                "--placement", placement)[1]
+    source = open_model(SHIPPED, TOKENIZER)
+    model = source.quantised(scheme="R2")
+    assert model.scheme.name == "R2"
+    [prompt], [tokens] = found["prompt_tokens"], found["tokens"]
+    wanted = IntegerDecoder(model).prefill(0, [*prompt, *tokens[:-1]])
+    assert found["logits"] == [{str(n): row.tolist() for n, row in enumerate(wanted)}]
+    assert len(tokens) == 2 and len(wanted) > 2
+
+
+def test_scheme_r2_on_a_machine_of_16_bits(run):
+    result, _ = run("--machine", "small", "--scheme", "R2")
+    assert result.exit_code == 2
+    assert ("core.residual_bits of machine 'small' must be 24 for a model of scheme R2, not 16"
+            in " ".join(result.output.split()))
 
 
 @pytest.mark.parametrize(("on", "waves", "message"), [

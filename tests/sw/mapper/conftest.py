@@ -12,6 +12,7 @@ from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.place.cost import cost
 from ouroboros.sw.place.placement import Placement
 from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.quantise.recipe import RECIPES
 from ouroboros.sw.runtime.device import Device
 from ouroboros.sw.runtime.engine import Engine
 
@@ -23,11 +24,11 @@ MODELS = {}
 
 @pytest.fixture
 def make_model(make_checkpoint):
-    """Factory of integer models; equal changes give the same object."""
-    def make(**changes):
-        key = tuple(sorted(changes.items()))
+    """Factory of integer models by scheme; equal changes give the same object."""
+    def make(*, scheme="R", **changes):
+        key = scheme, *sorted(changes.items())
         if key not in MODELS:
-            MODELS[key] = quantise(make_checkpoint(**(BASE | changes)))
+            MODELS[key] = quantise(make_checkpoint(**(BASE | changes)), recipe=RECIPES[scheme])
         return MODELS[key]
     return make
 

@@ -13,6 +13,7 @@ from ouroboros.sw.block.plans import plan_layout
 from ouroboros.sw.block.tables import core_tables
 from ouroboros.sw.block.tiling import tiled
 from ouroboros.sw.mapper.mapper import map_graph, map_model, model_graph
+from ouroboros.sw.models.scheme import R2, R
 from ouroboros.sw.models.shape import ModelShape, load_shape
 from ouroboros.sw.program.image import read_stages
 from ouroboros.sw.program.program import Write
@@ -27,6 +28,9 @@ WORDS = replace(WIDE, core=replace(WIDE.core, lanes=8, param_words=256),
 FLITS = replace(WORDS, noc=replace(WORDS.noc, flit_bits=256))
 SHAPE = ModelShape(name="x", source="here", dim=96, hidden_dim=88, n_layers=1, n_heads=6,
                    n_kv_heads=2, vocab_size=59)
+R2_WIDE, R2_TALL, R2_WORDS, R2_FEW_CREDITS = (
+    replace(machine, core=replace(machine.core, residual_bits=24))
+    for machine in (WIDE, TALL, WORDS, FEW_CREDITS))
 BASE = {"qkv": 2, "kv_groups": 2, "members": 2, "proj": (1, 3), "up": 3, "down": (1, 2), "lm": 2,
         "embed": 2}
 
@@ -35,7 +39,7 @@ def of(**changes):
     return replace(SHAPE, **changes)
 
 
-# Machine, shape, and a layout's name or the cores of every matrix.
+# Machine, shape, and a layout's name or the cores of every matrix; the scheme, if not R.
 COMBINATIONS = {
     "plain": (TALL, SHAPE, "plain"),
     "plain, passes": (replace(TINY, cim=replace(TINY.cim, rows=256)), of(dim=32, n_heads=4),
@@ -67,15 +71,23 @@ COMBINATIONS = {
         **BASE, "down": (3, 2), "lm": 4, "embed": 3}),
     "tiled, wide words": (WORDS, of(dim=128, n_heads=4), {**BASE, "proj": (2, 2), "down": (2, 2)}),
     "tiled, wide flits": (FLITS, of(dim=128, n_heads=4), {**BASE, "proj": (2, 2), "down": (1, 4)}),
+    "R2, plain": (R2_TALL, SHAPE, "plain", R2),
+    "R2, split": (R2_TALL, of(hidden_dim=43), "split", R2),
+    "R2, split, wide words": (R2_WORDS, of(dim=128, n_heads=4), "split", R2),
+    "R2, tiled by itself": (R2_WIDE, SHAPE, "tiled", R2),
+    "R2, row slices": (R2_WIDE, SHAPE, {**BASE, "proj": (2, 2), "down": (3, 2)}, R2),
+    "R2, chains of roots": (R2_FEW_CREDITS, SHAPE, {
+        **BASE, "proj": (2, 2), "down": (2, 3), "qkv": 3}, R2),
     "llama-13b": (WAFER, replace(load_shape("llama-13b"), n_layers=1), "tiled"),
 }
 
 
-def graph_of(machine, shape, tiling, context=None):
+def graph_of(machine, shape, tiling, scheme=R, context=None):
     plan = (tiled(machine, shape, **tiling) if isinstance(tiling, dict)
             else plan_layout(machine, shape, tiling, machine.mesh.cores // 8 if tiling == "tiled"
-                             else machine.mesh.cores))
-    return build_graph(machine, shape, layout(machine, shape, plan), context=context)
+                             else machine.mesh.cores, scheme))
+    return build_graph(machine, shape, layout(machine, shape, plan), context=context,
+                       scheme=scheme)
 
 
 def said(graph):
@@ -133,8 +145,8 @@ def read(program, graph):
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_read_back(name):
-    machine, shape, tiling = COMBINATIONS[name]
-    graph = graph_of(machine, shape, tiling, context=1024 if machine is WAFER else None)
+    machine = COMBINATIONS[name][0]
+    graph = graph_of(*COMBINATIONS[name], context=1024 if machine is WAFER else None)
     program = map_graph(graph, None)
     assert read(program, graph) == said(graph)
     assert (program.context, program.kv_members) == (graph.context, graph.members)
@@ -149,11 +161,13 @@ def test_read_back(name):
         assert max(labels) < machine.noc.labels
 
 
+@pytest.mark.parametrize("scheme", ["R", "R2"])
 @pytest.mark.parametrize("placement", ["plain", "split"])
-def test_read_back_with_weights(make_model, placement):
-    model = make_model()
-    graph = model_graph(TINY, model, placement)
-    assert read(map_model(TINY, model, placement=placement), graph) == said(graph)
+def test_read_back_with_weights(make_model, placement, scheme):
+    machine = replace(TINY, core=replace(TINY.core, residual_bits=24))
+    model = make_model(scheme=scheme)
+    graph = model_graph(machine, model, placement)
+    assert read(map_model(machine, model, placement=placement), graph) == said(graph)
 
 
 @pytest.mark.parametrize("field", ["flits", "src", "dst"])

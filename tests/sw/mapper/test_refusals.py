@@ -11,7 +11,6 @@ from ouroboros.sw.block.stage import StageDraft
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.core import CoreBuilder
 from ouroboros.sw.mapper.labels import LabelAllocator
-from ouroboros.sw.mapper.limits import MapperError
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.program.program import StageInfo
 from ouroboros.sw.quantise.quantise import quantise
@@ -185,9 +184,10 @@ def test_labels_are_shared_by_trees_that_do_not_meet():
     assert labels.label((4, 2), [(4, 1), (3, 2)]) == 1
 
 
-def test_a_scheme_that_the_machine_does_not_compute(make_checkpoint):
+@pytest.mark.parametrize("placement", ["plain", "split", "tiled"])
+def test_a_scheme_that_the_machine_does_not_compute(make_checkpoint, placement):
     model = quantise(make_checkpoint(), recipe=RECIPES["R2"])
-    with pytest.raises(MapperError) as caught:
-        map_model(load_machine("small"), model)
-    assert str(caught.value) == ("model must be of scheme R, which the special-function unit "
-                                 "computes, not R2: quantise it to that")
+    with pytest.raises(BlockError) as caught:
+        map_model(load_machine("small"), model, placement=placement)
+    assert str(caught.value) == ("core.residual_bits of machine 'small' must be 24 for a model of "
+                                 "scheme R2, not 16")
