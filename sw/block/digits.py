@@ -1,4 +1,4 @@
-"""Operands of two digits: two products of the int8 array, the high one's sums shifted."""
+"""Operands of two digits: two products of the int8 array, one sum."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Which integer definitions the cores of a machine compute, and what a graph takes from them."""
+"""Which integer definitions the cores of a machine compute."""
 
 from ouroboros.hw.params.isa import Type
 from ouroboros.hw.params.machine import Machine
