@@ -196,8 +196,7 @@ class ResidualGroup:
         matrix, plan = self._place(n)
         if self.digits:
             self._multiply_digits(n, matrix, plan)
-            self._update(n, stage.at("acc"))
-            return False
+            return self._update(n, stage.at("acc"))
         param, one = self._param(channels), len(plan.passes) == 1
 
         def update(start: int, count: int, release: bool) -> None:
@@ -216,7 +215,7 @@ class ResidualGroup:
                         acc="acc")
 
     def _update(self, n: int, acc: int) -> bool:
-        """``x += rnd(acc * M, S)`` with whole sums from word ``acc``; as ``_multiply``."""
+        """The same from whole sums at word ``acc``; R2 takes the exponent off the shift of down."""
         stage, channels, x = self.stages[n], self.channels[n], self.stages[n].at("x")
         # Word C is the exponent's, so that the sum of squares takes an instruction of its own.
         stage.sfu(Fn.MAC, a=acc, b=x, b_mode=self.b_mode, d=x, d_type=self.x_type,
