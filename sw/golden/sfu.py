@@ -13,13 +13,12 @@ from ouroboros.hw.params.isa import (
     MMode,
     Track,
     Type,
-    beyond_16_bits,
 )
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.sfu import reads_c, writes_c
 from ouroboros.sw.golden import numerics, sfu_wide, wide
-from ouroboros.sw.golden.numerics import Ints
-from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.golden.numerics import SHIFT_MAX, Ints
+from ouroboros.sw.golden.sfu_legal import SfuError, check_combination
 from ouroboros.sw.models.scheme import DIGIT_BITS, SIGMOID_FRACTION_BITS
 
 __all__ = ["Drain", "SfuError", "SfuGolden"]
@@ -32,14 +31,8 @@ LENGTH_MAX = (1 << 14) - 1
 INT32_MIN = -(1 << 31)
 SUM_MAX = (1 << 31) - 1
 TOTAL_BITS = 64
-SHIFT_MAX = 63
-GATE_SHIFT_MAX = 15
 DTYPES: Mapping[Type, np.dtype[Any]] = {
     kind: np.dtype(f"<i{kind.bytes}") for kind in Type}
-
-
-class SfuError(OuroborosError):
-    """An instruction whose effect is not defined."""
 
 
 class SfuGolden:
@@ -116,31 +109,10 @@ class _Step:
             self.b_mode = BMode(fields["b_mode"])
         except ValueError as error:
             raise SfuError(f"instruction must be defined: {error}") from error
-        self.check_combination()
+        check_combination(self.fn, self.b_mode, self.d_type, fields, self.residual_bits)
         self.c = np.zeros(self.lanes, np.int64)
         if reads_c(self.fn, fields["m_mode"], less=fields["less"]):
             self.c = self.words[self.word("c_addr")].view("<i4").astype(np.int64)
-
-    def check_combination(self) -> None:
-        """Refuse what this machine does not execute, and fields that say nothing together."""
-        f = self.fields
-        if self.residual_bits == 16 and (name := beyond_16_bits(f)):
-            raise SfuError(f"{name}: core.residual_bits of the machine must be 24, not 16")
-        plain = self.fn == Fn.MAC and self.b_mode == BMode.NONE and f["track"] == Track.NONE
-        if f["digits"] and not ((plain or self.fn == Fn.EXP) and self.d_type == Type.I8
-                                and not f["b_wrap"]):
-            raise SfuError("digits must stand in EXP, or in MAC without B and track, with d_type "
-                           f"I8 and b_wrap 0, not in {self.fn.name} with d_type "
-                           f"{self.d_type.name}")
-        if f["less"] and (self.fn != Fn.MAC or f["m_mode"] == MMode.SCALAR):
-            raise SfuError("less must stand in MAC with m_mode PARAM, FIXED or UNITY, not in "
-                           f"{self.fn.name} with m_mode {MMode(f['m_mode']).name}")
-        if f["magnitude"] and f["track"] != Track.MAX:
-            raise SfuError("magnitude must stand beside track MAX, not "
-                           f"{Track(f['track']).name}")
-        if self.fn == Fn.GATE and (f["m_mode"] != MMode.UNITY or f["shift"] > GATE_SHIFT_MAX):
-            raise SfuError(f"GATE must have m_mode UNITY and a shift up to {GATE_SHIFT_MAX}, not "
-                           f"{MMode(f['m_mode']).name} and {f['shift']}")
 
     def word(self, name: str) -> int:
         """Buffer word at an address field."""

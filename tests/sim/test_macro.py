@@ -62,10 +62,8 @@ def test_products_of_a_tiny_macro(sim, count):
 
 @pytest.mark.slow
 @pytest.mark.sim
-@pytest.mark.parametrize(("sim", "count", "masked"), [("verilator", 10_000, 1), ("icarus", 20, 0)])
-def test_products_of_the_paper_s_macro(sim, count, masked):
+def test_products_of_the_paper_s_macro():
     """1024 x 128: a product every 256 cycles, for every kind of operands and number of tokens."""
-    found = products(sim, "die", count, masked)
-    assert found["products"] == count
-    assert found["cycles_per_product"] == 256
-    assert found.get("token_counts", 0) == (1024 + 128) * bool(masked)
+    found = products("verilator", "die", 10_000, 1)
+    assert (found["products"], found["cycles_per_product"]) == (10_000, 256)
+    assert found["token_counts"] == 1024 + 128
