@@ -10,6 +10,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -45,7 +46,7 @@ class Watch:
         self._terminal = console.is_terminal
         self._bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                               TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
-        self._tasks: dict[str, int] = {}
+        self._tasks: dict[str, TaskID] = {}
         self._said: dict[int, str] = {}
         self._started = time.perf_counter()
         self._first: tuple[int, float] | None = None
@@ -73,7 +74,7 @@ class Watch:
             return
         if what not in self._tasks:
             self._tasks[what] = self._bars.add_task(self._title(what), total=total)
-        self._bars.update(self._tasks[what], completed=done)  # type: ignore[arg-type]
+        self._bars.update(self._tasks[what], completed=done)
 
     def _title(self, what: str) -> str:
         usual = self._expected.get(what)
