@@ -16,6 +16,7 @@ from ouroboros.sw.lib.errors import OuroborosError
 __all__ = ["cli", "main"]
 
 COMMANDS = {
+    "baseline": "ouroboros.sw.cli.baseline:baseline",
     "demo": "ouroboros.sw.cli.demo:demo",
     "fetch": "ouroboros.sw.cli.fetch:fetch_command",
     "htree": "ouroboros.sw.cli.htree:htree",
