@@ -18,6 +18,7 @@ __all__ = ["cli", "main"]
 COMMANDS = {
     "baseline": "ouroboros.sw.cli.baseline:baseline",
     "demo": "ouroboros.sw.cli.demo:demo",
+    "energy": "ouroboros.sw.cli.energy:energy",
     "fetch": "ouroboros.sw.cli.fetch:fetch_command",
     "htree": "ouroboros.sw.cli.htree:htree",
     "list": "ouroboros.sw.cli.list:list_command",

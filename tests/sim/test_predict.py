@@ -2,7 +2,9 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import Flag
-from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.energy.count import Ways, graph_events
+from ouroboros.sw.energy.events import Events
+from ouroboros.sw.mapper.mapper import map_model, model_graph
 from ouroboros.sw.perf.events import token_events
 from ouroboros.sw.perf.walk import walk
 from ouroboros.sw.program.image import Token, read_stages
@@ -58,3 +60,12 @@ def test_predicted_cycles_and_events(placement, make_checkpoint):
         for name in EQUAL:
             assert (core, name, counters.events[name]) == (
                 core, name, sum(events.get(name, 0) for events in want))
+
+    graph, energy = model_graph(machine, model, placement), Events()
+    for token in tokens:
+        energy += graph_events(graph, token, Ways(hops=1.0, borders=0.0))
+    for name, event in (("array_group_cycles", energy.array_group_cycles),
+                        ("row_writes", energy.kv_rows_written),
+                        ("byte_writes", energy.kv_bytes_written),
+                        ("sfu_elements", energy.sfu_elements)):
+        assert event == sum(core.events[name] for core in result.counters.values()), name

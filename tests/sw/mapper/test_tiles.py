@@ -197,7 +197,7 @@ def test_shipped_models(name):
         count = count_cores(machine, shape, dead=42)
     except BlockError as error:
         machines = {"gpt-175b": 5, "llama-2-70b": 2, "llama-3-70b": 2, "llama-65b": 2,
-                    "opt-66b": 2}
+                    "opt-66b": 2, "qwen2-72b": 2}
         assert (f"it takes {machines[name]} of them" if name in machines
                 else "there is no program that attends to an encoder") in str(error)
         return

@@ -20,6 +20,9 @@ PUBLISHED = {
     "t5-11b": (11.307e9, 1e-4),             # the released checkpoint
     "bert-large": (340e6, 2e-2),            # arXiv 1810.04805: 340M, pooler and biases included
     "opt-66b": (66e9, 1e-2),                # by name
+    "codellama-34b": (33.74e9, 1e-3),       # sum of the released tensors
+    "internlm-20b": (20.1e9, 1e-2),         # by name: 20B
+    "qwen2-72b": (72.71e9, 1e-3),           # model card: 72.71B
     "gpt-175b": (175e9, 3e-3),              # arXiv 2005.14165 table 2.1: 175.0B
 }
 

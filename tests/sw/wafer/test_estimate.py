@@ -210,9 +210,10 @@ def test_every_assumption_has_a_source():
 
 @pytest.mark.parametrize(("call", "message"), [
     (lambda: load_shape("gpt-9"), (
-     "model must be one of ['baichuan-13b', 'bert-large', 'gpt-175b', 'llama-13b', 'llama-2-70b', "
+     "model must be one of ['baichuan-13b', 'bert-large', 'codellama-34b', 'gpt-175b', "
+     "'internlm-20b', 'llama-13b', 'llama-2-70b', "
      "'llama-3-70b', 'llama-3-8b', 'llama-33b', 'llama-65b', 'llama-7b', 'opt-66b', "
-     "'qwen-32b', 't5-11b'] or a path to a .toml file, not 'gpt-9'")),
+     "'qwen-32b', 'qwen2-72b', 't5-11b'] or a path to a .toml file, not 'gpt-9'")),
     (lambda: model("bert-large"), ("kind of model 'bert-large' must be 'decoder' for the wafer "
      "model, not 'encoder'")),
     (lambda: model("llama-65b"), ("model 'llama-65b' must be at most 13,589 cores (live ones of "

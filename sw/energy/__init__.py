@@ -1,0 +1,1 @@
+"""Energy of a machine: counted events times the figures of a technology."""
