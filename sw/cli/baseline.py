@@ -43,7 +43,7 @@ def list_command(options: BaselineListOptions, output: Output) -> dict[str, Any]
         shown.add_row(name, one["title"])
     output.show(shown)
     for name, one in found.items():
-        constants = table("constant", "value", "source", right=(1,), widest={2: 60}, title=name)
+        constants = table("constant", "value", "source", right=(1,), widest={2: 44}, title=name)
         for key, value in one["constants"].items():
             constants.add_row(key, f"{value['mid']:g} {value['unit']}".removesuffix(" 1"),
                               value["source"])
@@ -80,8 +80,9 @@ def run(options: ServeOptions, output: Output) -> dict[str, Any]:
 def check(options: CheckOptions, output: Output) -> dict[str, Any]:
     """Hold every baseline against published figures, fitted and held out apart."""
     checked = check_baselines(options)
-    shown = table("baseline", "what", "", "published", "predicted", "error, %", "most, %",
-                  right=range(3, 7), title="Generated tokens/s; of several figures, mean error")
+    shown = table("baseline", "what", "", "published", "predicted", "error,\n%", "most,\n%",
+                  right=range(3, 7), widest={1: 20, 2: 13},
+                  title="Generated tokens/s; of several figures, mean error")
     for one in checked.checks:
         shown.add_row(one.baseline, one.what, one.status, cell(one.published, ",.1f"),
                       cell(one.predicted, ",.1f"),

@@ -35,17 +35,16 @@ def _split(found: dict[str, Any]) -> Table:
     return shown
 
 
-def _power(found: dict[str, Any]) -> Table:
-    shown = table("clock,\nGHz", "cap,\nkW", *(f"{corner}:\nkW, tokens/s, J/token"
-                                              for corner in CORNERS), right=range(5),
-                  title="Power at the pipeline's throughput, and throughput within a power")
-    rows = zip(*(found["corners"][corner]["power"] for corner in CORNERS), strict=True)
-    for row in rows:
-        cap = row[0]["cap_w"]
-        shown.add_row(f"{row[0]['clock_ghz']:g}", "" if cap is None else f"{cap / 1e3:g}", *(
-            f"{one['watts'] / 1e3:,.1f}  {one['tokens_per_s']:,.0f}  "
-            + ("leakage alone is more" if one["joules_per_token"] is None
-               else f"{one['joules_per_token']:.3f}") for one in row))
+def _power(found: dict[str, Any], corner: str) -> Table:
+    shown = table("clock,\nGHz", "cap,\nkW", "kW", "generated\ntokens/s", "of the\npipeline, %",
+                  "J/token", right=range(6),
+                  title=f"Throughput without a cap and within one: figures {corner}")
+    for row in found["corners"][corner]["power"]:
+        cap, each = row["cap_w"], row["joules_per_token"]
+        shown.add_row(f"{row['clock_ghz']:g}", "" if cap is None else f"{cap / 1e3:g}",
+                      f"{row['watts'] / 1e3:,.1f}", f"{row['tokens_per_s']:,.0f}",
+                      f"{100 * row['throttled']:.0f}",
+                      "all leaks" if each is None else f"{each:.4f}")
     return shown
 
 
@@ -64,7 +63,7 @@ def _sweep(found: dict[str, Any]) -> Table:
 
 
 def _figures(model: EnergyOfModel) -> Table:
-    shown = table("figure", *CORNERS, "unit", "source", right=range(1, 4), widest={5: 60},
+    shown = table("figure", *CORNERS, "unit", "source", right=range(1, 4), widest={5: 36},
                   title="Technology")
     for name, value in model.technology.as_dict().items():
         low, high = value.get("low", value["mid"]), value.get("high", value["mid"])
@@ -87,8 +86,8 @@ def energy(options: EnergyOptions, output: Output) -> dict[str, Any]:
                f"{1e3 * mid['decoded']['total']:,.1f} mJ a generated token's pass at context "
                f"{found['context']:,} ({1e3 * found['corners']['low']['decoded']['total']:,.1f} to "
                f"{1e3 * found['corners']['high']['decoded']['total']:,.1f})")
-    output.show(_split(found), _power(found))
-    output.detail(_sweep(found), _figures(model))
+    output.show(_split(found), _power(found, "mid"))
+    output.detail(_power(found, "low"), _power(found, "high"), _sweep(found), _figures(model))
     if not output.verbose:
-        output.say("sweep of the energy of a row read, figures and their sources: -v")
+        output.say("other corners, sweep of the energy of a row read, figures' sources: -v")
     return found
