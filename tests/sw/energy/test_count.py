@@ -8,7 +8,7 @@ import pytest
 from ouroboros.hw.params.isa import BMode, Op, Type
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import Flag
-from ouroboros.sw.block.costs import port_loads
+from ouroboros.sw.block.costs import port_loads, sends
 from ouroboros.sw.energy.count import Ways, graph_events, model_events, ways_within
 from ouroboros.sw.mapper.mapper import map_model, model_graph
 from ouroboros.sw.models.shape import load_shape
@@ -92,6 +92,18 @@ def test_array_reads_of_13b(wafer):
     tiles = 40 * (4 * 5 * 5120 + 2 * 5 * 13824 + 15 * 5120) + 5 * 32000
     scores, contexts = 40 * 40 * 1024, 40 * 40 * 8 * 128
     assert 0 <= found.partial_sums / (tiles + scores + contexts) - 1 < 0.005
+
+
+def test_buffer_bytes_of_a_block_of_13b(wafer):
+    """Every operand once for each core that multiplies it; payload once out, once in for each."""
+    block = [stage for stage in wafer.graph.stages if stage.info.layer == 0]
+    found = graph_events(wafer.graph, Token(1023), WAYS, block).buffer_bytes
+    # Down: four column slices, each takes all hidden channels. A head's four members: q each, k and
+    # v of the token in one, e of all tokens.
+    operands = (20 + 7 + 36) * 5120 + 4 * 13824 + 40 * (4 * 128 + 2 * 128 + 1024)
+    payload = sum(32 * step.instruction.fields["flits"] * (1 + len(step.flow.targets))
+                  for stage in block for step in sends(stage))
+    assert found == operands + payload
 
 
 def test_ways_within_a_square():
