@@ -1,5 +1,6 @@
 """``ouroboros baseline``: other machines on the same traffic, and how well their models hold."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,28 +16,17 @@ from ouroboros.sw.api.baseline import (
     serve_baseline,
 )
 from ouroboros.sw.baselines.fit import Errors
-from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.command import Output, command, conclude, with_options
 from ouroboros.sw.cli.group import LazyGroup
 from ouroboros.sw.cli.tables import cell, table
 
-__all__ = ["baseline", "check", "fit", "list_command", "run"]
+__all__ = ["baseline", "check", "fit", "list_command", "listed", "run"]
 
 HERE = "ouroboros.sw.cli.baseline"
 
 
-@click.group(cls=LazyGroup, points="ouroboros.baseline.commands", commands_at={
-    "check": f"{HERE}:check", "fit": f"{HERE}:fit", "list": f"{HERE}:list_command",
-    "run": f"{HERE}:run"})
-def baseline() -> None:
-    """Other machines on the same traffic: DGX A100, TPU v4, AttAcc, WSE-2.
-
-    docs/baselines.md says how their models were made and how well they hold.
-    """
-
-
-@command(BaselineListOptions, "list")
-def list_command(options: BaselineListOptions, output: Output) -> dict[str, Any]:
-    """List baselines and, with -v, their constants and where each comes from."""
+def listed(options: BaselineListOptions, output: Output) -> dict[str, Any]:
+    """Show every baseline."""
     found = list_baselines(options)
     shown = table("name", "", title="Baselines")
     for name, one in found.items():
@@ -49,6 +39,27 @@ def list_command(options: BaselineListOptions, output: Output) -> dict[str, Any]
                               value["source"])
         output.detail(constants)
     return found
+
+
+@click.group(cls=LazyGroup, points="ouroboros.baseline.commands", invoke_without_command=True,
+             commands_at={"check": f"{HERE}:check", "fit": f"{HERE}:fit",
+                          "list": f"{HERE}:list_command", "run": f"{HERE}:run"})
+@with_options(BaselineListOptions)
+@click.pass_context
+def baseline(ctx: click.Context, options: BaselineListOptions, json_path: Path | None,
+             verbose: bool) -> None:
+    """Other machines on the same traffic: DGX A100, TPU v4, AttAcc, WSE-2; or a command below.
+
+    docs/baselines.md says how their models were made and how well they hold.
+    """
+    if ctx.invoked_subcommand is None:
+        conclude(listed, options, json_path, verbose)
+
+
+@command(BaselineListOptions, "list")
+def list_command(options: BaselineListOptions, output: Output) -> dict[str, Any]:
+    """List baselines and, with -v, their constants and where each comes from."""
+    return listed(options, output)
 
 
 @command(ServeOptions)
