@@ -74,6 +74,7 @@ def test_fit_and_check_with_points(tmp_path):
     assert set(found["constants"]) == {"layer_us", "sequence_us"}
     assert len(found["fitted"]["points"]) == len(found["held_out"]["points"]) == 3
     assert "fitted: 3 points, mean error" in shown and "held out: 3 points" in shown
+    out = tmp_path / "c.json"
     call("check", "--points", points, "--json", out)
     assert "llama-7b, 3 static points" in {
         one["what"] for one in json.loads(out.read_text())["checks"]}
