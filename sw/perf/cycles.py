@@ -89,7 +89,7 @@ def latency(machine: Machine, stage: Stage, instruction: Instruction, token: Tok
         case Op.CONTEXT:
             return context_cycles(machine, _v_macros(machine, kv, tokens), tokens)
         case Op.FREE:
-            return free_cycles(machine, *_held(machine, stage, token))
+            return free_cycles(_held(machine, stage, token))
         case Op.SFU:
             return sfu_cycles(machine, f["fn"], vector_length(instruction, tokens),
                               **_sfu(f))
@@ -191,20 +191,17 @@ def _groups(machine: Machine, stage: Stage, mvm: Instruction) -> int:
 
 
 def _append(machine: Machine, stage: Stage, token: Token) -> dict[str, bool]:
-    """Whether an append of this token is local, the first of its block, of its sequence."""
+    """Whether an append of this token is local, and the first of its block."""
     kv = stage.kv or {}
     size, members = machine.block_tokens, kv["members"]
     block = token.position // size
-    first = token.position % size == 0
-    return {"local": block % members == kv["member"], "new_block": first,
-            "new_head": first and block < members}
+    return {"local": block % members == kv["member"], "new_block": token.position % size == 0}
 
 
-def _held(machine: Machine, stage: Stage, token: Token) -> tuple[int, int]:
-    """Heads and blocks that the tokens before this one have left in the core."""
+def _held(machine: Machine, stage: Stage, token: Token) -> int:
+    """Blocks that the tokens before this one have left in the core."""
     tokens = stage.local_tokens(machine, token.position - 1) if token.position else 0
-    heads = (stage.kv or {})["heads"] if tokens else 0
-    return heads, heads * -(-tokens // machine.block_tokens)
+    return (stage.kv or {})["heads"] * -(-tokens // machine.block_tokens)
 
 
 def _v_macros(machine: Machine, kv: Mapping[str, int], tokens: int) -> list[int]:

@@ -132,7 +132,7 @@ class WaferPlacement:
         cim, half = self.machine.cim, max(self.machine.core.macros // 2, 1)
         k = half * (cim.groups // -(-self.shape.head_dim // cim.active_rows))
         v = half * (cim.rows // cim.outputs) * (cim.outputs // self.shape.head_dim)
-        return self.members * (min(k, v) // self.count.kv_heads)
+        return self.members * (min(k, v, self.machine.kv.pages) // self.count.kv_heads)
 
     @property
     def kv_tokens(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from ouroboros.hw.params.isa import Op, assemble
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import KV_CONFIG, Unit
-from ouroboros.hw.params.timing.array import kv_wipe_cycles
+from ouroboros.hw.params.timing.array import KV_WIPE_CYCLES
 from ouroboros.sw.golden.array import STREAMS, ArrayGolden, Beat, Issue, local_tokens
 from ouroboros.sw.golden.kv import KvSettings
 from ouroboros.tb.lib.agent import Dut
@@ -125,7 +125,7 @@ class ArrayAgent:
                 dut.set(f"config__{name}", content)
             await dut.tick()
         dut.set("config__valid", 0)
-        for _ in range(kv_wipe_cycles(self.machine)):
+        for _ in range(KV_WIPE_CYCLES):
             await dut.tick()
         cycles, last = 0, 3
         while last:

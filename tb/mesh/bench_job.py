@@ -15,7 +15,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
-from ouroboros.hw.params.timing.array import kv_wipe_cycles
+from ouroboros.hw.params.timing.array import KV_WIPE_CYCLES
 from ouroboros.sw.runtime.job import execute
 from ouroboros.tb.lib.link import PERIOD_NS, SimLink
 
@@ -46,6 +46,6 @@ async def job(dut):
     link = SimLink(dut, machine, stall=float(os.environ.get("OUROBOROS_STALL", "0")))
     await ClockCycles(dut.clk, RESET_CYCLES)
     dut.rst.value = 0
-    cocotb.start_soon(link.watch(SILENCE_CYCLES + kv_wipe_cycles(machine)))
+    cocotb.start_soon(link.watch(SILENCE_CYCLES + KV_WIPE_CYCLES))
     result = await execute(link, task, progress, record)
     Path(os.environ["OUROBOROS_RESULT"]).write_bytes(pickle.dumps(result))

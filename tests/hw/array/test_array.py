@@ -58,7 +58,7 @@ class Bench:
     async def configure(self, ctx):
         if self.golden.kv:
             await self.write(ctx, Unit.KV, 0, KV_CONFIG.pack(self.golden.kv.settings.fields()))
-            await ctx.tick().repeat(timing.kv_wipe_cycles(TINY))
+            await ctx.tick().repeat(timing.KV_WIPE_CYCLES)
 
     async def write(self, ctx, unit, address, value):
         config = self.dut.config
@@ -187,8 +187,7 @@ def test_kv_of_two_sequences_scores_and_contexts():
                 outcome, cycles = await bench.issue(ctx, Op.APPEND, {"k": 1, "v": 30, "head": 1},
                                                     **token)
                 assert not outcome.poison
-                assert cycles == timing.append_cycles(TINY, 8, new_block=position % 16 == 0,
-                                                      new_head=position == 0)
+                assert cycles == timing.append_cycles(TINY, 8, new_block=position % 16 == 0)
                 if position not in (0, 7, 15, 19):
                     continue
                 outcome, cycles = await bench.issue(ctx, Op.SCORE, {"src": 60, "head": 1}, **token)
@@ -202,9 +201,9 @@ def test_kv_of_two_sequences_scores_and_contexts():
                 assert len(outcome.beats(LANES)) == 2
                 await bench.drain(ctx, outcome.beats(LANES))
         _, cycles = await bench.issue(ctx, Op.FREE, sequence=1)
-        assert cycles == timing.free_cycles(TINY, 1, 2)
+        assert cycles == timing.free_cycles(2)
         _, cycles = await bench.issue(ctx, Op.FREE, sequence=1)
-        assert cycles == timing.free_cycles(TINY, 0, 0)
+        assert cycles == timing.free_cycles(0)
 
     Bench().run(story)
 
