@@ -92,6 +92,8 @@ class ArrayUnit(wiring.Component):
         Results.
     events : Out(array_events_layout)
         For the counters.
+    kv_blocks : Out
+        KV blocks in use.
     active : Out(1)
         An instruction, its results or a command of the KV manager is under way.
     """
@@ -117,6 +119,7 @@ class ArrayUnit(wiring.Component):
             "drain":        Out(drain_signature(machine)),
             "released":     In(1),
             "events":       Out(array_events_layout(machine)),
+            "kv_blocks":    Out(range(machine.kv.pages + 1)),
             "active":       Out(1),
         })
 
@@ -170,7 +173,7 @@ class ArrayUnit(wiring.Component):
         m.d.comb += [
             self.events.row_writes.eq(writer.row_write),
             self.events.byte_writes.eq(writer.byte_write),
-            self.events.kv_full.eq(execute.full),
+            self.events.kv_full.eq(execute.full), self.kv_blocks.eq(kv.used),
             self.active.eq(self.events.busy | kv.active | frames.r_rdy | drainer.flush
                            | tree.o.valid),
         ]

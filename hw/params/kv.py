@@ -27,6 +27,9 @@ class KvParams:
     """Logical blocks of one sequence and head in one core; 1 to 8,192."""
     pages: int = 128
     """Blocks of all sequences and heads that one core can hold; 1 to 1,024."""
+    ring: bool = True
+    """Whether programs let sequences begin at different members of a KV head, one after the other;
+    no hardware depends on it."""
 
     def __post_init__(self) -> None:
         for name, high in (("sequences", 65536), ("heads", 16), ("blocks", 8192), ("pages", 1024)):

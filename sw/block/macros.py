@@ -160,7 +160,8 @@ class Macros:
     def set_kv(self, *, head_dim: int, heads: int, members: int, member: int) -> KvRoom:
         """Divide all macros that are left between K and V."""
         room = kv_room(self._limits, self.take(self.left), head_dim=head_dim, heads=heads)
-        return KvRoom(room.config | {"members": members, "member": member},
+        ring = int(self._machine.kv.ring)
+        return KvRoom(room.config | {"members": members, "member": member, "ring": ring},
                       room.blocks, room.sequence_blocks)
 
 

@@ -20,6 +20,11 @@ class KvSettings:
     heads: int
     members: int = 1
     member: int = 0
+    ring: int = 0
+
+    def mine(self, sequence: int) -> int:
+        """Turn of the blocks of a sequence that this member keeps: of block j, j % members."""
+        return (self.member - sequence * self.ring) % self.members
 
     def fields(self) -> dict[str, int]:
         """Values for ``KV_CONFIG.pack``."""

@@ -238,9 +238,11 @@ def test_full_core_poisons_and_loses_nothing():
         poisons = [(await bench.issue(ctx, Op.APPEND, {"v": 30}, **kv_token(0, sequence=n)))[0]
                    .poison for n in range(4)]
         assert poisons == [False, False, True, True]
+        assert ctx.get(bench.dut.kv_blocks) == 2
         outcome, _ = await bench.issue(ctx, Op.SCORE, **kv_token(0, sequence=1))
         await bench.drain(ctx, outcome.beats(LANES))
         await bench.issue(ctx, Op.FREE, sequence=0)
+        assert ctx.get(bench.dut.kv_blocks) == 1
         outcome, _ = await bench.issue(ctx, Op.APPEND, {"v": 30}, **kv_token(0, sequence=3))
         assert not outcome.poison
 
