@@ -61,7 +61,8 @@ def append_cycles(machine: Machine, head_dim: int, *, local: bool = True,
     if not local:
         return 4
     manager = KV_APPEND_CYCLES + KV_ALLOCATE_CYCLES * new_block
-    return manager + head_dim + _words(machine, head_dim) + 8
+    columns = -(-head_dim // machine.cim.k_write_rows_per_cycle)
+    return manager + columns + _words(machine, head_dim) + 8
 
 
 def score_cycles(machine: Machine, head_dim: int, k_groups: int, tokens: int) -> int:

@@ -168,6 +168,8 @@ MESH = {"width": 4, "height": 6, "die_width": 2, "die_height": 3}
     (CimParams, CIM, {"active_rows": 128}, "active_rows must be at most rows (64), not 128"),
     (CimParams, CIM, {"k_write_rows_per_cycle": 16},
      "k_write_rows_per_cycle must be at most active_rows (8), not 16"),
+    (CimParams, {**CIM, "active_rows": 32}, {"k_write_rows_per_cycle": 32},
+     "k_write_rows_per_cycle must be at most outputs (16), not 32"),
     (CoreParams, CORE, {"macros": 3}, "macros must be a power of two, not 3"),
     (CoreParams, CORE, {"macros": 64}, "macros must be between 1 and 32, not 64"),
     (CoreParams, CORE, {"lanes": 2}, "lanes must be between 4 and 64, not 2"),
