@@ -98,8 +98,8 @@ class BlockBitmap(wiring.Component):
                      read.addr.eq(Mux(self.find, pick, self.at_macro))]
 
         # The word being written goes on to whoever reads it in this cycle.
-        word, kept, passed, empty = (Signal.like(read.data), Signal.like(read.data), Signal(),
-                                     Signal())
+        word, kept = Signal.like(read.data), Signal.like(read.data)
+        passed, empty = Signal(name="passed"), Signal(name="empty")
         m.d.comb += word.eq(Mux(passed, kept, Mux(empty, 0, read.data)))
         with m.If(read.en):
             m.d.sync += [

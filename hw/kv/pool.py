@@ -18,8 +18,8 @@ class BlockPool(wiring.Component):
     """Knows which blocks of the macros are in use, and places new ones as ``KvManager`` says.
 
     A search begins with ``start``. In the next cycle ``place``, ``kin`` and ``follows`` are looked
-    at, and ``full`` comes if there is no room for both halves and a page: nothing has changed. Else ``found``
-    comes a cycle later, and the place is taken.
+    at, and ``full`` comes if there is no room for both halves, or no page: nothing has changed.
+    Else ``found`` comes a cycle later, and the place is taken.
 
     Parameters
     ----------
