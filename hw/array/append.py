@@ -75,7 +75,7 @@ class AppendExecutor(wiring.Component):
         m.submodules.owner = owner = BlockOwner(self.machine)
 
         m.d.comb += [
-            owner.members.eq(settings.members),
+            owner.settings.eq(settings), owner.sequence.eq(issue.sequence),
             owner.index.eq(issue.position >> exact_log2(cim.outputs)),
             query.op.eq(KvOp.APPEND), query.sequence.eq(issue.sequence),
             query.head.eq(fields.head), query.block.eq(block), query.token.eq(issue.position),
@@ -99,7 +99,7 @@ class AppendExecutor(wiring.Component):
             with m.State("FindMember"):
                 m.d.sync += block.eq(owner.own)
                 m.next = "Finish"
-                with m.If(owner.turn == settings.member):
+                with m.If(owner.turn == owner.mine):
                     m.next = "Allocate"
             with m.State("Allocate"):
                 m.d.comb += self.query.valid.eq(1)

@@ -39,7 +39,8 @@ def array_events_layout(machine: Machine) -> data.StructLayout:
     computes or waits for the drain stage.
     """
     return data.StructLayout({
-        "groups_active": range(machine.core.macros + 1), "row_writes": 1, "byte_writes": 1,
+        "groups_active": range(machine.core.macros + 1), "row_writes": 1,
+        "byte_writes": range(machine.cim.k_write_rows_per_cycle + 1),
         "kv_operation": 1, "kv_full": 1, "busy": 1})
 
 
@@ -66,7 +67,7 @@ class ArrayUnit(wiring.Component):
     cycle t ends the stream: its last transfer may be in cycle t; beats not taken are dropped, and a
     SCORE stops.
 
-    **Limits.** ``k_write_rows_per_cycle`` is 1. ``outputs`` is a multiple of 4 x ``lanes``,
+    **Limits.** ``outputs`` is a multiple of 4 x ``lanes``,
     head_dim of ``lanes``. ``STEP``, ``KV`` and ``WEIGHT`` are written while the unit is idle.
 
     **Cycles** from acceptance to ``done``, unstalled, are functions of ``hw.params.timing.array``.
@@ -92,15 +93,14 @@ class ArrayUnit(wiring.Component):
         Results.
     events : Out(array_events_layout)
         For the counters.
+    kv_blocks : Out
+        KV blocks in use.
     active : Out(1)
         An instruction, its results or a command of the KV manager is under way.
     """
 
     def __init__(self, machine: Machine, lib: Library | None = None):
         cim, lanes = machine.cim, machine.core.lanes
-        if cim.k_write_rows_per_cycle != 1:
-            raise ValueError("cim.k_write_rows_per_cycle must be 1: the macro has one row port, "
-                             f"not {cim.k_write_rows_per_cycle!r}")
         if cim.outputs % (4 * lanes):
             raise ValueError(f"cim.outputs must be a multiple of 4 x core.lanes ({4 * lanes}), "
                              f"not {cim.outputs!r}")
@@ -117,6 +117,7 @@ class ArrayUnit(wiring.Component):
             "drain":        Out(drain_signature(machine)),
             "released":     In(1),
             "events":       Out(array_events_layout(machine)),
+            "kv_blocks":    Out(range(machine.kv.pages + 1)),
             "active":       Out(1),
         })
 
@@ -169,8 +170,8 @@ class ArrayUnit(wiring.Component):
         m.d.sync += self.events.groups_active.eq(sum(active))
         m.d.comb += [
             self.events.row_writes.eq(writer.row_write),
-            self.events.byte_writes.eq(writer.byte_write),
-            self.events.kv_full.eq(execute.full),
+            self.events.byte_writes.eq(writer.byte_writes),
+            self.events.kv_full.eq(execute.full), self.kv_blocks.eq(kv.used),
             self.active.eq(self.events.busy | kv.active | frames.r_rdy | drainer.flush
                            | tree.o.valid),
         ]
@@ -192,7 +193,8 @@ class ArrayUnit(wiring.Component):
                 macro.cmd.valid.eq(execute.pending[n]), macro.cmd.p.eq(execute.command),
                 execute.ready[n].eq(macro.cmd.ready),
                 macro.write.en.eq(writer.en[n]), macro.write.row.eq(writer.row),
-                macro.write.mask.eq(writer.mask), macro.write.data.eq(writer.data),
+                macro.write.column.eq(writer.column), macro.write.mask.eq(writer.mask),
+                macro.write.data.eq(writer.data),
                 macro.beat.eq(drainer.beat), macro.take.eq(drainer.take[n]),
                 drainer.full[n].eq(macro.full),
                 tree.i.p.leaves[n].eq(macro.sums),

@@ -35,12 +35,13 @@ def append_job_layout(machine: Machine) -> data.StructLayout:
 
 
 class RowWriter(wiring.Component):
-    """Drives the write port of all macros, one row per cycle.
+    """Drives the write port of all macros.
 
     A weight row from the configuration bus is written in the cycle after; no append must be at
-    work then. An append of d bytes accepted in cycle t writes K one byte a cycle from cycle t + 4
-    on, then V's bytes at once: ``done`` is high with this last write, in cycle
-    ``t + d + ceil(d / word bytes) + 3``.
+    work then. An append of d bytes accepted in cycle t writes K in n = ceil(d /
+    ``k_write_rows_per_cycle``) cycles from cycle t + 4 on, then V's bytes at once: ``done`` is high
+    with this last write, in cycle ``t + n + ceil(d / word bytes) + 3``. Rows of K past d, up to
+    whole ``k_write_rows_per_cycle``, get bytes that no operand ever meets.
 
     Members
     -------
@@ -50,26 +51,27 @@ class RowWriter(wiring.Component):
         Appends.
     read : Out(BufferRead)
         Buffer.
-    en, row, mask, data : Out
+    en, row, column, mask, data : Out
         Write port of the macros; ``en`` has a bit for each.
-    byte_write, row_write : Out(1)
-        A K byte, or V row, is being written.
+    byte_writes, row_write : Out, Out(1)
+        K bytes that are being written; a V row is.
     done : Out(1)
         High for a cycle at the end of an append.
     """
 
     def __init__(self, machine: Machine):
         self.machine = machine
-        outputs = machine.cim.outputs
+        outputs, together = machine.cim.outputs, machine.cim.k_write_rows_per_cycle
         super().__init__({
             "config":     In(ConfigBus(machine)),
             "job":        In(stream.Signature(append_job_layout(machine))),
             "read":       Out(BufferRead(machine)),
             "en":         Out(machine.core.macros),
             "row":        Out(range(machine.cim.rows)),
+            "column":     Out(1),
             "mask":       Out(outputs),
             "data":       Out(data.ArrayLayout(8, outputs)),
-            "byte_write": Out(1),
+            "byte_writes": Out(range(together + 1)),
             "row_write":  Out(1),
             "done":       Out(1),
         })
@@ -77,22 +79,30 @@ class RowWriter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        outputs, lanes = self.machine.cim.outputs, self.machine.core.lanes
+        cim, lanes = self.machine.cim, self.machine.core.lanes
+        outputs, together = cim.outputs, cim.k_write_rows_per_cycle
         word_chunks, word_bytes = 4, 4 * lanes
         job = Signal(append_job_layout(self.machine))
         word, read = Signal(8 * word_bytes), self.read
-        lane = Signal(range(word_bytes))
+        part = Signal(range(word_bytes // together))
         bytes_left = Signal(range(outputs + 1))
 
-        m.d.sync += [self.en.eq(0), self.byte_write.eq(0), self.row_write.eq(0)]
+        m.d.sync += [self.en.eq(0), self.column.eq(0), self.byte_writes.eq(0),
+                     self.row_write.eq(0)]
         m.d.comb += self.done.eq(self.row_write)
+
+        # Bytes in the order of outputs; of a column, the same ``together`` bytes over and over. The
+        # macros' wires differ from row to row (``CimParams.write_byte``), likewise for a column.
+        line, turn = Signal.like(self.data.as_value()), Signal(range(together))
+        m.d.comb += self.data.as_value().eq(_exchanged(m, line, turn))
 
         config = self.config
         macro = Signal(UNIT_BITS)
         m.d.comb += macro.eq(config.unit - Unit.WEIGHT)
         with m.If(config.valid & (config.unit >= Unit.WEIGHT)):
             m.d.sync += [self.en.eq(1 << macro), self.row.eq(config.address),
-                         self.mask.eq(-1), self.data.eq(config.data[:8 * outputs])]
+                         turn.eq(config.address), self.mask.eq(-1),
+                         line.eq(config.data[:8 * outputs])]
 
         with m.FSM():
             with m.State("Accept"):
@@ -108,19 +118,23 @@ class RowWriter(wiring.Component):
             with m.State("TakeK"):
                 # The word after is fetched while the bytes of this one are written.
                 m.d.comb += [read.en.eq(1), read.addr.eq(job.k_addr)]
-                m.d.sync += [word.eq(read.data), lane.eq(0), job.k_addr.eq(job.k_addr + 1)]
+                m.d.sync += [word.eq(read.data), part.eq(0), turn.eq(job.token),
+                             job.k_addr.eq(job.k_addr + 1)]
                 m.next = "WriteK"
             with m.State("WriteK"):
+                last = bytes_left <= together
                 m.d.sync += [
-                    self.en.eq(1 << job.k_macro), self.row.eq(job.k_row), self.byte_write.eq(1),
-                    self.mask.eq(1 << job.token), self.data.eq(word[:8].replicate(outputs)),
-                    word.eq(word >> 8), lane.eq(lane + 1), job.k_row.eq(job.k_row + 1),
-                    bytes_left.eq(bytes_left - 1),
+                    self.en.eq(1 << job.k_macro), self.row.eq(job.k_row), self.column.eq(1),
+                    self.mask.eq(1 << job.token),
+                    self.byte_writes.eq(Mux(last, bytes_left, together)),
+                    line.eq(word[:8 * together].replicate(outputs // together)),
+                    word.eq(word >> 8 * together), part.eq(part + 1),
+                    job.k_row.eq(job.k_row + together), bytes_left.eq(bytes_left - together),
                 ]
-                with m.If(lane == word_bytes - 1):
+                with m.If(part == word_bytes // together - 1):
                     m.d.comb += [read.en.eq(1), read.addr.eq(job.k_addr)]
                     m.d.sync += [word.eq(read.data), job.k_addr.eq(job.k_addr + 1)]
-                with m.If(bytes_left == 1):
+                with m.If(last):
                     m.d.comb += [read.en.eq(1), read.addr.eq(job.v_addr)]
                     m.d.sync += job.v_addr.eq(job.v_addr + 1)
                     m.next = "PlaceV"
@@ -133,12 +147,12 @@ class RowWriter(wiring.Component):
                              end.eq(job.v_chunk + Mux(more, word_chunks, job.chunks))]
                 turned = _turned(read.data, job.v_chunk, 8 * lanes)
                 for chunk in range(outputs // lanes):
-                    part = self.data.as_value()[8 * lanes * chunk:8 * lanes * (chunk + 1)]
+                    place = line[8 * lanes * chunk:8 * lanes * (chunk + 1)]
                     with m.If((chunk >= job.v_chunk) & (chunk < end)):
-                        m.d.sync += [part.eq(turned.word_select(chunk % word_chunks, 8 * lanes)),
+                        m.d.sync += [place.eq(turned.word_select(chunk % word_chunks, 8 * lanes)),
                                      self.mask.word_select(chunk, lanes).eq(-1)]
-                    # What the last K byte left there is still being written in the first cycle.
-                    with m.Elif(self.byte_write):
+                    # What the last K bytes left there is still being written in the first cycle.
+                    with m.Elif(self.column):
                         m.d.sync += self.mask.word_select(chunk, lanes).eq(0)
                 m.d.sync += [job.v_addr.eq(job.v_addr + 1), job.v_chunk.eq(end),
                              job.chunks.eq(job.chunks - word_chunks)]
@@ -148,6 +162,16 @@ class RowWriter(wiring.Component):
                     m.next = "Accept"
 
         return m
+
+
+def _exchanged(m, line, turn):
+    """Byte n of ``line`` at place n ^ ``turn``."""
+    for bit, turned in enumerate(turn):
+        exchanged = Signal.like(line, name=f"exchanged_{bit}")
+        m.d.comb += exchanged.eq(Mux(turned, Cat(
+            line.word_select(n ^ 1 << bit, 8) for n in range(len(line) // 8)), line))
+        line = exchanged
+    return line
 
 
 def _turned(word, chunk, chunk_bits):

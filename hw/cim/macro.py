@@ -14,9 +14,14 @@ __all__ = ["Macro", "command_layout", "macro_signature", "operand_signature", "w
 
 
 def write_signature(machine: Machine) -> wiring.Signature:
-    """Byte-masked write of one weight row, seen from the writer; output o is byte o of ``data``."""
+    """Byte-masked write of one weight row, or with ``column`` of all rows of the aligned
+    ``k_write_rows_per_cycle`` around it, seen from the writer.
+
+    ``mask`` has a bit for each output; output o of row r is byte ``cim.write_byte(r, o)`` of
+    ``data``.
+    """
     outputs = machine.cim.outputs
-    return wiring.Signature({"en": Out(1), "row": Out(range(machine.cim.rows)),
+    return wiring.Signature({"en": Out(1), "row": Out(range(machine.cim.rows)), "column": Out(1),
                              "mask": Out(outputs), "data": Out(8 * outputs)})
 
 
@@ -133,18 +138,22 @@ class Macro(wiring.Component):
         """One memory for each active row; all rows of a group are read at once."""
         cim = self.machine.cim
         words = []
-        row_bits = exact_log2(cim.active_rows)
+        row_bits, together = exact_log2(cim.active_rows), exact_log2(cim.k_write_rows_per_cycle)
+        bytes_of = [self.write.data.word_select(byte, 8) for byte in range(cim.outputs)]
         for row in range(cim.active_rows):
             memory = Memory(shape=8 * cim.outputs, depth=cim.groups, init=[])
             m.submodules[f"weights_{row}"] = memory
             write, read = memory.write_port(granularity=8), memory.read_port()
             m.d.comb += [
                 write.addr.eq(self.write.row[row_bits:]),
-                write.data.eq(self.write.data),
+                write.data.eq(Cat(bytes_of[cim.write_byte(row, output)]
+                                  for output in range(cim.outputs))),
                 read.addr.eq(group),
                 read.en.eq(fetch),
             ]
-            with m.If(self.write.en & (self.write.row[:row_bits] == row)):
+            chosen = ((self.write.row[together:row_bits] == row >> together)
+                      & (self.write.column | (self.write.row[:together] == row % (1 << together))))
+            with m.If(self.write.en & chosen):
                 m.d.comb += write.en.eq(self.write.mask)
             words.append(read.data)
         return words

@@ -27,5 +27,6 @@ def twin_verilog(machine: Machine, name: str) -> str:
                         for direction, port, bits in ports)
     sizes = "\n".join(f"localparam {key} = {value};" for key, value in {
         "ROWS": machine.cim.rows, "OUTPUTS": machine.cim.outputs,
-        "ACTIVE_ROWS": machine.cim.active_rows, "LANES": machine.core.lanes}.items())
+        "ACTIVE_ROWS": machine.cim.active_rows,
+        "ROWS_TOGETHER": machine.cim.k_write_rows_per_cycle, "LANES": machine.core.lanes}.items())
     return f"module {name} (\n{header}\n);\n\n{sizes}\n\n{_BODY.read_text()}"

@@ -1,5 +1,5 @@
 // Body of the behavioural twin of hw.cim.macro.Macro; hw/cim/macro_twin.py puts the module's header
-// and the sizes (ROWS, OUTPUTS, ACTIVE_ROWS, LANES) before it. Ports behave as those of the macro in
+// and the sizes (ROWS, OUTPUTS, ACTIVE_ROWS, ROWS_TOGETHER, LANES) before it. Ports behave as those of the macro in
 // every cycle; the products of a command are all computed in the last cycle that it uses the array.
 
 localparam GROUPS = ROWS / ACTIVE_ROWS;
@@ -150,14 +150,22 @@ always @(posedge clk) begin
   end
 
   if (write__en) begin
-    for (p = 0; p < PAIRS; p = p + 1) begin
-      pair = weights[write__row * PAIRS + p];
-      low = write__mask[2 * p]
-            ? {{24{write__data[16 * p + 7]}}, write__data[16 * p +: 8]} : pair[31:0];
-      high = write__mask[2 * p + 1]
-             ? {{24{write__data[16 * p + 15]}}, write__data[16 * p + 8 +: 8]}
-             : pair[63:32] + {31'b0, pair[31]};
-      weights[write__row * PAIRS + p] = {high - {31'b0, low[31]}, low};
+    /* verilator unroll_disable */
+    for (r = 0; r < ROWS_TOGETHER; r = r + 1) begin
+      if (write__column || r == write__row % ROWS_TOGETHER) begin
+        base = (write__row - write__row % ROWS_TOGETHER + r) * PAIRS;
+        for (p = 0; p < PAIRS; p = p + 1) begin
+          pair = weights[base + p];
+          low = write__mask[2 * p]
+                ? {{24{write__data[8 * ((2 * p) ^ r) + 7]}}, write__data[8 * ((2 * p) ^ r) +: 8]}
+                : pair[31:0];
+          high = write__mask[2 * p + 1]
+                 ? {{24{write__data[8 * ((2 * p + 1) ^ r) + 7]}},
+                    write__data[8 * ((2 * p + 1) ^ r) +: 8]}
+                 : pair[63:32] + {31'b0, pair[31]};
+          weights[base + p] = {high - {31'b0, low[31]}, low};
+        end
+      end
     end
   end
 

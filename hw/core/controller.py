@@ -50,7 +50,7 @@ class Controller(wiring.Component):
     lookup, found, arrived, credit : from and to the ingress
         See ``hw.core.slots``; ``credit`` names a counter to be raised by 1.
     config : In(ConfigBus)
-        Units PROGRAM, STAGE, CREDIT_LIST, CREDIT, DEST (credit masks only), KV (members only).
+        Units PROGRAM, STAGE, CREDIT_LIST, CREDIT, DEST (credit masks only), KV (members, ring).
     issue_array, issue_sfu, issue_send : Out(issue_signature)
         Instructions.
     done_array, done_sfu, done_send : In(done_signature)
@@ -129,20 +129,17 @@ class Controller(wiring.Component):
 
         layout = struct(KV_CONFIG)
         m.submodules.owner = owner = BlockOwner(self.machine)
-        kv = Signal(data.StructLayout({
-            name: layout[name].shape for name in ("members", "member")}))
-        m.d.comb += owner.members.eq(kv.members)
         with m.If(self.config.valid & (self.config.unit == Unit.KV)):
             entry = data.View(layout, self.config.data[:layout.size])
-            m.d.sync += [kv.members.eq(entry.members), kv.member.eq(entry.member)]
+            m.d.sync += [owner.settings[name].eq(entry[name])
+                         for name in ("members", "member", "ring")]
 
         word = Signal(isa.INSTRUCTION_BITS)
         m.d.comb += word.eq(fetch.data)
         m.d.comb += mask_read.addr.eq(data.View(struct(isa.SEND), word).dest)
         with m.If(acting):
             action = _Action(m, self, slots=slots, issues=issues, word=word, index=index,
-                             acting=acting, seen=seen, owner=owner,
-                             member=kv.member)
+                             acting=acting, seen=seen, owner=owner)
             m.d.sync += acting.eq(0)
             m.d.comb += slots.update.valid.eq(1)
             with m.If(action.skipped):
@@ -213,26 +210,26 @@ class Controller(wiring.Component):
 class _Action:
     """What cycle 1 can do with the instruction ``word`` of the slot shown; see ``Controller``."""
 
-    def __init__(self, m, controller, *, slots, issues, word, index, acting, seen, owner,
-                 member):
+    def __init__(self, m, controller, *, slots, issues, word, index, acting, seen, owner):
         self.m, self.controller = m, controller
         self.slots, self.issues, self.word, self.index, self.acting, self.seen = (
             slots, issues, word, index, acting, seen)
         bare = data.View(struct(isa.BARE), word)
         self.skipped = ((slots.slot.flags & bare.skip).any()
                         | ((slots.slot.flags & bare.need) != bare.need))
-        self.tokens = self._local_tokens(owner, member)
+        self.tokens = self._local_tokens(owner)
 
-    def _local_tokens(self, owner, member):
+    def _local_tokens(self, owner):
         """KV tokens up to the slot's position whose block belongs to this core."""
         m, machine = self.m, self.controller.machine
         position = self.slots.slot.position
         shift = ceil_log2(machine.block_tokens)
         inside = position[:shift]
         tail = Signal(shift + 1)
-        m.d.comb += owner.index.eq(position[shift:])
-        m.d.comb += tail.eq(Mux(owner.turn > member, machine.block_tokens,
-                                Mux(owner.turn == member, inside + 1, 0)))
+        m.d.comb += [owner.index.eq(position[shift:]),
+                     owner.sequence.eq(self.slots.slot.sequence)]
+        m.d.comb += tail.eq(Mux(owner.turn > owner.mine, machine.block_tokens,
+                                Mux(owner.turn == owner.mine, inside + 1, 0)))
         tokens = Signal(POSITION_BITS)
         m.d.comb += tokens.eq((owner.own << shift) + tail)
         return tokens

@@ -126,7 +126,7 @@ class Core(wiring.Component):
             count.errors.eq(ingress.error + self.dropped),
             count.array_busy.eq(array.events.busy), count.sfu_busy.eq(sfu.busy),
             count.send_busy.eq(send.issue.valid),
-            events.drop_header.eq(self.drop_header)]
+            events.kv_blocks.eq(array.kv_blocks), events.drop_header.eq(self.drop_header)]
         m.d.comb += [getattr(count, f"stage_{state}").eq(getattr(controller, f"stage_{state}"))
                      for state in STAGE_STATES]
 

@@ -110,6 +110,8 @@ class Events(wiring.Component):
         Configuration writes.
     read : In(EventRead())
         Readout.
+    kv_blocks : In
+        ``Counter.KV_BLOCKS`` reads it, in the cycle of the read.
     drop_header : In(64)
         Of the router's latest dropped packet.
     now : Out(32)
@@ -123,6 +125,7 @@ class Events(wiring.Component):
             "trace":  In(stream.Signature(trace_layout(), always_ready=True)),
             "config": In(ConfigBus(machine)),
             "read":   In(EventRead()),
+            "kv_blocks": In(range(machine.kv.pages + 1)),
             "drop_header": In(ROUTE_BITS),
             "now":    Out(TIME_BITS),
         })
@@ -162,6 +165,8 @@ class Events(wiring.Component):
                 with m.Switch(self.read.address):
                     with m.Case(Counter.CYCLES):
                         m.d.sync += value.eq(time - cleared)
+                    with m.Case(Counter.KV_BLOCKS):
+                        m.d.sync += value.eq(self.kv_blocks)
                     for index, total in counters.items():
                         with m.Case(index):
                             m.d.sync += value.eq(total)

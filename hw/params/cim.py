@@ -33,7 +33,8 @@ class CimParams:
     active_rows: int
     """Rows that take part in one cycle; a power of two, at most ``rows``."""
     k_write_rows_per_cycle: int = 1
-    """Rows that a K append writes per cycle (one byte in each); 1 to ``active_rows``."""
+    """Rows that a K append writes per cycle (one byte in each); a power of two, 1 to
+    ``active_rows`` and ``outputs``."""
 
     def __post_init__(self) -> None:
         for name in ("rows", "outputs", "active_rows", "k_write_rows_per_cycle"):
@@ -45,11 +46,21 @@ class CimParams:
         if self.k_write_rows_per_cycle > self.active_rows:
             raise ValueError(f"k_write_rows_per_cycle must be at most active_rows "
                              f"({self.active_rows}), not {self.k_write_rows_per_cycle!r}")
+        if self.k_write_rows_per_cycle > self.outputs:
+            raise ValueError(f"k_write_rows_per_cycle must be at most outputs ({self.outputs}), "
+                             f"not {self.k_write_rows_per_cycle!r}")
 
     @property
     def groups(self) -> int:
         """Row groups; one is active at a time."""
         return self.rows // self.active_rows
+
+    def write_byte(self, row: int, output: int) -> int:
+        """Byte of a macro's write port that is wired to an output of a row.
+
+        Rows that are written together take different bytes for the same output.
+        """
+        return output ^ row % self.k_write_rows_per_cycle
 
     @property
     def mvm_cycles(self) -> int:

@@ -39,6 +39,8 @@ class Counter(IntEnum):
     """Cycles in which the SFU had an instruction."""
     SEND_BUSY_CYCLES = 14
     """Cycles in which the send unit had an instruction."""
+    KV_BLOCKS = 15
+    """KV blocks in use now: a level, which a clear leaves as it is."""
     STAGE0 = 16
     """First of the stage counters."""
 

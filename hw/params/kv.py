@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
-from ouroboros.hw.params.check import between, power_of_two
+from ouroboros.hw.params.check import between
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KvParams:
     """Parameters of ``hw.kv.manager.KvManager``.
 
-    A logical block holds ``CimParams.outputs`` tokens of one head: K as columns, V as rows.
+    A logical block holds ``CimParams.outputs`` tokens of one head: K as columns, V as rows. The
+    page table has an entry for each block that exists, not for each that could: sequences, heads
+    and blocks are bits of a tag.
 
     Raises
     ------
@@ -18,13 +20,17 @@ class KvParams:
     """
 
     sequences: int
-    """Sequence ids that a page table can hold, from 0; a power of two."""
+    """Sequence ids, from 0; 1 to 65,536."""
     heads: int
-    """KV heads that one core can hold; a power of two, 1 to 16."""
+    """KV heads that one core can hold; 1 to 16."""
     blocks: int
-    """Logical blocks of one sequence and head in one core; a power of two, 1 to 256."""
+    """Logical blocks of one sequence and head in one core; 1 to 8,192."""
+    pages: int = 128
+    """Blocks of all sequences and heads that one core can hold; 1 to 1,024."""
+    ring: bool = True
+    """Whether programs let sequences begin at different members of a KV head, one after the other;
+    no hardware depends on it."""
 
     def __post_init__(self) -> None:
-        for name, high in (("sequences", 1024), ("heads", 16), ("blocks", 256)):
-            power_of_two(name, getattr(self, name))
+        for name, high in (("sequences", 65536), ("heads", 16), ("blocks", 8192), ("pages", 1024)):
             between(name, getattr(self, name), 1, high)

@@ -160,12 +160,15 @@ class Macros:
     def set_kv(self, *, head_dim: int, heads: int, members: int, member: int) -> KvRoom:
         """Divide all macros that are left between K and V."""
         room = kv_room(self._limits, self.take(self.left), head_dim=head_dim, heads=heads)
-        return KvRoom(room.config | {"members": members, "member": member},
+        ring = int(self._machine.kv.ring)
+        return KvRoom(room.config | {"members": members, "member": member, "ring": ring},
                       room.blocks, room.sequence_blocks)
 
 
 def kv_room(limits: CoreLimits, macros: Sequence[int], *, head_dim: int, heads: int) -> KvRoom:
     """Half of ``macros`` for K, half for V, and the blocks of all heads that fit.
+
+    Macros and page table bound them.
 
     Raises
     ------
@@ -189,11 +192,11 @@ def kv_room(limits: CoreLimits, macros: Sequence[int], *, head_dim: int, heads: 
     k_room = len(k_macros) * k_blocks
     slot_room = len(v_macros) * (cim.rows // cim.outputs)
     heads_per_slot = -(-heads // v_slots)
-    room = min(k_room, slot_room * v_slots) // heads
+    room = min(k_room, slot_room * v_slots, kv.pages) // heads
     if not room:
         raise BlockError(f"core {limits.core}: {heads} KV heads must have at least one "
                          f"block each, not {k_room} K and {slot_room * v_slots} V blocks "
-                         "in all")
+                         f"and {kv.pages} pages in all")
     config = {"k_macros": sum(1 << m for m in k_macros), "v_macros": sum(1 << m for m in v_macros),
               "k_groups": k_groups, "k_blocks": k_blocks, "v_slots": v_slots,
               "head_dim": head_dim, "heads": heads}

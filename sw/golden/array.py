@@ -68,12 +68,12 @@ class Outcome:
                 for low in range(0, len(values), lanes)]
 
 
-def local_tokens(machine: Machine, settings: KvSettings, position: int) -> int:
-    """Tokens with index <= ``position`` whose block lies in this member."""
+def local_tokens(machine: Machine, settings: KvSettings, position: int, sequence: int = 0) -> int:
+    """Tokens of a sequence with index <= ``position`` whose block lies in this member."""
     size, members = machine.block_tokens, settings.members
     block, inside = divmod(position, size)
-    turn = block % members
-    tail = size if turn > settings.member else inside + 1 if turn == settings.member else 0
+    turn, mine = block % members, settings.mine(sequence)
+    tail = size if turn > mine else inside + 1 if turn == mine else 0
     return block // members * size + tail
 
 
@@ -179,7 +179,7 @@ class ArrayGolden:
         kv, tokens = self._configured(), self.machine.block_tokens
         settings = kv.settings
         block, token = divmod(issue.position, tokens)
-        if block % settings.members != settings.member:
+        if block % settings.members != settings.mine(issue.sequence):
             return Outcome()
         reply = kv.append(issue.sequence, fields["head"], block // settings.members, token)
         if not reply.ok or reply.k is None or reply.v is None:

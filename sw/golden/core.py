@@ -246,7 +246,7 @@ class GoldenCore:
         if op == Op.END:
             self._end(slot)
             return True
-        tokens = self._tokens(slot.position)
+        tokens = self._tokens(slot.sequence, slot.position)
         if op == Op.SFU:
             self.sfu.run(fields, self.buffer, base=slot.base, tokens=tokens,
                          drain=lambda count: self._take(slot.index, count))
@@ -264,9 +264,9 @@ class GoldenCore:
         slot.pc += 1
         return True
 
-    def _tokens(self, position: int) -> int:
+    def _tokens(self, sequence: int, position: int) -> int:
         kv = self.array.kv
-        return local_tokens(self.machine, kv.settings, position) if kv else 0
+        return local_tokens(self.machine, kv.settings, position, sequence) if kv else 0
 
     def _take(self, slot: int, count: int) -> tuple[Ints, Bools]:
         """Next sums of a slot and which of them are valid."""

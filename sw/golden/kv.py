@@ -20,6 +20,11 @@ class KvSettings:
     heads: int
     members: int = 1
     member: int = 0
+    ring: int = 0
+
+    def mine(self, sequence: int) -> int:
+        """Turn of the blocks of a sequence that this member keeps: of block j, j % members."""
+        return (self.member - sequence * self.ring) % self.members
 
     def fields(self) -> dict[str, int]:
         """Values for ``KV_CONFIG.pack``."""
@@ -67,9 +72,9 @@ class KvGolden:
     def __init__(self, machine: Machine, settings: KvSettings):
         self.machine, self.settings = machine, settings
         self._pages: dict[tuple[int, int, int], _Page] = {}
-        self._slots: dict[tuple[int, int], int] = {}
         last = machine.core.macros - 1
         self._starts = (last, last)
+        self._slot_start = -1
 
     @property
     def used(self) -> int:
@@ -97,7 +102,6 @@ class KvGolden:
         if sequence not in range(self.machine.kv.sequences):
             return KvReply(ok=False)
         self._pages = {key: page for key, page in self._pages.items() if key[0] != sequence}
-        self._slots = {key: slot for key, slot in self._slots.items() if key[0] != sequence}
         return KvReply(ok=True)
 
     def check(self) -> None:
@@ -118,22 +122,30 @@ class KvGolden:
                 and head in range(min(kv.heads, self.settings.heads)))
 
     def _allocate(self, sequence: int, head: int, block: int) -> bool:
+        if len(self._pages) == self.machine.kv.pages:
+            return False
         before = self._pages.get((sequence, head, block - 1))
         k_after, v_after = (before.k.macro, before.v.macro) if before else self._starts
         k = self._free_block(self._k_room(), k_after)
-        slot = self._slots.get((sequence, head))
-        if slot is None:
-            first = (sequence + head) % self.settings.v_slots
-            order = [(first + n) % self.settings.v_slots for n in range(self.settings.v_slots)]
-            slot = next((s for s in order if self._v_room(s)), None)
+        slot, chosen = self._slot(sequence, head)
         v = None if slot is None else self._free_block(self._v_room(slot), v_after)
         if k is None or v is None or slot is None:
             return False
-        self._slots[sequence, head] = slot
         self._pages[sequence, head, block] = _Page(Place(*k), Place(*v, slot))
         if before is None:
             self._starts = (k[0], v[0])
+        if chosen:
+            self._slot_start = slot
         return True
+
+    def _slot(self, sequence: int, head: int) -> tuple[int | None, bool]:
+        """Column slot of a (sequence, head), and whether it has none yet and this is the next."""
+        for (owner, of, _), page in self._pages.items():
+            if (owner, of) == (sequence, head):
+                return page.v.slot, False
+        slots = self.settings.v_slots
+        order = ((self._slot_start + 1 + n) % slots for n in range(slots))
+        return next((slot for slot in order if self._v_room(slot)), None), True
 
     def _free_block(self, room: dict[int, int], after: int) -> tuple[int, int] | None:
         """Macro and block among the lowest free block of each macro with room."""

@@ -43,6 +43,14 @@ class Macro:
         self.weights[row] = np.where(keep, _int8s("data", data, self.params.outputs),
                                      self.weights[row])
 
+    def write_column(self, row: int, output: int, data: npt.ArrayLike) -> None:
+        """Write a byte of ``data`` (k_write_rows_per_cycle,) to each row around ``row``."""
+        together = self.params.k_write_rows_per_cycle
+        _within("row", row, self.params.rows)
+        _within("output", output, self.params.outputs)
+        first = row - row % together
+        self.weights[first:first + together, output] = _int8s("data", data, together)
+
     def clear(self, bank: int) -> None:
         """Make every operand row of ``bank`` invalid."""
         _within("bank", bank, 2)

@@ -4,7 +4,7 @@ Built on ``hw.params.timing``, which the hardware's tests assert.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from ouroboros.hw.params.isa import SCALAR_FUNCTIONS, Op
 from ouroboros.hw.params.machine import Machine
@@ -76,7 +76,7 @@ class Holds:
 def latency(machine: Machine, stage: Stage, instruction: Instruction, token: Token) -> int:
     """Cycles from the acceptance of a unit's instruction to ``done``, nothing being in the way."""
     f, kv = instruction.fields, stage.kv or {}
-    tokens = stage.local_tokens(machine, token.position)
+    tokens = stage.local_tokens(machine, token)
     match instruction.op:
         case Op.LOAD:
             return load_cycles(machine, f["length"])
@@ -89,7 +89,7 @@ def latency(machine: Machine, stage: Stage, instruction: Instruction, token: Tok
         case Op.CONTEXT:
             return context_cycles(machine, _v_macros(machine, kv, tokens), tokens)
         case Op.FREE:
-            return free_cycles(machine, *_held(machine, stage, token))
+            return free_cycles(_held(machine, stage, token))
         case Op.SFU:
             return sfu_cycles(machine, f["fn"], vector_length(instruction, tokens),
                               **_sfu(f))
@@ -109,7 +109,7 @@ def serial(machine: Machine, stage: Stage, token: Token,
 def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
     """Resources that one token of ``stage`` holds."""
     total = Holds()
-    tokens = stage.local_tokens(machine, token.position)
+    tokens = stage.local_tokens(machine, token)
     loading = 0
     since_done: int | None = None
     for i in stage.code:
@@ -191,20 +191,16 @@ def _groups(machine: Machine, stage: Stage, mvm: Instruction) -> int:
 
 
 def _append(machine: Machine, stage: Stage, token: Token) -> dict[str, bool]:
-    """Whether an append of this token is local, the first of its block, of its sequence."""
-    kv = stage.kv or {}
-    size, members = machine.block_tokens, kv["members"]
-    block = token.position // size
-    first = token.position % size == 0
-    return {"local": block % members == kv["member"], "new_block": first,
-            "new_head": first and block < members}
+    """Whether an append of this token is local, and the first of its block."""
+    return {"local": stage.keeps(machine, token),
+            "new_block": token.position % machine.block_tokens == 0}
 
 
-def _held(machine: Machine, stage: Stage, token: Token) -> tuple[int, int]:
-    """Heads and blocks that the tokens before this one have left in the core."""
-    tokens = stage.local_tokens(machine, token.position - 1) if token.position else 0
-    heads = (stage.kv or {})["heads"] if tokens else 0
-    return heads, heads * -(-tokens // machine.block_tokens)
+def _held(machine: Machine, stage: Stage, token: Token) -> int:
+    """Blocks that the tokens before this one have left in the core."""
+    last = replace(token, position=token.position - 1)
+    tokens = stage.local_tokens(machine, last) if token.position else 0
+    return (stage.kv or {})["heads"] * -(-tokens // machine.block_tokens)
 
 
 def _v_macros(machine: Machine, kv: Mapping[str, int], tokens: int) -> list[int]:

@@ -56,7 +56,7 @@ def token_events(program: Program, stages: Sequence[Stage],
 def unit_events(machine: Machine, stage: Stage, token: Token) -> Counter[str]:
     """Events in array unit and SFU."""
     count: Counter[str] = Counter()
-    kv, tokens = stage.kv or {}, stage.local_tokens(machine, token.position)
+    kv, tokens = stage.kv or {}, stage.local_tokens(machine, token)
     cim = machine.cim
     for i in stage.code:
         if not i.runs(token.flags):
@@ -68,8 +68,7 @@ def unit_events(machine: Machine, stage: Stage, token: Token) -> Counter[str]:
                 count["array_group_cycles"] += ACTIVATION_BITS * groups
             case Op.APPEND:
                 count["kv_operations"] += 1
-                block = token.position // machine.block_tokens
-                if block % kv["members"] == kv["member"]:
+                if stage.keeps(machine, token):
                     count["row_writes"] += 1
                     count["byte_writes"] += kv["head_dim"]
             case Op.SCORE:

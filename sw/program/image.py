@@ -37,6 +37,8 @@ class Token:
     """From 0."""
     flags: int = 0
     """``hw.params.packet.Flag`` bits."""
+    sequence: int = 0
+    """Whose; with a ring, its number says at which member of a KV head it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +114,24 @@ class Stage:
         return [Send(i, self.dests[i.fields["dest"]]) for i in self.code
                 if i.op is Op.SEND and i.runs(flags)]
 
-    def local_tokens(self, machine: Machine, position: int) -> int:
-        """KV tokens up to ``position`` whose block belongs to this core."""
+    def local_tokens(self, machine: Machine, token: Token) -> int:
+        """KV tokens up to ``token`` whose block belongs to this core."""
         if self.kv is None:
-            return position + 1
-        size, members, member = machine.block_tokens, self.kv["members"], self.kv["member"]
-        block = position // size
-        turn = block % members
-        tail = size if turn > member else position % size + 1 if turn == member else 0
-        return block // members * size + tail
+            return token.position + 1
+        size, mine = machine.block_tokens, self._mine(token)
+        rounds, turn = divmod(token.position // size, self.kv["members"])
+        tail = size if turn > mine else token.position % size + 1 if turn == mine else 0
+        return rounds * size + tail
+
+    def keeps(self, machine: Machine, token: Token) -> bool:
+        """Whether K and V of ``token`` are written in this KV core."""
+        assert self.kv is not None, "a KV core"
+        return token.position // machine.block_tokens % self.kv["members"] == self._mine(token)
+
+    def _mine(self, token: Token) -> int:
+        """Which of ``members`` blocks that follow each other is this core's."""
+        assert self.kv is not None, "a KV core"
+        return (self.kv["member"] - token.sequence * self.kv["ring"]) % self.kv["members"]
 
 
 def packet_flits(flits: int) -> int:

@@ -30,6 +30,7 @@ MEANINGS = {
     "array_busy_cycles": "cycles in which an array unit had an instruction",
     "sfu_busy_cycles": "cycles in which a special-function unit had an instruction",
     "send_busy_cycles": "cycles in which a send unit had an instruction",
+    "kv_blocks": "KV blocks in use at the end",
 }
 
 

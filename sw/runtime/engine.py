@@ -59,7 +59,8 @@ class Engine:
         self.stop_ids = frozenset(stop_ids)
         self.on_token, self.choose, self.ended = on_token, choose, ended
         book = KvBook(block_tokens=program.machine.block_tokens, members=program.kv_members,
-                      blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks)
+                      blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks,
+                      ring=program.machine.kv.ring)
         self.scheduler: Scheduler[Request] = Scheduler(
             book, {target.counter: target.slots for target in program.embed},
             sequences=program.sequences, context=program.context, window=window,

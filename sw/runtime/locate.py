@@ -247,7 +247,8 @@ def _writer(core: GoldenCore, packet: Packet, stage: int, send: int, word: int,
         if op is Op.SFU:
             length = fields["length"]
             if fields["tokens"] and core.array.kv is not None:
-                length = local_tokens(machine, core.array.kv.settings, header["position"])
+                length = local_tokens(machine, core.array.kv.settings, header["position"],
+                                      header["sequence"])
             vectors, scalar = _words(fields, length, machine)
             drained = f" of the array's {sums}" if fields["a_array"] else ""
             name = f"SFU instruction {at}, {Fn(fields['fn']).name}{drained}"

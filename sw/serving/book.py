@@ -13,21 +13,34 @@ class KvBook:
     block_tokens: int
     """Tokens of a block."""
     members: int
-    """Cores that share a head: block j of a sequence lies in member ``j % members``."""
+    """Cores that share a head: block j of sequence s lies in member ``j % members``."""
     blocks: int
     """Blocks of all sequences that a core holds."""
     sequence_blocks: int
     """Blocks that it holds of a sequence that is alone."""
+    ring: bool = False
+    """Block j of sequence s lies in member ``(j + s) % members`` instead."""
 
     def need(self, tokens: int) -> int:
-        """Blocks of a sequence of so many tokens."""
-        blocks = -(-tokens // self.block_tokens)
-        return -(-blocks // self.members)
+        """Blocks of a sequence of so many tokens, in the core that has most of them."""
+        return -(-self._blocks(tokens) // self.members)
 
     def holds(self, tokens: int) -> bool:
         """Whether a sequence of so many tokens fits when it is alone."""
         return self.need(tokens) <= self.sequence_blocks
 
-    def free(self, lengths: Iterable[int]) -> int:
-        """Blocks left beside sequences of these lengths; negative if they do not fit."""
-        return self.blocks - sum(map(self.need, lengths))
+    def free(self, sequences: Iterable[tuple[int, int]]) -> int:
+        """Blocks left in the fullest core beside sequences of these ids and lengths.
+
+        Negative if they do not fit.
+        """
+        held = [0] * self.members
+        for sequence, tokens in sequences:
+            rounds, more = divmod(self._blocks(tokens), self.members)
+            for turn in range(self.members):
+                member = (turn + sequence * self.ring) % self.members
+                held[member] += rounds + (turn < more)
+        return self.blocks - max(held)
+
+    def _blocks(self, tokens: int) -> int:
+        return -(-tokens // self.block_tokens)

@@ -141,8 +141,8 @@ class Scheduler(Generic[AnyRequest]):
             self.active.append(Sequence(request, self.free_ids.popleft()))
 
     def _has_room(self, tokens: int) -> bool:
-        free = self.book.free(sequence.request.length for sequence in self.active)
-        return self.book.need(tokens) + self.headroom_blocks <= free
+        alive = [(sequence.id, sequence.request.length) for sequence in self.active]
+        return self.headroom_blocks <= self.book.free([*alive, (self.free_ids[0], tokens)])
 
     def _cancel(self) -> None:
         for request in [request for request in self.waiting if request.cancelled]:

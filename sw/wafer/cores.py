@@ -1,6 +1,7 @@
 """A model's cores on a wafer: what defects, spares and weights leave for KV."""
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from ouroboros.sw.block.tables import check_tables
 from ouroboros.sw.defects.process import Process
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.serving.book import KvBook
 from ouroboros.sw.wafer.assumptions import assumptions
 from ouroboros.sw.wafer.busiest_link import BusiestLink
 
@@ -132,7 +134,7 @@ class WaferPlacement:
         cim, half = self.machine.cim, max(self.machine.core.macros // 2, 1)
         k = half * (cim.groups // -(-self.shape.head_dim // cim.active_rows))
         v = half * (cim.rows // cim.outputs) * (cim.outputs // self.shape.head_dim)
-        return self.members * (min(k, v) // self.count.kv_heads)
+        return self.members * (min(k, v, self.machine.kv.pages) // self.count.kv_heads)
 
     @property
     def kv_tokens(self) -> int:
@@ -165,5 +167,9 @@ class WaferPlacement:
         """Sequences at the context that can be alive; 0: not one fits."""
         if self.context > self.most_context:
             return 0
-        blocks = -(-self.context // self.machine.block_tokens)
-        return min(self.head_blocks // blocks, self.machine.kv.sequences)
+        blocks = self.head_blocks // self.members
+        book = KvBook(block_tokens=self.machine.block_tokens, members=self.members,
+                      blocks=blocks, sequence_blocks=blocks, ring=self.machine.kv.ring)
+        return bisect_right(
+            range(1, self.machine.kv.sequences + 1), 0,
+            key=lambda count: -book.free((number, self.context) for number in range(count)))

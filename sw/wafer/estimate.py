@@ -242,7 +242,7 @@ class Wafer(WaferPlacement):
         if self.sequences >= self.tokens_to_fill:
             return f"{self.slowest.binds} of {self.slowest.name}"
         if self.sequences == self.machine.kv.sequences:
-            return "rows of the page table"
+            return "sequence ids of a KV core"
         return "KV room"
 
     def as_dict(self) -> dict[str, Any]:

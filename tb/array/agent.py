@@ -9,7 +9,7 @@ import numpy as np
 from ouroboros.hw.params.isa import Op, assemble
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import KV_CONFIG, Unit
-from ouroboros.hw.params.timing.array import kv_wipe_cycles
+from ouroboros.hw.params.timing.array import KV_WIPE_CYCLES
 from ouroboros.sw.golden.array import STREAMS, ArrayGolden, Beat, Issue, local_tokens
 from ouroboros.sw.golden.kv import KvSettings
 from ouroboros.tb.lib.agent import Dut
@@ -66,7 +66,7 @@ def random_settings(machine: Machine, rng: random.Random) -> KvSettings:
         k_macros=(1 << half) - 1, v_macros=(1 << half) - 1 << half, k_groups=k_groups,
         k_blocks=rng.randrange(1, cim.groups // k_groups + 1), v_slots=cim.outputs // head_dim,
         head_dim=head_dim, heads=machine.kv.heads, members=members,
-        member=rng.randrange(members))
+        member=rng.randrange(members), ring=rng.randrange(2))
 
 
 class ArrayAgent:
@@ -125,7 +125,7 @@ class ArrayAgent:
                 dut.set(f"config__{name}", content)
             await dut.tick()
         dut.set("config__valid", 0)
-        for _ in range(kv_wipe_cycles(self.machine)):
+        for _ in range(KV_WIPE_CYCLES):
             await dut.tick()
         cycles, last = 0, 3
         while last:
@@ -198,7 +198,8 @@ class ArrayAgent:
             self._wanted["kv_operation"] += 1
         block = issue.position // self.machine.block_tokens
         if (op is Op.APPEND and not outcome.poison
-                and block % self.settings.members == self.settings.member):
+                and (block + self.settings.ring * issue.sequence) % self.settings.members
+                == self.settings.member):
             self._wanted["byte_writes"] += self.settings.head_dim
             self._wanted["row_writes"] += 1
 
@@ -278,8 +279,9 @@ class ArrayAgent:
             return [Issue(instruction=word, **token) for word in self._weight_program()]
         position = rng.randrange(machine.block_tokens * machine.kv.blocks * self.settings.members)
         position = min(position, rng.randrange(1, 8) * machine.block_tokens - rng.randrange(2))
-        token |= {"sequence": rng.randrange(SEQUENCES), "position": position,
-                  "tokens": local_tokens(machine, self.settings, position)}
+        sequence = rng.randrange(SEQUENCES)
+        token |= {"sequence": sequence, "position": position,
+                  "tokens": local_tokens(machine, self.settings, position, sequence)}
         if rng.random() < 0.08:
             return [Issue(instruction=assemble(Op.FREE), **token)]
         words, head = [], rng.randrange(machine.kv.heads)

@@ -55,7 +55,9 @@ class Bench:
             self.weights[row] = self.values("random" if row % 4 else "extremes", self.cim.outputs)
             self.dut.write__row.value = row
             self.dut.write__mask.value = (1 << self.cim.outputs) - 1
-            self.dut.write__data.value = packed(self.weights[row])
+            wired = [self.cim.write_byte(row, output) for output in range(self.cim.outputs)]
+            self.dut.write__data.value = packed(self.weights[row][wired])
+            self.dut.write__column.value = 0
             self.dut.write__en.value = 1
             await FallingEdge(self.dut.clk)
         self.dut.write__en.value = 0

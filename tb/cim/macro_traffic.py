@@ -107,9 +107,19 @@ class MacroTraffic:
         return values
 
     def _write(self, values: dict[str, int]) -> None:
-        outputs = self.machine.cim.outputs
+        cim, outputs = self.machine.cim, self.machine.cim.outputs
         if self._unwritten:
             row, mask = self._unwritten.popleft(), (1 << outputs) - 1
+        elif self._rng.random() < 0.1:
+            row, output = self._rng.randrange(cim.rows), self._rng.randrange(outputs)
+            column = self._int8s(cim.k_write_rows_per_cycle)
+            self.golden.write_column(row, output, column)
+            data = np.zeros(outputs, np.int64)
+            for n, value in enumerate(column):
+                data[cim.write_byte(n, output)] = value
+            values.update(write__en=1, write__column=1, write__row=row,
+                          write__mask=1 << output, write__data=_pack(data))
+            return
         elif self._rng.random() < 0.3:
             row = self._rng.randrange(self.machine.cim.rows)
             mask = self._rng.choice([1 << self._rng.randrange(outputs),
@@ -118,7 +128,9 @@ class MacroTraffic:
             return
         data = self._int8s(outputs)
         self.golden.write(row, _bits(mask, outputs), data)
-        values.update(write__en=1, write__row=row, write__mask=mask, write__data=_pack(data))
+        wired = [cim.write_byte(row, output) for output in range(outputs)]
+        values.update(write__en=1, write__column=0, write__row=row, write__mask=mask,
+                      write__data=_pack(data[wired]))
 
     def _load(self, values: dict[str, int], free: set[int]) -> None:
         word_bytes = self.machine.core.word_bits // 8

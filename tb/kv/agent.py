@@ -86,9 +86,9 @@ class KvAgent(Agent):
         """LOOKUP by itself."""
         return await self.run(KvOp.LOOKUP, sequence, head, block)
 
-    async def free(self, sequence: int) -> None:
+    async def free(self, sequence: int) -> tuple[KvReply, int]:
         """FREE by itself."""
-        await self.run(KvOp.FREE, sequence)
+        return await self.run(KvOp.FREE, sequence)
 
     async def random_commands(self, count: int) -> None:
         """Commands back to back until blocks run out and after.

@@ -63,6 +63,8 @@ def test_one_block_of_a_tiny_model(sim, placement, tiny_model):
     check(job, result)
     assert bool(result.counters) == job.observe
     assert sum(core.events["errors"] for core in result.counters.values()) == 0
+    # Every sequence has been freed in every core.
+    assert not any(core.events["kv_blocks"] for core in result.counters.values())
 
 
 @pytest.mark.sim

@@ -14,6 +14,7 @@ ODD = {
     "one_group": "rows = 8, outputs = 4, active_rows = 8",
     "one_row": "rows = 16, outputs = 4, active_rows = 1",
     "one_group_a_word": "rows = 64, outputs = 8, active_rows = 16",
+    "two_rows_written": "rows = 64, outputs = 16, active_rows = 8, k_write_rows_per_cycle = 2",
 }
 
 

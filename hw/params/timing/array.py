@@ -10,9 +10,9 @@ from ouroboros.hw.params.cim import tree_latency_cycles
 from ouroboros.hw.params.machine import Machine
 
 __all__ = [
-    "KV_ALLOCATE_CYCLES", "KV_APPEND_CYCLES", "KV_LOOKUP_CYCLES", "append_cycles", "block_groups",
-    "context_cycles", "drain_cycles", "drop_cycles", "free_cycles", "kv_wipe_cycles", "load_cycles",
-    "mvm_cycles", "score_cycles", "slot_search_cycles",
+    "KV_ALLOCATE_CYCLES", "KV_APPEND_CYCLES", "KV_LOOKUP_CYCLES", "KV_WIPE_CYCLES",
+    "append_cycles", "block_groups", "context_cycles", "drain_cycles", "drop_cycles",
+    "free_cycles", "kv_free_cycles", "load_cycles", "mvm_cycles", "score_cycles",
 ]
 
 KV_LOOKUP_CYCLES = 2
@@ -21,6 +21,8 @@ KV_APPEND_CYCLES = 3
 """Cycles of an append of the KV manager to a block that exists."""
 KV_ALLOCATE_CYCLES = 2
 """More cycles if the block is new."""
+KV_WIPE_CYCLES = 2
+"""From a write of ``KV_CONFIG`` until the KV manager takes commands again."""
 
 
 def _words(machine: Machine, length: int) -> int:
@@ -53,22 +55,14 @@ def drop_cycles(machine: Machine) -> int:
     return tree_latency_cycles(machine.core.macros) + 2
 
 
-def slot_search_cycles(machine: Machine) -> int:
-    """More cycles of an append if it is the first of its sequence and head.
-
-    Another one for each column slot that turns out to be full.
-    """
-    return (machine.kv.sequences + machine.kv.heads - 1).bit_length() + 1
-
-
 def append_cycles(machine: Machine, head_dim: int, *, local: bool = True,
-                  new_block: bool = False, new_head: bool = False) -> int:
+                  new_block: bool = False) -> int:
     """APPEND of a token that belongs to this member (``local``) or another."""
     if not local:
         return 4
-    manager = (KV_APPEND_CYCLES + KV_ALLOCATE_CYCLES * new_block
-               + slot_search_cycles(machine) * new_head)
-    return manager + head_dim + _words(machine, head_dim) + 8
+    manager = KV_APPEND_CYCLES + KV_ALLOCATE_CYCLES * new_block
+    columns = -(-head_dim // machine.cim.k_write_rows_per_cycle)
+    return manager + columns + _words(machine, head_dim) + 8
 
 
 def score_cycles(machine: Machine, head_dim: int, k_groups: int, tokens: int) -> int:
@@ -107,12 +101,11 @@ def context_cycles(machine: Machine, macros: Sequence[int], tokens: int) -> int:
     return collect + machine.cim.command_cycles(0) + machine.cim.fill_cycles + 1
 
 
-def kv_wipe_cycles(machine: Machine) -> int:
-    """From a write of ``KV_CONFIG`` until the KV manager takes commands again."""
-    kv = machine.kv
-    return max(kv.sequences * kv.heads * kv.blocks, machine.core.macros) + 1
+def kv_free_cycles(blocks: int) -> int:
+    """FREE of the KV manager of a sequence that has ``blocks`` blocks, all heads together."""
+    return blocks + 2
 
 
-def free_cycles(machine: Machine, heads: int, blocks: int) -> int:
-    """FREE of a sequence that has ``blocks`` blocks in all of ``heads`` heads."""
-    return 2 * machine.kv.heads + 2 * machine.kv.blocks * heads + blocks + 6
+def free_cycles(blocks: int) -> int:
+    """FREE of a sequence that has ``blocks`` blocks, all heads together."""
+    return kv_free_cycles(blocks) + 4

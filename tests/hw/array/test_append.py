@@ -20,19 +20,19 @@ def simulated():
 class Bench:
     """One instruction; the KV manager takes 2 cycles, the row writer 3, ``done`` waits 2."""
 
-    def __init__(self, ctx, *, members=1, member=0):
+    def __init__(self, ctx, *, members=1, member=0, ring=0):
         self.ctx, self.dut = ctx, simulated().dut
         settings = self.dut.settings
-        for name, value in (("members", members), ("member", member), ("head_dim", 8),
-                            ("k_groups", 2)):
+        for name, value in (("members", members), ("member", member), ("ring", ring),
+                            ("head_dim", 8), ("k_groups", 2)):
             ctx.set(settings[name], value)
         self.queries, self.appends, self.done, self.full = [], [], [], 0
 
-    async def run(self, instruction, *, position=0, answer=None):
+    async def run(self, instruction, *, position=0, sequence=9, answer=None):
         """Cycles from ``start`` to ``ended``."""
         ctx, dut, events = self.ctx, self.dut, {}
         ctx.set(dut.job, {"issue": {"instruction": instruction, "slot": 6, "base": 300,
-                                    "sequence": 9, "position": position}, "bank": 0})
+                                    "sequence": sequence, "position": position}, "bank": 0})
         ctx.set(dut.answer.p, answer or {"ok": 1})
         for cycle in range(60):
             ctx.set(dut.start, cycle == 0)
@@ -96,6 +96,21 @@ def test_a_block_belongs_to_one_member(member, local):
         assert bench.done[0].poison == 0
         if local:
             assert bench.queries[0].block == 3
+
+    simulated().run(story)
+
+
+@pytest.mark.parametrize("sequence", range(4))
+def test_on_a_ring_sequences_begin_at_different_members(sequence):
+    """Block 4 of three members: one after that of the sequence's first block."""
+    async def story(ctx):
+        for member in range(3):
+            bench = Bench(ctx, members=3, member=member, ring=1)
+            await bench.run(APPEND, position=4 * BLOCK, sequence=sequence, answer=PLACE)
+            local = member == (4 + sequence) % 3
+            assert len(bench.queries) == len(bench.appends) == local
+            if local:
+                assert bench.queries[0].block == 1
 
     simulated().run(story)
 

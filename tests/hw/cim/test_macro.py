@@ -250,8 +250,11 @@ def test_clear_comes_before_load_of_the_same_cycle():
 
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize("cim", [{}, {"rows": 8, "active_rows": 4}, {"active_rows": 16},
-                                 {"rows": 16, "outputs": 4, "active_rows": 1}],
-                         ids=["plain", "part word", "one group a word", "one row"])
+                                 {"rows": 16, "outputs": 4, "active_rows": 1},
+                                 {"k_write_rows_per_cycle": 2},
+                                 {"k_write_rows_per_cycle": 8}],
+                         ids=["plain", "part word", "one group a word", "one row",
+                              "two rows written", "all rows written"])
 def test_random_traffic_matches_golden(cim, stall):
     async def story(macro):
         traffic = MacroTraffic(machine(**cim), 25, stall, random.Random(11))

@@ -226,7 +226,8 @@ def test_active_until_the_last_credit_has_gone():
 
 @pytest.mark.parametrize(("members", "own"), [
     (1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (128, [0, 36, 100, 127])])
-def test_local_tokens(members, own):
+@pytest.mark.parametrize(("ring", "sequence"), [(0, 3), (1, 0), (1, 3)])
+def test_local_tokens(members, own, ring, sequence):
     """KV tokens up to the position whose block belongs to this member, counted one by one."""
     size = MACHINE.block_tokens
     positions = [0, 1, size - 1, size, 2 * size - 1, 2 * size, 3 * size + 5, 7 * size + 2]
@@ -234,10 +235,12 @@ def test_local_tokens(members, own):
         positions = [36 * size, 100 * size + 4, 101 * size, 127 * size + 1, 229 * size + 2]
     for member in own:
         log = run([assemble(Op.SCORE), END],
-                  {8 * n: [("token", 0, 1, position)] for n, position in enumerate(positions)},
-                  kv={"members": members, "member": member}, cycles=80)
+                  {8 * n: [("token", 0, sequence, position)]
+                   for n, position in enumerate(positions)},
+                  kv={"members": members, "member": member, "ring": ring}, cycles=80)
         assert [(i.position, i.tokens) for i in log.issues] == [
-            (position, sum(t // size % members == member for t in range(position + 1)))
+            (position, sum((t // size + ring * sequence) % members == member
+                           for t in range(position + 1)))
             for position in positions]
 
 

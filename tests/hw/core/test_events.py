@@ -65,6 +65,19 @@ def amounts(rng):
     return fields | {f"stage_{state}": bits for state, bits in states.items()}, added
 
 
+def test_kv_blocks_are_a_level_that_a_clear_leaves():
+    async def bench(ctx, dut):
+        for blocks in (0, 5, TINY.kv.pages, 3):
+            ctx.set(dut.kv_blocks, blocks)
+            await ctx.tick()
+            assert await read(ctx, dut, Unit.COUNTER, Counter.KV_BLOCKS) == blocks
+            await clear(ctx, dut)
+            assert await read(ctx, dut, Unit.COUNTER, Counter.KV_BLOCKS) == blocks
+        ctx.set(dut.kv_blocks, 0)
+
+    simulate(bench)
+
+
 def test_every_counter():
     async def bench(ctx, dut):
         rng = random.Random(1)

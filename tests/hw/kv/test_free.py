@@ -1,55 +1,38 @@
-from dataclasses import replace
 from functools import cache
 
 import pytest
 
 from ouroboros.hw.kv.free import SequenceFreer
-from ouroboros.hw.params.machine import load_machine
 from ouroboros.tb.lib.pysim import PySim
 
-TINY = load_machine("tiny")
-BLOCKS = TINY.kv.blocks
+STEPS = ("drop", "read", "select", "give_back")
 
 
 @cache
-def simulated(heads):
-    return PySim(SequenceFreer(replace(TINY, kv=replace(TINY.kv, heads=heads))))
+def simulated():
+    return PySim(SequenceFreer())
 
 
-@pytest.mark.parametrize(("heads", "slots", "pages"), [
-    (2, {}, {}),
-    (2, {0}, {(0, 0)}),
-    (2, {1}, {(1, BLOCKS - 1)}),
-    (2, {0, 1}, {(0, 0), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3)}),
-    (4, {0, 2}, {}),
-    (1, {0}, {(0, 1)}),
-])
-def test_gives_back_what_is_there_and_ends(heads, slots, pages):
+@pytest.mark.parametrize("pages", [0, 1, 2, 7])
+def test_gives_back_a_page_a_cycle(pages):
     async def bench(ctx):
-        dut = simulated(heads).dut
+        dut = simulated().dut
         for _ in range(2):
-            freed, cleared, selected, has_slot, has_page = set(), set(), None, 0, 0
-            for cycle in range(100):
+            left, ended, seen = pages, None, {step: [] for step in STEPS}
+            for cycle in range(pages + 8):
                 ctx.set(dut.start, cycle == 0)
-                ctx.set(dut.has_slot, has_slot)
-                ctx.set(dut.has_page, has_page)
-                assert ctx.get(dut.active) == (cycle > 0)
-                key = ctx.get(dut.head), ctx.get(dut.block)
-                if ctx.get(dut.read_slot):
-                    has_slot = key[0] in slots
-                if ctx.get(dut.read_page):
-                    has_page = key in pages
-                if ctx.get(dut.clear_page):
-                    assert selected == key and key not in freed
-                    freed.add(key)
-                selected = key if ctx.get(dut.select) else None
-                if ctx.get(dut.clear_slot):
-                    cleared.add(key[0])
-                ended = ctx.get(dut.ended)
+                ctx.set(dut.any, left > 0)
+                for step in STEPS:
+                    if ctx.get(getattr(dut, step)):
+                        seen[step].append(cycle)
+                if ctx.get(dut.ended):
+                    assert ended is None
+                    ended = cycle
+                assert ctx.get(dut.busy) == (pages > 0 and 2 <= cycle < pages + 4)
+                left -= ctx.get(dut.drop)
                 await ctx.tick()
-                if ended:
-                    break
-            assert freed == set(pages) and cleared == set(slots)
-            assert cycle == 2 * heads + 2 * BLOCKS * len(slots) + len(pages)
+            assert ended == pages + 1
+            for n, step in enumerate(STEPS, 1):
+                assert seen[step] == list(range(n, pages + n))
 
-    simulated(heads).run(bench)
+    simulated().run(bench)

@@ -11,7 +11,8 @@ from ouroboros.hw.params.timing.array import (
     KV_ALLOCATE_CYCLES,
     KV_APPEND_CYCLES,
     KV_LOOKUP_CYCLES,
-    slot_search_cycles,
+    KV_WIPE_CYCLES,
+    kv_free_cycles,
 )
 from ouroboros.sw.golden.kv import KvReply, KvSettings
 from ouroboros.tb.kv.agent import KvAgent
@@ -24,18 +25,20 @@ SETTINGS = KvSettings(k_macros=0b0101, v_macros=0b1010, k_groups=1, k_blocks=4, 
 
 
 @cache
-def simulated():
-    return PySim(KvManager(TINY))
+def simulated(pages=TINY.kv.pages):
+    return PySim(KvManager(replace(TINY, kv=replace(TINY.kv, pages=pages))))
 
 
-def run(story, settings=SETTINGS, *, stall=0.0, seed=5):
+def run(story, settings=SETTINGS, *, stall=0.0, seed=5, pages=TINY.kv.pages):
     """A story of an agent that has written its settings."""
+    sim = simulated(pages)
+
     async def configured(dut):
-        agent = KvAgent(dut, TINY, settings, stall=stall, rng=random.Random(seed))
+        agent = KvAgent(dut, sim.dut.machine, settings, stall=stall, rng=random.Random(seed))
         await agent.configure()
         await story(agent)
 
-    simulated().tell(configured)
+    sim.tell(configured)
 
 
 def test_first_blocks_of_sequences_rotate_over_macros_and_slots():
@@ -87,14 +90,31 @@ def test_full_slot_of_a_sequence_refuses_though_the_other_has_room():
                           head_dim=8, heads=2)
 
     async def story(agent):
-        for sequence in (0, 2):  # both start with slot 0, which holds 4 row blocks
-            for block in range(2):
-                assert (await agent.append(sequence, 0, block, 0))[0].ok
-        assert (await agent.append(0, 0, 2, 0))[0].full
+        for block in range(4):  # all row blocks of slot 0
+            assert (await agent.append(0, 0, block, 0))[0].v.slot == 0
+        await agent.free(1)
         assert (await agent.append(0, 1, 0, 0))[0].v.slot == 1
-        assert (await agent.append(1, 1, 0, 0))[0].v.slot == 1  # 0 is full
+        assert (await agent.append(2, 1, 0, 0))[0].v.slot == 1  # 0 is full
+        for block in range(2):
+            assert (await agent.append(1, 0, block, 0))[0].ok
+        assert (await agent.append(1, 0, 2, 0))[0].full
+        await agent.free(0)
+        assert (await agent.append(1, 0, 2, 0))[0].v.slot == 1
+        assert (await agent.append(3, 0, 0, 0))[0].v.slot == 0
 
     run(story, settings)
+
+
+def test_full_if_no_page_is_left_though_macros_have_room():
+    async def story(agent):
+        keys = [(sequence, 0, block) for sequence in range(2) for block in range(3)]
+        replies = [(await agent.append(*key, 1))[0] for key in keys]
+        assert [reply.full for reply in replies] == [False] * 5 + [True]
+        assert (await agent.append(0, 0, 1, 7))[0].ok    # it exists
+        await agent.free(0)
+        assert (await agent.append(1, 0, 2, 1))[0].ok
+
+    run(story, pages=5)
 
 
 @pytest.mark.parametrize(("sequence", "head", "block"), [
@@ -112,12 +132,47 @@ def test_cycles_are_those_promised():
     async def story(agent):
         _, first = await agent.append(0, 0, 0, 0)
         _, again = await agent.append(0, 0, 0, 1)
-        _, second = await agent.append(0, 0, 1, 0)
-        _, look = await agent.lookup(0, 0, 1)
+        _, second = await agent.append(0, 1, 0, 0)
+        _, look = await agent.lookup(0, 1, 0)
         assert again == KV_APPEND_CYCLES
-        assert second == KV_APPEND_CYCLES + KV_ALLOCATE_CYCLES
-        assert first == KV_APPEND_CYCLES + KV_ALLOCATE_CYCLES + slot_search_cycles(TINY)
+        assert first == second == KV_APPEND_CYCLES + KV_ALLOCATE_CYCLES
         assert look == KV_LOOKUP_CYCLES
+        assert (await agent.free(1))[1] == kv_free_cycles(0)
+        assert (await agent.free(0))[1] == kv_free_cycles(2)
+        for block in range(4):
+            await agent.append(2, 1, block, 0)
+        assert (await agent.free(2))[1] == kv_free_cycles(4)
+
+    run(story)
+
+
+def test_commands_go_on_soon_after_new_settings():
+    async def story(agent):
+        await agent.append(0, 0, 0, 5)
+        before = agent.cycle
+        await agent.configure()
+        await agent.lookup(0, 0, 0)
+        assert agent.cmd.times[-1] == before + KV_WIPE_CYCLES
+
+    run(story)
+
+
+@pytest.mark.parametrize("then", ["append", "lookup", "free"])
+def test_what_follows_a_free_at_once(then):
+    """Its last blocks are still on their way to the bitmaps."""
+    async def story(agent):
+        for sequence in range(2):
+            for block in range(4):
+                await agent.append(sequence, 0, block, 0)
+        agent.send(KvOp.FREE, 0)
+        if then == "free":
+            agent.send(KvOp.FREE, 1)
+        elif then == "lookup":
+            agent.send(KvOp.LOOKUP, 1, 0, 3)
+        for block in range(4):
+            for sequence in (2, 3):
+                agent.send(KvOp.APPEND, sequence, 1, block)
+        await agent.settled()
 
     run(story)
 
@@ -191,17 +246,33 @@ def test_heads_past_the_table_are_refused_whatever_the_settings_say():
 
 
 def test_a_column_slot_is_chosen_anew_after_free():
-    """First the next one, as the slot wanted is full; when it has room again, that one."""
     async def story(agent):
-        for sequence in (0, 2):
-            for block in range(4):
-                assert (await agent.append(sequence, 0, block, 0))[0].v.slot == 0
-        assert (await agent.append(1, 1, 0, 0))[0].v.slot == 1
-        for sequence in (0, 1):
-            await agent.free(sequence)
-        assert (await agent.append(1, 1, 0, 0))[0].v.slot == 0
+        slots = [(await agent.append(sequence, 0, 0, 0))[0].v.slot for sequence in (0, 1, 2)]
+        assert slots == [0, 1, 0]
+        await agent.free(2)
+        assert (await agent.append(2, 0, 0, 0))[0].v.slot == 1
+        # Out of order, without the block before: the slot that it has.
+        assert (await agent.append(2, 0, 3, 0))[0].v.slot == 1
+        assert (await agent.append(2, 1, 0, 0))[0].v.slot == 0
 
-    run(story, replace(SETTINGS, k_blocks=8))
+    run(story)
+
+
+@pytest.mark.parametrize("cycle", range(9))
+def test_settings_written_while_a_sequence_is_freed(cycle):
+    async def story(agent):
+        for block in range(4):
+            await agent.append(0, 0, block, 0)
+        agent.send(KvOp.FREE, 0)
+        await agent.until(lambda: not agent.cmd.queue)
+        await agent.step(cycle)
+        await agent.configure()
+        for sequence in range(4):
+            for block in range(4):
+                agent.send(KvOp.APPEND, sequence, 1, block)
+        await agent.settled()
+
+    run(story)
 
 
 def test_heads_that_are_not_configured():

@@ -5,9 +5,7 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.tb.lib.pysim import PySim
 
 TINY = load_machine("tiny")
-KV = TINY.kv
-KEYS = [(sequence, head, block) for sequence in range(KV.sequences) for head in range(KV.heads)
-        for block in range(KV.blocks)]
+PAGES = range(TINY.kv.pages)
 
 
 @cache
@@ -15,77 +13,51 @@ def simulated():
     return PySim(KvTables(TINY))
 
 
-def page_of(sequence, head, block):
-    """A page that no other key has."""
-    return {"valid": 1, "k": {"macro": sequence, "block": 2 * block + head},
-            "v": {"macro": block, "block": sequence, "slot": head}}
+def place_of(page):
+    """A place that no other page has."""
+    return {"k": {"macro": page % 4, "block": page // 4},
+            "v": {"macro": page // 4, "block": page % 4, "slot": page % 3}}
 
 
-async def act(ctx, dut, key=(0, 0, 0), **inputs):
-    """One cycle with the given inputs; the names of bits may do without a value."""
-    for name, value in zip(("sequence", "head", "block"), key, strict=True):
-        ctx.set(getattr(dut, name), value)
+def plain(place):
+    return {half: {name: getattr(getattr(place, half), name) for name in names}
+            for half, names in (("k", ("macro", "block")), ("v", ("macro", "block", "slot")))}
+
+
+async def act(ctx, dut, **inputs):
+    """One cycle with the given inputs; bits are 0 again after it."""
     for name, value in inputs.items():
         ctx.set(getattr(dut, name), value)
     await ctx.tick()
-    for name in inputs:
-        if name not in ("index", "at"):
-            ctx.set(getattr(dut, name), {} if name in ("new_page", "new_slot") else 0)
+    for name in ("read", "write_place", "write_tokens"):
+        ctx.set(getattr(dut, name), 0)
 
 
-def plain(page):
-    return {"valid": page.valid, "k": {"macro": page.k.macro, "block": page.k.block},
-            "v": {"macro": page.v.macro, "block": page.v.block, "slot": page.v.slot}}
-
-
-def test_every_key_has_its_own_page_and_every_head_its_own_slot():
+def test_every_page_has_its_own_places_and_bits():
     async def bench(ctx):
         dut = simulated().dut
-        for key in KEYS:
-            await act(ctx, dut, key, write_page=1, new_page=page_of(*key))
-        for sequence in range(KV.sequences):
-            for head in range(KV.heads):
-                await act(ctx, dut, (sequence, head, 3), write_slot=1,
-                          new_slot={"valid": 1, "slot": (sequence + head) % 4})
-        for key in KEYS:
-            await act(ctx, dut, key, read_page=1, read_slot=1)
-            assert plain(ctx.get(dut.page)) == page_of(*key)
-            assert ctx.get(dut.slot.slot) == (key[0] + key[1]) % 4 and ctx.get(dut.slot.valid)
-        before = ctx.get(dut.page)
-        await act(ctx, dut, KEYS[0])        # not read: stays
-        assert ctx.get(dut.page) == before
+        for page in PAGES:
+            await act(ctx, dut, to=page, write_place=1, new_place=place_of(page), write_tokens=1,
+                      new_tokens=3 * page + 1)
+        for page in PAGES:
+            await act(ctx, dut, at=page, read=1)
+            assert plain(ctx.get(dut.place)) == place_of(page)
+            assert ctx.get(dut.tokens) == 3 * page + 1
+        await act(ctx, dut, at=0)       # not read: stays
+        assert plain(ctx.get(dut.place)) == place_of(page)
 
     simulated().run(bench)
 
 
-def test_a_wipe_of_all_indices_clears_all():
+def test_bits_are_replaced_without_the_places():
     async def bench(ctx):
         dut = simulated().dut
-        for key in KEYS:
-            await act(ctx, dut, key, write_page=1, new_page=page_of(*key), write_slot=1,
-                      new_slot={"valid": 1, "slot": 1})
-        for index in range(len(KEYS)):
-            await act(ctx, dut, wipe=1, index=index, new_page=page_of(1, 1, 1),
-                      new_slot={"valid": 1, "slot": 1})
-        for key in KEYS:
-            await act(ctx, dut, key, read_page=1, read_slot=1)
-            assert not ctx.get(dut.page.valid) and not ctx.get(dut.slot.valid)
-
-    simulated().run(bench)
-
-
-def test_token_bits_go_with_the_k_block_of_the_page():
-    places = [{"macro": macro, "block": block} for macro in range(TINY.core.macros)
-              for block in range(TINY.cim.groups)]
-
-    async def bench(ctx):
-        dut = simulated().dut
-        for n, place in enumerate(places):
-            await act(ctx, dut, at=place, write_tokens=1, new_tokens=3 * n + 1)
-        for n, place in enumerate(places):
-            await act(ctx, dut, write_page=1, new_page={"valid": 1, "k": place, "v": {}})
-            await act(ctx, dut, read_page=1)
-            await act(ctx, dut, read_tokens=1)
-            assert ctx.get(dut.tokens) == 3 * n + 1
+        await act(ctx, dut, to=5, write_place=1, new_place=place_of(5), write_tokens=1,
+                  new_tokens=1)
+        await act(ctx, dut, at=5, read=1, to=5, new_place=place_of(6), write_tokens=1,
+                  new_tokens=9)
+        assert ctx.get(dut.tokens) == 1     # a read does not see a write of the same cycle
+        await act(ctx, dut, at=5, read=1)
+        assert ctx.get(dut.tokens) == 9 and plain(ctx.get(dut.place)) == place_of(5)
 
     simulated().run(bench)

@@ -18,7 +18,7 @@ name = "mine"
 cim  = { rows = 64, outputs = 16, active_rows = 8 }
 core = { macros = 4, lanes = 4 }
 noc  = { flit_bits = 128, class1_vcs = 0, class2_vcs = 0 }
-kv   = { sequences = 4, heads = 2, blocks = 4 }
+kv   = { sequences = 4, heads = 2, blocks = 4, pages = 16 }
 mesh = { width = 4, height = 3, die_width = 4, die_height = 3 }
 """
 
@@ -168,6 +168,8 @@ MESH = {"width": 4, "height": 6, "die_width": 2, "die_height": 3}
     (CimParams, CIM, {"active_rows": 128}, "active_rows must be at most rows (64), not 128"),
     (CimParams, CIM, {"k_write_rows_per_cycle": 16},
      "k_write_rows_per_cycle must be at most active_rows (8), not 16"),
+    (CimParams, {**CIM, "active_rows": 32}, {"k_write_rows_per_cycle": 32},
+     "k_write_rows_per_cycle must be at most outputs (16), not 32"),
     (CoreParams, CORE, {"macros": 3}, "macros must be a power of two, not 3"),
     (CoreParams, CORE, {"macros": 64}, "macros must be between 1 and 32, not 64"),
     (CoreParams, CORE, {"lanes": 2}, "lanes must be between 4 and 64, not 2"),
@@ -184,10 +186,10 @@ MESH = {"width": 4, "height": 6, "die_width": 2, "die_height": 3}
     (CoreParams, CORE, {"param_words": 8192}, "param_words must be between 1 and 4096, not 8192"),
     (CoreParams, CORE, {"step_words": 128}, "step_words must be between 1 and 64, not 128"),
     (CoreParams, CORE, {"trace_words": 1}, "trace_words must be between 2 and 4096, not 1"),
-    (KvParams, KV, {"sequences": 3}, "sequences must be a power of two, not 3"),
-    (KvParams, KV, {"sequences": 2048}, "sequences must be between 1 and 1024, not 2048"),
+    (KvParams, KV, {"sequences": 65537}, "sequences must be between 1 and 65536, not 65537"),
     (KvParams, KV, {"heads": 32}, "heads must be between 1 and 16, not 32"),
-    (KvParams, KV, {"blocks": 512}, "blocks must be between 1 and 256, not 512"),
+    (KvParams, KV, {"blocks": 0}, "blocks must be between 1 and 8192, not 0"),
+    (KvParams, KV, {"pages": 1025}, "pages must be between 1 and 1024, not 1025"),
     (NocParams, {}, {"flit_bits": 64}, "flit_bits must be at least 128, not 64"),
     (NocParams, {}, {"flit_bits": 192}, "flit_bits must be a multiple of 128, not 192"),
     (NocParams, {}, {"vcs": 0}, "vcs must be between 1 and 7, not 0"),

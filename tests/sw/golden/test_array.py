@@ -151,6 +151,18 @@ def test_tokens_of_a_member(array, member):
     assert array.kv.used == 1
 
 
+@pytest.mark.parametrize("sequence", range(4))
+def test_on_a_ring_sequences_begin_at_different_members(array, sequence):
+    for member in range(3):
+        settings = replace(SETTINGS, members=3, member=member, ring=1)
+        array.configure(settings)
+        for position in (0, 15, 16, 31, 47, 48, 63, 64, 130):
+            mine = [t for t in range(position + 1) if (t // 16 + sequence) % 3 == member]
+            assert local_tokens(TINY, settings, position, sequence) == len(mine)
+        run(array, Op.APPEND, sequence=sequence, position=16)
+        assert array.kv.used == (member == (1 + sequence) % 3)
+
+
 @pytest.mark.parametrize(("op", "message"), [
     (Op.FREE, "KV was never configured"), (Op.APPEND, "KV was never configured"),
     (Op.MVM, "STEP entry 7 was never written")])

@@ -26,7 +26,7 @@ def test_heads_without_a_block_each():
         two = replace(cut, core=replace(cut.core, macros=2))
         Macros(CoreLimits(two, (2, 2))).set_kv(head_dim=16, heads=2, members=1, member=0)
     assert str(error.value) == ("core (2, 2): 2 KV heads must have at least one block each, not 1 "
-                                "K and 1 V blocks in all")
+                                "K and 1 V blocks and 16 pages in all")
 
 
 @pytest.mark.parametrize(("head_dim", "heads", "room"), [

@@ -1,5 +1,8 @@
 """KV book and credits, by hand."""
 
+import random
+from collections import Counter
+
 import pytest
 
 from ouroboros.sw.serving.book import KvBook
@@ -17,7 +20,28 @@ def test_blocks_of_a_sequence(tokens, members, blocks):
 def test_room_of_one_and_of_all():
     book = KvBook(block_tokens=16, members=1, blocks=5, sequence_blocks=3)
     assert book.holds(48) and not book.holds(49)
-    assert (book.free([]), book.free([16, 17]), book.free([48, 48])) == (5, 2, -1)
+    assert [book.free(enumerate(lengths)) for lengths in ([], [16, 17], [48, 48])] == [5, 2, -1]
+
+
+@pytest.mark.parametrize("ring", [False, True])
+def test_the_fullest_of_several_members(ring):
+    """Block by block, as the members count them."""
+    rng = random.Random(3)
+    for _ in range(50):
+        members = rng.randrange(1, 7)
+        book = KvBook(block_tokens=16, members=members, blocks=20, sequence_blocks=20, ring=ring)
+        alive = [(number, rng.randrange(200)) for number in rng.sample(range(40), 5)]
+        held = Counter((token // 16 + (number if ring else 0)) % members
+                       for number, tokens in alive for token in range(0, tokens, 16))
+        assert book.free(alive) == 20 - max(held.values(), default=0)
+
+
+def test_a_ring_makes_room():
+    """Sequences of one block: without a ring all lie in the first member."""
+    alive = [(number, 16) for number in range(6)]
+    for ring, free in ((False, 3), (True, 7)):
+        assert KvBook(block_tokens=16, members=3, blocks=9, sequence_blocks=9,
+                      ring=ring).free(alive) == free
 
 
 def test_a_token_takes_one_credit_of_each_counter():
