@@ -22,20 +22,23 @@ def _lowest(m: Module, word, width: int) -> Signal:
     return index
 
 
-def next_bit(m: Module, word, after, width: int) -> Signal:
-    """Index of the first set bit of ``word`` above ``after``, or else of the lowest one."""
+def next_bit(m: Module, word, after, width: int, *, stay=0) -> Signal:
+    """Index of the first set bit of ``word`` above ``after``, or else of the lowest one.
+
+    With ``stay`` that of ``after`` itself comes first.
+    """
     above = Signal(width)
-    m.d.comb += above.eq(word & ~((2 << after) - 1)[:width])
+    m.d.comb += above.eq(word & ~((Mux(stay, 1, 2) << after) - 1)[:width])
     return _lowest(m, Mux(above.any(), above, word), width)
 
 
 class BlockBitmap(wiring.Component):
     """One word per macro: ``blocks`` blocks in each of ``slots`` column slots.
 
-    ``find`` picks the next macro after ``after`` that has room in ``slot`` and its lowest free
-    block, known a cycle later as ``macro``, ``block``. ``select`` points at a block in use instead.
-    ``set`` or ``clear`` in the cycle after, or later, marks it; in that very cycle the next block
-    may be found or selected.
+    ``find`` picks the next macro after ``after``, or with ``stay`` from it on, that has room in
+    ``slot``, and its lowest free block, known a cycle later as ``macro``, ``block``. ``select``
+    points at a block in use instead. ``set`` or ``clear`` in the cycle after, or later, marks it;
+    in that very cycle the next block may be found or selected.
 
     Parameters
     ----------
@@ -48,8 +51,8 @@ class BlockBitmap(wiring.Component):
         Macros that may be picked.
     limit : In
         Blocks that exist in a column slot of a macro.
-    after, slot : In
-        Where the search starts, and in which column slot.
+    after, stay, slot : In
+        Where the search starts, with this macro or the one after it, and in which column slot.
     room : Out(slots)
         In which slots ``find`` would succeed.
     find, select : In
@@ -69,7 +72,7 @@ class BlockBitmap(wiring.Component):
         macro, block, slot = (index_bits(count) for count in (macros, blocks, slots))
         super().__init__({
             "allowed": In(macros), "limit": In(range(blocks + 1)),
-            "after": In(macro), "slot": In(slot), "room": Out(slots),
+            "after": In(macro), "stay": In(1), "slot": In(slot), "room": Out(slots),
             "find": In(1), "select": In(1), "at_macro": In(macro), "at": In(block),
             "at_slot": In(slot),
             "macro": Out(macro), "block": Out(block), "set": In(1), "clear": In(1),
@@ -93,7 +96,7 @@ class BlockBitmap(wiring.Component):
             candidates.eq(room[self.slot] & self.allowed),
             *(self.room[n].eq((room[n] & self.allowed).any()) for n in range(self.slots)),
         ]
-        pick = next_bit(m, candidates, self.after, self.macros)
+        pick = next_bit(m, candidates, self.after, self.macros, stay=self.stay)
         m.d.comb += [read.en.eq(self.find | self.select),
                      read.addr.eq(Mux(self.find, pick, self.at_macro))]
 

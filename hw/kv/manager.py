@@ -38,7 +38,7 @@ class KvManager(wiring.Component):
     Placement: K goes to the next macro with room after the one of the sequence's block before,
     round robin over ``k_macros``; a block with none before it goes to the next one after the macro
     where the last such block went, so that sequences begin at different macros. V likewise over
-    ``v_macros``, all V blocks of a (sequence, head) in one column slot: chosen with the first
+    ``v_macros``, or with ``v_stays`` in the macro of the block before, if it has room. All V blocks of a (sequence, head) in one column slot: chosen with the first
     block, the next one with room after the slot that was chosen last. Within a macro the lowest
     free block.
 
@@ -108,7 +108,8 @@ class KvManager(wiring.Component):
         with m.If(appender.find_kin):
             m.d.comb += tags.query.eq(TagQuery.KIN)
 
-        # A write of the settings waits here until no command is at work.
+        # After a write of the settings, as soon as no APPEND or FREE is at work; what a look-up has
+        # found already is not in the tags.
         wipe, wiping = Signal(), Signal()
         m.d.comb += [tags.wipe.eq(wiping), pool.wipe.eq(wiping)]
         with m.If(wiping):
@@ -128,7 +129,7 @@ class KvManager(wiring.Component):
                     self.cmd.ready.eq(~wipe & Mux(cmd.op == KvOp.LOOKUP, advance,
                                                   ~looking & ~self.rsp.valid)),
                     appender.start.eq(accept & (cmd.op == KvOp.APPEND)),
-                    wiping.eq(wipe & ~looking & ~self.rsp.valid),
+                    wiping.eq(wipe),
                 ]
                 with m.If(accept):
                     m.d.sync += [held.eq(cmd), held_legal.eq(legal)]

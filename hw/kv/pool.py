@@ -86,6 +86,7 @@ class BlockPool(wiring.Component):
             k.limit.eq(settings.k_blocks), v.limit.eq(cim.rows // cim.outputs),
             k.after.eq(Mux(self.follows, self.place.k.macro, k_start)),
             v.after.eq(Mux(self.follows, self.place.v.macro, v_start)),
+            v.stay.eq(self.follows & settings.v_stays),
             v.slot.eq(Mux(self.kin, self.place.v.slot, slot_next)),
             k.at_macro.eq(self.place.k.macro), v.at_macro.eq(self.place.v.macro),
             k.at.eq(self.place.k.block), v.at.eq(self.place.v.block),

@@ -30,6 +30,9 @@ class KvParams:
     ring: bool = True
     """Whether programs let sequences begin at different members of a KV head, one after the other;
     no hardware depends on it."""
+    v_stays: bool = False
+    """Whether programs let V of a sequence grow in one macro, not over all in turn as K does; no
+    hardware depends on it."""
 
     def __post_init__(self) -> None:
         for name, high in (("sequences", 65536), ("heads", 16), ("blocks", 8192), ("pages", 1024)):

@@ -219,12 +219,14 @@ DEST_ENTRY = Format((
 KV_CONFIG = Format((
     Field("k_macros", 32), Field("v_macros", 32), Field("k_groups", 8), Field("k_blocks", 9),
     Field("v_slots", 6), Field("head_dim", 10), Field("heads", 5),
-    Field("members", MEMBER_BITS + 1), Field("member", MEMBER_BITS), Field("ring", 1)))
+    Field("members", MEMBER_BITS + 1), Field("member", MEMBER_BITS), Field("ring", 1),
+    Field("v_stays", 1)))
 """How KV blocks lie in this core's macros.
 
 ``k_groups`` row groups per K block, ``k_blocks`` K blocks per K macro, ``v_slots`` V blocks side by
 side (outputs / head_dim). Block j of sequence s lies in member ``j % members`` of the head, with
-``ring`` in member ``(j + s) % members``.
+``ring`` in member ``(j + s) % members``. With ``v_stays`` V grows in the macro where it is, as
+long as that has room; else in the next one, as K does.
 """
 
 TRACE_ENTRY = Format((

@@ -160,8 +160,9 @@ class Macros:
     def set_kv(self, *, head_dim: int, heads: int, members: int, member: int) -> KvRoom:
         """Divide all macros that are left between K and V."""
         room = kv_room(self._limits, self.take(self.left), head_dim=head_dim, heads=heads)
-        ring = int(self._machine.kv.ring)
-        return KvRoom(room.config | {"members": members, "member": member, "ring": ring},
+        kv = self._machine.kv
+        return KvRoom(room.config | {"members": members, "member": member,
+                                     "ring": int(kv.ring), "v_stays": int(kv.v_stays)},
                       room.blocks, room.sequence_blocks)
 
 

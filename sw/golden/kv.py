@@ -21,6 +21,7 @@ class KvSettings:
     members: int = 1
     member: int = 0
     ring: int = 0
+    v_stays: int = 0
 
     def mine(self, sequence: int) -> int:
         """Turn of the blocks of a sequence that this member keeps: of block j, j % members."""
@@ -128,6 +129,8 @@ class KvGolden:
         k_after, v_after = (before.k.macro, before.v.macro) if before else self._starts
         k = self._free_block(self._k_room(), k_after)
         slot, chosen = self._slot(sequence, head)
+        if before and self.settings.v_stays:
+            v_after -= 1
         v = None if slot is None else self._free_block(self._v_room(slot), v_after)
         if k is None or v is None or slot is None:
             return False

@@ -204,9 +204,10 @@ def _held(machine: Machine, stage: Stage, token: Token) -> int:
 
 
 def _v_macros(machine: Machine, kv: Mapping[str, int], tokens: int) -> list[int]:
-    """Macros of V blocks: round robin."""
+    """Macros of V blocks of a sequence that is alone: round robin, or one after the other."""
+    row_blocks = machine.cim.rows // machine.cim.outputs if kv["v_stays"] else 1
     blocks = -(-tokens // machine.block_tokens)
-    return [block % kv["v_macros"].bit_count() for block in range(blocks)]
+    return [block // row_blocks % kv["v_macros"].bit_count() for block in range(blocks)]
 
 
 def vector_length(sfu: Instruction, tokens: int) -> int:

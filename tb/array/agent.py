@@ -66,7 +66,7 @@ def random_settings(machine: Machine, rng: random.Random) -> KvSettings:
         k_macros=(1 << half) - 1, v_macros=(1 << half) - 1 << half, k_groups=k_groups,
         k_blocks=rng.randrange(1, cim.groups // k_groups + 1), v_slots=cim.outputs // head_dim,
         head_dim=head_dim, heads=machine.kv.heads, members=members,
-        member=rng.randrange(members), ring=rng.randrange(2))
+        member=rng.randrange(members), ring=rng.randrange(2), v_stays=rng.randrange(2))
 
 
 class ArrayAgent:

@@ -57,6 +57,7 @@ class KvOperations(Agent):
         layout, kv = self._layout(), self.machine.kv
         self.ledger.layout = layout
         fields = {field.name: getattr(layout, field.name, 0) for field in KV_CONFIG.fields}
+        fields["v_stays"] = self.rng.randrange(2)
         await self.write(Unit.KV, 0, KV_CONFIG.pack(fields))
         self._lengths.clear()
         self._left = operations

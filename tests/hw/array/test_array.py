@@ -42,6 +42,7 @@ class Bench:
     def __init__(self, settings=SETTINGS, *, seed=1, machine=TINY):
         self.rng = np.random.default_rng(seed)
         self.machine, self.golden = machine, ArrayGolden(machine, settings)
+        self.byte_writes = 0
         self.sim = simulated(machine)
         self.dut = self.sim.dut
         self.golden.buffer[:] = self.rng.integers(-128, 128, self.golden.buffer.shape)
@@ -97,7 +98,9 @@ class Bench:
         outcome = self.golden.run(issue)
         cycles = 1
         while True:
-            *_, valid, p = await ctx.tick().sample(self.dut.done.valid, self.dut.done.p)
+            *_, valid, p, written = await ctx.tick().sample(
+                self.dut.done.valid, self.dut.done.p, self.dut.events.byte_writes)
+            self.byte_writes += written
             if valid:
                 break
             cycles += 1
@@ -293,6 +296,7 @@ def test_rows_of_k_written_together(rows, head_dim):
         for position in (0, 3, 7, 14, 15):
             _, cycles = await bench.issue(ctx, Op.APPEND, {"k": 5, "v": 30}, **kv_token(position))
             assert cycles == timing.append_cycles(machine, head_dim, new_block=position == 0)
+        assert bench.byte_writes == 5 * head_dim
         outcome, _ = await bench.issue(ctx, Op.SCORE, {"src": 60}, **kv_token(15))
         await bench.drain(ctx, outcome.beats(LANES))
         outcome, _ = await bench.issue(ctx, Op.CONTEXT, {"src": 9}, **kv_token(15))

@@ -216,7 +216,7 @@ def test_settings_written_again_forget_the_last_page_too():
 
 
 @pytest.mark.parametrize("cycle", range(4))
-def test_settings_wait_for_a_reply_that_nobody_takes(cycle):
+def test_a_reply_that_nobody_takes_outlives_new_settings(cycle):
     """The reply of a look-up made before them is that of the old tables."""
     async def story(agent):
         await agent.append(0, 0, 0, 5)
@@ -227,8 +227,8 @@ def test_settings_wait_for_a_reply_that_nobody_takes(cycle):
         await agent.step(cycle)
         await agent.configure()
         await agent.step(10)
-        assert not agent.dut.get("cmd__ready")
-        assert agent.dut.get("used") == 1       # not wiped yet
+        assert agent.dut.get("used") == 0       # but nobody has taken the reply yet
+        assert agent.replies.checked == 1
         refused[0] = False
         await agent.until(lambda: agent.replies.checked == 2)
         await agent.lookup(0, 0, 0)
@@ -254,6 +254,21 @@ def test_a_column_slot_is_chosen_anew_after_free():
         # Out of order, without the block before: the slot that it has.
         assert (await agent.append(2, 0, 3, 0))[0].v.slot == 1
         assert (await agent.append(2, 1, 0, 0))[0].v.slot == 0
+
+    run(story)
+
+
+def test_active_until_the_last_block_is_given_back():
+    """After the reply: the clock may stop no earlier."""
+    async def story(agent):
+        for block in range(3):
+            await agent.append(0, 0, block, 0)
+        await agent.free(0)
+        active = []
+        for _ in range(4):
+            active.append(agent.dut.get("active"))
+            await agent.step()
+        assert active == [1, 0, 0, 0]
 
     run(story)
 
@@ -305,11 +320,11 @@ def test_lookups_survive_a_stalled_reply(stall):
     run(story, stall=stall)
 
 
-@pytest.mark.parametrize("v_slots", [1, 3, 4])
-def test_random_commands_follow_the_golden_model(v_slots):
+@pytest.mark.parametrize(("v_slots", "v_stays"), [(1, 0), (3, 0), (4, 0), (1, 1), (3, 1)])
+def test_random_commands_follow_the_golden_model(v_slots, v_stays):
     rng = random.Random(v_slots)
     settings = KvSettings(k_macros=0b0011, v_macros=0b1100, k_groups=1, k_blocks=5,
-                          v_slots=v_slots, head_dim=16 // v_slots, heads=2)
+                          v_slots=v_slots, head_dim=16 // v_slots, heads=2, v_stays=v_stays)
 
     async def story(agent):
         for _ in range(250):

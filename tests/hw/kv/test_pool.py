@@ -83,6 +83,22 @@ def test_blocks_follow_each_other_round_robin():
     simulated().run(bench)
 
 
+def test_v_may_stay_in_its_macro():
+    async def bench(ctx):
+        dut = simulated().dut
+        await configure(ctx, dut, v_stays=1, k_blocks=8)
+        places = [await find(ctx, dut)]
+        for _ in range(ROW_BLOCKS + 1):
+            places.append(await find(ctx, dut, before=places[-1]))
+        assert [k[0] for k, _ in places] == [0, 2, 0, 2, 0, 2]
+        assert [v for _, v in places] == [(1, n, 0) for n in range(ROW_BLOCKS)] + [
+            (3, 0, 0), (3, 1, 0)]
+        # Who has no block before it begins at the next macro, as always.
+        assert (await find(ctx, dut))[1] == (3, 0, 1)
+
+    simulated().run(bench)
+
+
 def test_the_first_block_of_a_sequence_goes_after_the_last_first_one():
     async def bench(ctx):
         dut = simulated().dut
@@ -103,13 +119,14 @@ def test_every_new_head_takes_the_next_column_slot(v_slots):
     async def bench(ctx):
         dut = simulated().dut
         for _ in range(2):
-            await configure(ctx, dut, v_slots=v_slots)
+            await configure(ctx, dut, v_slots=v_slots, k_blocks=8)
             places = [await find(ctx, dut) for _ in range(6)]
             assert [v[2] for _, v in places] == [n % v_slots for n in range(6)]
             # Neither the next block nor one out of order is a new head.
             assert (await find(ctx, dut, before=places[0]))[1][2] == 0
             if v_slots > 1:
                 assert (await find(ctx, dut, kin=places[1]))[1][2] == 1
+            assert (await find(ctx, dut))[1][2] == 6 % v_slots
 
     simulated().run(bench)
 

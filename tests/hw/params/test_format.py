@@ -64,7 +64,7 @@ def test_hardware_sees_the_same_fields(name, data):
 
 @pytest.mark.parametrize(("name", "bits"), [
     ("DATA_HEADER", 128), ("CONFIG_HEADER", 128), ("CREDIT_HEADER", 128), ("TRACE_ENTRY", 128),
-    ("STAGE_ENTRY", 57), ("CREDIT_ENTRY", 34), ("DEST_ENTRY", 77), ("KV_CONFIG", 118),
+    ("STAGE_ENTRY", 57), ("CREDIT_ENTRY", 34), ("DEST_ENTRY", 77), ("KV_CONFIG", 119),
     ("LABEL_ENTRY", 5)])
 def test_sizes(name, bits):
     """Every header and every table entry fits one flit."""
