@@ -6,7 +6,7 @@ import pickle
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from amaranth.lib.wiring import In
 from ouroboros.hw.lib.pieces import Piece
 from ouroboros.hw.lib.tidy import modules_of, tidied
 
-__all__ = ["convert", "without_collector"]
+__all__ = ["Progress", "convert", "without_collector"]
 
+Progress = Callable[[int, int], None]
 TASK_SIZE = 600
 """Of pieces, by ``_size``, that are worth a start of Yosys."""
 _MODULE = re.compile(r"^module \\(\S+)", re.MULTILINE)
@@ -41,7 +42,8 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def convert(pieces: Sequence[Piece]) -> list[dict[str, str]]:
+def convert(pieces: Sequence[Piece],
+            progress: Progress = lambda done, total: None) -> list[dict[str, str]]:
     """Verilog of each piece: its own module and those parts of it that are no pieces, by name.
 
     The texts are as ``tidied`` makes them, and do not depend on how many processes share the work:
@@ -56,9 +58,13 @@ def convert(pieces: Sequence[Piece]) -> list[dict[str, str]]:
     workers = min(len(os.sched_getaffinity(0)), len(tasks)) if hasattr(os, "fork") else 1
     if workers < 2:
         with without_collector():
-            found = [texts for task in tasks for texts in _verilog(task)]
+            found = []
+            for n, task in enumerate(tasks):
+                progress(n, len(tasks))
+                found += _verilog(task)
     else:
-        found = [texts for share in _shared(tasks, workers) for texts in share]
+        found = [texts for share in _shared(tasks, workers, progress) for texts in share]
+    progress(len(tasks), len(tasks))
     texts = dict(zip((piece.name for task in tasks for piece in task), found, strict=True))
     return [texts[piece.name] for piece in pieces]
 
@@ -76,15 +82,23 @@ def _tasks(pieces: Sequence[Piece]) -> list[list[Piece]]:
     return tasks
 
 
-def _shared(tasks: list[list[Piece]], workers: int) -> list[list[dict[str, str]]]:
+def _shared(tasks: list[list[Piece]], workers: int,
+            progress: Progress) -> list[list[dict[str, str]]]:
     """Texts of all tasks, from processes that take one after the other."""
     queue, ask = os.pipe()
+    begun, tell = os.pipe()
     os.write(ask, bytes(range(len(tasks))))
     os.close(ask)
     with tempfile.TemporaryDirectory(prefix="ouroboros-emit-") as folder:
         answers = [Path(folder) / str(n) for n in range(workers)]
-        children = [_fork(tasks, queue, answer) for answer in answers]
+        children = [_fork(tasks, queue, tell, answer) for answer in answers]
         os.close(queue)
+        os.close(tell)
+        done = -workers
+        while step := os.read(begun, len(tasks)):
+            done += len(step)
+            progress(max(done, 0), len(tasks))
+        os.close(begun)
         for child in children:
             os.waitpid(child, 0)
         found: dict[int, list[dict[str, str]]] = {}
@@ -98,7 +112,7 @@ def _shared(tasks: list[list[Piece]], workers: int) -> list[list[dict[str, str]]
     return [found[n] for n in range(len(tasks))]
 
 
-def _fork(tasks: list[list[Piece]], queue: int, answer: Path) -> int:
+def _fork(tasks: list[list[Piece]], queue: int, tell: int, answer: Path) -> int:
     """A process that works until the queue is empty; its number.
 
     It shares the netlists, which cannot be sent.
@@ -113,6 +127,7 @@ def _fork(tasks: list[list[Piece]], queue: int, answer: Path) -> int:
         gc.disable()
         result = {}
         while task := os.read(queue, 1):
+            os.write(tell, task)
             result[task[0]] = _verilog(tasks[task[0]])
     except Exception as error:
         result = error

@@ -23,7 +23,7 @@ from amaranth import (
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ouroboros.hw.lib.convert import convert, without_collector
+from ouroboros.hw.lib.convert import Progress, convert, without_collector
 from ouroboros.hw.lib.merge import merge
 from ouroboros.hw.lib.names import KEYWORDS, LibraryError, check_name
 from ouroboros.hw.lib.pieces import Piece, cut, flat_ports
@@ -32,6 +32,9 @@ __all__ = ["KEYWORDS", "Library", "LibraryError", "flat_ports"]
 
 class Library:
     """Verilog modules, each converted once however often it is instantiated.
+
+    A component with a method ``verilog(name)`` is not elaborated: that gives its text, once it has
+    defined what it places.
 
     Parameters
     ----------
@@ -106,7 +109,10 @@ class Library:
             component._MustUse__silence = True
             for port, _, _ in flat_ports(component):
                 check_name(f"port of module {name!r}", port)
-            if name not in self._texts:
+            if hasattr(component, "verilog"):
+                # A structure writes itself, after what it places.
+                self.add_source(name, component.verilog(name))
+            elif name not in self._texts:
                 names, falling = frozenset(registered), frozenset(sampled)
                 top = _Registered(component, names, falling) if names or falling else component
                 with without_collector():
@@ -134,21 +140,26 @@ class Library:
             raise LibraryError(f"source of module {name!r} must contain 'module {name}'")
         self._clocks[name] = clocks
 
-    def sources(self) -> dict[str, str]:
+    def sources(self, progress: Progress = lambda done, total: None) -> dict[str, str]:
         """Verilog text of every module by name, children before parents.
 
         Modules are converted now, several at a time; those with equal texts are one.
+
+        Parameters
+        ----------
+        progress : Callable[[int, int], None], optional
+            Told how many conversions of how many are done.
         """
         if not self.flat:
-            self._convert()
+            self._convert(progress)
         return dict(self._texts)
 
-    def _convert(self) -> None:
+    def _convert(self, progress: Progress) -> None:
         waiting = [piece for pieces in self._pieces.values() for piece in pieces]
         if not any(piece.name in self._pieces and not self._texts[piece.name]
                    for piece in waiting):
             return
-        texts = dict(zip((piece.name for piece in waiting), convert(waiting), strict=True))
+        texts = dict(zip((piece.name for piece in waiting), convert(waiting, progress), strict=True))
         merged: dict[str, str] = {}
         for name, text in self._texts.items():
             if name in self._pieces:

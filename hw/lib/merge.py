@@ -9,7 +9,6 @@ from ouroboros.hw.lib.tidy import plain
 
 __all__ = ["merge"]
 
-_WORD = re.compile(r"[A-Za-z_][\w$]*")
 SELF = "$self"
 """Stands for a module's name, which is not known before its text is."""
 
@@ -34,7 +33,7 @@ def merge(into: dict[str, str], pieces: Sequence[Piece],
         # Parts that are no pieces keep the name of their place, which no one else has.
         base = piece.name if piece.name == top else piece.kind
         for part in parts:
-            named[plain(part)] = plain(base + part.removeprefix(piece.name))
+            named[plain(part)] = _part(base, piece, part)
         text = _renamed(texts[piece.name][own], {**named, plain(own): SELF})
         inner = {part: _renamed(texts[piece.name][part], {**named, plain(own): SELF})
                  for part in parts}
@@ -50,10 +49,17 @@ def merge(into: dict[str, str], pieces: Sequence[Piece],
             raise LibraryError(f"module {name!r} must not be called like a part of another")
         named[plain(own)] = known[whole] = name
         for part, words in inner.items():
-            target = plain(name + part.removeprefix(piece.name))
+            target = _part(name, piece, part)
+            if target in into:
+                raise LibraryError(f"module {target!r} must be one part of {name!r}, not two")
             into[target] = _renamed(words, {SELF: name, named[plain(part)]: target})
         into[name] = _renamed(text, {SELF: name, **{
-            named[plain(part)]: plain(name + part.removeprefix(piece.name)) for part in parts}})
+            named[plain(part)]: _part(name, piece, part) for part in parts}})
+
+
+def _part(name: str, piece: Piece, part: str) -> str:
+    """Name of a part that is no piece, in a piece of this name."""
+    return name + part.removeprefix(piece.name).replace(".", "_").replace("$", "_")
 
 
 def _order(name: str, found: Mapping[str, str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Yosys' Verilog as people and every simulator can read it."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _EMPTY = re.compile(r"^  (?:wire|reg) \[-1:0\] .*\n|^  assign \S+ += *(?:0'\S*|\
                     re.MULTILINE)
 _PARTS = re.compile(r"(?:^  assign (\S+)\[\d+(?::\d+)?\] = [^\n]*\n)(?:^  assign \1\[[^\n]*\n)+",
                     re.MULTILINE)
+_DECLARED = re.compile(r"^  (?:wire|reg|integer) (?:signed )?(?:\[-?\d+:\d+\] )?([\w$]+)",
+                       re.MULTILINE)
 _MEMORY = re.compile(r"^  reg \[(\d+):0\] (\S+) \[(\d+):0\];.*\n", re.MULTILINE)
 
 
@@ -40,8 +43,8 @@ def modules_of(text: str) -> dict[str, str]:
 
 
 def plain(name: str) -> str:
-    """A name without a need for escapes: ``a.b`` as ``a__b``, number 12 as ``n$12``."""
-    name = name.replace(".", "__")
+    """A name without a need for escapes: ``a.b`` as ``a$b``, number 12 as ``n$12``."""
+    name = name.replace(".", "$")
     if name.startswith("$"):
         name = f"n{name}" if name[1:2].isdigit() else name[1:]
     name = re.sub(r"[^A-Za-z0-9_$]", "_", name)
@@ -66,13 +69,11 @@ def tidied(text: str, order: Sequence[str]) -> str:
     body, more = _UNTRIGGERED.subn(
         rf"  always @* begin\n    if ({START}) begin end\n    \1\n  end", body)
     body = _numbered(_sources(body))
-    names: dict[str, str] = {}
 
     def simple(match: re.Match[str]) -> str:
-        names[match[1]] = plain(match[1])
         # The blank ends an escaped name; one stays where words would meet.
-        return names[match[1]] + (" " if match.end() < len(match.string)
-                                  and match.string[match.end()] not in " ;,)[" else "")
+        return plain(match[1]) + ("" if match.string[match.end():match.end() + 1] in " ;,)["
+                                  else " ")
 
     ports = [plain(port.strip().removeprefix("\\")) for port in head[2].split(",") if port.strip()]
     body = _ESCAPED.sub(simple, body)
@@ -81,8 +82,10 @@ def tidied(text: str, order: Sequence[str]) -> str:
     body = _PARTS.sub(lambda match: "".join(sorted(match[0].splitlines(keepends=True))), body)
     body = _READ_REGISTER.sub(r"\1 = 0;", body)
     body = _MEMORY.sub(lambda match: match[0] + _zeros(match, body), body)
-    if len(set(names.values())) < len(names):
-        raise LibraryError(f"module {head[1]} must not have names that differ in dots only")
+    declared = Counter(_DECLARED.findall(body))
+    if twice := sorted(name for name, count in declared.items() if count > 1):
+        raise LibraryError(f"module {head[1]} must have one signal {twice[0]!r}, not several whose "
+                           "names differ in what Verilog does not allow in one")
     ranks = {plain(port): n for n, port in enumerate(order)}
     ports.sort(key=lambda port: (ranks.get(port, len(ranks)),
                                  not re.fullmatch(r"(\w+_)?(clk|rst)", port), port))

@@ -261,7 +261,24 @@ def test_a_component_that_shares_more_than_its_ports_is_no_module():
 
     library = Library()
     library.define("outside", lambda: Outside({"q": Out(4)}), params=None)
-    assert list(library.sources()) == ["outside__inside", "outside"]
+    assert list(library.sources()) == ["outside_inside", "outside"]
+
+
+def test_a_field_may_be_called_like_a_port():
+    class Same(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            drain = Signal(data.StructLayout({"valid": 1, "rest": 3}))
+            m.d.comb += [drain.eq(self.a), self.q.eq(drain.rest), self.drain.valid.eq(drain.valid)]
+            return m
+
+    library = Library()
+    library.define("same", lambda: Same({
+        "a": In(4), "q": Out(3), "drain": Out(stream.Signature(1, always_ready=True))}),
+        params=None)
+    declared = re.findall(r"^  wire (?:\[.*\] )?(\S+)\b", library.text(), re.MULTILINE)
+    assert {"drain__valid", "drain$valid"} <= {*declared}
+    assert len(declared) == len({*declared})
 
 
 def test_a_clock_of_a_part_is_not_for_others():
