@@ -20,59 +20,21 @@ from amaranth import (
     Signal,
     Value,
 )
-from amaranth.back import verilog
-from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ouroboros.hw.lib.convert import Progress, convert, without_collector
+from ouroboros.hw.lib.merge import merge
+from ouroboros.hw.lib.names import KEYWORDS, LibraryError, check_name
+from ouroboros.hw.lib.pieces import Piece, cut, flat_ports
+
 __all__ = ["KEYWORDS", "Library", "LibraryError", "flat_ports"]
-
-KEYWORDS = frozenset("""
-    accept_on alias always always_comb always_ff always_latch and assert assign assume automatic
-    before begin bind bins binsof bit break buf bufif0 bufif1 byte case casex casez cell chandle
-    checker class clocking cmos config const constraint context continue cover covergroup coverpoint
-    cross deassign default defparam design disable dist do edge else end endcase endchecker endclass
-    endclocking endconfig endfunction endgenerate endgroup endinterface endmodule endpackage
-    endprimitive endprogram endproperty endsequence endspecify endtable endtask enum event
-    eventually expect export extends extern final first_match for force foreach forever fork
-    forkjoin function generate genvar global highz0 highz1 if iff ifnone ignore_bins illegal_bins
-    implements implies import incdir include initial inout input inside instance int integer
-    interconnect interface intersect join join_any join_none large let liblist library local
-    localparam logic longint macromodule matches medium modport module nand negedge nettype new
-    nexttime nmos nor noshowcancelled not notif0 notif1 null or output package packed parameter pmos
-    posedge primitive priority program property protected pull0 pull1 pulldown pullup
-    pulsestyle_ondetect pulsestyle_onevent pure rand randc randcase randsequence rcmos real realtime
-    ref reg reject_on release repeat restrict return rnmos rpmos rtran rtranif0 rtranif1 s_always
-    s_eventually s_nexttime s_until s_until_with scalared sequence shortint shortreal showcancelled
-    signed small soft solve specify specparam static string strong strong0 strong1 struct super
-    supply0 supply1 sync_accept_on sync_reject_on table tagged task this throughout time
-    timeprecision timeunit tran tranif0 tranif1 tri tri0 tri1 triand trior trireg type typedef union
-    unique unique0 unsigned until until_with untyped use uwire var vectored virtual void wait
-    wait_order wand weak weak0 weak1 while wildcard wire with within wor xnor xor
-""".split())
-"""Reserved words of Verilog and SystemVerilog, which no port may be called."""
-
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class LibraryError(ValueError):
-    """A module cannot be emitted, or not under that name."""
-
-
-def flat_ports(component: wiring.Component) -> Iterator[tuple[str, wiring.Flow, Value]]:
-    """Name, direction and value of every Verilog port of a component, in signature order.
-
-    The names are those of ``amaranth.back.verilog.convert``: path items joined by ``__``. Constant
-    members (``ready`` of an ``always_ready`` stream) have no port.
-    """
-    for path, member, value in component.signature.flatten(component):
-        value = Value.cast(value)
-        if not isinstance(value, Const):
-            yield "__".join(map(str, path)), member.flow, value
-
 
 class Library:
     """Verilog modules, each converted once however often it is instantiated.
+
+    A component with a method ``verilog(name)`` is not elaborated: that gives its text, once it has
+    defined what it places.
 
     Parameters
     ----------
@@ -83,6 +45,7 @@ class Library:
     def __init__(self, *, flat: bool = False):
         self.flat = flat
         self._texts: dict[str, str] = {}
+        self._pieces: dict[str, list[Piece]] = {}
         self._params: dict[str, Any] = {}
         self._prototypes: dict[str, wiring.Component] = {}
         self._clocks: dict[str, tuple[str, ...]] = {}
@@ -135,7 +98,7 @@ class Library:
                 raise LibraryError(f"module {name!r} must be built from {self._params[name]!r} "
                                    f"everywhere, not {params!r}")
             return
-        _check_name("module", name)
+        check_name("module", name)
         if name in self._open:
             raise LibraryError(f"module {name!r} must not contain itself: "
                                f"{' > '.join([*self._open, name])}")
@@ -145,12 +108,17 @@ class Library:
             # With a hand-written body, or after an error, it rightly stays without elaboration.
             component._MustUse__silence = True
             for port, _, _ in flat_ports(component):
-                _check_name(f"port of module {name!r}", port)
-            if name not in self._texts:
+                check_name(f"port of module {name!r}", port)
+            if hasattr(component, "verilog"):
+                # A structure writes itself, after what it places.
+                self.add_source(name, component.verilog(name))
+            elif name not in self._texts:
                 names, falling = frozenset(registered), frozenset(sampled)
                 top = _Registered(component, names, falling) if names or falling else component
-                self._texts[name] = _convert(name, top)
-                self._clocks[name] = _clock_ports(name, self._texts[name], component)
+                with without_collector():
+                    self._pieces[name] = cut(name, top)
+                self._clocks[name] = _clock_ports(name, self._pieces[name])
+                self._texts[name] = ""  # its place, after what it contains
         finally:
             self._open.pop()
         self._params[name] = params
@@ -164,21 +132,45 @@ class Library:
         """
         if self.flat:
             return
-        _check_name("module", name)
-        if self._texts.setdefault(name, text) != text:
+        check_name("module", name)
+        if name in self._pieces or self._texts.setdefault(name, text) != text:
             raise LibraryError(f"module {name!r} must be registered before it is used, "
                                "and with one text only")
         if not re.search(rf"\bmodule\s+{name}\b", text):
             raise LibraryError(f"source of module {name!r} must contain 'module {name}'")
         self._clocks[name] = clocks
 
-    def sources(self) -> dict[str, str]:
-        """Verilog text of every module by name, children before parents."""
+    def sources(self, progress: Progress = lambda done, total: None) -> dict[str, str]:
+        """Verilog text of every module by name, children before parents.
+
+        Modules are converted now, several at a time; those with equal texts are one.
+
+        Parameters
+        ----------
+        progress : Callable[[int, int], None], optional
+            Told how many conversions of how many are done.
+        """
+        if not self.flat:
+            self._convert(progress)
         return dict(self._texts)
+
+    def _convert(self, progress: Progress) -> None:
+        waiting = [piece for pieces in self._pieces.values() for piece in pieces]
+        if not any(piece.name in self._pieces and not self._texts[piece.name]
+                   for piece in waiting):
+            return
+        texts = dict(zip((piece.name for piece in waiting), convert(waiting, progress), strict=True))
+        merged: dict[str, str] = {}
+        for name, text in self._texts.items():
+            if name in self._pieces:
+                merge(merged, self._pieces[name], texts)
+            else:
+                merged[name] = text
+        self._texts = merged
 
     def text(self) -> str:
         """Verilog text of all modules, each once, children before parents."""
-        return "\n".join(self._texts.values())
+        return "\n".join(self.sources().values())
 
 
 class _Placed(wiring.Component):
@@ -245,45 +237,9 @@ class _Registered(wiring.Component):
         return m
 
 
-def _check_name(what: str, name: str) -> None:
-    if not _IDENTIFIER.fullmatch(name):
-        raise LibraryError(f"{what} must be a Verilog identifier, not {name!r}")
-    if name in KEYWORDS:
-        raise LibraryError(f"{what} must not be a Verilog keyword, not {name!r}")
-
-
-def _convert(name: str, component: wiring.Component) -> str:
-    ports = {port: (value, PortDirection.Input if flow is In else PortDirection.Output)
-             for port, flow, value in flat_ports(component)}
-    text = verilog.convert(component, name=name, ports=ports, emit_src=False,
-                           strip_internal_attrs=True)
-    text = re.sub(r"\A/\*.*?\*/\s*", "", text)
-    text = _TRIGGER.sub(r"  wire \1 = 1'b0;", text)
-    text = _UNTRIGGERED.sub(_trigger, text)
-    return _READ_REGISTER.sub(r"  reg \1\2 = 0;", text)
-
-
-# An always @* waits for a change of what it reads, so that Yosys lets it read a variable with an
-# initial value. Simulators that initialise variables before they start processes see no change
-# there, and what has no other input stays X. The constant of a net arrives after that.
-_TRIGGER = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+) +=\s*0;$", re.MULTILINE)
-_UNTRIGGERED = re.compile(r"^  always @\*\n    ([^;]*;)$", re.MULTILINE)
-# Of a memory's synchronous read port; Amaranth starts it with 0, but Yosys leaves it undefined.
-_READ_REGISTER = re.compile(r"^  reg (\[\d+:\d+\] )?(_\d+_);$", re.MULTILINE)
-
-
-def _trigger(match: re.Match[str]) -> str:
-    """A process of one assignment with a trigger of its own, which Yosys gives longer ones only."""
-    net = f"\\$auto$verilog_backend$trigger${match.start()} "
-    return (f"  wire {net} = 1'b0;\n  always @* begin\n    if ({net}) begin end\n"
-            f"    {match[1]}\n  end")
-
-
-def _clock_ports(name: str, text: str, component: wiring.Component) -> tuple[str, ...]:
-    """Ports of the emitted module that are no members of the signature: clocks and resets."""
-    header = re.search(rf"^module {name}\((.*?)\);", text, re.DOTALL | re.MULTILINE)
-    members = {port for port, _, _ in flat_ports(component)}
-    clocks = tuple(port for port in re.findall(r"[^\s,]+", header[1]) if port not in members)
+def _clock_ports(name: str, pieces: list[Piece]) -> tuple[str, ...]:
+    """Clocks and resets of a module: ports that are no members of its signature."""
+    clocks = pieces[-1].clocks
     for port in clocks:
         if not re.fullmatch(r"(\w+_)?(clk|rst)", port):
             raise LibraryError(f"module {name!r} has port {port!r}, which is neither a member of "

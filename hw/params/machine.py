@@ -8,11 +8,15 @@ from ouroboros.hw.params.cim import CimParams
 from ouroboros.hw.params.core import CoreParams
 from ouroboros.hw.params.kv import KvParams
 from ouroboros.hw.params.load import ConfigError, load
-from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
+from ouroboros.hw.params.noc import DIE_CORES_MAX, DIES_MAX, PAYLOAD_FLITS_MAX, NocParams
+from ouroboros.hw.params.position import Position
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 COORDINATE_MAX = 127
 """Largest coordinate that the 7-bit header fields hold."""
+
+GROUPS_MAX, OPERAND_WORDS_MAX = 1 << 8, 1 << 8
+"""Row groups of a macro, and words of an operand bank: what 8-bit fields of MVM and LOAD name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +33,9 @@ class MeshParams:
     """Rows of one die; divides ``height``."""
     host_y: int = 1
     """Row whose west edge port (x = 0) is the host's; 1 to ``height``."""
+    more_hosts: tuple[Position, ...] = ()
+    """[x, y] of each further edge port with a host: x or y just outside the mesh. Programs and
+    runs use the first alone."""
 
     def __post_init__(self) -> None:
         between("width", self.width, 1, COORDINATE_MAX - 1)
@@ -38,6 +45,37 @@ class MeshParams:
             whole, die = getattr(self, axis), getattr(self, f"die_{axis}")
             if die < 1 or whole % die:
                 raise ValueError(f"die_{axis} must divide {axis} ({whole}), not {die!r}")
+        for n, (x, y) in enumerate(self.more_hosts):
+            if (1 <= x <= self.width) == (1 <= y <= self.height) or not (
+                    0 <= x <= self.width + 1 and 0 <= y <= self.height + 1):
+                raise ValueError(
+                    f"more_hosts must be edge ports: x 0 or {self.width + 1} with y 1 to "
+                    f"{self.height}, or y 0 or {self.height + 1} with x 1 to {self.width}, "
+                    f"not {[x, y]}")
+            if (x, y) in self.hosts[:n + 1]:
+                raise ValueError(f"more_hosts must be ports that have no host yet, not {[x, y]}")
+
+    @property
+    def hosts(self) -> tuple[Position, ...]:
+        """Coordinates of all edge ports with a host."""
+        return ((0, self.host_y), *self.more_hosts)
+
+    @property
+    def dies(self) -> tuple[int, int]:
+        """Dies from west to east and from north to south."""
+        return self.width // self.die_width, self.height // self.die_height
+
+    def holds(self, at: Position) -> bool:
+        """Whether there is a core: not an edge port, nor further out."""
+        return 1 <= at[0] <= self.width and 1 <= at[1] <= self.height
+
+    def die_of(self, at: Position) -> tuple[int, int]:
+        """Column and row, from 0, of the die that a core is on."""
+        return (at[0] - 1) // self.die_width, (at[1] - 1) // self.die_height
+
+    def crosses(self, at: Position, there: Position) -> bool:
+        """Whether two cores are on different dies; what is no core is on no die."""
+        return self.holds(at) and self.holds(there) and self.die_of(at) != self.die_of(there)
 
     @property
     def cores(self) -> int:
@@ -86,6 +124,20 @@ class Machine:
         if self.cim.outputs % self.core.lanes:
             raise ValueError(f"cim.outputs ({self.cim.outputs}) must be a multiple of "
                              f"core.lanes ({self.core.lanes})")
+        if self.cim.groups > GROUPS_MAX:
+            raise ValueError(f"cim.rows ({self.cim.rows}) must be at most {GROUPS_MAX} groups of "
+                             f"cim.active_rows ({self.cim.active_rows}), which instructions can "
+                             "name: take fewer rows or more active ones")
+        if 8 * self.cim.rows > OPERAND_WORDS_MAX * self.core.word_bits:
+            raise ValueError(f"cim.rows ({self.cim.rows}) must be at most {OPERAND_WORDS_MAX} "
+                             f"words of {self.core.word_bits // 8} bytes (core.lanes x 4), which "
+                             "instructions can name: take fewer rows or more lanes")
+        die = self.mesh.die_width * self.mesh.die_height
+        dies = self.mesh.dies[0] * self.mesh.dies[1]
+        if self.noc.class2_vcs and (die > DIE_CORES_MAX or dies > DIES_MAX):
+            raise ValueError(f"mesh must have at most {DIES_MAX} dies of {DIE_CORES_MAX} cores, "
+                             f"which tables of class 2 can name, not {dies} of {die}: set "
+                             "noc.class2_vcs to 0 or change die_width and die_height")
 
     @property
     def flits_per_word(self) -> int:

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES
 from ouroboros.sw.perf.cycles import Holds, holds
-from ouroboros.sw.perf.walk import Walk, credit_delay, head_dim, injected_flits, walk
+from ouroboros.sw.perf.walk import (
+    Walk,
+    border_cycles,
+    credit_delay,
+    head_dim,
+    injected_flits,
+    walk,
+)
 from ouroboros.sw.program.image import Link, Stage, Token, packet_flits, unicast
 from ouroboros.sw.program.program import Program
 
@@ -88,7 +95,8 @@ class MachineTime:
     cores: tuple[CoreTime, ...]
     """Cores that host stages."""
     links: dict[Link, int]
-    """Flits per token of every router output in use."""
+    """Flits per token of every router output in use; over a narrow border, the cycles that they
+    take."""
     walk: Walk
     """One token through the empty machine."""
 
@@ -159,12 +167,16 @@ def machine_time(program: Program, stages: Sequence[Stage], token: Token) -> Mac
             for link in unicast(machine.mesh, stage.info.core, taken.core).links:
                 links[link] += 1
 
+    for link in links:
+        if border_cycles(machine, link):
+            links[link] *= machine.noc.die_cycles_per_flit
+
     cores: dict[Position, list[StageTime]] = defaultdict(list)
     for stage in stages:
         own = (stage.info.core, stage.info.index)
         walked_stage = walks[own]
         loop = max(walked_stage.end - taken.cycle + ACCEPT_CYCLES
-                   + credit_delay(machine.mesh, stage.info.core, taken.core)
+                   + credit_delay(machine, stage.info.core, taken.core)
                    for taken in walked.reserved[own])
         cores[stage.info.core].append(StageTime(
             stage=stage, holds=holds(machine, stage, token), flits_in=incoming[own],

@@ -1,10 +1,12 @@
 """One token through an otherwise empty machine: when each stage starts and ends."""
 
+import heapq
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ouroboros.hw.params.isa import Op
-from ouroboros.hw.params.machine import Machine, MeshParams
+from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES
@@ -16,14 +18,15 @@ from ouroboros.hw.params.timing.network import (
     HOST_FIRST_CYCLES,
     LEAVE_CYCLES,
     LOOKUP_CYCLES,
+    crossing_cycles,
 )
 from ouroboros.sw.perf.cycles import latency
 from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.program.image import Route, Stage, Token, packet_flits, unicast
+from ouroboros.sw.program.image import Link, Route, Stage, Token, packet_flits, unicast
 from ouroboros.sw.program.program import EmbedTarget, Program
 
-__all__ = ["Reserved", "Running", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits",
-           "packet_times", "walk"]
+__all__ = ["Reserved", "Running", "StageWalk", "Walk", "border_cycles", "credit_delay", "head_dim",
+           "injected_flits", "packet_times", "walk"]
 
 
 @dataclass(slots=True)
@@ -133,22 +136,36 @@ class Running:
         return sent
 
 
-def packet_times(first: int, route: Route, flits: int) -> list[tuple[int, int]]:
+def packet_times(first: int, route: Route, flits: int, machine: Machine | None = None,
+                 wires: dict[Link, int] | None = None) -> list[tuple[int, int]]:
     """Cycles in which header and tail of each packet of a vector are on the receiver's last link.
 
     ``first`` is the cycle in which the first header is on the link into the first router. A router
-    sends the copies of a packet one after the other, and the next packet after them.
+    sends the copies of a packet one after the other, and the next packet after them. A border
+    between dies of ``machine`` (None: there are none) adds its cycles, and spreads the flits if it
+    is narrow; a router's later copies are close again. ``wires`` holds from when on each border is
+    free of what was sent before.
     """
+    wires = {} if wires is None else wires
     times: list[tuple[int, int]] = []
     branches = route.branches or ((1, 0),) * len(route.links)
+    borders = [0 if machine is None else border_cycles(machine, link) for link in route.links]
     free = [0] * len(branches)
     while flits:
-        length, at = min(flits, PAYLOAD_FLITS_MAX), first
+        length, at, space = min(flits, PAYLOAD_FLITS_MAX), first, 1
         for router, (copies, before) in enumerate(branches):
             begin = max(at, free[router])
-            free[router] = begin + copies * (length + 1)
-            at = begin + before * (length + 1) + HOP_CYCLES
-        times.append((at, at + length))
+            passing = length * space + 1
+            free[router] = begin + passing + (copies - 1) * (length + 1)
+            at = begin + HOP_CYCLES
+            if before:
+                at, space = at + passing + (before - 1) * (length + 1), 1
+            if borders[router] and machine is not None:
+                width, link = machine.noc.die_cycles_per_flit, route.links[router]
+                at, space = max(at, wires.get(link, 0)), max(space, width)
+                wires[link] = at + (length + 1) * width
+                at += borders[router]
+        times.append((at, at + length * space))
         first += length + 1
         flits -= length
     return times
@@ -167,31 +184,50 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
     reserved: dict[tuple[Position, int], list[Reserved]] = {key: [] for key in running}
     owned = {owner: key for key, run in running.items() for owner in run.stage.owners}
     result: int | None = None
-    for core, stage, operand, allocated, counts in _injection(program, head_dim(stages)):
+    wires: dict[Link, int] = {}
+    for core, stage, operand, allocated, counts in _injection(program, head_dim(stages), wires):
         running[core, stage].arrive(operand, allocated, counts)
     for target in program.embed:
         reserved[target.core, target.stage].append(Reserved(machine.host, 0, 0))
-    todo = [run for run in running.values() if run.walk.allocated is not None]
+    # SENDs by when they are accepted, since narrow borders take packets in that order.
+    todo: list[tuple[int, int, Running, int]] = []
+
+    def run(one: Running) -> None:
+        for accepted, at in one.run():
+            heapq.heappush(todo, (accepted, next(order), one, at))
+
+    order = itertools.count()
+    for one in running.values():
+        if one.walk.allocated is not None:
+            run(one)
     while todo:
-        sender = todo.pop()
-        for accepted, at in sender.run():
-            send, info = sender.stage.code[at], sender.stage.info
-            flits, delivery = send.fields["flits"], sender.stage.dests[send.fields["dest"]]
-            if send.fields["acquire"]:
-                for counter in range(machine.core.credits):
-                    if delivery.counters >> counter & 1 and (info.core, counter) in owned:
-                        reserved[owned[info.core, counter]].append(
-                            Reserved(info.core, info.index, accepted))
-            for route in delivery.routes:
-                times = packet_times(accepted + LEAVE_CYCLES, route, flits)
-                if route.target == machine.host:
-                    result = max(result or 0, times[-1][1] + HOST_CYCLES)
-                    continue
-                key = (route.target, delivery.stage)
-                for header, tail in times:
-                    running[key].arrive(delivery.operand, header + LOOKUP_CYCLES,
-                                        tail + COUNT_CYCLES)
-                todo.append(running[key])
+        accepted, _, sender, at = heapq.heappop(todo)
+        send, info = sender.stage.code[at], sender.stage.info
+        flits, delivery = send.fields["flits"], sender.stage.dests[send.fields["dest"]]
+        if send.fields["acquire"]:
+            for counter in range(machine.core.credits):
+                if delivery.counters >> counter & 1 and (info.core, counter) in owned:
+                    reserved[owned[info.core, counter]].append(
+                        Reserved(info.core, info.index, accepted))
+        passed, before = [], dict(wires)
+        for route in delivery.routes:
+            # Copies to several receivers pass a border as one packet: all see it as it was.
+            own = dict(before)
+            times = packet_times(accepted + LEAVE_CYCLES, route, flits, machine, own)
+            passed.append(own)
+            if route.target == machine.host:
+                result = max(result or 0, times[-1][1] + HOST_CYCLES)
+                continue
+            key = (route.target, delivery.stage)
+            for header, tail in times:
+                running[key].arrive(delivery.operand, header + LOOKUP_CYCLES,
+                                    tail + COUNT_CYCLES)
+        for own in passed:
+            for link, until in own.items():
+                wires[link] = max(wires.get(link, 0), until)
+        for route in delivery.routes:
+            if route.target != machine.host:
+                run(running[route.target, delivery.stage])
     stuck = [run.stage.info.name for run in running.values() if not run.ended]
     if result is None or stuck:
         raise PerfError(f"every stage of the program must get all its operands, not {stuck}")
@@ -199,14 +235,15 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
                                     key=lambda stage: stage.end)), result, reserved)
 
 
-def _injection(program: Program, channels: int) -> list[tuple[Position, int, int, int, int]]:
+def _injection(program: Program, channels: int,
+               wires: dict[Link, int]) -> list[tuple[Position, int, int, int, int]]:
     """Packets of a token from the host: (core, stage, operand, header looked up, count seen)."""
     machine, at = program.machine, HOST_FIRST_CYCLES
     found: list[tuple[Position, int, int, int, int]] = []
     for target in program.embed:
         route = unicast(machine.mesh, machine.host, target.core)
         for flits in injected_flits(program, target, channels):
-            for header, tail in packet_times(at, route, flits):
+            for header, tail in packet_times(at, route, flits, machine, wires):
                 found.append((target.core, target.stage, 0, header + LOOKUP_CYCLES,
                               tail + COUNT_CYCLES))
             at += packet_flits(flits)
@@ -225,6 +262,13 @@ def injected_flits(program: Program, target: EmbedTarget, channels: int) -> list
     return [-(-size // flit_bytes) for size in sizes]
 
 
-def credit_delay(mesh: MeshParams, source: Position, target: Position) -> int:
+def credit_delay(machine: Machine, source: Position, target: Position) -> int:
     """From the act of END in ``source`` to the credit in the counter of ``target``."""
-    return CREDIT_CYCLES + HOP_CYCLES * len(unicast(mesh, source, target).links)
+    links = unicast(machine.mesh, source, target).links
+    return CREDIT_CYCLES + sum(HOP_CYCLES + border_cycles(machine, link) for link in links)
+
+
+def border_cycles(machine: Machine, link: Link) -> int:
+    """Cycles that a border between dies adds to a router's output link; 0 where there is none."""
+    at, port = link
+    return crossing_cycles(machine.noc) if machine.mesh.crosses(at, port.beyond(at)) else 0

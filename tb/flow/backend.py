@@ -1,7 +1,6 @@
 """The back ends ``verilator`` and ``icarus``: a job on the RTL of the whole machine."""
 
 import contextlib
-import hashlib
 import json
 import os
 import pickle
@@ -11,20 +10,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ouroboros.hw.cim.macro_twin import twin_verilog
-from ouroboros.hw.lib.library import Library
-from ouroboros.hw.mesh.die import Die
+from ouroboros.hw.mesh.wafer import top_name
 from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.sw.runtime.job import Generated, Job, JobResult, Progress, Waves, partial
 from ouroboros.tb.flow.build import Build, SimulationError, build, run
+from ouroboros.tb.flow.rtl import emit_die
 from ouroboros.tb.flow.toolchain import ToolError, find
 from ouroboros.tb.mesh.tap import WAVES, read_taps, tapped, waved
 
 __all__ = ["build_die", "emit_die", "icarus", "run_job", "verilator"]
 
-HW = Path(__file__).resolve().parents[2] / "hw"
 POLL_S = 0.2
 
 
@@ -45,30 +42,8 @@ def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = F
     if tap:
         sources = tapped(sources, machine)
     if record is not None:
-        sources = waved(sources, record)
-    return build("die", sources, sim=sim, hier_blocks=["tile"], waves=waves)
-
-
-def emit_die(machine: Machine, *, twin: bool = False) -> dict[str, str]:
-    """Verilog of the machine by module name, from the cache if no source has changed since."""
-    key = hashlib.sha256(f"{machine!r} {twin}".encode())
-    for path in sorted(HW.rglob("*.*v")) + sorted(HW.rglob("*.py")):
-        key.update(path.read_bytes())
-    cached = cache_folder("rtl") / f"{machine.name}-{key.hexdigest()[:16]}.json"
-    if cached.exists():
-        texts: dict[str, str] = json.loads(cached.read_text())
-        return texts
-    library = Library()
-    if twin:
-        library.add_source("macro", twin_verilog(machine, "macro"))
-    library.define("die", lambda: Die(machine, library), params=machine)
-    texts = dict(library.sources())
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed: another process may look at the same time.
-    aside = cached.with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps(texts))
-    aside.rename(cached)
-    return texts
+        sources = waved(sources, record, machine)
+    return build(top_name(machine), sources, sim=sim, hier_blocks=["tile"], waves=waves)
 
 
 def verilator(job: Job, progress: Progress) -> JobResult:

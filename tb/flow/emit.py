@@ -1,40 +1,52 @@
-"""``ouroboros emit``: Verilog of a machine, each module once, and a manifest."""
+"""``ouroboros emit``: a folder with the Verilog of a machine and what tools need beside it."""
 
 import dataclasses
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ouroboros.hw.cim.macro_twin import twin_verilog
 from ouroboros.hw.noc.link import flit_layout
-from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.api.shared import OnMachine
+from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.sw.api.catalogue import machine_names
+from ouroboros.sw.api.shared import OnMachine, WithDead
 from ouroboros.sw.cli.command import Output, command
+from ouroboros.sw.cli.progress import steps_or_lines
 from ouroboros.sw.lib.digest import digest_of
-from ouroboros.sw.lib.errors import FileError
 from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.sw.lib.options import option
-from ouroboros.sw.lib.write import check_folder, json_text, write
-from ouroboros.tb.flow.backend import emit_die
+from ouroboros.sw.lib.write import json_text
+from ouroboros.sw.place.dead import dead_cores
+from ouroboros.tb.emit.beside import constraints, file_list, waivers
+from ouroboros.tb.emit.blackbox import lef, liberty, reachable, stub
+from ouroboros.tb.emit.connectivity import Checked, check_connectivity
+from ouroboros.tb.emit.folder import SCHEMA, check_ours, fill, sha256
+from ouroboros.tb.emit.netlist import read_module
+from ouroboros.tb.flow.rtl import emit_die
 
 __all__ = ["EmitOptions", "Emitted", "emit", "write_verilog"]
 
-MARK = "// ouroboros emit"
-"""How the Verilog file begins."""
-MANIFEST = "ouroboros-emit-1"
-"""Schema of the manifest."""
+BLACK = "macro"
+"""The module that may be left to a flow."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmitOptions(OnMachine):
+class EmitOptions(WithDead, OnMachine):
     """A machine, and where its Verilog goes."""
 
-    out: Path | None = option(None, written=True, mark=MARK)
-    """Verilog file, by default build/NAME.v of a working copy, else in the cache
-    folder; the manifest goes beside it as .json."""
+    machine: str = option("small", names=machine_names, metavar="FILE.toml", placed=True)
+    """Shipped machine or path of a TOML file."""
+    out: Path | None = option(None, path="folder")
+    """Folder, by default build/emit/NAME of a working copy, else in the cache folder; it must be
+    new, empty, or written by this command."""
+    single: bool = False
+    """One file for all modules."""
     twin: bool = False
     """Behavioural twin in place of the bit-serial macro."""
+    blackbox: str = option("none", choices=lambda: ("none", BLACK))
+    """A module without its inside, with a model to simulate and stubs in LEF and Liberty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,55 +54,107 @@ class Emitted:
     """A machine as Verilog, written."""
 
     path: Path
-    """The Verilog file."""
+    """The folder."""
     manifest: dict[str, Any]
-    """What stands beside it."""
+    """What stands in it."""
+    checked: Checked
+    """What the reader of the text found connected."""
 
     def as_dict(self) -> dict[str, Any]:
         """For a file."""
         return self.manifest
 
 
-def write_verilog(options: EmitOptions, others: Mapping[str, Path | None] | None = None) -> Emitted:
-    """Write a machine and its manifest.
+def write_verilog(options: EmitOptions, others: Mapping[str, Path | None] | None = None,
+                  progress: Callable[[str, int, int], None] = lambda *step: None) -> Emitted:
+    """Write a machine, check its connections, and list what was written.
 
     Parameters
     ----------
     others : Mapping[str, Path], optional
-        Other files that are written, which must be none of the two; as in ``check_folder``.
+        Other files that are written, which must be none of these; as in ``check_ours``.
+    progress : Callable[[str, int, int], None], optional
+        Told of a step, how much of it is done, and of how much.
 
     Raises
     ------
     OuroborosError
-        If a file cannot be written, or is another program's.
+        If a file cannot be written, or the folder holds another program's.
     """
     machine = load_machine(options.machine)
-    out = options.out or cache_folder(f"{machine.name}.v")
-    beside = out.with_suffix(".json")
-    if beside == out:
-        raise FileError(f"{out}: name must not end in .json, for the manifest goes there")
-    check_folder(out.parent, {out.name: MARK, beside.name: MANIFEST}, others or {})
-    texts = emit_die(machine, twin=options.twin)
-    whole = "\n".join([f"{MARK}: machine {machine.name}", *texts.values()])
-    manifest = {
-        "machine": dataclasses.asdict(machine),
-        "machine_digest": digest_of(machine),
-        "top": "die",
-        "modules": {name: len(text) for name, text in texts.items()},
-        "host_flit": {field: layout.width for field, layout in flit_layout(machine.noc)},
-        "bytes": len(whole),
-        "sha256": hashlib.sha256(whole.encode()).hexdigest(),
-    }
-    write(out, whole)
-    write(beside, json_text(manifest, MANIFEST))
-    return Emitted(path=out, manifest=manifest)
+    mesh = machine.mesh
+    dead = [(core % mesh.width + 1, core // mesh.width + 1)
+            for core in dead_cores(options.dead, mesh)]
+    out = options.out or cache_folder(f"emit/{machine.name}")
+    check_ours(out, others or {})
+    texts = emit_die(machine, twin=options.twin, dead=dead, progress=lambda done, total: progress(
+        "Converting modules", done, total))
+    checked = check_connectivity(texts, machine, dead)
+    files = _files(machine, texts, options)
+    listed = _manifest(machine, texts, checked, options, files)
+    fill(out, files, json_text(listed, SCHEMA))
+    return Emitted(path=out, manifest={"schema": SCHEMA, **listed}, checked=checked)
 
 
 @command(EmitOptions)
 def emit(options: EmitOptions, output: Output) -> dict[str, Any]:
-    """Write a machine as Verilog; the top module is ``die``."""
-    found = write_verilog(options, {"--json": output.json_path})
-    output.say(f"{found.path}: {len(found.manifest['modules'])} modules, "
-               f"{found.manifest['bytes'] / 1e6:.2f} MB, "
-               f"sha256 {found.manifest['sha256'][:16]}")
+    """Write a machine as Verilog: a file for each module, manifest, file list, lint waivers, SDC.
+
+    The text is that which the benches simulate. Its connections are read back from it: every link
+    is driven once and leads to the right neighbour.
+    """
+    with steps_or_lines() as progress:
+        found = write_verilog(options, {"--json": output.json_path}, progress)
+    checked, manifest = found.checked, found.manifest
+    output.say(f"{found.path}: {len(manifest['modules'])} modules, {manifest['bytes'] / 1e6:.2f} "
+               f"MB, top {manifest['top']}, sha256 {manifest['sha256'][:16]}")
+    output.say(f"{checked.tiles:,} tiles, {checked.links:,} links, {checked.die_links:,} of them "
+               f"over borders of dies, {len(checked.edge_ports)} edge ports")
     return found.as_dict()
+
+
+def _files(machine: Machine, texts: Mapping[str, str], options: EmitOptions) -> dict[str, str]:
+    """Text of every file but the manifest, by name."""
+    head = (f"// SPDX-License-Identifier: Apache-2.0\n// ouroboros emit "
+            f"{metadata.version('ouroboros-cim')}, machine {machine.name}, digest "
+            f"{digest_of(machine)[:16]}\n")
+    top, kept, black = list(texts)[-1], dict(texts), options.blackbox != "none"
+    files: dict[str, str] = {}
+    if black:
+        kept[BLACK] = stub(texts[BLACK])
+        used = reachable({name: read_module(text) for name, text in kept.items()}, top)
+        kept = {name: text for name, text in kept.items() if name in used}
+        files |= {f"{BLACK}_model.v": head + twin_verilog(machine, BLACK),
+                  f"{BLACK}.lib": liberty(texts[BLACK], machine),
+                  f"{BLACK}.lef": lef(texts[BLACK], machine)}
+    if options.single:
+        verilog = {f"{machine.name}.v": head + "\n".join(kept.values())}
+    else:
+        verilog = {f"{name}.v": head + text for name, text in kept.items()}
+    return {**verilog, **files, "filelist.f": file_list(verilog),
+            "waivers.vlt": waivers(kept), f"{machine.name}.sdc": constraints(machine)}
+
+
+def _manifest(machine: Machine, texts: Mapping[str, str], checked: Checked, options: EmitOptions,
+              files: Mapping[str, str]) -> dict[str, Any]:
+    whole = "".join(files.values())
+    modules = {}
+    for name, text in texts.items():
+        module = read_module(text)
+        modules[name] = {
+            "ports": [{"name": port, "direction": way, "width": width}
+                      for port, (way, width) in module.ports.items()],
+            "instances": {inner: kind for inner, (kind, _) in module.placed.items()},
+            "parameters": {}, "sha256": sha256(text)}
+    return {
+        "machine": dataclasses.asdict(machine), "machine_digest": digest_of(machine),
+        "version": metadata.version("ouroboros-cim"), "licence": "Apache-2.0",
+        "top": list(texts)[-1], "twin": options.twin, "blackbox": options.blackbox,
+        "modules": modules,
+        "host_flit": {field: layout.width for field, layout in flit_layout(machine.noc)},
+        "edge_ports": [{"x": x, "y": y, "host": host or None}
+                       for (x, y), host in sorted(checked.edge_ports.items())],
+        "tiles": checked.tiles, "links": checked.links, "die_links": checked.die_links,
+        "files": {name: {"bytes": len(text.encode()), "sha256": sha256(text)}
+                  for name, text in files.items()},
+        "bytes": len(whole.encode()), "sha256": sha256(whole)}

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ouroboros.hw.cim.macro_twin import twin_verilog
-from ouroboros.hw.lib.library import Library
-from ouroboros.hw.mesh.die import Die
+from ouroboros.hw.mesh.wafer import top_name
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api.shared import OnMachine
 from ouroboros.sw.api.speed import Speed
@@ -18,6 +16,7 @@ from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.speed import show_speeds
 from ouroboros.sw.lib.options import option
 from ouroboros.tb.flow.build import build, run
+from ouroboros.tb.flow.rtl import emit_die
 
 __all__ = ["IdleSpeed", "idle", "measure"]
 
@@ -38,13 +37,10 @@ def measure(options: IdleSpeed) -> tuple[Speed, ...]:
     """Cycles of the machine; a design that was compiled before builds in no time."""
     machine = load_machine(options.machine)
     started = time.perf_counter()
-    library = Library()
-    if not options.bit_serial:
-        library.add_source("macro", twin_verilog(machine, "macro"))
-    library.define("die", lambda: Die(machine, library), params=machine)
+    sources = emit_die(machine, twin=not options.bit_serial)
     emit_s = time.perf_counter() - started
     used = _children_s()
-    built = build("die", library.sources(), sim="verilator",
+    built = build(top_name(machine), sources, sim="verilator",
                   hier_blocks=[] if options.flat else ["tile"])
     build_s = _children_s() - used
     with tempfile.NamedTemporaryFile() as result:
@@ -54,7 +50,7 @@ def measure(options: IdleSpeed) -> tuple[Speed, ...]:
     macros = "bit-serial macros" if options.bit_serial else "twins of macros"
     return (Speed(what=f"idle {machine.name}, {macros}", unit="cycles",
                   per_processor_s=per_processor_s, per_wall_s=per_wall_s, build_s=build_s,
-                  more={"emit_s": emit_s, "verilog_mb": len(library.text()) / 1e6}),)
+                  more={"emit_s": emit_s, "verilog_mb": sum(map(len, sources.values())) / 1e6}),)
 
 
 @command(IdleSpeed)

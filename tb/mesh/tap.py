@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from ouroboros.hw.mesh.wafer import tile_path, top_name
 from ouroboros.hw.noc.link import flit_layout
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import Kind
@@ -23,7 +24,7 @@ WAVE_CYCLES = 4096
 
 
 def tapped(sources: Mapping[str, str], machine: Machine) -> dict[str, str]:
-    """The modules of ``hw.mesh.die.Die`` with a tap in every core.
+    """The modules of a machine with a tap in every core.
 
     The machine itself is not changed: this one is built only to be looked into.
     """
@@ -32,13 +33,13 @@ def tapped(sources: Mapping[str, str], machine: Machine) -> dict[str, str]:
     return {**sources, "core": _inside("core", sources["core"], instance), "tap": TAP.read_text()}
 
 
-def waved(sources: Mapping[str, str], waves: Waves) -> dict[str, str]:
-    """The modules of ``hw.mesh.die.Die``, of which Icarus records a tile."""
-    x, y = waves.core
+def waved(sources: Mapping[str, str], waves: Waves, machine: Machine) -> dict[str, str]:
+    """The modules of a machine, of which Icarus records a tile."""
+    top = top_name(machine)
     recorder = (f'module waves;\n  initial begin\n    #({PERIOD_NS * waves.start});\n'
-                f'    $dumpfile("{WAVES}");\n    $dumpvars(0, die.tile_{x}_{y});\n'
+                f'    $dumpfile("{WAVES}");\n    $dumpvars(0, {top}.{tile_path(machine, waves.core)});\n'
                 f'    #({PERIOD_NS * WAVE_CYCLES}) $dumpoff;\n  end\nendmodule\n')
-    return {**sources, "die": _inside("die", sources["die"], "  waves waves();\n"),
+    return {**sources, top: _inside(top, sources[top], "  waves waves();\n"),
             "waves": recorder}
 
 

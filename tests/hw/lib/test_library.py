@@ -1,9 +1,10 @@
 import gc
+import itertools
 import re
 from functools import cache
 
 import pytest
-from amaranth import ClockDomain, ClockSignal, Module
+from amaranth import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -161,9 +162,9 @@ def test_processes_read_a_net():
     processes = library.text().split("always @*")[1:]
     assert processes
     for process in processes:
-        net = re.match(r" begin\n +if \((\\\$auto\S+) \) begin end\n", process)[1]
-        assert re.search(rf"^  wire {re.escape(net)} += 1.b0;$", library.text(), re.MULTILINE)
-    assert "reg \\$auto" not in library.text()
+        assert re.match(r" begin\n +if \(at_start\) begin end\n", process)
+    assert len(re.findall(r"^  wire at_start = 1.b0;$", library.text(), re.MULTILINE)) == 1
+    assert "$auto" not in library.text()
 
 
 class Memo(wiring.Component):
@@ -181,12 +182,141 @@ class Memo(wiring.Component):
         return m
 
 
-def test_read_registers_start_with_zero():
+def test_read_registers_and_memories_start_with_zero():
     library = Library()
     library.define("memo", Memo, params=None)
-    clocked = set(re.findall(r"^ +(\S+) <= ", library.text(), re.MULTILINE))
-    assert clocked == {"_0_"}
-    assert re.findall(r"^  reg .*_0_.*;$", library.text(), re.MULTILINE) == ["  reg [3:0] _0_ = 0;"]
+    text = library.text()
+    assert set(re.findall(r"^ +(\S+) <= ", text, re.MULTILINE)) == {"read$0"}
+    assert re.findall(r"^  reg .*read.*;$", text, re.MULTILINE) == ["  reg [3:0] read$0 = 0;"]
+    assert "for (memory$row = 0; memory$row <= 3; memory$row = memory$row + 1)\n" \
+        "    memory[memory$row] = 4'd0;\n" in text
+
+
+def test_tables_are_kept():
+    class Table(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.submodules.rom = rom = Memory(shape=4, depth=3, init=[0, 7, 9])
+            read = rom.read_port(domain="comb")
+            m.d.comb += [read.addr.eq(self.at), self.q.eq(read.data)]
+            return m
+
+    library = Library()
+    library.define("table_", lambda: Table({"at": In(2), "q": Out(4)}), params=None)
+    assert re.findall(r"rom\[(\d)\] = 4'h(\d);", library.text()) == [
+        ("0", "0"), ("1", "7"), ("2", "9")]
+    assert "$row" not in library.text()
+
+
+class Twins(wiring.Component):
+    """Two components of one kind, which the library was not asked for, and one of another size."""
+
+    def __init__(self, amounts=(1, 1, 2)):
+        self.amounts = amounts
+        super().__init__({"i": In(stream.Signature(PAIR)), "o": Out(stream.Signature(PAIR))})
+
+    def elaborate(self, platform):
+        m = Module()
+        steps = [DomainRenamer("slow")(Step(amount)) for amount in self.amounts]
+        m.domains.slow = ClockDomain()
+        m.d.comb += [ClockSignal("slow").eq(ClockSignal())]
+        for n, step in enumerate(steps):
+            m.submodules[f"step_{n}"] = step
+        connect(m, flipped(self.i), steps[0].i)
+        for before, after in itertools.pairwise(steps):
+            connect(m, before.o[0], after.i)
+        connect(m, steps[-1].o[0], flipped(self.o))
+        return m
+
+
+def test_components_are_modules_and_equal_ones_are_one():
+    library = Library()
+    library.define("twins", Twins, params=None)
+    assert list(library.sources()) == ["twins_step", "twins_step_2", "twins"]
+    text = library.text()
+    assert re.findall(r"^  (twins_step\w*) (\w+) \(", text, re.MULTILINE) == [
+        ("twins_step", "step_0"), ("twins_step", "step_1"), ("twins_step_2", "step_2")]
+    assert re.search(r"^module twins_step\(clk, rst, i__payload, i__valid, i__ready, o__0__payload, ",
+                     text, re.MULTILINE)
+
+
+def test_a_component_that_shares_more_than_its_ports_is_no_module():
+    class Inside(wiring.Component):
+        def __init__(self):
+            self.secret = Signal(4)
+            super().__init__({"q": Out(4)})
+
+        def elaborate(self, platform):
+            m = Module()
+            m.d.sync += self.secret.eq(self.secret + 1)
+            m.d.comb += self.q.eq(self.secret)
+            return m
+
+    class Outside(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.submodules.inside = inside = Inside()
+            m.d.comb += self.q.eq(inside.secret + inside.q)
+            return m
+
+    library = Library()
+    library.define("outside", lambda: Outside({"q": Out(4)}), params=None)
+    assert list(library.sources()) == ["outside_inside", "outside"]
+
+
+def test_a_field_may_be_called_like_a_port():
+    class Same(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            drain = Signal(data.StructLayout({"valid": 1, "rest": 3}))
+            m.d.comb += [drain.eq(self.a), self.q.eq(drain.rest), self.drain.valid.eq(drain.valid)]
+            return m
+
+    library = Library()
+    library.define("same", lambda: Same({
+        "a": In(4), "q": Out(3), "drain": Out(stream.Signature(1, always_ready=True))}),
+        params=None)
+    declared = re.findall(r"^  wire (?:\[.*\] )?(\S+)\b", library.text(), re.MULTILINE)
+    assert {"drain__valid", "drain$valid"} <= {*declared}
+    assert len(declared) == len({*declared})
+
+
+def test_a_clock_of_a_part_is_not_for_others():
+    class Maker(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.domains.made = ClockDomain()
+            m.d.comb += [ClockSignal("made").eq(ClockSignal()), self.q.eq(1)]
+            return m
+
+    class User(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.submodules.maker = Maker({"q": Out(1)})
+            m.d.made += self.q.eq(~self.q)
+            return m
+
+    with refused("module 'user' must not use clock 'made' of one of its parts"):
+        Library().define("user", lambda: User({"q": Out(1)}), params=None)
+
+
+def test_sources_of_lines_are_comments():
+    text = quad().text()
+    assert re.search(r"^// tests|^// hw", text, re.MULTILINE) is None    # tests are not the project
+    assert "(*" not in text and "\\" not in text
+
+
+def test_no_signal_without_bits():
+    class Narrow(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            nothing = Signal(0)
+            m.d.comb += [nothing.eq(self.a), self.q.eq(Cat(nothing, self.a))]
+            return m
+
+    library = Library()
+    library.define("narrow", lambda: Narrow({"a": In(1), "none": In(0), "q": Out(1)}), params=None)
+    assert "[-1:0]" not in library.text() and "none" not in library.text()
 
 
 def test_text_is_deterministic():

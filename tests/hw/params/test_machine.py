@@ -1,3 +1,4 @@
+import re
 from dataclasses import dataclass, replace
 
 import pytest
@@ -230,3 +231,37 @@ def test_refused_machines(changes, message):
     with pytest.raises(ValueError) as error:
         Machine(**{**parts, **changes})
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"cim": {"rows": 4096}}, "cim.rows (4096) must be at most 256 groups of cim.active_rows (8)"),
+    ({"cim": {"rows": 8192, "active_rows": 32}, "core": {"lanes": 8}},
+     "cim.rows (8192) must be at most 256 groups"),
+    ({"noc": {"class2_vcs": 2}, "mesh": {"width": 40, "height": 20, "die_width": 20,
+                                         "die_height": 20}},
+     "mesh must have at most 64 dies of 256 cores, which tables of class 2 can name, not 2 of 400"),
+    ({"mesh": {"more_hosts": ((2, 2),)}}, "more_hosts must be edge ports: x 0 or 5 with y 1 to 3,"),
+    ({"mesh": {"more_hosts": ((5, 3), (5, 3))}}, "more_hosts must be ports that have no host yet"),
+    ({"mesh": {"more_hosts": ((0, 1),)}}, "more_hosts must be ports that have no host yet"),
+])
+def test_machines_that_cannot_be(changes, message):
+    machine = load_machine("tiny")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        replace(machine, **{part: replace(getattr(machine, part), **values)
+                            for part, values in changes.items()})
+
+
+def test_dies():
+    mesh = load_machine("wafer").mesh
+    assert mesh.dies == (9, 7)
+    assert (mesh.die_of((13, 17)), mesh.die_of((14, 18))) == ((0, 0), (1, 1))
+    assert mesh.crosses((13, 5), (14, 5)) and not mesh.crosses((12, 5), (13, 5))
+    assert mesh.crosses((5, 17), (5, 18)) and not mesh.crosses((0, 1), (1, 1))
+
+
+def test_more_hosts_from_a_file(tmp_path):
+    machine = load_machine(write(tmp_path, "die_width", "more_hosts = [[5, 2], [1, 0]], die_width"))
+    assert machine.mesh.hosts == ((0, 1), (5, 2), (1, 0))
+    for wrong in ("5", "[5, 2]", "[[5]]", '[["a", 1]]'):
+        with pytest.raises(ConfigError, match=r"^mine.toml.mesh.more_hosts: expected "):
+            load_machine(write(tmp_path, "die_width", f"more_hosts = {wrong}, die_width"))

@@ -1,5 +1,7 @@
 """Taps: where they go into an emitted machine, and packets from what they write."""
 
+from dataclasses import replace
+
 import pytest
 
 from ouroboros.hw.noc.link import flit_layout
@@ -49,9 +51,17 @@ def test_one_tap_in_the_core_alone():
 
 
 def test_waves_begin_when_they_shall():
-    text = waved(SOURCES, Waves((3, 2), 500))
+    text = waved(SOURCES, Waves((3, 2), 500), TINY)
     assert text["die"] == "module die(clk);\n  waves waves();\nendmodule\n"
     assert f"#({500 * PERIOD_NS})" in text["waves"] and "die.tile_3_2" in text["waves"]
+
+
+def test_waves_of_a_tile_on_a_die_of_many():
+    mesh = replace(TINY.mesh, width=8, height=6)
+    text = waved({**SOURCES, "wafer": "module wafer(clk);\nendmodule\n"}, Waves((7, 2), 500),
+                 replace(TINY, mesh=mesh))
+    assert "$dumpvars(0, wafer.die_2_1.tile_3_2);" in text["waves"]
+    assert "waves waves();" in text["wafer"] and text["die"] == SOURCES["die"]
 
 
 def test_another_text_is_refused():
