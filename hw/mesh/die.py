@@ -1,5 +1,7 @@
 """The mesh of tiles with the host's edge port: composition only."""
 
+from collections.abc import Set
+
 from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -10,6 +12,7 @@ from ouroboros.hw.mesh.tile import Tile
 from ouroboros.hw.noc.link import flit_layout
 from ouroboros.hw.noc.port import HostPort
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.position import Position
 
 __all__ = ["Die"]
 
@@ -26,6 +29,9 @@ class Die(wiring.Component):
         Sizes.
     library : Library
         Where each distinct module is emitted once.
+    built : Set[Position], optional
+        Coordinates of the tiles that there are, for simulating a program that needs no others; by
+        default all. Beside the others a router has no neighbour.
 
     Members
     -------
@@ -35,8 +41,8 @@ class Die(wiring.Component):
         Flits to the host.
     """
 
-    def __init__(self, machine: Machine, library: Library):
-        self.machine, self.library = machine, library
+    def __init__(self, machine: Machine, library: Library, built: Set[Position] | None = None):
+        self.machine, self.library, self.built = machine, library, built
         super().__init__({
             "host_i": In(stream.Signature(flit_layout(machine.noc))),
             "host_o": Out(stream.Signature(flit_layout(machine.noc))),
@@ -52,8 +58,8 @@ class Die(wiring.Component):
         connect(m, port.o, flipped(self.host_o))
 
         tiles = {}
-        for y in range(1, mesh.height + 1):
-            for x in range(1, mesh.width + 1):
+        for x, y in mesh.coordinates:
+            if self.built is None or (x, y) in self.built:
                 tiles[x, y] = tile = library.instance(
                     "tile", lambda: Tile(machine, library), params=machine, registered=STATIC)
                 m.submodules[f"tile_{x}_{y}"] = tile

@@ -1,6 +1,15 @@
 """A tile of the mesh: a core and its router."""
 
-from amaranth import DomainRenamer, Module, Signal
+from amaranth import (
+    Cat,
+    ClockDomain,
+    ClockSignal,
+    DomainRenamer,
+    Instance,
+    Module,
+    Signal,
+    Value,
+)
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -13,8 +22,21 @@ from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import MESH_PORTS, Port, Unit
 from ouroboros.hw.params.widths import COORDINATE_BITS
 
-__all__ = ["Tile"]
+__all__ = ["SAMPLER", "SAMPLER_VERILOG", "Tile"]
 
+SAMPLER = "sampler"
+SAMPLER_VERILOG = """\
+// For simulators: an edge where the clock falls, if `enable` was high while the clock was.
+module sampler (clk, enable, falling);
+  input clk, enable;
+  output falling;
+  reg open = 1;
+  always @(clk or enable) if (clk) open = enable;
+  assign falling = ~clk & open;
+endmodule
+"""
+STATIC = ("x", "y", "mesh_width", "mesh_height", "connected")
+"""What a router is told of its place: registers of its own clock, which runs in reset."""
 ROUTER_UNITS = {Unit.LABEL: RouterTable.LABELS, Unit.ROUTER: RouterTable.DEAD,
                 Unit.DIES: RouterTable.DIES, Unit.CORES: RouterTable.CORES}
 
@@ -22,7 +44,9 @@ ROUTER_UNITS = {Unit.LABEL: RouterTable.LABELS, Unit.ROUTER: RouterTable.DEAD,
 class Tile(wiring.Component):
     """What is repeated over a die; every tile is the same module and gets its place as inputs.
 
-    The clock of the router stops while nothing in it moves.
+    The clock of the router stops while nothing in it moves. If the library holds the text of
+    ``SAMPLER``, what comes by links passes registers on the falling edge of a clock that stops,
+    too, which changes no cycle: a simulator computes what hangs on an input several times a cycle.
 
     Parameters
     ----------
@@ -56,13 +80,16 @@ class Tile(wiring.Component):
         machine, library = self.machine, self.library
         router = library.instance("router", lambda: Router(machine.noc), params=machine.noc)
         m.submodules.router = DomainRenamer("moving")(router)
-        gated_domain(m, library, "moving", router.active)
+        gated_domain(m, library, "moving", router.active, own_reset=True)
         m.submodules.core = core = library.instance(
             "core", lambda: Core(machine, library), params=machine)
 
-        for port in MESH_PORTS:
-            connect(m, flipped(self.inputs[port]), router.inputs[port])
-            connect(m, router.outputs[port], flipped(self.outputs[port]))
+        if library.holds(SAMPLER):
+            self._sample(m, router)
+        else:
+            for port in MESH_PORTS:
+                connect(m, flipped(self.inputs[port]), router.inputs[port])
+                connect(m, router.outputs[port], flipped(self.outputs[port]))
         is_router, table = Signal(), Signal(2)
         with m.Switch(core.config.unit):
             for unit, kind in ROUTER_UNITS.items():
@@ -70,10 +97,12 @@ class Tile(wiring.Component):
                     m.d.comb += [is_router.eq(1), table.eq(kind)]
         connect(m, core.link_out, router.inputs[Port.LOCAL])
         connect(m, router.outputs[Port.LOCAL], core.link_in)
+        for name in STATIC:
+            place = Signal.like(getattr(self, name), name=f"{name}_moving", reset_less=True)
+            m.d.moving += place.eq(getattr(self, name))
+            m.d.comb += getattr(router, name).eq(place)
         m.d.comb += [
-            router.x.eq(self.x), router.y.eq(self.y), core.x.eq(self.x), core.y.eq(self.y),
-            router.mesh_width.eq(self.mesh_width), router.mesh_height.eq(self.mesh_height),
-            router.connected.eq(self.connected),
+            core.x.eq(self.x), core.y.eq(self.y),
             router.config.valid.eq(core.config.valid & is_router),
             router.config.table.eq(table),
             router.config.address.eq(core.config.address),
@@ -82,3 +111,24 @@ class Tile(wiring.Component):
             core.dropped.eq(router.dropped), core.drop_header.eq(router.drop_header)]
 
         return m
+
+    def _sample(self, m, router):
+        """Links through registers of domain ``arrived``: half a cycle, and so none."""
+        m.domains.arrived = arrived = ClockDomain("arrived", reset_less=True)
+        moves = []
+        for port in MESH_PORTS:
+            m.d.comb += [
+                self.inputs[port].credit.eq(router.inputs[port].credit),
+                self.outputs[port].valid.eq(router.outputs[port].valid),
+                self.outputs[port].flit.eq(router.outputs[port].flit)]
+            for outside, inside, name in (
+                    (self.inputs[port].valid, router.inputs[port].valid, "valid"),
+                    (self.inputs[port].flit, router.inputs[port].flit, "flit"),
+                    (self.outputs[port].credit, router.outputs[port].credit, "credit")):
+                entry = Signal.like(Value.cast(outside), name=f"{port.name.lower()}_{name}")
+                m.d.arrived += entry.eq(outside)
+                m.d.comb += Value.cast(inside).eq(entry)
+                if name != "flit":
+                    moves += [Value.cast(outside).any(), entry.any()]
+        m.submodules.sampler = Instance(
+            SAMPLER, i_clk=ClockSignal(), i_enable=Cat(*moves).any(), o_falling=arrived.clk)

@@ -12,12 +12,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ouroboros.hw.cim.macro_twin import twin_verilog
+from ouroboros.hw.core.preload import CLOCKS, PRELOAD, preload_verilog
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.mesh.die import Die
+from ouroboros.hw.mesh.tile import SAMPLER, SAMPLER_VERILOG
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.position import Position
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.folders import cache_folder
-from ouroboros.sw.runtime.job import Generated, Job, JobResult, Progress, Waves, partial
+from ouroboros.sw.runtime.job import (
+    IMAGE,
+    Generated,
+    Job,
+    JobResult,
+    Progress,
+    Waves,
+    partial,
+)
 from ouroboros.tb.flow.build import Build, SimulationError, build, run
 from ouroboros.tb.flow.toolchain import ToolError, find
 from ouroboros.tb.mesh.tap import WAVES, read_taps, tapped, waved
@@ -29,7 +40,8 @@ POLL_S = 0.2
 
 
 def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = False,
-              tap: bool = False, record: Waves | None = None) -> Build:
+              tap: bool = False, record: Waves | None = None,
+              built: frozenset[Position] | None = None, preload: bool = False) -> Build:
     """Emit and compile the machine, unless it was compiled before.
 
     Parameters
@@ -40,8 +52,12 @@ def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = F
         Cores write down what they send.
     record : Waves
         Icarus: waves of one core.
+    built : frozenset of Position
+        The cores that there are; None: all.
+    preload : bool
+        Cores can write images of their own.
     """
-    sources = emit_die(machine, twin=twin)
+    sources = emit_die(machine, twin=twin, built=built, preload=preload)
     if tap:
         sources = tapped(sources, machine)
     if record is not None:
@@ -49,9 +65,11 @@ def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = F
     return build("die", sources, sim=sim, hier_blocks=["tile"], waves=waves)
 
 
-def emit_die(machine: Machine, *, twin: bool = False) -> dict[str, str]:
+def emit_die(machine: Machine, *, twin: bool = False,
+             built: frozenset[Position] | None = None, preload: bool = False) -> dict[str, str]:
     """Verilog of the machine by module name, from the cache if no source has changed since."""
-    key = hashlib.sha256(f"{machine!r} {twin}".encode())
+    cores = None if built is None else sorted(built)
+    key = hashlib.sha256(f"{machine!r} {twin} {cores} {preload}".encode())
     for path in sorted(HW.rglob("*.*v")) + sorted(HW.rglob("*.py")):
         key.update(path.read_bytes())
     cached = cache_folder("rtl") / f"{machine.name}-{key.hexdigest()[:16]}.json"
@@ -61,7 +79,10 @@ def emit_die(machine: Machine, *, twin: bool = False) -> dict[str, str]:
     library = Library()
     if twin:
         library.add_source("macro", twin_verilog(machine, "macro"))
-    library.define("die", lambda: Die(machine, library), params=machine)
+    if preload:
+        library.add_source(PRELOAD, preload_verilog(machine), clocks=CLOCKS)
+        library.add_source(SAMPLER, SAMPLER_VERILOG)
+    library.define("die", lambda: Die(machine, library, built), params=machine)
     texts = dict(library.sources())
     cached.parent.mkdir(parents=True, exist_ok=True)
     # Written aside and renamed: another process may look at the same time.
@@ -93,7 +114,8 @@ def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
     find(sim)
     progress("build", 0, 1)
     started = time.perf_counter()
-    built = build_die(job.program.machine, sim, twin=job.twin, tap=job.tap, record=job.waves)
+    built = build_die(job.program.machine, sim, twin=job.twin, tap=job.tap, record=job.waves,
+                      built=job.built, preload=job.load == IMAGE)
     build_s = time.perf_counter() - started
     progress("build", 1, 1)
     result = run_job(built, job, progress)

@@ -29,7 +29,7 @@ def tapped(sources: Mapping[str, str], machine: Machine) -> dict[str, str]:
     """
     instance = (f"  tap #(.WIDTH({flit_layout(machine.noc).size})) tap(.clk(clk), .x(x), .y(y), "
                 f".valid(link_out__valid), .flit(link_out__flit));\n")
-    return {**sources, "core": _inside("core", sources["core"], instance), "tap": TAP.read_text()}
+    return {**sources, "core": inside("core", sources["core"], instance), "tap": TAP.read_text()}
 
 
 def waved(sources: Mapping[str, str], waves: Waves) -> dict[str, str]:
@@ -38,11 +38,11 @@ def waved(sources: Mapping[str, str], waves: Waves) -> dict[str, str]:
     recorder = (f'module waves;\n  initial begin\n    #({PERIOD_NS * waves.start});\n'
                 f'    $dumpfile("{WAVES}");\n    $dumpvars(0, die.tile_{x}_{y});\n'
                 f'    #({PERIOD_NS * WAVE_CYCLES}) $dumpoff;\n  end\nendmodule\n')
-    return {**sources, "die": _inside("die", sources["die"], "  waves waves();\n"),
+    return {**sources, "die": inside("die", sources["die"], "  waves waves();\n"),
             "waves": recorder}
 
 
-def _inside(module: str, text: str, more: str) -> str:
+def inside(module: str, text: str, more: str) -> str:
     """The text with more at the end of a module."""
     text, count = re.subn(rf"(\bmodule {module}\s*\(.*?)(^endmodule)",
                           lambda found: found[1] + more + found[2], text,
