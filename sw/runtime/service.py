@@ -16,6 +16,7 @@ from ouroboros.sw.mapper.placed import place_model
 from ouroboros.sw.models.coder import TextStream
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.noc.routes.faults import Link
+from ouroboros.sw.perf.agreement import Agreement, agreement
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.quantise.source import ModelSource
 from ouroboros.sw.runtime.engine import Request
@@ -69,6 +70,8 @@ class Served:
     """Logit vectors compared."""
     wall_s: float
     """Wall time of everything."""
+    agreement: Agreement | None = None
+    """With the cycle model, of a single sequence on RTL whose traces are whole."""
 
     @property
     def program(self) -> Program:
@@ -123,6 +126,7 @@ class Served:
             "load_s": result.load_s,
             "run_s": result.run_s,
             "wall_s": self.wall_s,
+            "prediction": None if self.agreement is None else self.agreement.as_dict(),
         }
 
 
@@ -255,7 +259,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         texts=[coder.decode(request.prompt) + answer
                for request, answer in zip(result.requests, answers, strict=True)],
         bit_exact=None if on == "golden" else exact,
-        vectors_checked=vectors, wall_s=time.perf_counter() - started)
+        vectors_checked=vectors, agreement=_agreement(job, result), wall_s=time.perf_counter() - started)
 
 
 def _say_needs(job: Job, progress: Progress) -> None:
@@ -265,6 +269,14 @@ def _say_needs(job: Job, progress: Progress) -> None:
                                  ("disk", found.disk_bytes, found.disk_free_bytes)):
             progress(what, need // 1_000_000, free // 1_000_000)
     found.check()
+
+
+def _agreement(job: Job, result: JobResult) -> Agreement | None:
+    if len(result.requests) != 1 or not result.traces or job.program.detours is not None:
+        return None
+    [request] = result.requests
+    return agreement(job.program, result.traces, prompt_tokens=len(request.prompt),
+                     fed_tokens=request.length - 1, stream=request.logits != "none")
 
 
 def _check_waves(waves: Waves, machine: Machine, on: str) -> None:
