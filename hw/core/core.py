@@ -79,7 +79,7 @@ class Core(wiring.Component):
                            ("array", array), ("sfu", sfu), ("send", send), ("buffer", buffer)):
             m.submodules[name] = DomainRenamer("awake")(part)
         # Counts cycles, asleep or not.
-        m.submodules.events = events = Events(machine)
+        m.submodules.events = events = Events(machine, self.library)
         config, loading = ingress.config, 0
         if (preload := Preload.place(m, machine, self.library)) is not None:
             connect(m, ingress.config, preload.i)

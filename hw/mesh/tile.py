@@ -1,15 +1,6 @@
 """A tile of the mesh: a core and its router."""
 
-from amaranth import (
-    Cat,
-    ClockDomain,
-    ClockSignal,
-    DomainRenamer,
-    Instance,
-    Module,
-    Signal,
-    Value,
-)
+from amaranth import DomainRenamer, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -22,19 +13,8 @@ from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import MESH_PORTS, Port, Unit
 from ouroboros.hw.params.widths import COORDINATE_BITS
 
-__all__ = ["SAMPLER", "SAMPLER_VERILOG", "Tile"]
+__all__ = ["Tile"]
 
-SAMPLER = "sampler"
-SAMPLER_VERILOG = """\
-// For simulators: an edge where the clock falls, if `enable` was high while the clock was.
-module sampler (clk, enable, falling);
-  input clk, enable;
-  output falling;
-  reg open = 1;
-  always @(clk or enable) if (clk) open = enable;
-  assign falling = ~clk & open;
-endmodule
-"""
 STATIC = ("x", "y", "mesh_width", "mesh_height", "connected")
 """What a router is told of its place: registers of its own clock, which runs in reset."""
 ROUTER_UNITS = {Unit.LABEL: RouterTable.LABELS, Unit.ROUTER: RouterTable.DEAD,
@@ -44,9 +24,7 @@ ROUTER_UNITS = {Unit.LABEL: RouterTable.LABELS, Unit.ROUTER: RouterTable.DEAD,
 class Tile(wiring.Component):
     """What is repeated over a die; every tile is the same module and gets its place as inputs.
 
-    The clock of the router stops while nothing in it moves. If the library holds the text of
-    ``SAMPLER``, what comes by links passes registers on the falling edge of a clock that stops,
-    too, which changes no cycle: a simulator computes what hangs on an input several times a cycle.
+    The clock of the router stops while nothing in it moves.
 
     Parameters
     ----------
@@ -84,12 +62,9 @@ class Tile(wiring.Component):
         m.submodules.core = core = library.instance(
             "core", lambda: Core(machine, library), params=machine)
 
-        if library.holds(SAMPLER):
-            self._sample(m, router)
-        else:
-            for port in MESH_PORTS:
-                connect(m, flipped(self.inputs[port]), router.inputs[port])
-                connect(m, router.outputs[port], flipped(self.outputs[port]))
+        for port in MESH_PORTS:
+            connect(m, flipped(self.inputs[port]), router.inputs[port])
+            connect(m, router.outputs[port], flipped(self.outputs[port]))
         is_router, table = Signal(), Signal(2)
         with m.Switch(core.config.unit):
             for unit, kind in ROUTER_UNITS.items():
@@ -111,24 +86,3 @@ class Tile(wiring.Component):
             core.dropped.eq(router.dropped), core.drop_header.eq(router.drop_header)]
 
         return m
-
-    def _sample(self, m, router):
-        """Links through registers of domain ``arrived``: half a cycle, and so none."""
-        m.domains.arrived = arrived = ClockDomain("arrived", reset_less=True)
-        moves = []
-        for port in MESH_PORTS:
-            m.d.comb += [
-                self.inputs[port].credit.eq(router.inputs[port].credit),
-                self.outputs[port].valid.eq(router.outputs[port].valid),
-                self.outputs[port].flit.eq(router.outputs[port].flit)]
-            for outside, inside, name in (
-                    (self.inputs[port].valid, router.inputs[port].valid, "valid"),
-                    (self.inputs[port].flit, router.inputs[port].flit, "flit"),
-                    (self.outputs[port].credit, router.outputs[port].credit, "credit")):
-                entry = Signal.like(Value.cast(outside), name=f"{port.name.lower()}_{name}")
-                m.d.arrived += entry.eq(outside)
-                m.d.comb += Value.cast(inside).eq(entry)
-                if name != "flit":
-                    moves += [Value.cast(outside).any(), entry.any()]
-        m.submodules.sampler = Instance(
-            SAMPLER, i_clk=ClockSignal(), i_enable=Cat(*moves).any(), o_falling=arrived.clk)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from ouroboros.hw.cim.macro_twin import twin_verilog
 from ouroboros.hw.core.preload import CLOCKS, PRELOAD, preload_verilog
+from ouroboros.hw.lib.cycles import CYCLE_COUNT, CYCLE_COUNT_VERILOG
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.mesh.die import Die
-from ouroboros.hw.mesh.tile import SAMPLER, SAMPLER_VERILOG
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.lib.errors import OuroborosError
@@ -30,11 +30,20 @@ from ouroboros.sw.runtime.job import (
     partial,
 )
 from ouroboros.tb.flow.build import Build, SimulationError, build, run
+from ouroboros.tb.flow.stepped import Stepped
 from ouroboros.tb.flow.toolchain import ToolError, find
 from ouroboros.tb.mesh.tap import WAVES, read_taps, tapped, waved
 
 __all__ = ["build_die", "emit_die", "icarus", "run_job", "verilator"]
 
+TILE = Stepped(
+    module="tile",
+    wakes=("rst", *(f"inputs__{n}__valid" for n in range(4)),
+           *(f"outputs__{n}__credit" for n in range(4))),
+    pulses=(*(f"outputs__{n}__valid" for n in range(4)),
+            *(f"inputs__{n}__credit" for n in range(4))),
+    gates=("gate_awake__DOT__open", "gate_moving__DOT__open"))
+"""A tile sleeps while the clocks of its core and its router stand still."""
 HW = Path(__file__).resolve().parents[2] / "hw"
 POLL_S = 0.2
 
@@ -57,19 +66,30 @@ def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = F
     preload : bool
         Cores can write images of their own.
     """
-    sources = emit_die(machine, twin=twin, built=built, preload=preload)
+    # Waveforms show all of a machine.
+    stepped = sim == "verilator" and not waves and os.environ.get("WAVES") != "1"
+    sources = emit_die(machine, twin=twin, built=built, preload=preload, stepped=stepped)
     if tap:
         sources = tapped(sources, machine)
     if record is not None:
         sources = waved(sources, record)
-    return build("die", sources, sim=sim, hier_blocks=["tile"], waves=waves)
+    return build("die", sources, sim=sim, stepped=TILE if stepped else None, waves=waves)
 
 
 def emit_die(machine: Machine, *, twin: bool = False,
-             built: frozenset[Position] | None = None, preload: bool = False) -> dict[str, str]:
-    """Verilog of the machine by module name, from the cache if no source has changed since."""
+             built: frozenset[Position] | None = None, preload: bool = False,
+             stepped: bool = False) -> dict[str, str]:
+    """Verilog of the machine by module name, from the cache if no source has changed since.
+
+    Parameters
+    ----------
+    built, preload
+        As of ``build_die``.
+    stepped : bool
+        For a simulation that leaves out cycles of sleeping tiles.
+    """
     cores = None if built is None else sorted(built)
-    key = hashlib.sha256(f"{machine!r} {twin} {cores} {preload}".encode())
+    key = hashlib.sha256(f"{machine!r} {twin} {cores} {preload} {stepped}".encode())
     for path in sorted(HW.rglob("*.*v")) + sorted(HW.rglob("*.py")):
         key.update(path.read_bytes())
     cached = cache_folder("rtl") / f"{machine.name}-{key.hexdigest()[:16]}.json"
@@ -81,7 +101,8 @@ def emit_die(machine: Machine, *, twin: bool = False,
         library.add_source("macro", twin_verilog(machine, "macro"))
     if preload:
         library.add_source(PRELOAD, preload_verilog(machine), clocks=CLOCKS)
-        library.add_source(SAMPLER, SAMPLER_VERILOG)
+    if stepped:
+        library.add_source(CYCLE_COUNT, CYCLE_COUNT_VERILOG)
     library.define("die", lambda: Die(machine, library, built), params=machine)
     texts = dict(library.sources())
     cached.parent.mkdir(parents=True, exist_ok=True)
