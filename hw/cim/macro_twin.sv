@@ -69,6 +69,7 @@ always @(posedge clk) begin
   if (~hold & (commit[0] | serial[0] | tree[0] | (left != 0))) begin
     // Accumulate: the products of this command were computed three cycles ago.
     if (commit[0]) begin
+      /* verilator unroll_disable */
       for (p = 0; p < PAIRS; p = p + 1) begin
         pair = products[p];
         low = (commit[2] ? 0 : accumulators[2 * p]) + (commit[1] ? pair[31:0] : 0);
@@ -78,6 +79,7 @@ always @(posedge clk) begin
         accumulators[2 * p + 1] = high;
       end
       if (commit[3]) begin
+        /* verilator unroll_disable */
         for (i = 0; i < OUTPUTS; i = i + 1) begin
           base = i / LANES + (shown ? 0 : BEATS);
           drains[base][32 * (i % LANES) +: 32] = commit[4 + i] ? accumulators[i] : 0;
@@ -94,6 +96,7 @@ always @(posedge clk) begin
     if (left != 0) left <= left - 1;
     if (left == 1) run <= 0;
     if (left == 1 && run) begin
+      /* verilator unroll_disable */
       for (p = 0; p < PAIRS; p = p + 1) products[p] = 0;
       // Unrolled, these loops would be megabytes of C++ at paper scale.
       /* verilator unroll_disable */
@@ -138,6 +141,7 @@ always @(posedge clk) begin
     loaded = operand__bank ? valid_1 : valid_0;
     if (operand__clear) loaded = 0;
     if (operand__en) begin
+      /* verilator unroll_disable */
       for (i = 0; i < WORD_BYTES; i = i + 1)
         word[8 * i +: 8] = operand__mask[i] ? operand__data[8 * i +: 8] : 0;
       operands[(WORDS > 1 ? operand__index : 0) + (operand__bank ? WORDS : 0)] = word;
@@ -154,6 +158,7 @@ always @(posedge clk) begin
     for (r = 0; r < ROWS_TOGETHER; r = r + 1) begin
       if (write__column || r == write__row % ROWS_TOGETHER) begin
         base = (write__row - write__row % ROWS_TOGETHER + r) * PAIRS;
+        /* verilator unroll_disable */
         for (p = 0; p < PAIRS; p = p + 1) begin
           pair = weights[base + p];
           low = write__mask[2 * p]
@@ -170,6 +175,7 @@ always @(posedge clk) begin
   end
 
   if (rst) begin
+    /* verilator unroll_disable */
     for (i = 0; i < 2 * BEATS; i = i + 1) begin
       drains[i] = 0;
       drains_valid[i] = 0;

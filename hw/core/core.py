@@ -10,6 +10,7 @@ from ouroboros.hw.core.controller import Controller
 from ouroboros.hw.core.egress import Egress
 from ouroboros.hw.core.events import Events
 from ouroboros.hw.core.ingress import Ingress
+from ouroboros.hw.core.preload import Preload
 from ouroboros.hw.core.send import SendUnit
 from ouroboros.hw.lib.bus import ConfigBus
 from ouroboros.hw.lib.gate import gated_domain
@@ -37,7 +38,7 @@ class Core(wiring.Component):
     machine : Machine
         Sizes.
     library : Library
-        Where the macro and clock gates are emitted.
+        Where the macro and clock gates are emitted, and a ``Preload`` if it holds one.
 
     Members
     -------
@@ -78,18 +79,26 @@ class Core(wiring.Component):
                            ("array", array), ("sfu", sfu), ("send", send), ("buffer", buffer)):
             m.submodules[name] = DomainRenamer("awake")(part)
         # Counts cycles, asleep or not.
-        m.submodules.events = events = Events(machine)
+        m.submodules.events = events = Events(machine, self.library)
+        config, loading = ingress.config, 0
+        if (preload := Preload.place(m, machine, self.library)) is not None:
+            connect(m, ingress.config, preload.i)
+            m.d.comb += [preload.x.eq(self.x), preload.y.eq(self.y)]
+            config, loading = preload.o, preload.awake
         self._sleep(m, ingress.active | egress.active | controller.active | array.active
-                    | sfu.busy)
+                    | sfu.busy | loading)
 
         connect(m, flipped(self.link_in), ingress.link)
         connect(m, egress.link, flipped(self.link_out))
-        for part in (send, egress):
-            m.d.comb += [part.x.eq(self.x), part.y.eq(self.y)]
+        for name in ("x", "y"):
+            place = Signal.like(getattr(self, name), name=f"{name}_awake", reset_less=True)
+            m.d.awake += place.eq(getattr(self, name))
+            for part in (send, egress):
+                m.d.comb += getattr(part, name).eq(place)
 
         for reader in (controller, array, sfu, send, events):
-            connect(m, ingress.config, reader.config)
-        connect(m, ingress.config, flipped(self.config))
+            connect(m, config, reader.config)
+        connect(m, config, flipped(self.config))
         connect(m, ingress.lookup, controller.lookup)
         connect(m, controller.found, ingress.found)
         connect(m, ingress.arrived, controller.arrived)
@@ -100,7 +109,11 @@ class Core(wiring.Component):
         connect(m, controller.credit_out, egress.credit)
         connect(m, send.packet, egress.packet)
         connect(m, controller.trace, events.trace)
-        m.d.comb += controller.now.eq(events.now)
+        # Of its own clock, like coordinates and reset: a simulator computes what hangs on a clock
+        # that never stops in every cycle. Stale in the first cycle awake, when no token moves yet.
+        now = Signal.like(events.now, name="now_awake")
+        m.d.awake += now.eq(events.now + 1)
+        m.d.comb += controller.now.eq(now)
 
         for unit, name in ((array, "array"), (sfu, "sfu"), (send, "send")):
             connect(m, getattr(controller, f"issue_{name}"), unit.issue)
@@ -144,4 +157,5 @@ class Core(wiring.Component):
         with m.Elif(nap != 0):
             m.d.sync += nap.eq(nap - 1)
         gated_domain(m, self.library, "awake",
-                     active | (nap != 0) | self.link_in.valid | self.link_out.credit.any())
+                     active | (nap != 0) | self.link_in.valid | self.link_out.credit.any(),
+                     own_reset=True)

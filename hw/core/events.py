@@ -7,6 +7,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ouroboros.hw.lib.bus import ConfigBus
+from ouroboros.hw.lib.cycles import cycle_count
+from ouroboros.hw.lib.library import Library
 from ouroboros.hw.params.counters import COUNTER_BITS, STAGE_STATES, Counter, stage_counter
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import ROUTE_BITS, TRACE_ENTRY, Unit
@@ -99,6 +101,8 @@ class Events(wiring.Component):
     ----------
     machine : Machine
         Stages, trace size and widths of the events.
+    library : Library, optional
+        Where the count of cycles is taken from, if it holds ``hw.lib.cycles.CYCLE_COUNT``.
 
     Members
     -------
@@ -118,8 +122,8 @@ class Events(wiring.Component):
         Cycles since reset.
     """
 
-    def __init__(self, machine: Machine):
-        self.machine = machine
+    def __init__(self, machine: Machine, library: Library | None = None):
+        self.machine, self.library = machine, library
         super().__init__({
             "count":  In(EventSignature(machine)),
             "trace":  In(stream.Signature(trace_layout(), always_ready=True)),
@@ -133,7 +137,7 @@ class Events(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        time = Signal(COUNTER_BITS)
+        time = cycle_count(m, self.library, COUNTER_BITS)
         cleared = Signal(COUNTER_BITS)
         clear = Signal()
         m.d.comb += [
@@ -141,7 +145,6 @@ class Events(wiring.Component):
             clear.eq(self.config.valid & (self.config.unit == Unit.CONTROL)
                      & (self.config.address == 0)),
         ]
-        m.d.sync += time.eq(time + 1)
         with m.If(clear):
             m.d.sync += cleared.eq(time + 1)
 

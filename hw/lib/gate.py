@@ -1,6 +1,6 @@
 """Clock gating: a domain whose clock stops while nothing in it can change."""
 
-from amaranth import ClockDomain, ClockSignal, Instance, Module, ResetSignal
+from amaranth import ClockDomain, ClockSignal, Instance, Module, ResetSignal, Signal
 
 from ouroboros.hw.lib.library import Library
 
@@ -19,7 +19,8 @@ endmodule
 """
 
 
-def gated_domain(m: Module, library: Library, name: str, enable) -> None:
+def gated_domain(m: Module, library: Library, name: str, enable, *,
+                 own_reset: bool = False) -> None:
     """Add clock domain ``name``: the clock and reset of ``sync``, but stopped without ``enable``.
 
     An edge happens if ``enable`` is high in the cycle that it ends, or during reset; so ``enable``
@@ -37,10 +38,20 @@ def gated_domain(m: Module, library: Library, name: str, enable) -> None:
         Of the domain.
     enable : ValueLike
         Whether a register of the domain may change at the end of this cycle.
+    own_reset : bool
+        The domain's reset is a register of its own, a cycle late. A simulator computes what hangs
+        on a register of a clock that runs at every edge of it, and on a reset hangs all.
     """
     library.add_source("clock_gate", CLOCK_GATE)
     domain = ClockDomain(name)
     m.domains += domain
-    m.d.comb += domain.rst.eq(ResetSignal())
+    reset = ResetSignal()
+    if own_reset:
+        late = Signal(init=1, reset_less=True, name=f"{name}_rst_late")
+        m.d[name] += late.eq(ResetSignal())
+        m.d.comb += domain.rst.eq(late)
+        reset = reset | late
+    else:
+        m.d.comb += domain.rst.eq(reset)
     m.submodules[f"gate_{name}"] = Instance(
-        "clock_gate", i_clk=ClockSignal(), i_enable=enable | ResetSignal(), o_gated=domain.clk)
+        "clock_gate", i_clk=ClockSignal(), i_enable=enable | reset, o_gated=domain.clk)

@@ -140,6 +140,10 @@ class Library:
             raise LibraryError(f"source of module {name!r} must contain 'module {name}'")
         self._clocks[name] = clocks
 
+    def holds(self, name: str) -> bool:
+        """Whether there is a text of module ``name``."""
+        return name in self._texts
+
     def sources(self, progress: Progress = lambda done, total: None) -> dict[str, str]:
         """Verilog text of every module by name, children before parents.
 

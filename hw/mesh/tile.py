@@ -15,6 +15,8 @@ from ouroboros.hw.params.widths import COORDINATE_BITS
 
 __all__ = ["Tile"]
 
+STATIC = ("x", "y", "mesh_width", "mesh_height", "connected")
+"""What a router is told of its place: registers of its own clock, which runs in reset."""
 ROUTER_UNITS = {Unit.LABEL: RouterTable.LABELS, Unit.ROUTER: RouterTable.DEAD,
                 Unit.DIES: RouterTable.DIES, Unit.CORES: RouterTable.CORES}
 
@@ -56,7 +58,7 @@ class Tile(wiring.Component):
         machine, library = self.machine, self.library
         router = library.instance("router", lambda: Router(machine.noc), params=machine.noc)
         m.submodules.router = DomainRenamer("moving")(router)
-        gated_domain(m, library, "moving", router.active)
+        gated_domain(m, library, "moving", router.active, own_reset=True)
         m.submodules.core = core = library.instance(
             "core", lambda: Core(machine, library), params=machine)
 
@@ -70,10 +72,12 @@ class Tile(wiring.Component):
                     m.d.comb += [is_router.eq(1), table.eq(kind)]
         connect(m, core.link_out, router.inputs[Port.LOCAL])
         connect(m, router.outputs[Port.LOCAL], core.link_in)
+        for name in STATIC:
+            place = Signal.like(getattr(self, name), name=f"{name}_moving", reset_less=True)
+            m.d.moving += place.eq(getattr(self, name))
+            m.d.comb += getattr(router, name).eq(place)
         m.d.comb += [
-            router.x.eq(self.x), router.y.eq(self.y), core.x.eq(self.x), core.y.eq(self.y),
-            router.mesh_width.eq(self.mesh_width), router.mesh_height.eq(self.mesh_height),
-            router.connected.eq(self.connected),
+            core.x.eq(self.x), core.y.eq(self.y),
             router.config.valid.eq(core.config.valid & is_router),
             router.config.table.eq(table),
             router.config.address.eq(core.config.address),

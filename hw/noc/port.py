@@ -1,6 +1,6 @@
 """Adapters between a link and plain streams of flits: where the host meets the mesh."""
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, ResetSignal, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -9,7 +9,10 @@ from ouroboros.hw.noc.credits import Credits
 from ouroboros.hw.noc.link import Link, flit_layout
 from ouroboros.hw.params.noc import NocParams
 
-__all__ = ["HostPort", "LinkReceiver", "LinkSender"]
+__all__ = ["RESET_LAG_CYCLES", "HostPort", "LinkReceiver", "LinkSender"]
+
+RESET_LAG_CYCLES = 3
+"""By which reset ends later in a tile: a register at its entry, then those of its own clocks."""
 
 
 class LinkSender(wiring.Component):
@@ -101,6 +104,9 @@ class LinkReceiver(wiring.Component):
 class HostPort(wiring.Component):
     """Two streams of flits on a port of the mesh, for a host at the edge (or in place of a core).
 
+    In reset, and for ``RESET_LAG_CYCLES`` after it, it takes no flit: routers and cores leave reset
+    later.
+
     Parameters
     ----------
     noc : NocParams
@@ -132,7 +138,12 @@ class HostPort(wiring.Component):
 
         m.submodules.sender = sender = LinkSender(self.noc)
         m.submodules.receiver = receiver = LinkReceiver(self.noc)
-        connect(m, flipped(self.i), sender.i)
+        waiting = Signal(RESET_LAG_CYCLES + 1, reset_less=True)
+        m.d.sync += waiting.eq(Cat(waiting[1:], ResetSignal()))
+        held = ResetSignal() | waiting.any()
+        m.d.comb += [
+            sender.i.p.eq(self.i.p), sender.i.valid.eq(self.i.valid & ~held),
+            self.i.ready.eq(sender.i.ready & ~held)]
         connect(m, sender.link, flipped(self.link_out))
         connect(m, flipped(self.link_in), receiver.link)
         connect(m, receiver.o, flipped(self.o))

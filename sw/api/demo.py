@@ -91,10 +91,11 @@ def demonstrate(options: DemoOptions, progress: Progress = lambda what, done, to
     begins(f"{source.path.name} on machine {machine.name!r}: {len(options.prompts)} prompts, "
            f"up to {options.tokens} tokens each, on {options.on}")
     served = serve(source, machine, options.prompts, tokens=options.tokens, on=options.on,
-                   logits=options.verify, twin=options.twin, progress=progress)
+                   logits=options.verify, twin=options.twin, scheme=options.scheme,
+                   progress=progress)
     found = Demonstrated(folder=folder, report=page.Report(
         served=served, prompts=options.prompts, command=typed("demo", options),
-        backend=options.on, macro="behavioural twin" if options.twin else "bit-serial RTL",
+        backend=options.on, macro="behavioural twin" if served.job.twin else "bit-serial RTL",
         logits=options.verify, checkpoint=source.path.name, wafer=wafer_estimate(),
         versions=_versions()))
     found.write()

@@ -6,12 +6,13 @@ from typing import Any
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api.catalogue import model_names, placement_names
-from ouroboros.sw.api.shared import OnWafer, WithDead, WithMembers
+from ouroboros.sw.api.shared import OnWafer, WithDead, WithMembers, WithScheme
 from ouroboros.sw.api.tile import Tiled, cut
 from ouroboros.sw.block.cores import SPARES_PER_DIE
 from ouroboros.sw.lib.digest import digest_of
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.options import option
+from ouroboros.sw.mapper.integers import integer_model
 from ouroboros.sw.mapper.place import place_program
 from ouroboros.sw.mapper.traffic import flit_hops
 from ouroboros.sw.models.shape import load_shape
@@ -27,7 +28,7 @@ __all__ = ["MapOptions", "Mapped", "map_tiles"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapOptions(WithMembers, WithDead, OnWafer):
+class MapOptions(WithScheme, WithMembers, WithDead, OnWafer):
     """What is placed, on what, and how long is searched."""
 
     instance: Path | None = option(None)
@@ -134,7 +135,7 @@ def _mapped(options: MapOptions, progress: Progress | None) -> Mapped:
                       made_of={**made_of, "model_digest": digest_of(shape)},
                       busiest_flits=result.loads.busiest_flits(machine.noc.flit_bits // 8))
     assert options.checkpoint is not None, "one of the three is given"
-    model = open_model(options.checkpoint, None).quantised()
+    model = integer_model(open_model(options.checkpoint, None), machine, options.scheme)
     result, plain, placed = place_program(
         machine, model, options.layout, seed=options.seed, defects=dead, moves=options.moves,
         progress=progress)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.api.shared import OnMachine, OnSimulator, WithPlacement
+from ouroboros.sw.api.shared import OnMachine, OnSimulator, WithPlacement, WithScheme
 from ouroboros.sw.api.weights import WithCheckpoint
 from ouroboros.sw.experiments.overlap import Overlap, measure
 from ouroboros.sw.lib.options import option
+from ouroboros.sw.mapper.integers import integer_model
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.runtime.job import Progress
 from ouroboros.sw.runtime.service import backend
@@ -21,7 +22,7 @@ STEP = 37
 
 
 @dataclass(frozen=True, kw_only=True)
-class OverlapOptions(OnSimulator, WithPlacement, WithCheckpoint, OnMachine):
+class OverlapOptions(OnSimulator, WithScheme, WithPlacement, WithCheckpoint, OnMachine):
     """A model on a machine under a simulator."""
 
     prompt_tokens: int = option(64, metavar="N")
@@ -57,8 +58,9 @@ def measure_overlap(options: OverlapOptions,
     OuroborosError
         If the model does not fit, or a tool is missing.
     """
-    model = options.source().quantised()
-    found = measure(load_machine(options.machine), model, backend(options.on),
+    machine = load_machine(options.machine)
+    model = integer_model(options.source(), machine, options.scheme)
+    found = measure(machine, model, backend(options.on),
                     lambda count: _prompt(model, count), placement=options.placement,
                     prompt_tokens=options.prompt_tokens, decode_tokens=options.decode_tokens,
                     twin=not options.bit_serial, progress=progress)

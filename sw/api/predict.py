@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.api.shared import OnMachine, WithPlacement
+from ouroboros.sw.api.shared import OnMachine, WithPlacement, WithScheme
 from ouroboros.sw.api.weights import WithCheckpoint
 from ouroboros.sw.lib.options import option
+from ouroboros.sw.mapper.integers import integer_model
 from ouroboros.sw.mapper.placed import place_model
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.perf.pipeline import Decode, Prediction
@@ -15,7 +16,7 @@ __all__ = ["PredictOptions", "Predicted", "predict_cycles"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(WithPlacement, WithCheckpoint, OnMachine):
+class PredictOptions(WithScheme, WithPlacement, WithCheckpoint, OnMachine):
     """A model on a machine, and its tokens."""
 
     prompt_tokens: int = option(64, metavar="N")
@@ -59,8 +60,9 @@ def predict_cycles(options: PredictOptions) -> Predicted:
         If the model does not fit, or the machine has no room for so many tokens or sequences.
     """
     counts = options.counts()
-    model = options.source().quantised()
-    program = place_model(load_machine(options.machine), model, placement=options.placement)
+    machine = load_machine(options.machine)
+    model = integer_model(options.source(), machine, options.scheme)
+    program = place_model(machine, model, placement=options.placement)
     found = Prediction(program, prompt_tokens=options.prompt_tokens, context=options.context,
                        stream=options.stream)
     return Predicted(prediction=found, decode=tuple(map(found.decode, counts)))

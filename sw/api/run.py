@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.api.shared import OnMachine, WithDeadLinks, WithPlacement
+from ouroboros.sw.api.shared import OnMachine, WithDeadLinks, WithPlacement, WithScheme
 from ouroboros.sw.api.weights import WithTexts
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.noc.routes.faults import parse_links
 from ouroboros.sw.place.dead import dead_cores
-from ouroboros.sw.quantise.recipe import RECIPES
-from ouroboros.sw.runtime.job import Progress, Waves
+from ouroboros.sw.runtime.job import IMAGE, MESH, Progress, Waves
 from ouroboros.sw.runtime.sampling import Sampling
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve
 from ouroboros.sw.runtime.times import remember
@@ -20,7 +19,7 @@ __all__ = ["RunOptions", "ServeOptions", "serve_prompts"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions(WithTexts, OnMachine):
+class ServeOptions(WithTexts, WithScheme, OnMachine):
     """Prompts, a model, a machine and what runs it."""
 
     prompts: tuple[str, ...] = option(flag="--prompt", metavar="TEXT")
@@ -31,16 +30,15 @@ class ServeOptions(WithTexts, OnMachine):
     """What runs the program."""
     verify: str = option("last", choices=lambda: ("last", "all"))
     """Compare logits of the last prompt token and generated tokens, or of all."""
-    twin: bool = option(False, off="--bit-serial")
-    """Simulate the macro's behavioural twin, or its bit-serial RTL."""
+    twin: bool | None = option(None, off="--bit-serial")
+    """Simulate the macro's behavioural twin, or its bit-serial RTL; by default the RTL on meshes of
+    at most 64 cores."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
     """The same with how tokens are drawn, around what is dead, and how it is looked at."""
 
-    scheme: str = option("R", choices=lambda: tuple(RECIPES))
-    """Integer definition: R, or R2 on a machine with core.residual_bits = 24."""
     chat: bool = False
     """Prompts are said to an assistant, in the words of the model's chat template."""
     system: str | None = option(None, metavar="TEXT")
@@ -59,6 +57,9 @@ class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
     """Positions per sequence; by default what model and machine allow, at most 256."""
     window: int | None = option(None, metavar="N", least=1)
     """Tokens under way at most; 1 sends them one at a time."""
+    load: str | None = option(None, choices=lambda: (IMAGE, MESH))
+    """Load the program by images of the cores, or through the mesh; by default through the mesh on
+    meshes of at most 64 cores."""
     waves: str | None = option(None, metavar="X,Y,CYCLE")
     """Icarus: record the core at X, Y (both from 1) and its router from a cycle on."""
     logits: bool = False
@@ -77,7 +78,7 @@ class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
     @property
     def habit(self) -> str:
         """What the times of a run's steps depend on, for ``sw.runtime.times``."""
-        return f"{self.machine} {self.on} {self.twin} {self.placement}"
+        return f"{self.machine} {self.on} {self.twin} {self.load} {self.placement}"
 
     def recorded(self) -> Waves | None:
         """What ``waves`` names."""
@@ -105,7 +106,7 @@ def serve_prompts(options: RunOptions,
     machine = load_machine(options.machine)
     served = serve(source, machine, options.prompts, tokens=options.tokens, on=options.on,
                    placement=options.placement, context=options.context, logits=options.verify,
-                   window=options.window, twin=options.twin,
+                   window=options.window, twin=options.twin, load=options.load,
                    defects=dead_cores(options.dead, machine.mesh),
                    dead_links=parse_links(options.dead_links, machine.mesh),
                    waves=options.recorded(), chat=options.chat, system=options.system,

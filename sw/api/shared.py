@@ -5,9 +5,10 @@ from pathlib import Path
 
 from ouroboros.sw.api.catalogue import SIMULATORS, machine_names, model_names, placement_names
 from ouroboros.sw.lib.options import Options, option
+from ouroboros.sw.models.scheme import SCHEMES
 
 __all__ = ["OfPlaced", "OnMachine", "OnSimulator", "OnWafer", "WithDead", "WithDeadLinks",
-           "WithMembers", "WithPlacement", "WithShape"]
+           "WithMembers", "WithPlacement", "WithScheme", "WithShape"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,15 @@ class WithMembers(Options):
 
     members: int | None = option(None, metavar="N")
     """Cores that share the tokens of a KV head; by default as many as fit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithScheme(Options):
+    """Integers of a program."""
+
+    scheme: str | None = option(None, choices=lambda: tuple(SCHEMES))
+    """Integer definition: R, or R2 on a machine with core.residual_bits = 24, and there by
+    default."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,8 @@ __all__ = ["TITLES", "bars", "progress_bar", "step_bars", "steps_or_lines"]
 Steps = Callable[[str, int, int], None]
 """Told of a step's name, how much of it is done, and of how much."""
 TITLES = {"build": "Building the simulator", "load": "Loading the machine",
-          "token": "Generating tokens"}
+          "token": "Generating tokens", "memory": "Memory needed, MB",
+          "disk": "Disk needed, MB"}
 """Steps whose names are not what is shown."""
 
 

@@ -40,6 +40,11 @@ def print_served(served: Served, *, answers: bool = False) -> None:
         click.echo(f"{result.cycles} cycles (loading: {result.load_cycles}), "
                    f"{summary['cycles_per_s']:.0f} cycles/s, build {result.build_s:.1f} s, "
                    f"run {result.run_s:.1f} s")
+    if served.agreement is not None:
+        found = served.agreement
+        click.echo(f"Cycle model: {found.total.predicted} cycles of prompt and decoded tokens, "
+                   f"measured {found.total.measured} ({found.total.error:+.2%}); worst stage "
+                   f"{found.worst_stage} ({found.stages[found.worst_stage].error:+.2%})")
     if result.flit_hops is not None:
         click.echo(f"{result.flit_hops} data flits sent from router to router, by the routers' "
                    f"counters")

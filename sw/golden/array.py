@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ OPS = (Op.LOAD, Op.MVM, Op.APPEND, Op.SCORE, Op.CONTEXT, Op.FREE)
 STREAMS = (Op.MVM, Op.SCORE, Op.CONTEXT)
 """Instructions that leave sums for the drain stream."""
 
+_FLOAT32_ROWS = 1024
+"""So many products of int8 are at most 2**24 together, which float32 holds exactly."""
 _decode = cache(disassemble)
 
 
@@ -161,7 +164,11 @@ class ArrayGolden:
         self.owner = None
         first = fields["first_group"] * self.machine.cim.active_rows
         macros, rows = bits(fields["macros"]), self.machine.cim.rows - first
-        products = _products(self._operands[macros, None, :rows], self.weights[macros, first:])
+        operands = self._operands[macros, :rows]
+        # Most programs fill no macro: operands beyond the last that is loaded are zeros.
+        loaded = np.flatnonzero((operands != 0).any(axis=0))
+        used = int(loaded[-1]) + 1 if loaded.size else 0
+        products = _products(operands[:, None, :used], self.weights[macros, first:first + used])
         sums = dict(zip(macros, products[:, 0], strict=True))
         frames = []
         for step in range(fields["step"], fields["step"] + fields["steps"]):
@@ -239,8 +246,10 @@ class ArrayGolden:
 
 
 def _products(x: npt.NDArray[np.int8], weights: npt.NDArray[np.int8]) -> Ints:
-    """Matrix products; exact, and faster than in integers: no sum is near 2**53."""
-    return (x.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
+    """Matrix products; exact, and faster than in integers: no sum is near what floats hold."""
+    kind: type[np.floating[Any]] = np.float32 if x.shape[-1] <= _FLOAT32_ROWS else np.float64
+    sums: Ints = (x.astype(kind) @ weights.astype(kind)).astype(np.int64)
+    return sums
 
 
 def _whole(sums: Ints) -> Outcome:

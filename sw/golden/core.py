@@ -100,7 +100,7 @@ class GoldenCore:
         elif kind == Kind.WRITE:
             per_entry = entry_flits(self.machine, header["unit"])
             for n in range(0, len(packet.payload), per_entry):
-                self._write(header["unit"], header["address"] + n // per_entry, join_flits(
+                self.write(header["unit"], header["address"] + n // per_entry, join_flits(
                     packet.payload[n:n + per_entry], self.machine.noc.flit_bits))
         else:
             raise CoreError(f"core {self.place}: packet kind must not be {int(kind)} here")
@@ -129,7 +129,8 @@ class GoldenCore:
         raise CoreError(f"core {self.place}: stage {stage} has no free slot for sequence "
                         f"{sequence}, position {position}: a sender broke its credits")
 
-    def _write(self, unit: int, address: int, value: int) -> None:
+    def write(self, unit: int, address: int, value: int) -> None:
+        """Take one configuration entry (``hw.params.packet.Unit``)."""
         if unit >= Unit.WEIGHT:
             row = np.frombuffer(value.to_bytes(self.machine.cim.outputs, "little"), np.int8)
             self.array.weights[unit - Unit.WEIGHT, address] = row

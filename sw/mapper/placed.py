@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ouroboros.hw.params.machine import Machine
-from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.plans import PLACEMENTS
 from ouroboros.sw.mapper.grid import machine_grid, place_of
 from ouroboros.sw.mapper.limits import MapperError
@@ -16,8 +15,9 @@ from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.noc.routes.faults import Faults, Link
 from ouroboros.sw.place.instance import Grid
 from ouroboros.sw.place.placement import check, load
-from ouroboros.sw.program.image import Route, read_stages, unicast
+from ouroboros.sw.program.image import unicast
 from ouroboros.sw.program.program import Program
+from ouroboros.sw.program.ways import program_ways
 
 if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
     from ouroboros.sw.noc.routes.routing import Routes
@@ -99,15 +99,7 @@ def check_routes(program: Program, defects: Iterable[int]) -> None:
     dead = {place_of(grid, core) for core in grid.defects}
     if not dead:
         return
-    ways: list[tuple[Position, Route]] = []
-    for stage in read_stages(program):
-        core = stage.info.core
-        ways += [(core, route) for send in stage.sends(flags=0) for route in send.delivery.routes]
-        ways += [(core, unicast(machine.mesh, core, owner)) for owner, _ in stage.owners]
-    for core in program.images:
-        ways.append((machine.host, unicast(machine.mesh, machine.host, core)))
-        ways.append((core, unicast(machine.mesh, core, machine.host)))
-    for source, route in ways:
+    for source, route in program_ways(program):
         for at, _ in route.links:
             if at in dead:
                 raise MapperError(f"way from {source} to {route.target} must pass no dead core, "

@@ -100,6 +100,11 @@ class Scheme:
         return replace(self, exp_bits=exp_bits, f_bits=f_bits)
 
     @property
+    def positions_max(self) -> int:
+        """Positions over which no sum of exponentials as wide as these can wrap."""
+        return (_SUM_MAX - 1) // (((1 << self.exp_bits) - 1) * _WEIGHT_MAX)
+
+    @property
     def name(self) -> str:
         """``R``, ``R2``, or what differs from R2."""
         if self == R:

@@ -18,10 +18,10 @@ from ouroboros.hw.params.packet import (
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.noc.routes.xy import neighbour, path
 from ouroboros.sw.program.errors import ProgramError
-from ouroboros.sw.program.program import NO_WAY, Program, StageInfo
+from ouroboros.sw.program.program import NO_WAY, Program, StageInfo, Write
 
-__all__ = ["Delivery", "Instruction", "Link", "Route", "Send", "Stage", "Token", "multicast",
-           "packet_flits", "read_stages", "unicast"]
+__all__ = ["Delivery", "Instruction", "Link", "Route", "Send", "Stage", "Token", "images",
+           "multicast", "packet_flits", "read_stages", "unicast"]
 
 DETOUR = ("predicted programs must have no packets that go around dead cores or links, and some of "
           "this one's do: only XY ways are modelled")
@@ -174,6 +174,20 @@ def read_stages(program: Program) -> list[Stage]:
             owners=tuple(((owner["x"], owner["y"]), owner["counter"]) for owner in owners),
             kv=KV_CONFIG.unpack(table[Unit.KV][0]) if Unit.KV in table else None))
     return stages
+
+
+def images(program: Program) -> dict[Position, list[Write]]:
+    """What loading through the mesh writes into each core, in its order.
+
+    Raises
+    ------
+    ProgramError
+        If packets go around dead cores or links.
+    """
+    if program.detours is not None:
+        raise ProgramError("program must be loaded through the mesh where packets go around dead "
+                           "cores or links: routers have to be told of them first")
+    return {core: image.writes for core, image in program.images.items()}
 
 
 def _check_xy(entries: Iterable[int]) -> None:

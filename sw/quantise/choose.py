@@ -19,7 +19,7 @@ LOSS_SEQUENCES, LOSS_TOKENS = 4, 128
 
 
 def quantise_with_loss(checkpoint: Checkpoint, tokens: Tokens, *, scheme: str = AUTO,
-                       residual_fraction_bits: int | None = None,
+                       residual_fraction_bits: int | None = None, positions: int | None = None,
                        progress: Progress | None = None) -> QuantModel:
     """The integer model of a scheme by name, with its loss on the first of the calibration.
 
@@ -30,7 +30,8 @@ def quantise_with_loss(checkpoint: Checkpoint, tokens: Tokens, *, scheme: str = 
     """
     def make(name: str) -> QuantModel:
         model = quantiser.quantise(checkpoint, tokens, recipe=recipe(name), progress=progress,
-                                   residual_fraction_bits=residual_fraction_bits)
+                                   residual_fraction_bits=residual_fraction_bits,
+                                   positions=positions)
         return replace(model, loss=_loss(checkpoint, model, tokens))
 
     if scheme != AUTO:

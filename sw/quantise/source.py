@@ -55,7 +55,8 @@ class ModelSource:
         return self.tokenizer
 
     def quantised(self, *, scheme: str = "R", calibration: Path | None = None, seed: int = 0,
-                  residual_fraction_bits: int | None = None, cache: Path | None = None,
+                  residual_fraction_bits: int | None = None, positions: int | None = None,
+                  cache: Path | None = None,
                   progress: Callable[[int, int], None] | None = None) -> QuantModel:
         """The integer model with its loss, from the cache if it was made before.
 
@@ -67,16 +68,20 @@ class ModelSource:
             R, which every machine runs, R2, or ``sw.quantise.choose.AUTO``.
         calibration : Path, optional
             Text that sets the scales (needs the tokenizer); sampled from the model when absent.
+        positions : int, optional
+            Longest sequence that the integer model takes; that of the checkpoint when absent, which
+            programs may not take: ``sw.mapper.integers``.
         cache : Path, optional
             Folder of the cache; the project's when absent.
         """
         text = None if calibration is None else self._read_text(calibration)
         folder = cache_folder("quant") if cache is None else cache
-        entry = folder / f"{self._key(text, scheme, seed, residual_fraction_bits)}.npz"
+        entry = folder / f"{self._key(text, scheme, seed, residual_fraction_bits, positions)}.npz"
         try:
             model = quant_model.load(entry)
         except QuantModelError:
-            model = self._make(calibration, text, scheme, seed, residual_fraction_bits, progress)
+            model = self._make(calibration, text, scheme, seed, residual_fraction_bits, positions,
+                               progress)
             _store(model, entry)
         warning = "its loss was not measured" if model.loss is None else model.loss.warning()
         if warning is not None:
@@ -84,7 +89,7 @@ class ModelSource:
         return model
 
     def _make(self, calibration: Path | None, text: str | None, scheme: str, seed: int,
-              residual_fraction_bits: int | None,
+              residual_fraction_bits: int | None, positions: int | None,
               progress: Callable[[int, int], None] | None) -> QuantModel:
         check_supported(self.checkpoint)
         if text is None or self.tokenizer is None:
@@ -100,7 +105,7 @@ class ModelSource:
                 raise QuantModelError(f"{calibration}: {error}") from None
         return quantise_with_loss(
             self.checkpoint, tokens, scheme=scheme, progress=progress,
-            residual_fraction_bits=residual_fraction_bits)
+            residual_fraction_bits=residual_fraction_bits, positions=positions)
 
     def _read_text(self, path: Path) -> str:
         if self.tokenizer is None:
@@ -109,10 +114,10 @@ class ModelSource:
         return read.text(path, "a calibration text", CheckpointError)
 
     def _key(self, text: str | None, scheme: str, seed: int,
-             residual_fraction_bits: int | None) -> str:
+             residual_fraction_bits: int | None, positions: int | None) -> str:
         # The quantiser's own code is part of the key: a change of it makes new entries.
         total = hashlib.sha256(f"{digest(Path(__file__))} {self.checkpoint.digest} {text is None} "
-                               f"{scheme} {seed} {residual_fraction_bits}".encode())
+                               f"{scheme} {seed} {residual_fraction_bits} {positions}".encode())
         if text is not None and self.tokenizer is not None:
             total.update(text.encode() + self.tokenizer.digest.encode())
         return total.hexdigest()

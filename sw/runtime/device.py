@@ -1,6 +1,6 @@
 """A machine as the host sees it: loading a program, reading counters and traces."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from ouroboros.hw.params.counters import STAGE_STATES, Counter, counter_count, stage_counter
@@ -58,10 +58,14 @@ class Device:
         Transport.
     program : Program
         What to run.
+    built : Set[Position], optional
+        The cores that there are; by default all.
     """
 
-    def __init__(self, link: Link, program: Program):
+    def __init__(self, link: Link, program: Program, built: Set[Position] | None = None):
         self.link, self.program = link, program
+        self.cores = [core for core in program.reachable if built is None or core in built]
+        """Those that the host can write to and read from, idle ones included."""
 
     def load_packets(self) -> list[Packet]:
         """Every configuration packet of the program, those of the network first."""
@@ -102,7 +106,7 @@ class Device:
 
     async def clear(self) -> None:
         """Clear counters and traces of all cores: idle ones pass other cores' packets on."""
-        cores = self.program.reachable
+        cores = self.cores
         await self.link.send([packet for core in cores
                               for packet in self._write(core, Write(Unit.CONTROL, 0, (0,)))])
         await self.barrier(cores)
@@ -150,14 +154,14 @@ class Device:
         Not control flits: the readout itself consists of them.
         """
         hops = 0
-        for core in self.program.reachable:
+        for core in self.cores:
             hops += sum(await self.read(core, Unit.COUNTER, Counter.FLIT_HOPS_DATA, 1))
         return hops
 
     async def errors(self) -> int:
         """Packets that all cores in reach and their routers have refused or dropped."""
         errors = 0
-        for core in self.program.reachable:
+        for core in self.cores:
             errors += sum(await self.read(core, Unit.COUNTER, Counter.ERRORS, 1))
         return errors
 

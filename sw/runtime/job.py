@@ -1,7 +1,7 @@
 """A run as data: the same job goes to the golden model and to every simulator."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from ouroboros.sw.runtime.link import Link, Noting
 from ouroboros.sw.runtime.sampling import Logits, Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
 
-__all__ = ["SAID", "Backend", "Generated", "Job", "JobResult", "Progress", "RequestSpec", "Waves",
-           "execute", "partial"]
+__all__ = ["IMAGE", "MESH", "SAID", "Backend", "Generated", "Job", "JobResult", "Progress",
+           "RequestSpec", "Waves", "execute", "partial"]
 
 Progress = Callable[[str, int, int], None]
 """Told (what, done, of how many): ``what`` is ``build``, ``load`` or ``token``.
@@ -29,6 +29,8 @@ Of a job whose tokens are told: also ``SAID``, number of the request, id of ever
 """
 SAID = "said"
 """See ``Progress``."""
+MESH, IMAGE = "mesh", "image"
+"""How a program gets into the cores: by packets, or by memory images."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +81,10 @@ class Job:
     """Texts that end a sequence."""
     told: bool = False
     """Tell generated tokens as they come (``Progress``)."""
+    built: frozenset[Position] | None = None
+    """Simulators: the cores that are built, all that packets can reach; None: the whole mesh."""
+    load: str = MESH
+    """``MESH``, or ``IMAGE``: every core is given its own image, all at once."""
     tap: bool = False
     """Keep what the host injects and what the cores send (``sw.runtime.locate``)."""
 
@@ -113,6 +119,8 @@ class JobResult:
     """Wall time of loading."""
     build_s: float = 0.0
     """Wall time of making the simulator's program; 0 if it was there."""
+    peak_bytes: int | None = None
+    """Most memory that the simulator's process held."""
     tokens: int = 0
     """Tokens that went through the machine: prompt, generated and control tokens."""
     counters: dict[Position, CoreCounters] = field(default_factory=dict)
@@ -164,12 +172,23 @@ def partial(job: Job, tokens: Iterable[Generated]) -> JobResult:
 
 
 async def execute(link: Link, job: Job, progress: Progress,
-                  record: Callable[[Generated], None] = lambda token: None) -> JobResult:
-    """Run a job over a link; ``record`` takes every generated token at once."""
-    device = Device(link, job.program)
+                  record: Callable[[Generated], None] = lambda token: None,
+                  load: Callable[[Device], Awaitable[None]] | None = None) -> JobResult:
+    """Run a job over a link.
+
+    Parameters
+    ----------
+    record : callable, optional
+        Takes every generated token at once.
+    load : callable, optional
+        Loads images; by default the program is sent through the mesh.
+    """
+    device = Device(link, job.program, job.built)
     started, start_cycles = time.perf_counter(), link.cycles
     progress("load", 0, 1)
-    if start_cycles is None:
+    if load is not None:
+        await load(device)
+    elif start_cycles is None:
         # The golden machine has no counters to read, so no barrier either.
         await link.send(device.load_packets())
     else:

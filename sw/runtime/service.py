@@ -11,10 +11,12 @@ import numpy as np
 from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.golden.decoder import IntegerDecoder
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.mapper.integers import integer_model
 from ouroboros.sw.mapper.placed import place_model
 from ouroboros.sw.models.coder import TextStream
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.noc.routes.faults import Link
+from ouroboros.sw.perf.agreement import Agreement, agreement
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.quantise.source import ModelSource
 from ouroboros.sw.runtime.engine import Request
@@ -28,6 +30,7 @@ from ouroboros.sw.runtime.job import (
     Waves,
 )
 from ouroboros.sw.runtime.sampling import Sampling, next_token
+from ouroboros.sw.runtime.scale import built_cores, is_big, load_by, needs
 from ouroboros.sw.runtime.stopping import StopTexts
 
 __all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve"]
@@ -67,6 +70,8 @@ class Served:
     """Logit vectors compared."""
     wall_s: float
     """Wall time of everything."""
+    agreement: Agreement | None = None
+    """With the cycle model, of a single sequence on RTL whose traces are whole."""
 
     @property
     def program(self) -> Program:
@@ -93,6 +98,8 @@ class Served:
             "placement": self.program.placement,
             "cores": len(self.program.roles),
             "context": self.program.context,
+            "scheme": self.model.scheme.name,
+            "positions": self.model.shape.seq_len,
             "loss": None if self.model.loss is None else asdict(self.model.loss),
             "text": self.texts,
             "answer": self.answers,
@@ -104,7 +111,12 @@ class Served:
             "bit_exact": self.bit_exact,
             "vectors_checked": self.vectors_checked,
             "cycles": result.cycles,
+            "load": self.job.load,
             "load_cycles": result.load_cycles,
+            "cycles_per_token": None if result.cycles is None else result.cycles / result.tokens,
+            "peak_memory_bytes": result.peak_bytes,
+            "cores_built": (None if result.cycles is None else
+                            len(self.job.built or self.program.machine.mesh.coordinates)),
             "flit_hops": result.flit_hops,
             "errors": result.errors,
             "cycles_per_s": None if result.cycles is None else result.cycles / result.run_s,
@@ -114,6 +126,7 @@ class Served:
             "load_s": result.load_s,
             "run_s": result.run_s,
             "wall_s": self.wall_s,
+            "prediction": None if self.agreement is None else self.agreement.as_dict(),
         }
 
 
@@ -159,10 +172,11 @@ def compare(model: QuantModel, requests: Sequence[Request],
 
 def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, tokens: int, on: str,
           placement: str = "plain", logits: str = "last", context: int | None = None,
-          window: int | None = None, twin: bool = False, defects: Sequence[int] = (),
+          window: int | None = None, twin: bool | None = None, load: str | None = None,
+          defects: Sequence[int] = (),
           dead_links: Sequence[Link] = (), waves: Waves | None = None, chat: bool = False,
           system: str | None = None, sampling: Sampling | None = None, stops: Sequence[str] = (),
-          scheme: str = "R", told: Callable[[int, str], None] | None = None,
+          scheme: str | None = None, told: Callable[[int, str], None] | None = None,
           progress: Progress = lambda what, done, total: None) -> Served:
     """Quantise, map and run.
 
@@ -174,6 +188,10 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         A layout's name or a placement file; see ``sw.mapper.placed``.
     logits : str
         Which logit vectors are streamed and compared: ``last`` or ``all``.
+    twin : bool
+        Simulate the macro's behavioural twin; by default on a big mesh (``sw.runtime.scale``).
+    load : str
+        ``IMAGE`` or ``MESH`` of ``sw.runtime.job``; by default images on a big mesh.
     defects : sequence of int
         Ids of dead cores (``x + width * y`` from 0).
     dead_links : sequence of Link
@@ -189,7 +207,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     stops : sequence of str
         Texts that end a continuation.
     scheme : str
-        Integer definition by name: R, or R2 on a machine with ``core.residual_bits`` = 24.
+        Integer definition by name; by default the widest that the machine computes.
     told : callable
         Called with a request's number and what a token adds to its continuation, as it comes.
 
@@ -205,7 +223,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     run = backend(on)
     if waves is not None:
         _check_waves(waves, machine, on)
-    model = source.quantised(scheme=scheme)
+    model = integer_model(source, machine, scheme)
     program = place_model(machine, model, placement=placement, context=context, defects=defects,
                           dead_links=dead_links)
     specs = tuple(RequestSpec(prompt=tuple(coder.encode(text, bos=not chat)), limit=tokens,
@@ -219,8 +237,11 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
                                  f"(the context), not {len(spec.prompt)}")
     # Reading all counters takes longer than a short run, too long for Icarus.
     job = Job(program=program, model=model, requests=specs, stop_ids=model.special.stop_ids,
-              window=window, twin=twin, observe=on != "icarus", waves=waves, sampling=sampling,
-              stops=stop_texts, told=told is not None)
+              window=window, twin=is_big(machine) if twin is None else twin,
+              load=load_by(program, load), built=built_cores(program), observe=on != "icarus",
+              waves=waves, sampling=sampling, stops=stop_texts, told=told is not None)
+    if on != "golden":
+        _say_needs(job, progress)
     streams = [TextStream(coder, spec.prompt, stops) for spec in specs]
 
     def pass_on(what: str, done: int, total: int) -> None:
@@ -238,7 +259,24 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         texts=[coder.decode(request.prompt) + answer
                for request, answer in zip(result.requests, answers, strict=True)],
         bit_exact=None if on == "golden" else exact,
-        vectors_checked=vectors, wall_s=time.perf_counter() - started)
+        vectors_checked=vectors, agreement=_agreement(job, result), wall_s=time.perf_counter() - started)
+
+
+def _say_needs(job: Job, progress: Progress) -> None:
+    found = needs(job)
+    if is_big(job.program.machine):
+        for what, need, free in (("memory", found.memory_bytes, found.memory_free_bytes),
+                                 ("disk", found.disk_bytes, found.disk_free_bytes)):
+            progress(what, need // 1_000_000, free // 1_000_000)
+    found.check()
+
+
+def _agreement(job: Job, result: JobResult) -> Agreement | None:
+    if len(result.requests) != 1 or not result.traces or job.program.detours is not None:
+        return None
+    [request] = result.requests
+    return agreement(job.program, result.traces, prompt_tokens=len(request.prompt),
+                     fed_tokens=request.length - 1, stream=request.logits != "none")
 
 
 def _check_waves(waves: Waves, machine: Machine, on: str) -> None:

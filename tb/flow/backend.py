@@ -12,21 +12,40 @@ from pathlib import Path
 
 from ouroboros.hw.mesh.wafer import top_name
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.position import Position
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.folders import cache_folder
-from ouroboros.sw.runtime.job import Generated, Job, JobResult, Progress, Waves, partial
+from ouroboros.sw.runtime.job import (
+    IMAGE,
+    Generated,
+    Job,
+    JobResult,
+    Progress,
+    Waves,
+    partial,
+)
 from ouroboros.tb.flow.build import Build, SimulationError, build, run
 from ouroboros.tb.flow.rtl import emit_die
+from ouroboros.tb.flow.stepped import Stepped
 from ouroboros.tb.flow.toolchain import ToolError, find
 from ouroboros.tb.mesh.tap import WAVES, read_taps, tapped, waved
 
 __all__ = ["build_die", "emit_die", "icarus", "run_job", "verilator"]
 
+TILE = Stepped(
+    module="tile",
+    wakes=("rst", *(f"inputs__{n}__valid" for n in range(4)),
+           *(f"outputs__{n}__credit" for n in range(4))),
+    pulses=(*(f"outputs__{n}__valid" for n in range(4)),
+            *(f"inputs__{n}__credit" for n in range(4))),
+    gates=("gate_awake__DOT__open", "gate_moving__DOT__open"))
+"""A tile sleeps while the clocks of its core and its router stand still."""
 POLL_S = 0.2
 
 
 def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = False,
-              tap: bool = False, record: Waves | None = None) -> Build:
+              tap: bool = False, record: Waves | None = None,
+              built: frozenset[Position] | None = None, preload: bool = False) -> Build:
     """Emit and compile the machine, unless it was compiled before.
 
     Parameters
@@ -37,13 +56,21 @@ def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = F
         Cores write down what they send.
     record : Waves
         Icarus: waves of one core.
+    built : frozenset of Position
+        The cores that there are; None: all.
+    preload : bool
+        Cores can write images of their own.
     """
-    sources = emit_die(machine, twin=twin)
+    # Waveforms show all of a machine.
+    stepped = sim == "verilator" and not waves and os.environ.get("WAVES") != "1"
+    dead = () if built is None else [at for at in machine.mesh.coordinates if at not in built]
+    sources = emit_die(machine, twin=twin, dead=dead, preload=preload, stepped=stepped)
     if tap:
         sources = tapped(sources, machine)
     if record is not None:
         sources = waved(sources, record, machine)
-    return build(top_name(machine), sources, sim=sim, hier_blocks=["tile"], waves=waves)
+    return build(top_name(machine), sources, sim=sim, stepped=TILE if stepped else None,
+                 waves=waves)
 
 
 def verilator(job: Job, progress: Progress) -> JobResult:
@@ -68,7 +95,8 @@ def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
     find(sim)
     progress("build", 0, 1)
     started = time.perf_counter()
-    built = build_die(job.program.machine, sim, twin=job.twin, tap=job.tap, record=job.waves)
+    built = build_die(job.program.machine, sim, twin=job.twin, tap=job.tap, record=job.waves,
+                      built=job.built, preload=job.load == IMAGE)
     build_s = time.perf_counter() - started
     progress("build", 1, 1)
     result = run_job(built, job, progress)

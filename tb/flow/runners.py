@@ -104,6 +104,20 @@ class VerilatorRunner(_ToolRunner, Verilator):
     def waves_name(self, top: str) -> str:
         return "dump.vcd"
 
+    def compile_block(self, module: str, sources: list[Path], directory: Path,
+                      options: list[str], log: Path) -> Path:
+        """Compile a module as a class ``V`` + module; the library is in ``directory``."""
+        self.env = {**os.environ, **self._tool.env}
+        verilate = [str(self._tool.path), "-cc", "--top-module", module, "--prefix", f"V{module}",
+                    "-Mdir", str(directory), *options, "--timescale", "1ns/1ps",
+                    *map(str, sources)]
+        library = directory / f"libV{module}.a"
+        make = ["make", "-j", str(os.cpu_count() or 1), "-C", str(directory), "-f",
+                f"V{module}.mk", library.name, *self._compile, *self._tool.make_args]
+        with log.open("w") as said:
+            self._execute_cmds([verilate, make], directory, said)
+        return library
+
 
 def control_file(top: str, sources: Mapping[str, str], blocks: tuple[str, ...],
                   shared: tuple[str, ...]) -> str:

@@ -9,18 +9,21 @@ take a flit (never without).
 import json
 import os
 import pickle
+import resource
 from pathlib import Path
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
-from ouroboros.sw.runtime.job import execute
+from ouroboros.sw.program.image import images
+from ouroboros.sw.runtime.job import IMAGE, execute
 from ouroboros.tb.lib.link import PERIOD_NS, SimLink
+from ouroboros.tb.mesh.preload import AFTER_IMAGE_CYCLES, remove_images, write_images
 
 RESET_CYCLES = 4
-SILENCE_CYCLES = 100_000
-"""Beyond this, a machine that says nothing has lost something."""
+SILENCE_CYCLES, STAGE_SILENCE_CYCLES = 100_000, 10_000
+"""Beyond this for a machine and this for each stage, one that says nothing has lost something."""
 
 
 @cocotb.test()
@@ -39,12 +42,24 @@ async def job(dut):
         with tokens.open("ab") as file:
             pickle.dump(token, file)
 
+    machine = task.program.machine
+    here = Path.cwd()
+    longest = 0
+    if task.load == IMAGE:
+        longest = write_images(machine, images(task.program), here)
+
+    async def load(device):
+        await ClockCycles(dut.clk, longest + AFTER_IMAGE_CYCLES)
+        remove_images(here)
+        await device.barrier()
+
     Clock(dut.clk, PERIOD_NS, unit="ns").start()
     dut.rst.value = 1
-    machine = task.program.machine
     link = SimLink(dut, machine, stall=float(os.environ.get("OUROBOROS_STALL", "0")))
     await ClockCycles(dut.clk, RESET_CYCLES)
     dut.rst.value = 0
-    cocotb.start_soon(link.watch(SILENCE_CYCLES))
-    result = await execute(link, task, progress, record)
+    cocotb.start_soon(link.watch(SILENCE_CYCLES
+                                 + STAGE_SILENCE_CYCLES * len(task.program.stages)))
+    result = await execute(link, task, progress, record, load if longest else None)
+    result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     Path(os.environ["OUROBOROS_RESULT"]).write_bytes(pickle.dumps(result))

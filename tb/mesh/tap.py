@@ -30,7 +30,7 @@ def tapped(sources: Mapping[str, str], machine: Machine) -> dict[str, str]:
     """
     instance = (f"  tap #(.WIDTH({flit_layout(machine.noc).size})) tap(.clk(clk), .x(x), .y(y), "
                 f".valid(link_out__valid), .flit(link_out__flit));\n")
-    return {**sources, "core": _inside("core", sources["core"], instance), "tap": TAP.read_text()}
+    return {**sources, "core": inside("core", sources["core"], instance), "tap": TAP.read_text()}
 
 
 def waved(sources: Mapping[str, str], waves: Waves, machine: Machine) -> dict[str, str]:
@@ -39,11 +39,11 @@ def waved(sources: Mapping[str, str], waves: Waves, machine: Machine) -> dict[st
     recorder = (f'module waves;\n  initial begin\n    #({PERIOD_NS * waves.start});\n'
                 f'    $dumpfile("{WAVES}");\n    $dumpvars(0, {top}.{tile_path(machine, waves.core)});\n'
                 f'    #({PERIOD_NS * WAVE_CYCLES}) $dumpoff;\n  end\nendmodule\n')
-    return {**sources, top: _inside(top, sources[top], "  waves waves();\n"),
+    return {**sources, top: inside(top, sources[top], "  waves waves();\n"),
             "waves": recorder}
 
 
-def _inside(module: str, text: str, more: str) -> str:
+def inside(module: str, text: str, more: str) -> str:
     """The text with more at the end of a module."""
     text, count = re.subn(rf"(\bmodule {module}\s*\(.*?)(^endmodule)",
                           lambda found: found[1] + more + found[2], text,

@@ -1,0 +1,196 @@
+"""A module that Verilator compiles once for all its instances, and that is stepped once a cycle.
+
+Verilator's own hierarchical blocks are evaluated several times a cycle, asleep or not: for a mesh
+of which most tiles sleep that is nearly all of the time. Here the instance in the design is a few
+lines that call the compiled block at a rising edge, and not at all while it sleeps.
+
+A block may be stepped if all its outputs are registers of the rising edge of its one clock ``clk``.
+It sleeps while the enables of its own clock gates are low: then nothing in it may change but a
+count of cycles, which asks for their number (``hw.lib.cycles``) instead of counting.
+"""
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Port", "Stepped", "SteppedError", "driver", "ports_of", "stand_in"]
+
+CLOCK = "clk"
+
+
+class SteppedError(ValueError):
+    """A module that cannot be stepped as it was said."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stepped:
+    """What is known of such a module."""
+
+    module: str
+    """Its name."""
+    wakes: tuple[str, ...]
+    """Inputs that wake it, whatever their value but 0; others are looked at only while it is
+    awake. The reset is one."""
+    pulses: tuple[str, ...]
+    """Outputs that are 0 whenever it sleeps."""
+    gates: tuple[str, ...]
+    """Latches of its clock gates, by how the names of Verilator's variables end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of a module."""
+
+    name: str
+    """Its name."""
+    into: bool
+    """Whether it is an input."""
+    bits: int
+    """Its width."""
+
+    @property
+    def member(self) -> str:
+        """What Verilator calls it in C++."""
+        return self.name.replace("__", "___05F")
+
+    @property
+    def words(self) -> int:
+        """Of 32 bits."""
+        return -(-self.bits // 32)
+
+
+def ports_of(module: str, text: str) -> list[Port]:
+    """Ports of a module in its Verilog, whose widths are numbers.
+
+    Raises
+    ------
+    SteppedError
+        If there is no such module, or it has no clock.
+    """
+    body = re.search(rf"\bmodule\s+{module}\b.*?\bendmodule\b", text, re.DOTALL)
+    if body is None:
+        raise SteppedError(f"text must have a module {module}")
+    found = {name: Port(name, way == "input", int(high or 0) + 1) for way, high, name in re.findall(
+        r"\b(input|output)\s+(?:wire\s+|reg\s+|logic\s+)?(?:\[(\d+):0\]\s*)?(\w+)", body[0])}
+    if CLOCK not in found:
+        raise SteppedError(f"module {module} must have a clock {CLOCK}")
+    return list(found.values())
+
+
+def stand_in(block: Stepped, ports: list[Port]) -> str:
+    """SystemVerilog of a module with the ports of the block, which steps it.
+
+    Raises
+    ------
+    SteppedError
+        If a port that the block names is none of it.
+    """
+    module, names = block.module, {port.name for port in ports}
+    if missing := sorted({*block.wakes, *block.pulses} - names):
+        raise SteppedError(f"module {module} must have a port {missing[0]}")
+    inputs = [port for port in ports if port.into and port.name != CLOCK]
+    outputs = [port for port in ports if not port.into]
+    wide = {port.name: f"bit [{port.bits - 1}:0]" if port.bits > 1 else "bit" for port in ports}
+    header = ",\n".join(
+        f"  {'input wire' if port.into else 'output reg'} [{port.bits - 1}:0] {port.name}"
+        for port in ports)
+    formal = ", ".join([
+        "input chandle block", "input longint cycle",
+        *(f"input {wide[port.name]} {port.name}" for port in inputs),
+        *(f"output {wide[port.name]} {port.name}" for port in outputs)])
+    actual = ", ".join(["block", "cycle", *(port.name for port in inputs),
+                        *(f"next_{port.name}" for port in outputs)])
+    lines = [
+        f"module {module} (", header, ");",
+        f"import \"DPI-C\" function chandle {module}_create(input string name);",
+        f"import \"DPI-C\" function bit {module}_step({formal});",
+        "chandle block;", "longint cycle;", "bit awake;",
+        *(f"{wide[port.name]} next_{port.name};" for port in outputs),
+        "initial begin", f"  block = {module}_create($sformatf(\"%m\"));",
+        "  cycle = 0;", "  awake = 1;", *(f"  {port.name} = 0;" for port in outputs), "end",
+        f"always @(posedge {CLOCK}) begin", "  cycle <= cycle + 1;",
+        f"  if (awake | {' | '.join(f'(|{name})' for name in block.wakes)}) begin",
+        f"    awake <= {module}_step({actual});",
+        *(f"    {port.name} <= next_{port.name};" for port in outputs),
+        "  end", "end", "endmodule", ""]
+    return "\n".join(lines)
+
+
+def driver(block: Stepped, ports: list[Port], root: str) -> str:
+    """C++ of the two functions that the stand-in calls.
+
+    Parameters
+    ----------
+    root : str
+        Verilator's header of the block's variables.
+
+    Raises
+    ------
+    SteppedError
+        If the header does not have one variable for each gate.
+    """
+    module = block.module
+    inputs = [port for port in ports if port.into and port.name != CLOCK]
+    outputs = [port for port in ports if not port.into]
+    formal = ",\n    ".join([
+        "void* handle", "long long cycle",
+        *(f"svBit {port.member}" if port.bits == 1 else f"const svBitVecVal* {port.member}"
+          for port in inputs),
+        *(f"svBit* {port.member}" if port.bits == 1 else f"svBitVecVal* {port.member}"
+          for port in outputs)])
+    gates = [_variable(module, root, end) for end in block.gates]
+    by_name = {port.name: port for port in ports}
+    awake = " || ".join([
+        *(f"root.{gate}" for gate in gates),
+        *(_any(by_name[name]) for name in (*block.wakes, *block.pulses))])
+    lines = [
+        f'#include "V{module}.h"', f'#include "V{module}___024root.h"', '#include "svdpi.h"',
+        "#include <cstdint>", "#include <cstring>", "",
+        "static long long now;", "",
+        'extern "C" long long block_cycle() {', "  return now;", "}", "",
+        f'extern "C" void* {module}_create(const char* name) {{',
+        f"  return new V{module}{{name}};", "}", "",
+        f'extern "C" svBit {module}_step(', f"    {formal}) {{",
+        f"  V{module}& model = *static_cast<V{module}*>(handle);",
+        "  auto& root = *model.rootp;", "  now = cycle;",
+        *(f"  {_set(port)}" for port in inputs),
+        "  model.clk = 0;", "  model.eval();",
+        f"  const bool awake = {awake};",
+        "  if (awake) {", "    model.clk = 1;", "    model.eval();", "  }",
+        *(f"  {_get(port)}" for port in outputs),
+        "  return awake;", "}", ""]
+    return "\n".join(lines)
+
+
+def _variable(module: str, root: str, end: str) -> str:
+    found = set(re.findall(rf"\b(\w+{end})(?=;|/\*)", root))
+    if len(found) != 1:
+        raise SteppedError(f"module {module} must have one variable ..{end}, not {len(found)}")
+    return found.pop()
+
+
+def _any(port: Port) -> str:
+    if port.bits > 64:
+        raise SteppedError(f"port {port.name} must have at most 64 bits to wake by, "
+                           f"not {port.bits}")
+    return f"model.{port.member}"
+
+
+def _set(port: Port) -> str:
+    name = port.member
+    if port.bits == 1:
+        return f"model.{name} = {name};"
+    if port.bits <= 32:
+        return f"model.{name} = *{name};"
+    if port.bits <= 64:
+        return f"model.{name} = {name}[0] | static_cast<uint64_t>({name}[1]) << 32;"
+    return f"std::memcpy(model.{name}.data(), {name}, {4 * port.words});"
+
+
+def _get(port: Port) -> str:
+    name = port.member
+    if port.bits <= 32:
+        return f"*{name} = model.{name};"
+    if port.bits <= 64:
+        return (f"{name}[0] = static_cast<uint32_t>(model.{name}); "
+                f"{name}[1] = static_cast<uint32_t>(model.{name} >> 32);")
+    return f"std::memcpy({name}, model.{name}.data(), {4 * port.words});"
