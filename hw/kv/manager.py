@@ -38,9 +38,9 @@ class KvManager(wiring.Component):
     Placement: K goes to the next macro with room after the one of the sequence's block before,
     round robin over ``k_macros``; a block with none before it goes to the next one after the macro
     where the last such block went, so that sequences begin at different macros. V likewise over
-    ``v_macros``, or with ``v_stays`` in the macro of the block before, if it has room. All V blocks of a (sequence, head) in one column slot: chosen with the first
-    block, the next one with room after the slot that was chosen last. Within a macro the lowest
-    free block.
+    ``v_macros``, or with ``v_stays`` in the macro of the block before, if it has room. All V blocks
+    of a (sequence, head) lie in one column slot, chosen with the first block: the next one with
+    room after the slot that was chosen last. Within a macro the lowest free block.
 
     A write of ``KV_CONFIG`` forgets everything; commands wait ``KV_WIPE_CYCLES`` then. Before the
     first one there are no heads. ``k_macros`` and ``v_macros`` must be disjoint.

@@ -20,13 +20,13 @@ class KvParams:
     """
 
     sequences: int
-    """Sequence ids, from 0; 1 to 65,536."""
+    """Sequence ids, from 0; 1 to 65536."""
     heads: int
     """KV heads that one core can hold; 1 to 16."""
     blocks: int
-    """Logical blocks of one sequence and head in one core; 1 to 8,192."""
+    """Logical blocks of one sequence and head in one core; 1 to 8192."""
     pages: int = 128
-    """Blocks of all sequences and heads that one core can hold; 1 to 1,024."""
+    """Blocks of all sequences and heads that one core can hold; 1 to 1024."""
     ring: bool = True
     """Whether programs let sequences begin at different members of a KV head, one after the other;
     no hardware depends on it."""

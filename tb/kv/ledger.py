@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ouroboros.hw.kv.layout import KvOp
 from ouroboros.hw.params.machine import Machine
 
-__all__ = ["Answer", "Command", "Ledger", "Layout"]
+__all__ = ["Answer", "Command", "Layout", "Ledger"]
 
 Head = tuple[int, int]
 """Sequence and head."""
