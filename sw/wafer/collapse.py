@@ -9,7 +9,7 @@ differ a little; ``tests/sw/wafer`` says by how much.
 import numpy as np
 
 from ouroboros.sw.wafer.chain import Cell, Chain
-from ouroboros.sw.wafer.nodes import Nodes, lay_out
+from ouroboros.sw.wafer.nodes import CONTEXT_WAYS, WAY, Nodes, lay_out
 
 __all__ = ["collapse"]
 
@@ -31,6 +31,7 @@ def collapse(chain: Chain) -> Nodes:
                           slowest, np.zeros(len(at), np.int64)))
     table = nodes.table.copy()
     # The latency lies between the two, as far as it is the token's own.
-    table[1, 2:4] = ways, by_context
-    return Nodes(table=table, end=np.zeros(2, np.int64), state=nodes.state, hold_at=slowest,
+    table[1, WAY:CONTEXT_WAYS + 1] = ways, by_context
+    return Nodes(table=table, end=np.zeros(2, np.int64), slots=nodes.slots,
+                 state=nodes.state, hold_at=slowest,
                  way_at=chain.way_at, first=nodes.first)

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ouroboros.sw.lib.compiled import compiled
+from ouroboros.sw.lib.compiled import compiled, inlined
 from ouroboros.sw.wafer.chain import Ints
 from ouroboros.sw.wafer.nodes import free_at, push, push_unit
 from ouroboros.sw.wafer.policy import (
@@ -13,12 +13,9 @@ from ouroboros.sw.wafer.policy import (
     BLOCKED,
     CLASS,
     COMPUTED,
-    FLYING,
     FREE,
     FREED,
     GENERATED,
-    INJECTED,
-    LEAVING,
     NEVER,
     NEXT,
     PROMPT,
@@ -26,7 +23,6 @@ from ouroboros.sw.wafer.policy import (
     REACHED,
     RECOMPUTED,
     REQUEST,
-    REWIND,
     STACKED,
     USED,
     Policy,
@@ -52,23 +48,25 @@ FREES = 2
 
 
 @compiled
-def serve(policy: Policy, rules: Rules, by_sequence: int, table: Ints, end: Ints, first: int,
-          state: Ints, turns: Ints, hold_at: Ints, way_at: Ints, holds: Ints, flying: Ints,
-          histogram: Ints, others: Ints, areas: npt.NDArray[np.float64], log: Ints) -> int:
+def serve(policy: Policy, rules: Rules, by_sequence: int, table: Ints, end: Ints, slots: Ints,
+          first: int, state: Ints, phases: Ints, hold_at: Ints, way_at: Ints, holds: Ints,
+          flying: Ints, steps: Ints, others: Ints, areas: npt.NDArray[np.float64],
+          log: Ints) -> int:
     """Serve all requests; returns ``DONE``, or why not.
 
     Parameters
     ----------
     by_sequence : int
         1: all tokens of a prompt that can go in do so as one.
-    table, end, first, state, turns, hold_at, way_at
+    table, end, slots, first, state, phases, hold_at, way_at
         See ``Nodes``.
     holds : array
         Sums of ``hold_at``: ``holds[c]`` is that of contexts 1 to c.
     flying : array
         ``(power of two, 6)``: room for what is under way.
-    histogram : array
-        Counts computed tokens by context.
+    steps : array
+        ``(contexts + 2,)``: computed tokens by context, as differences: a run of tokens adds one
+        at its first context and takes it off behind its last.
     others : array
         ``(2,)``: counts tokens that were refused, and those that freed.
     areas : array
@@ -78,94 +76,117 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, table: Ints, end: Ints
     """
     numbers, requests, sequences = policy.numbers, policy.requests, policy.sequences
     pages = policy.pages
-    now = head = tail = steps = 0
+    now = head = tail = logged = 0
     mask = len(flying) - 1
     while True:
-        now = max(now, free_at(table, first, state, turns))
+        now = max(now, free_at(table, first, state, phases))
         while head != tail and flying[head & mask, WHEN] <= now:
             at = head & mask
             head += 1
-            s, outcome, position = flying[at, WHOSE], flying[at, OUTCOME], flying[at, AT]
-            if (outcome == COMPUTED and sequences[s, REWIND] < 0 and not sequences[s, LEAVING]
-                    and position + 1 < requests[sequences[s, REQUEST], PROMPT]):
-                sequences[s, FLYING] -= flying[at, COUNT]   # as deliver would, and faster
-            elif outcome == FREES:
-                areas[1] += numbers[ACTIVE] * (now - areas[2])
-                areas[0] += numbers[USED] * (now - areas[2])
-                areas[2] = now
+            s, outcome = flying[at, WHOSE], flying[at, OUTCOME]
+            if outcome == FREES:
+                _integrate(areas, policy, now)
                 freed_sequence(policy, rules, s)
             else:
-                deliver(policy, rules, s, position, flying[at, COUNT], flying[at, BEFORE], outcome,
-                        flying[at, WHEN])
-        if not numbers[BLOCKED] and (numbers[STACKED] or (
-                numbers[ARRIVED] < len(requests) and requests[numbers[ARRIVED], ARRIVAL] <= now)):
-            before = numbers[ACTIVE]
+                deliver(policy, rules, s, flying[at, AT], flying[at, COUNT], flying[at, BEFORE],
+                        outcome, flying[at, WHEN])
+        coming = NEVER
+        if numbers[ARRIVED] < len(requests):
+            coming = requests[numbers[ARRIVED], ARRIVAL]
+        if not numbers[BLOCKED] and (numbers[STACKED] or coming <= now):
+            _integrate(areas, policy, now)
             admit(policy, rules, now)
-            if numbers[ACTIVE] != before:
-                areas[1] += before * (now - areas[2])
-                areas[0] += numbers[USED] * (now - areas[2])
-                areas[2] = now
+            coming = NEVER
+            if numbers[ARRIVED] < len(requests):
+                coming = requests[numbers[ARRIVED], ARRIVAL]
         s = take(policy)
         if s < 0:
             later = flying[head & mask, WHEN] if head != tail else NEVER
-            if numbers[ARRIVED] < len(requests) and requests[numbers[ARRIVED], ARRIVAL] > now:
-                later = min(later, requests[numbers[ARRIVED], ARRIVAL])
+            if coming > now:
+                later = min(later, coming)
             if later == NEVER:
                 return STUCK if numbers[ACTIVE] or numbers[STACKED] else DONE
             now = later
             continue
-        position, tokens, kind = sequences[s, NEXT], 1, sequences[s, CLASS]
+        if tail - head > mask:
+            return OVERFLOW
+        position, tokens, kind, outcome = sequences[s, NEXT], 1, sequences[s, CLASS], COMPUTED
         if kind == FREE:
-            areas[0] += numbers[USED] * (now - areas[2])
-            areas[1] += numbers[ACTIVE] * (now - areas[2])
-            areas[2] = now
+            _integrate(areas, policy, now)
             release(policy, rules, s)
             outcome = FREES
             others[1] += 1
-            x = push(now, hold_at[1], way_at[1], table, end, state, turns)
+            x = push(now, hold_at[1], way_at[1], table, end, slots, state, phases)
+            logged = _note(log, logged, now, s, position, 1, outcome)
         else:
-            r, used = sequences[s, REQUEST], numbers[USED]
-            outcome = COMPUTED
+            r = sequences[s, REQUEST]
+            length = requests[r, PROMPT] + requests[r, GENERATED]
             if not pages[s, position // rules.block_tokens]:
+                _integrate(areas, policy, now)
                 outcome = allocate(policy, rules, s, position)
+                areas[3] = max(areas[3], numbers[USED])
             if by_sequence and kind == PROMPT_TOKEN and outcome == COMPUTED:
-                last = requests[r, PROMPT] + requests[r, GENERATED]
-                while (position + tokens < last and allocate(
+                _integrate(areas, policy, now)
+                while (position + tokens < length and allocate(
                         policy, rules, s, position + tokens) == COMPUTED):
                     tokens += 1
-            if numbers[USED] != used:
-                areas[0] += used * (now - areas[2])
-                areas[1] += numbers[ACTIVE] * (now - areas[2])
-                areas[2] = now
                 areas[3] = max(areas[3], numbers[USED])
-            context = position + tokens
+                x = push_unit(now, tokens, holds[position + tokens] - holds[position],
+                              hold_at[position + tokens], way_at[position + tokens], table, end,
+                              slots, state, phases)
+                logged = _note(log, logged, now, s, position, tokens, outcome)
+            else:
+                x = push(now, hold_at[position + 1], way_at[position + 1], table, end, slots,
+                         state, phases)
+                logged = _note(log, logged, now, s, position, 1, outcome)
+                if kind == PROMPT_TOKEN and outcome == COMPUTED:
+                    # The rest of the block follows, up to the last token of the prompt, until
+                    # something comes back or arrives.
+                    last = min((position // rules.block_tokens + 1) * rules.block_tokens,
+                               requests[r, PROMPT] - 1)
+                    wake = flying[head & mask, WHEN] if head != tail else NEVER
+                    if numbers[BLOCKED] == 0 and coming > now:
+                        wake = min(wake, coming)
+                    while position + tokens < last:
+                        then = max(now, free_at(table, first, state, phases))
+                        if then >= wake or (head == tail and then >= x):
+                            break
+                        now = then
+                        context = position + tokens + 1
+                        logged = _note(log, logged, now, s, context - 1, 1, outcome)
+                        x = push(now, hold_at[context], way_at[context], table, end, slots, state,
+                                 phases)
+                        tokens += 1
             if outcome == COMPUTED:
-                for c in range(position + 1, context + 1):
-                    histogram[c] += 1
-                again = min(context, requests[r, REACHED]) - position
+                steps[position + 1] += 1
+                steps[position + tokens + 1] -= 1
+                again = min(position + tokens, requests[r, REACHED]) - position
                 if again > 0:
                     numbers[RECOMPUTED] += again
-                requests[r, REACHED] = max(requests[r, REACHED], context)
+                requests[r, REACHED] = max(requests[r, REACHED], position + tokens)
             else:
                 others[0] += 1
-            if tokens == 1:
-                x = push(now, hold_at[context], way_at[context], table, end, state, turns)
-            else:
-                x = push_unit(now, tokens, holds[context] - holds[position], hold_at[context],
-                              way_at[context], table, end, state, turns)
-        if tail - head > mask:
-            return OVERFLOW
         at = tail & mask
         tail += 1
         flying[at, WHEN], flying[at, WHOSE], flying[at, AT] = x, s, position + tokens - 1
         flying[at, COUNT], flying[at, BEFORE], flying[at, OUTCOME] = tokens, numbers[FREED], outcome
-        if kind == PROMPT_TOKEN and position + tokens < requests[sequences[s, REQUEST], PROMPT]:
-            numbers[INJECTED] += tokens     # as inject would, and faster
-            sequences[s, FLYING] += tokens
-            sequences[s, NEXT] += tokens
-        else:
-            inject(policy, s, tokens)
-        if steps < len(log):
-            log[steps, 0], log[steps, 1], log[steps, 2] = now, s, position
-            log[steps, 3], log[steps, 4] = tokens, outcome
-            steps += 1
+        inject(policy, s, tokens)
+
+
+@inlined
+def _integrate(areas: npt.NDArray[np.float64], policy: Policy, now: int) -> None:
+    """Up to now, what is in use is what it was."""
+    areas[0] += policy.numbers[USED] * (now - areas[2])
+    areas[1] += policy.numbers[ACTIVE] * (now - areas[2])
+    areas[2] = now
+
+
+@inlined
+def _note(log: Ints, logged: int, now: int, s: int, position: int, tokens: int,
+          outcome: int) -> int:
+    """Keep a step while there is room."""
+    if logged < len(log):
+        log[logged, 0], log[logged, 1], log[logged, 2] = now, s, position
+        log[logged, 3], log[logged, 4] = tokens, outcome
+        logged += 1
+    return logged

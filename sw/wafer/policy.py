@@ -106,21 +106,13 @@ def fresh(rules: Rules, prompts: Ints, limits: Ints, arrivals: Ints) -> Policy:
 # What goes in
 
 @inlined
-def _first(words: Ints) -> int:
-    """Lowest member of a set; -1: it is empty."""
-    for n in range(len(words)):
-        if words[n]:
-            return n * WORD + PLACE[(words[n] & -words[n]) % 67]
-    return -1
-
-
-@inlined
 def take(policy: Policy) -> int:
     """The sequence whose turn it is; -1: nobody's."""
     for kind in range(3):
-        place = _first(policy.ready[kind])
-        if place >= 0:
-            return policy.active[place]
+        for n in range(policy.ready.shape[1]):
+            bits = policy.ready[kind, n]
+            if bits:
+                return policy.active[n * WORD + PLACE[(bits & -bits) % 67]]
     return -1
 
 

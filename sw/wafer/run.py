@@ -131,14 +131,13 @@ def run(chain: Chain, rules: Rules, traffic: Traffic, *, mode: str = "exact",
         most = min(most, rules.static_tokens)
     fits = np.flatnonzero(total <= most)
     nodes = _nodes(chain, mode, grain)
-    state, turns = nodes.fresh()
+    state, phases = nodes.fresh()
     policy = fresh(rules, traffic.prompts[fits], traffic.outputs[fits], traffic.arrivals[fits])
-    histogram, others = np.zeros(chain.contexts + 1, np.int64), np.zeros(2, np.int64)
+    steps, others = np.zeros(chain.contexts + 2, np.int64), np.zeros(2, np.int64)
     areas = np.zeros(4)
-    code = serve(policy, rules, int(grain == "sequence"), nodes.table, nodes.end, nodes.first,
-                 state, turns, nodes.hold_at, nodes.way_at, np.cumsum(nodes.hold_at),
-                 np.zeros((FLYING, 6), np.int64), histogram, others, areas,
-                 np.zeros((0, 5), np.int64))
+    code = serve(policy, rules, int(grain == "sequence"), nodes.table, nodes.end, nodes.slots,
+                 nodes.first, state, phases, nodes.hold_at, nodes.way_at, np.cumsum(nodes.hold_at),
+                 np.zeros((FLYING, 6), np.int64), steps, others, areas, np.zeros((0, 5), np.int64))
     if code != DONE:
         raise PerfError(f"tokens under way must be at most {FLYING:,}" if code == OVERFLOW else
                         "requests must end, but none of those alive can go on: give more KV blocks "
@@ -157,7 +156,7 @@ def run(chain: Chain, rules: Rules, traffic: Traffic, *, mode: str = "exact",
     return Run(
         traffic=traffic, served=finished == LENGTH, generated=every(found[:, GENERATED]),
         preemptions=every(found[:, PREEMPTIONS]), first=every(found[:, FIRST]),
-        end=every(found[:, END]), by_context=histogram,
+        end=every(found[:, END]), by_context=np.cumsum(steps)[:-1],
         recomputed=int(policy.numbers[RECOMPUTED]), poisoned=int(others[0]), frees=int(others[1]),
         injected=int(policy.numbers[INJECTED]), cycles=cycles,
         kv_share=areas[0] / max(cycles, 1) / blocks, kv_peak=areas[3] / blocks,

@@ -15,9 +15,9 @@ TOKENS = 60
 
 def run(chain, arrivals, contexts, kept=None):
     nodes = lay_out(chain) if kept is None else lay_out(chain, kept.cells, kept.windows)
-    state, turns = nodes.fresh()
+    state, phases = nodes.fresh()
     return push_all(np.array(arrivals, np.int64), np.array(contexts, np.int64), nodes.table,
-                    nodes.end, state, turns, nodes.hold_at, nodes.way_at)
+                    nodes.end, nodes.slots, state, phases, nodes.hold_at, nodes.way_at)
 
 
 @st.composite

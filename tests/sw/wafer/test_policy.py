@@ -29,15 +29,15 @@ ENDED = {"length": LENGTH, "context": CONTEXT, "kv_full": KV_FULL}
 def compiled(chain, rules, prompts, limits, arrivals, *, kept=None, by_sequence=0, steps=100_000):
     nodes = lay_out(chain, kept and kept.cells, kept and kept.windows)
     policy = fresh(rules, np.array(prompts), np.array(limits), np.array(arrivals))
-    state, turns = nodes.fresh()
-    log = np.zeros((steps, 5), np.int64)
-    histogram, others = np.zeros(rules.context + 1, np.int64), np.zeros(2, np.int64)
-    code = serve(policy, rules, by_sequence, nodes.table, nodes.end, nodes.first, state, turns,
-                 nodes.hold_at, nodes.way_at, np.cumsum(nodes.hold_at),
-                 np.zeros((1 << 12, 6), np.int64), histogram, others, np.zeros(4), log)
+    state, phases = nodes.fresh()
+    log, others = np.zeros((steps, 5), np.int64), np.zeros(2, np.int64)
+    by_context = np.zeros(chain.contexts + 2, np.int64)
+    code = serve(policy, rules, by_sequence, nodes.table, nodes.end, nodes.slots, nodes.first,
+                 state, phases, nodes.hold_at, nodes.way_at, np.cumsum(nodes.hold_at),
+                 np.zeros((1 << 12, 6), np.int64), by_context, others, np.zeros(4), log)
     assert code == DONE
-    count = histogram.sum() + others.sum()
-    return policy, log[:count].tolist(), histogram
+    by_context = np.cumsum(by_context)[:-1]
+    return policy, log[log[:, 3] > 0].tolist(), by_context
 
 
 def machine(context, hold=7, way=60, slots=6):
@@ -109,11 +109,9 @@ def test_a_ring_has_room_for_more():
 def test_by_sequence():
     """A prompt is one unit: every cell takes all of it before the next cell does."""
     chain = machine(32)
-    policy, steps, histogram = compiled(chain, RULES, [6, 5], [2, 1], [0, 0], by_sequence=1,
-                                        steps=100)
-    assert [step[1:4] for step in steps if step[3] > 1] == [[0, 5, 6], [1, 4, 5]] or [
-        step[3] for step in steps if step[3] > 1] == [6, 5]
-    assert histogram.sum() == 6 + 1 + 5
+    policy, steps, by_context = compiled(chain, RULES, [6, 5], [2, 1], [0, 0], by_sequence=1)
+    assert [step[1:4] for step in steps if step[3] > 1] == [[0, 0, 6], [1, 0, 5]]
+    assert by_context.tolist()[:8] == [0, 2, 2, 2, 2, 2, 1, 1]
     hold = chain.hold_at
     alone = (6 * 3 - 3 + 5) + (6 * 7 - 7 + 60) + (
         hold[1:6].sum() + 2 + chain.way_at[6]) + (6 * 8 - 8 + 60)
