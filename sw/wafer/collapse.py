@@ -9,7 +9,7 @@ differ a little; ``tests/sw/wafer`` says by how much.
 import numpy as np
 
 from ouroboros.sw.wafer.chain import Cell, Chain
-from ouroboros.sw.wafer.nodes import CONTEXT_WAYS, WAY, Nodes, lay_out
+from ouroboros.sw.wafer.nodes import WAY, WAYS, Nodes, lay_out
 
 __all__ = ["collapse"]
 
@@ -29,9 +29,10 @@ def collapse(chain: Chain) -> Nodes:
     by_context = sum(cell.context for cell in chain.cells)
     nodes = lay_out(Chain((Cell("slowest", 0, 0, True), Cell("slowest", 0, 0, True)), (),
                           slowest, np.zeros(len(at), np.int64)))
-    table = nodes.table.copy()
+    times = nodes.times.copy()
     # The latency lies between the two, as far as it is the token's own.
-    table[1, WAY:CONTEXT_WAYS + 1] = ways, by_context
-    return Nodes(table=table, end=np.zeros(2, np.int64), slots=nodes.slots,
+    times[1, WAY:WAYS + 1] = ways, by_context
+    return Nodes(times=times, places=nodes.places, sections=nodes.sections, end=np.zeros(2, np.int64), slots=nodes.slots,
                  state=nodes.state, hold_at=slowest,
-                 way_at=chain.way_at, first=nodes.first)
+                 way_at=chain.way_at, first=nodes.first, cell_places=nodes.cell_places,
+                 window_places={})

@@ -1,11 +1,14 @@
 """The event loop: results that are back, who is admitted, who goes in, when it is through."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from ouroboros.sw.lib.compiled import compiled, inlined
 from ouroboros.sw.wafer.chain import Ints
-from ouroboros.sw.wafer.nodes import free_at, push, push_unit
+from ouroboros.sw.wafer.nodes import Nodes, Places, free_at, push, push_unit
+from ouroboros.sw.wafer.plan import clear
 from ouroboros.sw.wafer.policy import (
     ACTIVE,
     ARRIVAL,
@@ -36,7 +39,7 @@ from ouroboros.sw.wafer.policy import (
     take,
 )
 
-__all__ = ["AREAS", "DONE", "OVERFLOW", "STUCK", "serve"]
+__all__ = ["AREAS", "DONE", "OVERFLOW", "STUCK", "layout_of", "serve"]
 
 DONE, STUCK, OVERFLOW = range(3)
 AREAS = ("kv", "sequences")
@@ -45,11 +48,29 @@ WHEN, WHOSE, AT, COUNT, BEFORE, OUTCOME = range(6)
 """Columns of what is under way."""
 FREES = 2
 """Outcome of a token that frees."""
+CHECK = 32
+"""Tokens from one look at whether the long layout can be left to the next."""
+
+
+class Layout(NamedTuple):
+    """What the loop needs of ``Nodes``."""
+
+    times: Ints
+    places: Places
+    sections: Places
+    end: Ints
+    slots: Places
+    first: int
+
+
+def layout_of(nodes: Nodes) -> Layout:
+    """As a tuple, which kernels take."""
+    return Layout(nodes.times, nodes.places, nodes.sections, nodes.end, nodes.slots, nodes.first)
 
 
 @compiled
-def serve(policy: Policy, rules: Rules, by_sequence: int, table: Ints, end: Ints, slots: Ints,
-          first: int, state: Ints, phases: Ints, hold_at: Ints, way_at: Ints, holds: Ints,
+def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: Layout, limit: int,
+          conditions: Ints, hold_at: Ints, way_at: Ints, holds: Ints, state: Ints, phases: Places,
           flying: Ints, steps: Ints, others: Ints, areas: npt.NDArray[np.float64],
           log: Ints) -> int:
     """Serve all requests; returns ``DONE``, or why not.
@@ -58,7 +79,9 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, table: Ints, end: Ints
     ----------
     by_sequence : int
         1: all tokens of a prompt that can go in do so as one.
-    table, end, slots, first, state, phases, hold_at, way_at
+    short, long, limit, conditions
+        See ``Plan``.
+    hold_at, way_at, state, phases
         See ``Nodes``.
     holds : array
         Sums of ``hold_at``: ``holds[c]`` is that of contexts 1 to c.
@@ -68,7 +91,7 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, table: Ints, end: Ints
         ``(contexts + 2,)``: computed tokens by context, as differences: a run of tokens adds one
         at its first context and takes it off behind its last.
     others : array
-        ``(2,)``: counts tokens that were refused, and those that freed.
+        ``(3,)``: counts tokens that were refused, those that freed, those in the long layout.
     areas : array
         See ``AREAS``; the last two are the time up to which they are, and the most blocks in use.
     log : array
@@ -76,10 +99,15 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, table: Ints, end: Ints
     """
     numbers, requests, sequences = policy.numbers, policy.requests, policy.sequences
     pages = policy.pages
-    now = head = tail = logged = 0
+    times, places, sections, end = short.times, short.places, short.sections, short.end
+    times2, places2, sections2, end2 = long.times, long.places, long.sections, long.end
+    slots, first = long.slots, long.first
+    scratch = max(len(times), len(times2))
+    own, at_ = np.zeros((scratch, 4), np.int64), np.zeros((scratch, 4), np.uint64)
+    now = head = tail = logged = wait = 0
     mask = len(flying) - 1
     while True:
-        now = max(now, free_at(table, first, state, phases))
+        now = max(now, free_at(places2, first, state, phases))
         while head != tail and flying[head & mask, WHEN] <= now:
             at = head & mask
             head += 1
@@ -110,62 +138,72 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, table: Ints, end: Ints
             continue
         if tail - head > mask:
             return OVERFLOW
-        position, tokens, kind, outcome = sequences[s, NEXT], 1, sequences[s, CLASS], COMPUTED
+        position, kind, outcome = sequences[s, NEXT], sequences[s, CLASS], COMPUTED
+        r = sequences[s, REQUEST]
+        context = last = position + 1
+        wake = NEVER
         if kind == FREE:
             _integrate(areas, policy, now)
             release(policy, rules, s)
-            outcome = FREES
+            outcome, context, last = FREES, 1, 1
             others[1] += 1
-            x = push(now, hold_at[1], way_at[1], table, end, slots, state, phases)
-            logged = _note(log, logged, now, s, position, 1, outcome)
         else:
-            r = sequences[s, REQUEST]
-            length = requests[r, PROMPT] + requests[r, GENERATED]
             if not pages[s, position // rules.block_tokens]:
                 _integrate(areas, policy, now)
                 outcome = allocate(policy, rules, s, position)
                 areas[3] = max(areas[3], numbers[USED])
-            if by_sequence and kind == PROMPT_TOKEN and outcome == COMPUTED:
-                _integrate(areas, policy, now)
-                while (position + tokens < length and allocate(
-                        policy, rules, s, position + tokens) == COMPUTED):
-                    tokens += 1
-                areas[3] = max(areas[3], numbers[USED])
-                x = push_unit(now, tokens, holds[position + tokens] - holds[position],
-                              hold_at[position + tokens], way_at[position + tokens], table, end,
-                              slots, state, phases)
-                logged = _note(log, logged, now, s, position, tokens, outcome)
-            else:
-                x = push(now, hold_at[position + 1], way_at[position + 1], table, end, slots,
-                         state, phases)
-                logged = _note(log, logged, now, s, position, 1, outcome)
-                if kind == PROMPT_TOKEN and outcome == COMPUTED:
-                    # The rest of the block follows, up to the last token of the prompt, until
-                    # something comes back or arrives.
-                    last = min((position // rules.block_tokens + 1) * rules.block_tokens,
-                               requests[r, PROMPT] - 1)
-                    wake = flying[head & mask, WHEN] if head != tail else NEVER
-                    if numbers[BLOCKED] == 0 and coming > now:
-                        wake = min(wake, coming)
-                    while position + tokens < last:
-                        then = max(now, free_at(table, first, state, phases))
-                        if then >= wake or (head == tail and then >= x):
-                            break
-                        now = then
-                        context = position + tokens + 1
-                        logged = _note(log, logged, now, s, context - 1, 1, outcome)
-                        x = push(now, hold_at[context], way_at[context], table, end, slots, state,
-                                 phases)
-                        tokens += 1
-            if outcome == COMPUTED:
-                steps[position + 1] += 1
-                steps[position + tokens + 1] -= 1
-                again = min(position + tokens, requests[r, REACHED]) - position
-                if again > 0:
-                    numbers[RECOMPUTED] += again
-                requests[r, REACHED] = max(requests[r, REACHED], position + tokens)
-            else:
-                others[0] += 1
+            if kind == PROMPT_TOKEN and outcome == COMPUTED and not by_sequence:
+                # The rest of the block follows, up to the last token of the prompt, until something
+                # comes back or arrives.
+                last = max(last, min((position // rules.block_tokens + 1) * rules.block_tokens,
+                                     requests[r, PROMPT] - 1))
+                if head != tail:
+                    wake = flying[head & mask, WHEN]
+                if not numbers[BLOCKED] and coming > now:
+                    wake = min(wake, coming)
+        if by_sequence and kind == PROMPT_TOKEN and outcome == COMPUTED:
+            _integrate(areas, policy, now)
+            length = requests[r, PROMPT] + requests[r, GENERATED]
+            while context < length and allocate(policy, rules, s, context) == COMPUTED:
+                context += 1
+            areas[3] = max(areas[3], numbers[USED])
+            logged = _note(log, logged, now, s, position, context - position, outcome)
+            x = push_unit(now, context - position, holds[context] - holds[position],
+                          hold_at[context], way_at[context], times2, places2, sections2, end2,
+                          slots, state, phases)
+        else:
+            while True:
+                logged = _note(log, logged, now, s, position if outcome == FREES else context - 1,
+                               1, outcome)
+                if context > limit:
+                    wait = CHECK
+                if wait:
+                    x = push(now, hold_at[context], way_at[context], times2, places2, sections2,
+                             end2, slots, state, phases, own, at_)
+                    others[2] += 1
+                    wait -= 1
+                    if not wait and not clear(conditions, slots, state, phases):
+                        wait = CHECK
+                else:
+                    x = push(now, hold_at[context], way_at[context], times, places, sections, end,
+                             slots, state, phases, own, at_)
+                if context >= last:
+                    break
+                then = max(now, free_at(places2, first, state, phases))
+                if then >= wake:
+                    break
+                now = then
+                context += 1
+        tokens = 1 if outcome == FREES else context - position
+        if outcome == COMPUTED:
+            steps[position + 1] += 1
+            steps[context + 1] -= 1
+            again = min(context, requests[r, REACHED]) - position
+            if again > 0:
+                numbers[RECOMPUTED] += again
+            requests[r, REACHED] = max(requests[r, REACHED], context)
+        elif outcome != FREES:
+            others[0] += 1
         at = tail & mask
         tail += 1
         flying[at, WHEN], flying[at, WHOSE], flying[at, AT] = x, s, position + tokens - 1

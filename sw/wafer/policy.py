@@ -116,7 +116,7 @@ def take(policy: Policy) -> int:
     return -1
 
 
-@compiled
+@inlined
 def _classify(policy: Policy, s: int) -> None:
     """Note what a sequence can do next."""
     one = policy.sequences[s]
@@ -138,7 +138,7 @@ def _classify(policy: Policy, s: int) -> None:
         one[CLASS] = kind
 
 
-@compiled
+@inlined
 def inject(policy: Policy, s: int, tokens: int) -> None:
     """Tokens of a sequence go in, or the one that frees it."""
     one, numbers = policy.sequences[s], policy.numbers
@@ -244,7 +244,7 @@ def admit(policy: Policy, rules: Rules, now: int) -> None:
 
 # What comes out
 
-@compiled
+@inlined
 def deliver(policy: Policy, rules: Rules, s: int, position: int, tokens: int, freed: int,
             outcome: int, when: int) -> None:
     """Tokens of a sequence, the last at a position, were computed or refused.
@@ -288,7 +288,7 @@ def _leave(policy: Policy, s: int, why: int) -> None:
     policy.sequences[s, LEAVING] = why
 
 
-@compiled
+@inlined
 def _settle(policy: Policy, rules: Rules, s: int) -> None:
     """Decide about a sequence with refused tokens once nothing of it is under way."""
     one, numbers = policy.sequences[s], policy.numbers

@@ -27,6 +27,9 @@ class Kept:
     """Indices in ``Chain.cells``."""
     windows: tuple[int, ...]
     """Indices in ``Chain.windows``."""
+    regular: bool
+    """Whether tokens follow each other behind every kept cell as its own hold has it, so that it
+    does not matter how they came there."""
 
 
 class _Spacing(NamedTuple):
@@ -62,7 +65,7 @@ def prune(chain: Chain) -> Kept:
         kept, after = _pass(chain, ends, binding)
         after = [min(pair, key=lambda one: one.gap) for pair in zip(ends, after, strict=True)]
         if after == ends and binding >= set(kept.windows):
-            return Kept(kept.cells, tuple(sorted(binding)))
+            return Kept(kept.cells, tuple(sorted(binding)), kept.regular)
         binding, ends = binding | set(kept.windows), after
 
 
@@ -74,7 +77,7 @@ def _pass(chain: Chain, ends: Sequence[_Spacing],
     cells: list[int] = []
     windows: list[int] = []
     after = list(ends)
-    at = NOTHING
+    at, regular = NOTHING, True
     for s, cell in enumerate(chain.cells):
         for n, window in enumerate(chain.windows):
             if window.first == s and not (s and n not in binding and _idle(
@@ -85,23 +88,24 @@ def _pass(chain: Chain, ends: Sequence[_Spacing],
         least, most = (cell.hold + cell.context * value for value in hold)
         if not s or most > at.gap:
             cells.append(s)
-            at = _behind(at, least, most)
+            at, own = _behind(at, least, most)
+            regular &= own
         if cell.context:
             at = _Spacing(at.rate, at.burst + way[1] - way[0])
         for n, window in enumerate(chain.windows):
             if window.last == s:
                 after[n] = at
-    return Kept(tuple(cells), tuple(sorted(windows))), after
+    return Kept(tuple(cells), tuple(sorted(windows)), regular), after
 
 
-def _behind(at: _Spacing, least: int, most: int) -> _Spacing:
-    """Behind a cell that makes tokens wait."""
+def _behind(at: _Spacing, least: int, most: int) -> tuple[_Spacing, bool]:
+    """Behind a cell that makes tokens wait, and whether that follows from the cell alone."""
     regular = _Spacing(least, 0)
     if most > at.rate:
-        return regular
+        return regular, True
     # The wait is no longer than the burst lets tokens run up behind each other.
     waited = _Spacing(at.rate, at.burst + max(0, at.burst - (at.rate - most)))
-    return max(regular, waited, key=lambda one: one.gap)
+    return (regular, True) if regular.gap >= waited.gap else (waited, False)
 
 
 def _idle(chain: Chain, n: int, at: _Spacing, hold: int, way: int,

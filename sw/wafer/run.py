@@ -12,8 +12,9 @@ import numpy.typing as npt
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.chain import Chain, Ints
 from ouroboros.sw.wafer.collapse import collapse
-from ouroboros.sw.wafer.loop import DONE, OVERFLOW, serve
-from ouroboros.sw.wafer.nodes import Nodes, lay_out
+from ouroboros.sw.wafer.loop import DONE, OVERFLOW, layout_of, serve
+from ouroboros.sw.wafer.nodes import lay_out
+from ouroboros.sw.wafer.plan import Plan, make_plan, one_layout
 from ouroboros.sw.wafer.policy import (
     END,
     FINISHED,
@@ -27,7 +28,6 @@ from ouroboros.sw.wafer.policy import (
     Rules,
     fresh,
 )
-from ouroboros.sw.wafer.prune import prune
 
 __all__ = ["GRAINS", "MODES", "Run", "Traffic", "run"]
 
@@ -83,8 +83,10 @@ class Run:
     """The most at any time."""
     sequences: float
     """Sequences alive, on average over time."""
-    cells: int
-    """Cells and windows that were followed."""
+    long_tokens: int
+    """Tokens for which the layout for long contexts was followed."""
+    nodes: int
+    """Rows of the layout for short ones."""
 
     @property
     def refused(self) -> npt.NDArray[np.bool_]:
@@ -130,14 +132,15 @@ def run(chain: Chain, rules: Rules, traffic: Traffic, *, mode: str = "exact",
     if rules.static_tokens:
         most = min(most, rules.static_tokens)
     fits = np.flatnonzero(total <= most)
-    nodes = _nodes(chain, mode, grain)
-    state, phases = nodes.fresh()
+    plan = _plan(chain, mode, grain)
+    state, phases = plan.long.fresh()
     policy = fresh(rules, traffic.prompts[fits], traffic.outputs[fits], traffic.arrivals[fits])
-    steps, others = np.zeros(chain.contexts + 2, np.int64), np.zeros(2, np.int64)
-    areas = np.zeros(4)
-    code = serve(policy, rules, int(grain == "sequence"), nodes.table, nodes.end, nodes.slots,
-                 nodes.first, state, phases, nodes.hold_at, nodes.way_at, np.cumsum(nodes.hold_at),
-                 np.zeros((FLYING, 6), np.int64), steps, others, areas, np.zeros((0, 5), np.int64))
+    steps, others, areas = np.zeros(chain.contexts + 2, np.int64), np.zeros(3, np.int64), np.zeros(4)
+    hold_at, way_at = plan.long.hold_at, plan.long.way_at
+    code = serve(policy, rules, int(grain == "sequence"), layout_of(plan.short),
+                 layout_of(plan.long), plan.limit, plan.clear, hold_at, way_at, np.cumsum(hold_at),
+                 state, phases, np.zeros((FLYING, 6), np.int64), steps, others, areas,
+                 np.zeros((0, 5), np.int64))
     if code != DONE:
         raise PerfError(f"tokens under way must be at most {FLYING:,}" if code == OVERFLOW else
                         "requests must end, but none of those alive can go on: give more KV blocks "
@@ -160,14 +163,13 @@ def run(chain: Chain, rules: Rules, traffic: Traffic, *, mode: str = "exact",
         recomputed=int(policy.numbers[RECOMPUTED]), poisoned=int(others[0]), frees=int(others[1]),
         injected=int(policy.numbers[INJECTED]), cycles=cycles,
         kv_share=areas[0] / max(cycles, 1) / blocks, kv_peak=areas[3] / blocks,
-        sequences=areas[1] / max(cycles, 1), cells=len(nodes.table))
+        sequences=areas[1] / max(cycles, 1), long_tokens=int(others[2]), nodes=len(plan.short.places))
 
 
-def _nodes(chain: Chain, mode: str, grain: str) -> Nodes:
+def _plan(chain: Chain, mode: str, grain: str) -> Plan:
     """What is followed."""
-    if mode == "fast" and grain == "token":
-        return collapse(chain)
-    if mode == "full" or grain == "sequence":
-        return lay_out(chain)       # units of many tokens need every cell
-    kept = prune(chain)
-    return lay_out(chain, kept.cells, kept.windows)
+    if grain == "sequence":
+        return one_layout(lay_out(chain, merged=False))     # units need every cell
+    if mode == "fast":
+        return one_layout(collapse(chain))
+    return make_plan(chain) if mode == "exact" else one_layout(lay_out(chain))

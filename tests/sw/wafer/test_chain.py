@@ -13,11 +13,11 @@ from ouroboros.tests.sw.wafer.reference import through
 TOKENS = 60
 
 
-def run(chain, arrivals, contexts, kept=None):
-    nodes = lay_out(chain) if kept is None else lay_out(chain, kept.cells, kept.windows)
+def run(chain, arrivals, contexts, kept=None, *, merged=True):
+    nodes = lay_out(chain, kept and kept.cells, kept and kept.windows, merged=merged)
     state, phases = nodes.fresh()
-    return push_all(np.array(arrivals, np.int64), np.array(contexts, np.int64), nodes.table,
-                    nodes.end, nodes.slots, state, phases, nodes.hold_at, nodes.way_at)
+    return push_all(np.array(arrivals, np.int64), np.array(contexts, np.int64), nodes.times,
+                    nodes.places, nodes.sections, nodes.end, nodes.slots, state, phases, nodes.hold_at, nodes.way_at)
 
 
 @st.composite
@@ -47,7 +47,9 @@ def runs(draw):
 @settings(max_examples=150, deadline=None)
 def test_recurrence(drawn):
     chain, arrivals, contexts = drawn
-    assert run(chain, arrivals, contexts).tolist() == through(chain, arrivals, contexts)[0]
+    expected = through(chain, arrivals, contexts)[0]
+    assert run(chain, arrivals, contexts).tolist() == expected
+    assert run(chain, arrivals, contexts, merged=False).tolist() == expected
 
 
 @given(runs())

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ouroboros.sw.wafer.chain import Cell, Chain, Window
-from ouroboros.sw.wafer.loop import DONE, serve
+from ouroboros.sw.wafer.loop import DONE, layout_of, serve
 from ouroboros.sw.wafer.nodes import lay_out
+from ouroboros.sw.wafer.plan import make_plan, one_layout
 from ouroboros.sw.wafer.policy import (
     CONTEXT,
     END,
@@ -20,24 +21,23 @@ from ouroboros.sw.wafer.policy import (
     Rules,
     fresh,
 )
-from ouroboros.sw.wafer.prune import prune
 from ouroboros.tests.sw.wafer import plain_run
 
 ENDED = {"length": LENGTH, "context": CONTEXT, "kv_full": KV_FULL}
 
 
-def compiled(chain, rules, prompts, limits, arrivals, *, kept=None, by_sequence=0, steps=100_000):
-    nodes = lay_out(chain, kept and kept.cells, kept and kept.windows)
+def compiled(chain, rules, prompts, limits, arrivals, plan, *, by_sequence=0, steps=100_000):
     policy = fresh(rules, np.array(prompts), np.array(limits), np.array(arrivals))
-    state, phases = nodes.fresh()
-    log, others = np.zeros((steps, 5), np.int64), np.zeros(2, np.int64)
+    state, phases = plan.long.fresh()
+    log, others = np.zeros((steps, 5), np.int64), np.zeros(3, np.int64)
     by_context = np.zeros(chain.contexts + 2, np.int64)
-    code = serve(policy, rules, by_sequence, nodes.table, nodes.end, nodes.slots, nodes.first,
-                 state, phases, nodes.hold_at, nodes.way_at, np.cumsum(nodes.hold_at),
-                 np.zeros((1 << 12, 6), np.int64), by_context, others, np.zeros(4), log)
+    code = serve(policy, rules, by_sequence, layout_of(plan.short), layout_of(plan.long),
+                 plan.limit, plan.clear, chain.hold_at, chain.way_at, np.cumsum(chain.hold_at),
+                 state, phases, np.zeros((1 << 12, 6), np.int64), by_context, others, np.zeros(4),
+                 log)
     assert code == DONE
     by_context = np.cumsum(by_context)[:-1]
-    return policy, log[log[:, 3] > 0].tolist(), by_context
+    return policy, log[log[:, 3] > 0].tolist(), by_context, others
 
 
 def machine(context, hold=7, way=60, slots=6):
@@ -73,8 +73,8 @@ def loads(draw):
 
 def compare(chain, rules, prompts, limits, arrivals):
     requests, steps = plain_run.serve(chain, rules, prompts, limits, arrivals)
-    for kept in (None, prune(chain)):
-        policy, found, _ = compiled(chain, rules, prompts, limits, arrivals, kept=kept)
+    for plan in (one_layout(lay_out(chain)), make_plan(chain)):
+        policy, found, *_ = compiled(chain, rules, prompts, limits, arrivals, plan)
         assert found == [list(step) for step in steps]
         assert policy.requests[:, [FINISHED, GENERATED, PREEMPTIONS, FIRST, END]].tolist() == [
             [ENDED[one.finished], one.generated, one.preemptions, one.first, one.end]
@@ -109,7 +109,9 @@ def test_a_ring_has_room_for_more():
 def test_by_sequence():
     """A prompt is one unit: every cell takes all of it before the next cell does."""
     chain = machine(32)
-    policy, steps, by_context = compiled(chain, RULES, [6, 5], [2, 1], [0, 0], by_sequence=1)
+    plan = one_layout(lay_out(chain, merged=False))
+    policy, steps, by_context, _ = compiled(chain, RULES, [6, 5], [2, 1], [0, 0], plan,
+                                            by_sequence=1)
     assert [step[1:4] for step in steps if step[3] > 1] == [[0, 0, 6], [1, 0, 5]]
     assert by_context.tolist()[:8] == [0, 2, 2, 2, 2, 2, 1, 1]
     hold = chain.hold_at
