@@ -98,7 +98,7 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
         ``(n, 5)``: the first n steps: cycle, sequence, position, tokens, outcome.
     """
     numbers, requests, sequences = policy.numbers, policy.requests, policy.sequences
-    pages = policy.pages
+    pages, active, ready, promised = policy.pages, policy.active, policy.ready, policy.promised
     times, places, sections, end = short.times, short.places, short.sections, short.end
     times2, places2, sections2, end2 = long.times, long.places, long.sections, long.end
     slots, first = long.slots, long.first
@@ -113,21 +113,22 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
             head += 1
             s, outcome = flying[at, WHOSE], flying[at, OUTCOME]
             if outcome == FREES:
-                _integrate(areas, policy, now)
+                _integrate(areas, numbers, now)
                 freed_sequence(policy, rules, s)
             else:
-                deliver(policy, rules, s, flying[at, AT], flying[at, COUNT], flying[at, BEFORE],
-                        outcome, flying[at, WHEN])
+                deliver(requests, sequences, active, ready, promised, numbers, rules, s,
+                        flying[at, AT], flying[at, COUNT], flying[at, BEFORE], outcome,
+                        flying[at, WHEN])
         coming = NEVER
         if numbers[ARRIVED] < len(requests):
             coming = requests[numbers[ARRIVED], ARRIVAL]
         if not numbers[BLOCKED] and (numbers[STACKED] or coming <= now):
-            _integrate(areas, policy, now)
+            _integrate(areas, numbers, now)
             admit(policy, rules, now)
             coming = NEVER
             if numbers[ARRIVED] < len(requests):
                 coming = requests[numbers[ARRIVED], ARRIVAL]
-        s = take(policy)
+        s = take(active, ready)
         if s < 0:
             later = flying[head & mask, WHEN] if head != tail else NEVER
             if coming > now:
@@ -143,13 +144,13 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
         context = last = position + 1
         wake = NEVER
         if kind == FREE:
-            _integrate(areas, policy, now)
+            _integrate(areas, numbers, now)
             release(policy, rules, s)
             outcome, context, last = FREES, 1, 1
             others[1] += 1
         else:
             if not pages[s, position // rules.block_tokens]:
-                _integrate(areas, policy, now)
+                _integrate(areas, numbers, now)
                 outcome = allocate(policy, rules, s, position)
                 areas[3] = max(areas[3], numbers[USED])
             if kind == PROMPT_TOKEN and outcome == COMPUTED and not by_sequence:
@@ -162,7 +163,7 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
                 if not numbers[BLOCKED] and coming > now:
                     wake = min(wake, coming)
         if by_sequence and kind == PROMPT_TOKEN and outcome == COMPUTED:
-            _integrate(areas, policy, now)
+            _integrate(areas, numbers, now)
             length = requests[r, PROMPT] + requests[r, GENERATED]
             while context < length and allocate(policy, rules, s, context) == COMPUTED:
                 context += 1
@@ -208,14 +209,14 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
         tail += 1
         flying[at, WHEN], flying[at, WHOSE], flying[at, AT] = x, s, position + tokens - 1
         flying[at, COUNT], flying[at, BEFORE], flying[at, OUTCOME] = tokens, numbers[FREED], outcome
-        inject(policy, s, tokens)
+        inject(requests, sequences, ready, numbers, s, tokens)
 
 
 @inlined
-def _integrate(areas: npt.NDArray[np.float64], policy: Policy, now: int) -> None:
+def _integrate(areas: npt.NDArray[np.float64], numbers: Ints, now: int) -> None:
     """Up to now, what is in use is what it was."""
-    areas[0] += policy.numbers[USED] * (now - areas[2])
-    areas[1] += policy.numbers[ACTIVE] * (now - areas[2])
+    areas[0] += numbers[USED] * (now - areas[2])
+    areas[1] += numbers[ACTIVE] * (now - areas[2])
     areas[2] = now
 
 

@@ -262,6 +262,14 @@ def push(x: int, hold: int, way: int, times: Ints, places: Places, sections: Pla
     for section in range(len(sections)):
         first, last, shift = sections[section, 0], sections[section, 1], np.uint64(0)
         stride = sections[section, 3]
+        if first + ONE == last and times[first, PLAIN]:
+            # As below; most tokens of most runs pass most cells here.
+            here, later, until = places[first, READ], own[first, 0], own[first, 1]
+            for _ in range(sections[section, 2]):
+                x = max(x + later, state[here])
+                state[here] = x + until
+                here += stride
+            continue
         for _ in range(sections[section, 2]):
             for n in range(first, last):
                 if times[n, PLAIN]:

@@ -105,47 +105,48 @@ def fresh(rules: Rules, prompts: Ints, limits: Ints, arrivals: Ints) -> Policy:
 
 # What goes in
 
+# What runs for every token has arrays, not ``Policy``: to take one out of a tuple counts references.
+
 @inlined
-def take(policy: Policy) -> int:
+def take(active: Ints, ready: Ints) -> int:
     """The sequence whose turn it is; -1: nobody's."""
     for kind in range(3):
-        for n in range(policy.ready.shape[1]):
-            bits = policy.ready[kind, n]
+        for n in range(ready.shape[1]):
+            bits = ready[kind, n]
             if bits:
-                return policy.active[n * WORD + PLACE[(bits & -bits) % 67]]
+                return active[n * WORD + PLACE[(bits & -bits) % 67]]
     return -1
 
 
 @inlined
-def _classify(policy: Policy, s: int) -> None:
+def _classify(requests: Ints, sequences: Ints, ready: Ints, s: int) -> None:
     """Note what a sequence can do next."""
-    one = policy.sequences[s]
-    request = policy.requests[one[REQUEST]]
-    length = request[PROMPT] + request[GENERATED]
-    if one[LEAVING]:
-        kind = NOTHING if one[FLYING] else FREE
-    elif one[REWIND] >= 0 or one[NEXT] >= length:
+    r = sequences[s, REQUEST]
+    if sequences[s, LEAVING]:
+        kind = NOTHING if sequences[s, FLYING] else FREE
+    elif (sequences[s, REWIND] >= 0
+          or sequences[s, NEXT] >= requests[r, PROMPT] + requests[r, GENERATED]):
         kind = NOTHING
     else:
-        kind = DECODE if one[NEXT] >= request[PROMPT] else PROMPT_TOKEN
-    before = one[CLASS]
+        kind = DECODE if sequences[s, NEXT] >= requests[r, PROMPT] else PROMPT_TOKEN
+    before = sequences[s, CLASS]
     if kind != before:
-        word, bit = one[WHERE] // WORD, 1 << one[WHERE] % WORD
+        word, bit = sequences[s, WHERE] // WORD, 1 << sequences[s, WHERE] % WORD
         if before != NOTHING:
-            policy.ready[before, word] &= ~bit
+            ready[before, word] &= ~bit
         if kind != NOTHING:
-            policy.ready[kind, word] |= bit
-        one[CLASS] = kind
+            ready[kind, word] |= bit
+        sequences[s, CLASS] = kind
 
 
 @inlined
-def inject(policy: Policy, s: int, tokens: int) -> None:
+def inject(requests: Ints, sequences: Ints, ready: Ints, numbers: Ints, s: int,
+           tokens: int) -> None:
     """Tokens of a sequence go in, or the one that frees it."""
-    one, numbers = policy.sequences[s], policy.numbers
     numbers[INJECTED] += tokens
-    one[FLYING] += tokens
-    one[NEXT] += tokens
-    _classify(policy, s)
+    sequences[s, FLYING] += tokens
+    sequences[s, NEXT] += tokens
+    _classify(requests, sequences, ready, s)
 
 
 # Blocks
@@ -164,11 +165,11 @@ def _share(rules: Rules, blocks: int, s: int, member: int) -> int:
 
 
 @inlined
-def _promise(policy: Policy, rules: Rules, s: int, before: int, after: int) -> None:
+def _promise(promised: Ints, rules: Rules, s: int, before: int, after: int) -> None:
     """The blocks of a sequence grow or shrink."""
     if before != after:
         for m in range(rules.members):
-            policy.promised[m] += (_share(rules, after, s, m) - _share(rules, before, s, m))
+            promised[m] += (_share(rules, after, s, m) - _share(rules, before, s, m))
 
 
 @compiled
@@ -238,70 +239,68 @@ def admit(policy: Policy, rules: Rules, now: int) -> None:
         one[REQUEST], one[REWIND], one[CLASS], one[WHERE] = r, -1, NOTHING, numbers[ACTIVE]
         policy.active[numbers[ACTIVE]] = s
         numbers[ACTIVE] += 1
-        _promise(policy, rules, s, 0, _blocks_of(rules, length))
-        _classify(policy, s)
+        _promise(policy.promised, rules, s, 0, _blocks_of(rules, length))
+        _classify(requests, policy.sequences, policy.ready, s)
 
 
 # What comes out
 
 @inlined
-def deliver(policy: Policy, rules: Rules, s: int, position: int, tokens: int, freed: int,
+def deliver(requests: Ints, sequences: Ints, active: Ints, ready: Ints, promised: Ints,
+            numbers: Ints, rules: Rules, s: int, position: int, tokens: int, freed: int,
             outcome: int, when: int) -> None:
     """Tokens of a sequence, the last at a position, were computed or refused.
 
     ``freed``: how many sequences had been freed when they were injected.
     """
-    one, numbers = policy.sequences[s], policy.numbers
-    one[FLYING] -= tokens
+    sequences[s, FLYING] -= tokens
+    r = sequences[s, REQUEST]
+    length = requests[r, PROMPT] + requests[r, GENERATED]
     if outcome == POISON:
-        if one[REWIND] < 0:
-            one[REWIND], one[REFUSED_AT] = position, freed
-        one[REWIND] = min(one[REWIND], position)
-        one[REFUSED_AT] = min(one[REFUSED_AT], freed)
-    elif one[REWIND] < 0 or position < one[REWIND]:
-        request = policy.requests[one[REQUEST]]
-        length = request[PROMPT] + request[GENERATED]
-        if position == length - 1:
-            if request[GENERATED] < request[LIMIT]:
-                request[GENERATED] += 1
-                numbers[GENERATED_ALL] += 1
-                if request[GENERATED] == 1:
-                    request[FIRST] = when
-                request[END] = when
-                _promise(policy, rules, s, _blocks_of(rules, length),
+        if sequences[s, REWIND] < 0:
+            sequences[s, REWIND], sequences[s, REFUSED_AT] = position, freed
+        sequences[s, REWIND] = min(sequences[s, REWIND], position)
+        sequences[s, REFUSED_AT] = min(sequences[s, REFUSED_AT], freed)
+    elif (sequences[s, REWIND] < 0 or position < sequences[s, REWIND]) and position == length - 1:
+        if requests[r, GENERATED] < requests[r, LIMIT]:
+            requests[r, GENERATED] += 1
+            numbers[GENERATED_ALL] += 1
+            if requests[r, GENERATED] == 1:
+                requests[r, FIRST] = when
+            requests[r, END] = when
+            if length % rules.block_tokens == 0 or rules.static_tokens:
+                _promise(promised, rules, s, _blocks_of(rules, length),
                          _blocks_of(rules, length + 1))
-                length += 1
-            if request[GENERATED] >= request[LIMIT]:
-                _leave(policy, s, LENGTH)
-            elif length > rules.context:
-                _leave(policy, s, CONTEXT)
-        elif one[REWIND] < 0 and not one[LEAVING]:
-            return
-    _settle(policy, rules, s)
-    _classify(policy, s)
+            length += 1
+        if requests[r, GENERATED] >= requests[r, LIMIT]:
+            _leave(sequences, numbers, s, LENGTH)
+        elif length > rules.context:
+            _leave(sequences, numbers, s, CONTEXT)
+    if sequences[s, REWIND] >= 0 and not sequences[s, LEAVING] and not sequences[s, FLYING]:
+        _settle(requests, sequences, active, ready, numbers, rules, s)
+    _classify(requests, sequences, ready, s)
 
 
 @inlined
-def _leave(policy: Policy, s: int, why: int) -> None:
-    if not policy.sequences[s, LEAVING]:
-        policy.numbers[GOING] += 1
-    policy.sequences[s, LEAVING] = why
+def _leave(sequences: Ints, numbers: Ints, s: int, why: int) -> None:
+    if not sequences[s, LEAVING]:
+        numbers[GOING] += 1
+    sequences[s, LEAVING] = why
 
 
-@inlined
-def _settle(policy: Policy, rules: Rules, s: int) -> None:
-    """Decide about a sequence with refused tokens once nothing of it is under way."""
-    one, numbers = policy.sequences[s], policy.numbers
-    if one[REWIND] < 0 or one[LEAVING] or one[FLYING]:
-        return
-    if -(-_blocks_of(rules, one[REWIND] + 1) // rules.members) > rules.sequence_blocks:
-        _leave(policy, s, KV_FULL)
-    elif numbers[FREED] > one[REFUSED_AT]:
-        one[NEXT], one[REWIND] = one[REWIND], -1
+@compiled
+def _settle(requests: Ints, sequences: Ints, active: Ints, ready: Ints, numbers: Ints,
+            rules: Rules, s: int) -> None:
+    """Decide about a sequence with refused tokens, nothing of it being under way."""
+    tokens = sequences[s, REWIND] + 1
+    if -(-_blocks_of(rules, tokens) // rules.members) > rules.sequence_blocks:
+        _leave(sequences, numbers, s, KV_FULL)
+    elif numbers[FREED] > sequences[s, REFUSED_AT]:
+        sequences[s, NEXT], sequences[s, REWIND] = sequences[s, REWIND], -1
     elif not numbers[GOING]:
-        victim = policy.active[numbers[ACTIVE] - 1]
-        _leave(policy, victim, KV_FULL if numbers[ACTIVE] == 1 else PREEMPTED)
-        _classify(policy, victim)
+        victim = active[numbers[ACTIVE] - 1]
+        _leave(sequences, numbers, victim, KV_FULL if numbers[ACTIVE] == 1 else PREEMPTED)
+        _classify(requests, sequences, ready, victim)
 
 
 @compiled
@@ -309,7 +308,7 @@ def freed_sequence(policy: Policy, rules: Rules, s: int) -> None:
     """The machine has freed a sequence: those behind it move up, those that wait may go on."""
     one, numbers = policy.sequences[s], policy.numbers
     request = policy.requests[one[REQUEST]]
-    _promise(policy, rules, s, _blocks_of(rules, request[PROMPT] + request[GENERATED]), 0)
+    _promise(policy.promised, rules, s, _blocks_of(rules, request[PROMPT] + request[GENERATED]), 0)
     for place in range(one[WHERE], numbers[ACTIVE] - 1):
         policy.active[place] = policy.active[place + 1]
     numbers[ACTIVE] -= 1
@@ -332,4 +331,4 @@ def freed_sequence(policy: Policy, rules: Rules, s: int) -> None:
         if not row[FLYING] and not row[LEAVING] and row[REWIND] >= 0:
             row[NEXT], row[REWIND] = row[REWIND], -1
         row[WHERE], row[CLASS] = place, NOTHING
-        _classify(policy, other)
+        _classify(policy.requests, policy.sequences, policy.ready, other)
