@@ -70,6 +70,10 @@ class Chain:
     """``(contexts + 1,)``: by tokens that the token attends to, itself included; 0 is unused."""
     way_at: Ints = field(default_factory=lambda: np.zeros(2, np.int64))
     """As ``hold_at``."""
+    first_block: int = 0
+    """Cells up to the end of the first of many blocks that are much alike; 0: there are none."""
+    last_block: int = 0
+    """Index of the first cell of the last one."""
 
     def __post_init__(self) -> None:
         if self.hold_at.shape != self.way_at.shape or len(self.hold_at) < 2:

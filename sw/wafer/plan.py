@@ -21,7 +21,7 @@ from ouroboros.sw.wafer.chain import Chain, Ints
 from ouroboros.sw.wafer.nodes import Nodes, Places, lay_out
 from ouroboros.sw.wafer.prune import Kept, prune
 
-__all__ = ["Plan", "clear", "make_plan", "one_layout"]
+__all__ = ["Plan", "clear", "fast_plan", "make_plan", "one_layout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +47,50 @@ def one_layout(nodes: Nodes) -> Plan:
 
 def make_plan(chain: Chain) -> Plan:
     """Exact for every token."""
-    whole = prune(chain)
-    most = chain.contexts
-    least = sum(not window.first for window in chain.windows)
-    limit = most
-    if len(whole.windows) > least:
-        # The longest contexts for which no more windows bind than for the shortest.
-        floor = len(prune(_up_to(chain, 1)).windows)
-        low, high = 1, most
-        while low < high:
-            middle = (low + high + 1) // 2
-            fits = len(prune(_up_to(chain, middle)).windows) == floor
-            low, high = (middle, high) if fits else (low, middle - 1)
-        limit = low
-    part = prune(_up_to(chain, limit))
-    if limit == most or not part.regular or chain.way_at[1:].min() < chain.way_at[
+    whole, part, limit = _kept(chain)
+    if limit == chain.contexts or not part.regular or chain.way_at[1:].min() < chain.way_at[
             1:limit + 1].min():
         return one_layout(lay_out(chain, whole.cells, whole.windows))
+    long, short = _layouts(chain, whole, part)
+    return Plan(long, short, limit, _conditions(_up_to(chain, limit), part, long))
+
+
+def fast_plan(chain: Chain) -> Plan:
+    """What can bind in the first block and in the last one, nothing between.
+
+    What tokens wait for in blocks that are alike they have waited for in the first, and those that
+    run up behind others do so by the end of the last.
+    """
+    whole, part, limit = _kept(chain)
+    whole, part = (replace(
+        kept, cells=tuple(n for n in kept.cells
+                          if not chain.first_block <= n < chain.last_block),
+        windows=tuple(n for n in kept.windows
+                      if chain.windows[n].last < (chain.first_block or len(chain.cells))))
+        for kept in (whole, part))
+    long, short = _layouts(chain, whole, part)
+    return Plan(long, short, limit, np.zeros((0, 6), np.int64))
+
+
+def _kept(chain: Chain) -> tuple[Kept, Kept, int]:
+    """What can bind for all contexts, for shorter ones, and the longest of these."""
+    whole = prune(chain)
+    floor = len(prune(_up_to(chain, 1)).windows)
+    low, high = 1, chain.contexts
+    # The longest contexts for which no more windows bind than for the shortest.
+    while low < high and len(whole.windows) > floor:
+        middle = (low + high + 1) // 2
+        fits = len(prune(_up_to(chain, middle)).windows) == floor
+        low, high = (middle, high) if fits else (low, middle - 1)
+    limit = low if len(whole.windows) > floor else chain.contexts
+    return whole, prune(_up_to(chain, limit)), limit
+
+
+def _layouts(chain: Chain, whole: Kept, part: Kept) -> tuple[Nodes, Nodes]:
+    """Nodes for all contexts, and for shorter ones, with one state."""
     long = lay_out(chain, {*whole.cells, *part.cells}, {*whole.windows, *part.windows})
     short = lay_out(chain, part.cells, part.windows, within=long)
-    long = replace(long, state=short.state)
-    return Plan(long, short, limit, _conditions(_up_to(chain, limit), part, long))
+    return replace(long, state=short.state), short
 
 
 def _up_to(chain: Chain, limit: int) -> Chain:

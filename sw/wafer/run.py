@@ -1,7 +1,7 @@
 """Requests through a chain: exact, by pruning; in full, to check that; or fast, on one server.
 
 ``exact`` leaves out what can never make a token wait (``prune``) and gives every time as ``full``
-does. ``fast`` has one server and the whole latency (``collapse``).
+does. ``fast`` follows the first block and the last only (``fast_plan``).
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.chain import Chain, Ints
-from ouroboros.sw.wafer.collapse import collapse
 from ouroboros.sw.wafer.loop import DONE, OVERFLOW, layout_of, serve
 from ouroboros.sw.wafer.nodes import lay_out
-from ouroboros.sw.wafer.plan import Plan, make_plan, one_layout
+from ouroboros.sw.wafer.plan import Plan, fast_plan, make_plan, one_layout
 from ouroboros.sw.wafer.policy import (
     END,
     FINISHED,
@@ -171,5 +170,5 @@ def _plan(chain: Chain, mode: str, grain: str) -> Plan:
     if grain == "sequence":
         return one_layout(lay_out(chain, merged=False))     # units need every cell
     if mode == "fast":
-        return one_layout(collapse(chain))
+        return fast_plan(chain)
     return make_plan(chain) if mode == "exact" else one_layout(lay_out(chain))
