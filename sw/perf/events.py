@@ -14,7 +14,7 @@ from ouroboros.sw.perf.walk import head_dim, injected_flits
 from ouroboros.sw.program.image import Route, Stage, Token, packet_flits, unicast
 from ouroboros.sw.program.program import Program
 
-__all__ = ["token_events"]
+__all__ = ["token_events", "unit_events"]
 
 
 def token_events(program: Program, stages: Sequence[Stage],
@@ -40,7 +40,7 @@ def token_events(program: Program, stages: Sequence[Stage],
             travel(route, packet_flits(flits), "data", set())
     for stage in stages:
         core = stage.info.core
-        found[core] += _unit_events(machine, stage, token)
+        found[core] += unit_events(machine, stage, token)
         for send in stage.sends(token.flags):
             flits = packet_flits(send.instruction.fields["flits"])
             found[core]["flits_out"] += flits
@@ -53,7 +53,7 @@ def token_events(program: Program, stages: Sequence[Stage],
     return dict(found)
 
 
-def _unit_events(machine: Machine, stage: Stage, token: Token) -> Counter[str]:
+def unit_events(machine: Machine, stage: Stage, token: Token) -> Counter[str]:
     """Events in array unit and SFU."""
     count: Counter[str] = Counter()
     kv, tokens = stage.kv or {}, stage.local_tokens(machine, token.position)

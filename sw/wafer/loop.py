@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ouroboros.sw.lib.compiled import compiled, inlined
+from ouroboros.sw.lib.compiled import compiled, embedded
 from ouroboros.sw.wafer.chain import Ints
 from ouroboros.sw.wafer.nodes import Nodes, Places, free_at, push, push_unit
 from ouroboros.sw.wafer.plan import clear
@@ -212,7 +212,7 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
         inject(requests, sequences, ready, numbers, s, tokens)
 
 
-@inlined
+@embedded
 def _integrate(areas: npt.NDArray[np.float64], numbers: Ints, now: int) -> None:
     """Up to now, what is in use is what it was."""
     areas[0] += numbers[USED] * (now - areas[2])
@@ -220,7 +220,7 @@ def _integrate(areas: npt.NDArray[np.float64], numbers: Ints, now: int) -> None:
     areas[2] = now
 
 
-@inlined
+@embedded
 def _note(log: Ints, logged: int, now: int, s: int, position: int, tokens: int,
           outcome: int) -> int:
     """Keep a step while there is room."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ouroboros.sw.lib.compiled import compiled, inlined
+from ouroboros.sw.lib.compiled import compiled, embedded
 from ouroboros.sw.wafer.chain import Chain, Ints
 
 __all__ = ["PORT", "Nodes", "Places", "free_at", "lay_out", "push", "push_all", "push_unit"]
@@ -223,7 +223,7 @@ def _fold(rows: Ints, first: int) -> tuple[Ints, Places]:
             np.array(sections, np.uint64).reshape(-1, 4))
 
 
-@inlined
+@embedded
 def free_at(places: Places, first: int, state: Ints, phases: Places) -> int:
     """When the first cell and the windows that begin there take the next token."""
     found = PORT
@@ -233,14 +233,14 @@ def free_at(places: Places, first: int, state: Ints, phases: Places) -> int:
     return found
 
 
-@inlined
+@embedded
 def _turn(slots: Places, phases: Places) -> None:
     """The next token is in the next phase."""
     for n in range(1, len(slots)):
         phases[n] = np.uint64(0) if phases[n] + ONE == slots[n] else phases[n] + ONE
 
 
-@inlined
+@embedded
 def push(x: int, hold: int, way: int, times: Ints, places: Places, sections: Places, end: Ints,
          slots: Places, state: Ints, phases: Places, own: Ints, at: Places) -> int:
     """When a token that arrives at ``x`` is through; hold and way are those of its context.
@@ -286,7 +286,7 @@ def push(x: int, hold: int, way: int, times: Ints, places: Places, sections: Pla
     return x + end[0] + end[1] * way
 
 
-@inlined
+@embedded
 def push_unit(x: int, tokens: int, holds: int, hold: int, way: int, times: Ints, places: Places,
               sections: Places, end: Ints, slots: Places, state: Ints, phases: Places) -> int:
     """When the last of several tokens is through that every cell takes as one.

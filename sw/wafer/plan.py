@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ouroboros.sw.lib.compiled import inlined
+from ouroboros.sw.lib.compiled import embedded
 from ouroboros.sw.wafer.chain import Chain, Ints
 from ouroboros.sw.wafer.nodes import Nodes, Places, lay_out
 from ouroboros.sw.wafer.prune import Kept, prune
@@ -126,7 +126,7 @@ def _conditions(chain: Chain, part: Kept, long: Nodes) -> Ints:
     return np.array(found, np.int64).reshape(-1, 6)
 
 
-@inlined
+@embedded
 def clear(conditions: Ints, slots: Places, state: Ints, phases: Places) -> bool:
     """Whether the layout of short contexts may be used for the next token."""
     for n in range(len(conditions)):

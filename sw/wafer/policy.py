@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ouroboros.sw.lib.compiled import compiled, inlined
+from ouroboros.sw.lib.compiled import compiled, embedded
 from ouroboros.sw.wafer.chain import Ints
 
 __all__ = ["COMPUTED", "CONTEXT", "FREE", "FREED", "KV_FULL", "LENGTH", "NEVER", "POISON",
@@ -107,7 +107,7 @@ def fresh(rules: Rules, prompts: Ints, limits: Ints, arrivals: Ints) -> Policy:
 
 # What runs for every token has arrays, not ``Policy``: to take one out of a tuple counts references.
 
-@inlined
+@embedded
 def take(active: Ints, ready: Ints) -> int:
     """The sequence whose turn it is; -1: nobody's."""
     for kind in range(3):
@@ -118,7 +118,7 @@ def take(active: Ints, ready: Ints) -> int:
     return -1
 
 
-@inlined
+@embedded
 def _classify(requests: Ints, sequences: Ints, ready: Ints, s: int) -> None:
     """Note what a sequence can do next."""
     r = sequences[s, REQUEST]
@@ -139,7 +139,7 @@ def _classify(requests: Ints, sequences: Ints, ready: Ints, s: int) -> None:
         sequences[s, CLASS] = kind
 
 
-@inlined
+@embedded
 def inject(requests: Ints, sequences: Ints, ready: Ints, numbers: Ints, s: int,
            tokens: int) -> None:
     """Tokens of a sequence go in, or the one that frees it."""
@@ -151,12 +151,12 @@ def inject(requests: Ints, sequences: Ints, ready: Ints, numbers: Ints, s: int,
 
 # Blocks
 
-@inlined
+@embedded
 def _blocks_of(rules: Rules, tokens: int) -> int:
     return -(-max(tokens, rules.static_tokens) // rules.block_tokens)
 
 
-@inlined
+@embedded
 def _share(rules: Rules, blocks: int, s: int, member: int) -> int:
     """Of the first blocks of a sequence, those that lie in a member."""
     turn = s if rules.ring else 0
@@ -164,7 +164,7 @@ def _share(rules: Rules, blocks: int, s: int, member: int) -> int:
     return (blocks - first + rules.members - 1) // rules.members if blocks > first else 0
 
 
-@inlined
+@embedded
 def _promise(promised: Ints, rules: Rules, s: int, before: int, after: int) -> None:
     """The blocks of a sequence grow or shrink."""
     if before != after:
@@ -245,7 +245,7 @@ def admit(policy: Policy, rules: Rules, now: int) -> None:
 
 # What comes out
 
-@inlined
+@embedded
 def deliver(requests: Ints, sequences: Ints, active: Ints, ready: Ints, promised: Ints,
             numbers: Ints, rules: Rules, s: int, position: int, tokens: int, freed: int,
             outcome: int, when: int) -> None:
@@ -281,7 +281,7 @@ def deliver(requests: Ints, sequences: Ints, active: Ints, ready: Ints, promised
     _classify(requests, sequences, ready, s)
 
 
-@inlined
+@embedded
 def _leave(sequences: Ints, numbers: Ints, s: int, why: int) -> None:
     if not sequences[s, LEAVING]:
         numbers[GOING] += 1
