@@ -79,7 +79,7 @@ def model_chain(wafer: Wafer, layers: Mapping[int, LayerWays] | None = None) -> 
         windows += [Window(f"slots of {kind} {layer}", first + a, first + b, slots, back)
                     for kind, (a, b, slots, back) in spans.items()]
     blocks = len(KINDS)
-    ends = {"first_block": 1 + blocks, "last_block": len(cells) - blocks}
+    ends = {"first_block": 1 + blocks, "last_block": len(cells) - blocks, "block_cells": blocks}
     cells.append(Cell("last norm", hold.get("norm 1", 0), latency["norm 1"]))
     return Chain((*cells, *_head(wafer, hold)), tuple(windows), attention.hold, attention.way,
                  **ends)

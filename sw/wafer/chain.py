@@ -74,6 +74,8 @@ class Chain:
     """Cells up to the end of the first of many blocks that are much alike; 0: there are none."""
     last_block: int = 0
     """Index of the first cell of the last one."""
+    block_cells: int = 0
+    """Cells of a block."""
 
     def __post_init__(self) -> None:
         if self.hold_at.shape != self.way_at.shape or len(self.hold_at) < 2:

@@ -64,6 +64,12 @@ class Nodes:
     window_places: Mapping[int, int]
     """First place in the state by window."""
 
+    @property
+    def count(self) -> int:
+        """Nodes that a token passes."""
+        rows = self.sections.astype(np.int64)
+        return int(((rows[:, 1] - rows[:, 0]) * rows[:, 2]).sum())
+
     def fresh(self) -> tuple[Ints, Places]:
         """State and phases of an empty machine."""
         return np.full(self.state, PORT, np.int64), np.zeros(len(self.slots), np.uint64)

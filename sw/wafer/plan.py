@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ouroboros.sw.lib.compiled import embedded
+from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.chain import Chain, Ints
 from ouroboros.sw.wafer.nodes import Nodes, Places, lay_out
 from ouroboros.sw.wafer.prune import Kept, prune
@@ -60,7 +61,13 @@ def fast_plan(chain: Chain) -> Plan:
 
     What tokens wait for in blocks that are alike they have waited for in the first, and those that
     run up behind others do so by the end of the last.
+
+    Raises
+    ------
+    PerfError
+        If blocks differ.
     """
+    _check_alike(chain)
     whole, part, limit = _kept(chain)
     whole, part = (replace(
         kept, cells=tuple(n for n in kept.cells
@@ -70,6 +77,16 @@ def fast_plan(chain: Chain) -> Plan:
         for kept in (whole, part))
     long, short = _layouts(chain, whole, part)
     return Plan(long, short, limit, np.zeros((0, 6), np.int64))
+
+
+def _check_alike(chain: Chain) -> None:
+    size = chain.block_cells
+    cells = [(cell.hold, cell.way, cell.context) for cell in chain.cells]
+    for n in range(chain.first_block, chain.last_block if size else 0):
+        if cells[n] != cells[n + size]:
+            raise PerfError("mode must be exact or full where blocks differ, as "
+                            f"{chain.cells[n].name!r} and {chain.cells[n + size].name!r} do, "
+                            "not fast")
 
 
 def _kept(chain: Chain) -> tuple[Kept, Kept, int]:

@@ -85,7 +85,7 @@ class Run:
     long_tokens: int
     """Tokens for which the layout for long contexts was followed."""
     nodes: int
-    """Rows of the layout for short ones."""
+    """Nodes that a token of a short one passes."""
 
     @property
     def refused(self) -> npt.NDArray[np.bool_]:
@@ -162,7 +162,7 @@ def run(chain: Chain, rules: Rules, traffic: Traffic, *, mode: str = "exact",
         recomputed=int(policy.numbers[RECOMPUTED]), poisoned=int(others[0]), frees=int(others[1]),
         injected=int(policy.numbers[INJECTED]), cycles=cycles,
         kv_share=areas[0] / max(cycles, 1) / blocks, kv_peak=areas[3] / blocks,
-        sequences=areas[1] / max(cycles, 1), long_tokens=int(others[2]), nodes=len(plan.short.places))
+        sequences=areas[1] / max(cycles, 1), long_tokens=int(others[2]), nodes=plan.short.count)
 
 
 def _plan(chain: Chain, mode: str, grain: str) -> Plan:
