@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.api.catalogue import model_names
 from ouroboros.sw.api.shared import OnWafer, WithShape
 from ouroboros.sw.lib.digest import digest_of
 from ouroboros.sw.lib.options import option
-from ouroboros.sw.models.shape import load_shape
+from ouroboros.sw.models.config_shape import any_shape
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.busiest_link import read_busiest_link
 from ouroboros.sw.wafer.cores import WaferOptions
@@ -22,6 +23,8 @@ __all__ = ["EstimateOptions", "Estimated", "estimate_wafer"]
 class EstimateOptions(OnWafer, WithShape):
     """A model on a machine, and what is assumed."""
 
+    model: str = option("llama-13b", names=model_names, metavar="FILE.toml|config.json")
+    """Shipped shape, or path of a TOML file or of a config.json."""
     context: int = option(1024, metavar="N")
     """Tokens that every token attends to."""
     clock_ghz: float | None = option(None, metavar="F")
@@ -84,7 +87,7 @@ def estimate_wafer(options: EstimateOptions) -> Estimated:
         If the model does not fit, or an assumption cannot have its value.
     """
     best, tried = estimate(
-        load_machine(options.machine), load_shape(options.model),
+        load_machine(options.machine), any_shape(options.model),
         WaferOptions(context=options.context, members=options.members,
                      objective=options.objective, overrides=options.overrides(),
                      busiest_link=(None if options.mapped is None

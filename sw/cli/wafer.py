@@ -5,9 +5,11 @@ from typing import Any
 
 from rich.table import Table
 
-from ouroboros.sw.api.wafer import EstimateOptions, estimate_wafer
+from ouroboros.sw.api.wafer import estimate_wafer
+from ouroboros.sw.api.wafer_traffic import TrafficOptions, serve_wafer
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.tables import table
+from ouroboros.sw.cli.wafer_traffic import show_served
 from ouroboros.sw.wafer.estimate import Wafer
 
 __all__ = ["wafer"]
@@ -98,13 +100,18 @@ def _assumptions(found: dict[str, Any]) -> Table:
     return shown
 
 
-@command(EstimateOptions)
-def wafer(options: EstimateOptions, output: Output) -> dict[str, Any]:
+@command(TrafficOptions)
+def wafer(options: TrafficOptions, output: Output) -> dict[str, Any]:
     """Estimate a language model on the full wafer: tokens/s, latency, what binds.
 
-    A first, analytic model: bounds from below on time, from the cycle formulas of the hardware and
-    the assumptions that are printed with the result. Energy is not in it.
+    Without requests: an analytic model of one token at a context, bounds from below on time, from
+    the cycle formulas of the hardware and the assumptions that are printed with the result. With
+    --trace or --lengths: every token of every request through every stage of every block, under the
+    serving policy of the runtime.
     """
+    if options.has_traffic:
+        return show_served(serve_wafer(options), output)
+    options.check_no_traffic()
     estimated = estimate_wafer(options)
     found = estimated.as_dict()
     output.say(f"{estimated.best.shape.name} on machine {estimated.best.machine.name!r}: "

@@ -11,7 +11,7 @@ from numba.core import config as _config
 from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.sw.lib.sources import digest
 
-__all__ = ["compiled", "inlined"]
+__all__ = ["compiled", "embedded", "inlined"]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -37,3 +37,11 @@ def compiled(kernel: Kernel) -> Kernel:
 def inlined(kernel: Kernel) -> Kernel:
     """For helpers that kernels call in their inner loops: part of each kernel that calls them."""
     return cast(Kernel, numba.njit(nogil=True, inline="always")(kernel))
+
+
+def embedded(kernel: Kernel) -> Kernel:
+    """As ``inlined``, but at the end of compilation.
+
+    For helpers with many arrays: ``inlined`` counts references to each wherever one is called.
+    """
+    return cast(Kernel, numba.njit(nogil=True, forceinline=True)(kernel))

@@ -88,7 +88,7 @@ class Wafer(WaferPlacement):
         ends: dict[tuple[int, str], int] = {}
         begins: dict[tuple[int, str], int] = {}
         for stage in self.graph.stages:
-            key, walk = (stage.info.layer, self._kind(stage)), self.walk.stages[stage.key]
+            key, walk = (stage.info.layer, self.kind(stage)), self.walk.stages[stage.key]
             ends[key] = max(ends.get(key, 0), walk.end)
             begins[key] = min(begins.get(key, walk.start), walk.start)
         # Norms begin when all slices have sent their sums of squares. The first block is followed
@@ -108,8 +108,16 @@ class Wafer(WaferPlacement):
         """Of one token, from the host and back, the machine being empty."""
         return self.walk.result + (self.shape.n_layers - 2) * sum(self.block_latency.values())
 
+    @cached_property
+    def head_cycles(self) -> int:
+        """The part of ``latency_cycles`` behind the last block."""
+        down = [self.walk.stages[stage.key].end for stage in self.graph.stages
+                if stage.info.layer == 1 and self.kind(stage) == "down"]
+        return self.walk.result - max(down)
+
     @staticmethod
-    def _kind(stage: BlockStage) -> str:
+    def kind(stage: BlockStage) -> str:
+        """What a stage is called in tables."""
         info = stage.info
         if info.kind == "norm":
             return {"proj": "norm 2"}.get(info.name.split(".")[-1 if info.name[-1].isalpha()
@@ -127,7 +135,7 @@ class Wafer(WaferPlacement):
         chosen: list[BlockStage] = []
         cores: dict[str, int] = {}
         for stage in self.graph.stages:
-            info, kind = stage.info, self._kind(stage)
+            info, kind = stage.info, self.kind(stage)
             if info.layer == 1 or info.kind == "embed" or (info.layer < 0 and info.kind == "norm"):
                 continue
             cores[kind] = cores.get(kind, 0) + 1
@@ -141,7 +149,7 @@ class Wafer(WaferPlacement):
         worst: dict[str, StageCost] = {}
         for before, cost in zip(chosen, stage_costs(self.graph.machine, self.graph.stages,
                                                     self.token, chosen), strict=True):
-            kind = self._kind(self.graph.by_key[before.key])
+            kind = self.kind(self.graph.by_key[before.key])
             if kind not in worst or cost.cycles > worst[kind].cycles:
                 worst[kind] = cost
         return {kind: (cores[kind], cost) for kind, cost in worst.items()}

@@ -1,0 +1,96 @@
+"""What ``ouroboros wafer`` shows of requests: throughput, latencies, KV, clocks, events."""
+
+import csv
+from typing import Any
+
+from rich.table import Table
+
+from ouroboros.sw.api.wafer_traffic import CSV_COLUMNS, Served
+from ouroboros.sw.cli.command import Output
+from ouroboros.sw.cli.tables import table
+from ouroboros.sw.lib.write import replaced
+from ouroboros.sw.wafer.metrics import PERCENTILES
+
+__all__ = ["show_served"]
+
+LATENCIES = (("ttft_s", "time to first token"), ("tpot_s", "time per output token"),
+             ("e2e_s", "whole request"))
+
+
+def show_served(served: Served, output: Output) -> dict[str, Any]:
+    """Tables, the file of ``--csv``, and what ``--json`` writes."""
+    found = served.as_dict()
+    output.say(f"{found['model']} on machine {found['machine']!r}, {found['requests']:,} requests "
+               f"of {found['traffic']}: {found['output_tokens_per_s']:,.0f} output tokens/s at "
+               f"{found['clock_ghz']:g} GHz")
+    if served.saturation is not None:
+        output.say(f"highest rate: {served.saturation.factor:.3g} times that of the requests, "
+                   f"{found['requests_per_s']:,.1f} requests/s")
+    output.show(_totals(found), _latencies(found), _clocks(found))
+    output.detail(_utilisation(found), _events(found))
+    if not output.verbose:
+        output.say("utilisation and events: -v")
+    if served.options.csv is not None:
+        with replaced(served.options.csv) as aside, \
+                aside.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, CSV_COLUMNS)
+            writer.writeheader()
+            writer.writerows(served.rows())
+    return found
+
+
+def _totals(found: dict[str, Any]) -> Table:
+    shown = table("quantity", "value", "", right=(1,), widest={2: 44})
+    for name, value, why in (
+            ("output", f"{found['output_tokens_per_s']:,.0f} tokens/s",
+             f"{found['tokens_per_s']:,.0f} with those of prompts"),
+            ("requests", f"{found['requests_per_s']:,.1f} /s",
+             f"{found['goodput_requests_per_s']:,.1f} /s hold all limits"),
+            ("time", f"{found['seconds']:,.3f} s", f"{found['cycles']:,} cycles"),
+            ("refused", f"{found['requests_refused']:,}",
+             f"{found['tokens_refused']:,} tokens, longer than the machine has room for"),
+            ("KV blocks in use", f"{found['kv_share']:.1%}", f"{found['kv_peak']:.1%} at most"),
+            ("sequences", f"{found['sequences']:,.1f}", "alive on average"),
+            ("preemptions", f"{found['preemptions']:,}",
+             f"{found['tokens_recomputed']:,} tokens computed again"),
+            ("members of a head", f"{found['members']}",
+             f"{found['kv_tokens']:,} tokens of KV, programs for {found['context']:,}")):
+        shown.add_row(name, value, why)
+    return shown
+
+
+def _latencies(found: dict[str, Any]) -> Table:
+    shown = table("latency, ms", "mean", *(f"{p} %" for p in PERCENTILES),
+                  right=range(1, 2 + len(PERCENTILES)))
+    for name, words in LATENCIES:
+        have = found[name]
+        if have is not None:
+            shown.add_row(words, *(f"{have[key] * 1e3:,.3f}" for key in (
+                "mean", *(f"p{p}" for p in PERCENTILES))))
+    return shown
+
+
+def _clocks(found: dict[str, Any]) -> Table:
+    shown = table("clock, GHz", "output,\ntokens/s", "all,\ntokens/s", "TTFT 99 %,\nms",
+                  "TPOT 99 %,\nms", "source", title="Per clock", right=range(5), widest={5: 44})
+    for one in found["by_clock"].values():
+        shown.add_row(f"{one['clock_ghz']:g}", f"{one['output_tokens_per_s']:,.0f}",
+                      f"{one['tokens_per_s']:,.0f}",
+                      *("" if one[name] is None else f"{one[name]['p99'] * 1e3:,.2f}"
+                        for name in ("ttft_s", "tpot_s")), one["source"])
+    return shown
+
+
+def _utilisation(found: dict[str, Any]) -> Table:
+    shown = table("stage", "busy", title="Utilisation", right=(1,))
+    for name, share in found["utilisation"].items():
+        shown.add_row(name, f"{share:.1%}")
+    return shown
+
+
+def _events(found: dict[str, Any]) -> Table:
+    shown = table("event", "count", "per token", title="Events", right=(1, 2))
+    tokens = max(found["events"]["tokens"], 1)
+    for name, count in found["events"].items():
+        shown.add_row(name.replace("_", " "), f"{count:,}", f"{count / tokens:,.1f}")
+    return shown

@@ -1,0 +1,73 @@
+"""Latencies of requests, as vLLM's benchmark defines them.
+
+- **TTFT**, time to first token: from arrival to the first generated token.
+- **E2E**: from arrival to the last one.
+- **TPOT**, time per output token: (E2E - TTFT) / (output tokens - 1), of requests with at least
+  two.
+- **goodput**: requests a second that hold every limit given.
+
+Percentiles lie on straight lines between requests (numpy's default). Refused requests have none.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ouroboros.sw.wafer.run import Run
+
+__all__ = ["PERCENTILES", "latencies", "summary"]
+
+PERCENTILES = (50, 90, 95, 99)
+Floats = npt.NDArray[np.float64]
+
+
+def latencies(run: Run, clock_hz: float) -> dict[str, Floats]:
+    """Seconds of every request; nan where there is none."""
+    arrivals = run.traffic.arrivals
+    served = run.served
+    ttft = np.where(served, (run.first - arrivals) / clock_hz, np.nan)
+    e2e = np.where(served, (run.end - arrivals) / clock_hz, np.nan)
+    several = np.maximum(run.traffic.outputs - 1, 1)
+    tpot = np.where(run.traffic.outputs > 1, (e2e - ttft) / several, np.nan)
+    return {"ttft": ttft, "tpot": tpot, "e2e": e2e}
+
+
+def summary(run: Run, clock_hz: float, limits: Mapping[str, float]) -> dict[str, Any]:
+    """Throughput and percentiles.
+
+    Parameters
+    ----------
+    run : Run
+        What came of the requests.
+    clock_hz : float
+        Clock.
+    limits : mapping
+        Seconds by name of latency, for goodput; empty: every served request is good.
+    """
+    seconds = max(run.cycles, 1) / clock_hz
+    times = latencies(run, clock_hz)
+    good = run.served.copy()
+    for name, limit in limits.items():
+        # A request of one output token has no TPOT, and holds any limit of it.
+        good &= ~(times[name] > limit)
+    prompt_tokens = int(run.traffic.prompts[run.served].sum())
+    output_tokens = int(run.generated[run.served].sum())
+    found: dict[str, Any] = {
+        "seconds": seconds, "cycles": run.cycles, "requests": int(run.served.sum()),
+        "requests_refused": int(run.refused.sum()),
+        "prompt_tokens": prompt_tokens, "output_tokens": output_tokens,
+        "tokens_refused": int((run.traffic.prompts + run.traffic.outputs)[run.refused].sum()),
+        "output_tokens_per_s": output_tokens / seconds,
+        "tokens_per_s": (prompt_tokens + output_tokens) / seconds,
+        "requests_per_s": int(run.served.sum()) / seconds,
+        "goodput_requests_per_s": int(good.sum()) / seconds,
+        "good_share": float(good.sum()) / max(len(good), 1),
+    }
+    for name, values in times.items():
+        have = values[~np.isnan(values)]
+        found[f"{name}_s"] = None if not len(have) else {
+            "mean": float(have.mean()),
+            **{f"p{p}": float(np.percentile(have, p)) for p in PERCENTILES}}
+    return found
