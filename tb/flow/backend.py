@@ -29,7 +29,7 @@ from ouroboros.sw.runtime.job import (
     Waves,
     partial,
 )
-from ouroboros.tb.flow.build import Build, SimulationError, build, run
+from ouroboros.tb.flow.build import Build, SimulationError, build, recording, run
 from ouroboros.tb.flow.stepped import Stepped
 from ouroboros.tb.flow.toolchain import ToolError, find
 from ouroboros.tb.mesh.tap import WAVES, read_taps, tapped, waved
@@ -67,7 +67,7 @@ def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = F
         Cores can write images of their own.
     """
     # Waveforms show all of a machine.
-    stepped = sim == "verilator" and not waves and os.environ.get("WAVES") != "1"
+    stepped = sim == "verilator" and not recording(waves)
     sources = emit_die(machine, twin=twin, built=built, preload=preload, stepped=stepped)
     if tap:
         sources = tapped(sources, machine)

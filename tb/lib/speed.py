@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ouroboros.hw.cim.macro_twin import twin_verilog
+from ouroboros.hw.lib.cycles import CYCLE_COUNT, CYCLE_COUNT_VERILOG
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.mesh.die import Die
 from ouroboros.hw.params.machine import load_machine
@@ -17,6 +18,7 @@ from ouroboros.sw.api.speed import Speed
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.speed import show_speeds
 from ouroboros.sw.lib.options import option
+from ouroboros.tb.flow.backend import TILE
 from ouroboros.tb.flow.build import build, run
 
 __all__ = ["IdleSpeed", "idle", "measure"]
@@ -29,7 +31,7 @@ class IdleSpeed(OnMachine):
     bit_serial: bool = False
     """Bit-serial macros, not their twins."""
     flat: bool = False
-    """Without hierarchical blocks."""
+    """Tiles as part of the whole, not stepped by themselves."""
     cycles: int = option(20_000, metavar="N", least=1)
     """Cycles that are run."""
 
@@ -41,11 +43,13 @@ def measure(options: IdleSpeed) -> tuple[Speed, ...]:
     library = Library()
     if not options.bit_serial:
         library.add_source("macro", twin_verilog(machine, "macro"))
+    if not options.flat:
+        library.add_source(CYCLE_COUNT, CYCLE_COUNT_VERILOG)
     library.define("die", lambda: Die(machine, library), params=machine)
     emit_s = time.perf_counter() - started
     used = _children_s()
     built = build("die", library.sources(), sim="verilator",
-                  hier_blocks=[] if options.flat else ["tile"])
+                  stepped=None if options.flat else TILE)
     build_s = _children_s() - used
     with tempfile.NamedTemporaryFile() as result:
         run(built, test_module="ouroboros.tb.lib.bench_speed",

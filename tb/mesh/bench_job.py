@@ -51,7 +51,8 @@ async def job(dut):
         longest = write_images(machine, images(task.program), here)
 
     async def load(device):
-        await ClockCycles(dut.clk, longest + AFTER_IMAGE_CYCLES)
+        # Loading through the mesh takes longer than the wipe that it starts in the first cores.
+        await ClockCycles(dut.clk, longest + AFTER_IMAGE_CYCLES + kv_wipe_cycles(machine))
         remove_images(here)
         await device.barrier()
 
