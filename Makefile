@@ -5,7 +5,7 @@ SELECT  = $(if $(K),-k "$(K)")
 WORKERS = 2
 
 .DEFAULT_GOAL := help
-.PHONY: order help setup setup-test demo test unit sim waves formal check docs bench clean
+.PHONY: order help setup setup-test demo die test unit sim waves formal check docs bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## ?/\t/' | expand -t 12
@@ -18,6 +18,11 @@ setup-test:
 
 demo: setup  ## checkpoint to report, end to end
 	@$(PYTHON) -m ouroboros.sw.cli.main demo
+
+die: setup  ## a language model of 135 million weights on the RTL of a die
+	@$(PYTHON) -m ouroboros.sw.cli.main fetch smollm2
+	@$(PYTHON) -m ouroboros.sw.cli.main run --machine die --checkpoint smollm2 --chat \
+	    --prompt "What is the capital of France?" --tokens 12 --on verilator --json build/die.json
 
 test: setup-test  ## unit and simulation tests
 	@$(PYTEST) -n $(WORKERS) -m "not slow and not formal" $(SELECT)

@@ -1,17 +1,17 @@
 """A run on RTL beside the cycle model: prefill, every decoded token, every stage.
 
-Of one sequence, from the traces of its cores. Its decoded tokens are alone in the machine; those of
-its prompt follow each other, which the model bounds from below.
+Of one sequence. Its decoded tokens are alone in the machine; those of its prompt follow each other,
+which the model bounds from below.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from ouroboros.hw.params.packet import Flag
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.perf.pipeline import Prediction
-from ouroboros.sw.perf.walk import StageWalk, walk
+from ouroboros.sw.perf.walk import walk
 from ouroboros.sw.program.image import Token, read_stages
 from ouroboros.sw.program.program import Program
 
@@ -62,9 +62,9 @@ class Agreement:
     """One sequence, measured and predicted."""
 
     prefill: Pair
-    """From the first stage's start of the first token to the last END of the prompt's last."""
+    """From the host's first flit of the prompt to the result of its last token."""
     decode: dict[int, Pair]
-    """From the first stage's start to the last END, by position."""
+    """From a token's first flit to its result, by position."""
     stages: dict[str, Pair]
     """From a stage's start to its END, over all decoded tokens, by its name."""
 
@@ -88,56 +88,46 @@ class Agreement:
 
 
 def agreement(program: Program, traces: Mapping[Position, Iterable[Traced]], *,
-              prompt_tokens: int, fed_tokens: int, stream: bool) -> Agreement | None:
-    """Hold traces against the model.
+              starts: Mapping[int, int], ends: Mapping[int, int], prompt_tokens: int,
+              stream: bool) -> Agreement | None:
+    """Hold a sequence against the model.
 
     Parameters
     ----------
+    traces : mapping of Position to iterable of Traced
+        Of all cores with stages.
+    starts, ends : mapping of int to int
+        Cycles in which the host had a position's first flit, and its result.
     prompt_tokens : int
         Tokens of the prompt.
-    fed_tokens : int
-        Tokens of the sequence that went through the machine, those of the prompt included.
     stream : bool
         Whether logits went to the host, from the prompt's last token on.
 
     Returns
     -------
     Agreement | None
-        None where traces do not reach so far back, or no token was decoded.
+        None where no token was decoded, or traces have lost one that was.
     """
     stages = read_stages(program)
     seen = {(core, entry.stage, entry.position): entry for core, entries in traces.items()
             for entry in entries if not entry.flags & Flag.FREE}
-    whole = all((stage.info.core, stage.info.index, position) in seen
-                for stage in stages for position in range(fed_tokens))
-    if not whole or fed_tokens <= prompt_tokens:
+    positions = sorted(position for position in ends if position >= prompt_tokens)
+    if not positions or not all((stage.info.core, stage.info.index, position) in seen
+                                for stage in stages for position in positions):
         return None
     flags = int(Flag.STREAM) if stream else 0
-
-    def entry(one: StageWalk, position: int) -> Traced:
-        return seen[one.stage.info.core, one.stage.info.index, position]
-
-    def span(found: Sequence[StageWalk], first: int, last: int) -> int:
-        begin = min(found, key=lambda one: one.start)
-        return max(entry(one, last).end for one in found) - entry(begin, first).start
-
     decode: dict[int, Pair] = {}
     measured: dict[str, int] = {}
     predicted: dict[str, int] = {}
-    for position in range(prompt_tokens, fed_tokens):
-        found = walk(program, stages, Token(position, flags)).stages
-        decode[position] = Pair(
-            span(found, position, position),
-            max(one.end for one in found) - min(one.start for one in found))
-        for one in found:
-            name, at = one.stage.info.name, entry(one, position)
-            measured[name] = measured.get(name, 0) + at.end - at.start
+    for position in positions:
+        found = walk(program, stages, Token(position, flags))
+        decode[position] = Pair(ends[position] - starts[position], found.result)
+        for one in found.stages:
+            name = one.stage.info.name
+            entry = seen[one.stage.info.core, one.stage.info.index, position]
+            measured[name] = measured.get(name, 0) + entry.end - entry.start
             predicted[name] = predicted.get(name, 0) + one.end - one.start
-    last = walk(program, stages, Token(prompt_tokens - 1, flags))
-    # The prediction counts from the host's first flit to the host's last: not what lies outside.
-    outside = (min(one.start for one in last.stages)
-               + last.result - max(one.end for one in last.stages))
     prefill = Prediction(program, prompt_tokens=prompt_tokens, context=prompt_tokens,
-                         stream=stream).prefill_cycles - outside
-    return Agreement(prefill=Pair(span(last.stages, 0, prompt_tokens - 1), prefill), decode=decode,
+                         stream=stream).prefill_cycles
+    return Agreement(prefill=Pair(ends[prompt_tokens - 1] - starts[0], prefill), decode=decode,
                      stages={name: Pair(measured[name], predicted[name]) for name in measured})

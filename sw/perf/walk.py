@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ouroboros.hw.params.isa import Op
@@ -20,6 +20,7 @@ from ouroboros.hw.params.timing.network import (
     LOOKUP_CYCLES,
     crossing_cycles,
 )
+from ouroboros.sw.perf.contention import Flow, delays
 from ouroboros.sw.perf.cycles import latency
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.program.image import Link, Route, Stage, Token, packet_flits, unicast
@@ -27,6 +28,10 @@ from ouroboros.sw.program.program import EmbedTarget, Program
 
 __all__ = ["Reserved", "Running", "StageWalk", "Walk", "border_cycles", "credit_delay", "head_dim",
            "injected_flits", "packet_times", "walk"]
+
+
+_Place = tuple[Position, int]
+"""A core, and the number of a stage there."""
 
 
 @dataclass(slots=True)
@@ -87,10 +92,13 @@ class Running:
         Its program.
     token : Token
         The token that it works for.
+    held : Mapping[int, int], optional
+        Cycles by which a SEND takes longer since others send to the same place, by its number.
     """
 
-    def __init__(self, machine: Machine, stage: Stage, token: Token):
-        self.machine, self.stage, self.token = machine, stage, token
+    def __init__(self, machine: Machine, stage: Stage, token: Token,
+                 held: Mapping[int, int] | None = None):
+        self.machine, self.stage, self.token, self.held = machine, stage, token, held or {}
         self.walk = StageWalk(stage)
         self.seen: list[list[int]] = [[], [], [], []]
         self.at = 0         # index of the next instruction
@@ -131,7 +139,8 @@ class Running:
             else:
                 if i.op is Op.SEND:
                     sent.append((self.pick + ACCEPT_CYCLES, self.at))
-                self.pick += ISSUE_CYCLES + latency(self.machine, self.stage, i, self.token)
+                self.pick += (ISSUE_CYCLES + latency(self.machine, self.stage, i, self.token)
+                              + self.held.get(self.at, 0))
             self.at += 1
         return sent
 
@@ -174,13 +183,33 @@ def packet_times(first: int, route: Route, flits: int, machine: Machine | None =
 def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
     """Send one token through the machine, nothing else being under way.
 
+    What several cores send the host at once, logits, shares its port (``sw.perf.contention``); of
+    other packets none is taken to meet another.
+
     Raises
     ------
     PerfError
         If it never gets to the host: some stage waits for packets that nobody sends.
     """
+    found, to_host = _walk(program, stages, token, {})
+    # Who is held up later sends what follows later, so that is known in a second walk.
+    senders = [sender for sender, flow in to_host if flow.flits > 1]
+    held: dict[_Place, dict[int, int]] = {}
+    for (place, at), late in zip(senders, delays([flow for _, flow in to_host if flow.flits > 1]),
+                                 strict=True):
+        if late:
+            held.setdefault(place, {})[at] = late
+    return _walk(program, stages, token, held)[0] if held else found
+
+
+def _walk(program: Program, stages: Sequence[Stage], token: Token,
+          held: Mapping[_Place, Mapping[int, int]],
+          ) -> tuple[Walk, list[tuple[tuple[_Place, int], Flow]]]:
+    """A walk, and what it sends the host: which SEND of which stage, and its flits."""
     machine = program.machine
-    running = {(s.info.core, s.info.index): Running(machine, s, token) for s in stages}
+    running = {(s.info.core, s.info.index): Running(
+        machine, s, token, held.get((s.info.core, s.info.index))) for s in stages}
+    to_host: list[tuple[tuple[_Place, int], Flow]] = []
     reserved: dict[tuple[Position, int], list[Reserved]] = {key: [] for key in running}
     owned = {owner: key for key, run in running.items() for owner in run.stage.owners}
     result: int | None = None
@@ -216,7 +245,11 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
             times = packet_times(accepted + LEAVE_CYCLES, route, flits, machine, own)
             passed.append(own)
             if route.target == machine.host:
-                result = max(result or 0, times[-1][1] + HOST_CYCLES)
+                place = sender.stage.info.core, sender.stage.info.index
+                late = held.get(place, {}).get(at, 0)
+                result = max(result or 0, times[-1][1] + late + HOST_CYCLES)
+                to_host.append(((place, at), Flow(
+                    accepted + LEAVE_CYCLES, packet_flits(flits), route.links)))
                 continue
             key = (route.target, delivery.stage)
             for header, tail in times:
@@ -232,7 +265,7 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
     if result is None or stuck:
         raise PerfError(f"every stage of the program must get all its operands, not {stuck}")
     return Walk(token, tuple(sorted((run.walk for run in running.values()),
-                                    key=lambda stage: stage.end)), result, reserved)
+                                    key=lambda stage: stage.end)), result, reserved), to_host
 
 
 def _injection(program: Program, channels: int,

@@ -259,7 +259,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         texts=[coder.decode(request.prompt) + answer
                for request, answer in zip(result.requests, answers, strict=True)],
         bit_exact=None if on == "golden" else exact,
-        vectors_checked=vectors, agreement=_agreement(job, result), wall_s=time.perf_counter() - started)
+        vectors_checked=vectors, agreement=_agreement(job, result),
+        wall_s=time.perf_counter() - started)
 
 
 def _say_needs(job: Job, progress: Progress) -> None:
@@ -275,8 +276,11 @@ def _agreement(job: Job, result: JobResult) -> Agreement | None:
     if len(result.requests) != 1 or not result.traces or job.program.detours is not None:
         return None
     [request] = result.requests
-    return agreement(job.program, result.traces, prompt_tokens=len(request.prompt),
-                     fed_tokens=request.length - 1, stream=request.logits != "none")
+    if request.preemptions or not request.tokens:
+        return None
+    return agreement(job.program, result.traces, starts=request.start_times,
+                     ends=request.finish_times, prompt_tokens=len(request.prompt),
+                     stream=request.logits != "none")
 
 
 def _check_waves(waves: Waves, machine: Machine, on: str) -> None:

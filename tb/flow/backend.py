@@ -14,7 +14,6 @@ from ouroboros.hw.mesh.wafer import top_name
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.sw.runtime.job import (
     IMAGE,
     Generated,
@@ -24,7 +23,7 @@ from ouroboros.sw.runtime.job import (
     Waves,
     partial,
 )
-from ouroboros.tb.flow.build import Build, SimulationError, build, run
+from ouroboros.tb.flow.build import Build, SimulationError, build, recording, run
 from ouroboros.tb.flow.rtl import emit_die
 from ouroboros.tb.flow.stepped import Stepped
 from ouroboros.tb.flow.toolchain import ToolError, find
@@ -62,7 +61,7 @@ def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = F
         Cores can write images of their own.
     """
     # Waveforms show all of a machine.
-    stepped = sim == "verilator" and not waves and os.environ.get("WAVES") != "1"
+    stepped = sim == "verilator" and not recording(waves)
     dead = () if built is None else [at for at in machine.mesh.coordinates if at not in built]
     sources = emit_die(machine, twin=twin, dead=dead, preload=preload, stepped=stepped)
     if tap:

@@ -30,7 +30,8 @@ from ouroboros.tb.flow.runners import (
 from ouroboros.tb.flow.stepped import Stepped, driver, ports_of, stand_in
 from ouroboros.tb.flow.toolchain import SIMULATORS, Tool, environment, find
 
-__all__ = ["SIMULATORS", "Build", "Results", "SimulationError", "build", "run", "simulate"]
+__all__ = ["SIMULATORS", "Build", "Results", "SimulationError", "build", "recording", "run",
+           "simulate"]
 
 TAIL_LINES = 60
 SEED_LIMIT = 1 << 32
@@ -113,7 +114,7 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     tool = find(sim)
     compile_ = COMPILE_LONG if long_runs else COMPILE
     runner = VerilatorRunner(tool, compile_) if sim == "verilator" else IcarusRunner(tool)
-    waves = _waves(waves)
+    waves = recording(waves)
     _seed()     # before the work, not after it
     blocks = tuple(sorted(hier_blocks))
     if missing := [block for block in blocks if block not in sources]:
@@ -264,7 +265,14 @@ def _own_environment() -> Iterator[None]:
         os.environ.update(before)
 
 
-def _waves(asked: bool | None) -> bool:
+def recording(asked: bool | None) -> bool:
+    """Whether a build records waveforms: the variable WAVES of the environment, if set, wins.
+
+    Raises
+    ------
+    SimulationError
+        If the variable is neither 0 nor 1.
+    """
     given = os.environ.get("WAVES", "")
     if given not in ("", "0", "1"):
         raise SimulationError(f"variable WAVES must be 0 or 1, not {given!r}")

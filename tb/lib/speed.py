@@ -15,6 +15,7 @@ from ouroboros.sw.api.speed import Speed
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.speed import show_speeds
 from ouroboros.sw.lib.options import option
+from ouroboros.tb.flow.backend import TILE
 from ouroboros.tb.flow.build import build, run
 from ouroboros.tb.flow.rtl import emit_die
 
@@ -28,7 +29,7 @@ class IdleSpeed(OnMachine):
     bit_serial: bool = False
     """Bit-serial macros, not their twins."""
     flat: bool = False
-    """Without hierarchical blocks."""
+    """Tiles as part of the whole, not stepped by themselves."""
     cycles: int = option(20_000, metavar="N", least=1)
     """Cycles that are run."""
 
@@ -37,11 +38,11 @@ def measure(options: IdleSpeed) -> tuple[Speed, ...]:
     """Cycles of the machine; a design that was compiled before builds in no time."""
     machine = load_machine(options.machine)
     started = time.perf_counter()
-    sources = emit_die(machine, twin=not options.bit_serial)
+    sources = emit_die(machine, twin=not options.bit_serial, stepped=not options.flat)
     emit_s = time.perf_counter() - started
     used = _children_s()
     built = build(top_name(machine), sources, sim="verilator",
-                  hier_blocks=[] if options.flat else ["tile"])
+                  stepped=None if options.flat else TILE)
     build_s = _children_s() - used
     with tempfile.NamedTemporaryFile() as result:
         run(built, test_module="ouroboros.tb.lib.bench_speed",

@@ -44,7 +44,12 @@ def traces(program):
 
 
 def held(program, traces, fed=FED):
-    return agreement(program, traces, prompt_tokens=PROMPT, fed_tokens=fed, stream=False)
+    """A prompt whose tokens follow each other, and every result in the predicted cycle."""
+    stages = read_stages(program)
+    starts = {n: 5000 * n for n in range(fed)}
+    ends = {n: starts[n] + walk(program, stages, Token(n)).result for n in range(fed)}
+    return agreement(program, traces, starts=starts, ends=ends, prompt_tokens=PROMPT,
+                     stream=False)
 
 
 def test_the_model_agrees_with_itself(program, traces):
@@ -53,12 +58,10 @@ def test_the_model_agrees_with_itself(program, traces):
     assert {pair.error for pair in found.stages.values()} == {0}
     assert {*found.stages} == {stage.name for stage in program.stages}
     # The prompt's tokens were sent one by one here; the model has them follow each other.
-    walks = [walk(program, read_stages(program), Token(n)) for n in (0, PROMPT - 1)]
-    first, last = (min(one.start for one in each.stages) for each in walks)
-    end = max(one.end for one in walks[1].stages)
-    assert found.prefill.measured == 5000 * (PROMPT - 1) + end - first
-    prediction = Prediction(program, prompt_tokens=PROMPT, context=PROMPT).prefill_cycles
-    assert found.prefill.predicted == prediction - last - (walks[1].result - end)
+    last = walk(program, read_stages(program), Token(PROMPT - 1)).result
+    assert found.prefill.measured == 5000 * (PROMPT - 1) + last
+    assert found.prefill.predicted == Prediction(
+        program, prompt_tokens=PROMPT, context=PROMPT).prefill_cycles
     assert found.total.measured == found.prefill.measured + sum(
         pair.measured for pair in found.decode.values())
 
@@ -80,5 +83,7 @@ def test_what_is_slower_shows_where(program, traces):
 def test_traces_that_have_lost_tokens_say_nothing(program, traces):
     assert held(program, traces, fed=PROMPT) is None
     core = program.stages[0].core
-    traces[core] = [one for one in traces[core] if one.position]
+    traces[core] = [one for one in traces[core] if one.position > 1]
+    assert held(program, traces) is not None
+    traces[core] = [one for one in traces[core] if one.position > PROMPT]
     assert held(program, traces) is None
