@@ -97,7 +97,7 @@ def _partial_sums(graph: Graph, stage: BlockStage, token: Token) -> int:
     """What macros hand to the tree: all outputs of each in every frame that it is part of."""
     machine, kv, total = graph.machine, stage.kv or {}, 0
     image = stage.costed()
-    blocks = -(-image.local_tokens(machine, token.position) // machine.block_tokens)
+    blocks = -(-image.local_tokens(machine, token) // machine.block_tokens)
     for i in image.code:
         if not i.runs(token.flags):
             continue
@@ -118,8 +118,8 @@ def _partial_sums(graph: Graph, stage: BlockStage, token: Token) -> int:
 def _operand_bytes(machine: Machine, stage: BlockStage, token: Token) -> int:
     """What the array unit reads from the buffer."""
     image, kv = stage.costed(), stage.kv or {}
-    tokens, total = image.local_tokens(machine, token.position), 0
-    mine = kv and token.position // machine.block_tokens % kv["members"] == kv["member"]
+    tokens, total = image.local_tokens(machine, token), 0
+    mine = bool(kv) and image.keeps(machine, token)
     for i in image.code:
         if not i.runs(token.flags):
             continue
