@@ -6,13 +6,12 @@ with the same signature whose body is an ``Instance``.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from amaranth import (
     ClockDomain,
     ClockSignal,
-    Const,
     DomainRenamer,
     Instance,
     Module,
@@ -159,7 +158,8 @@ class Library:
         if not any(piece.name in self._pieces and not self._texts[piece.name]
                    for piece in waiting):
             return
-        texts = dict(zip((piece.name for piece in waiting), convert(waiting, progress), strict=True))
+        texts = dict(zip((piece.name for piece in waiting), convert(waiting, progress),
+                         strict=True))
         merged: dict[str, str] = {}
         for name, text in self._texts.items():
             if name in self._pieces:

@@ -13,7 +13,6 @@ from pathlib import Path
 from ouroboros.hw.mesh.wafer import top_name
 from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.sw.runtime.job import Generated, Job, JobResult, Progress, Waves, partial
 from ouroboros.tb.flow.build import Build, SimulationError, build, run
 from ouroboros.tb.flow.rtl import emit_die

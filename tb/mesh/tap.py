@@ -36,8 +36,9 @@ def tapped(sources: Mapping[str, str], machine: Machine) -> dict[str, str]:
 def waved(sources: Mapping[str, str], waves: Waves, machine: Machine) -> dict[str, str]:
     """The modules of a machine, of which Icarus records a tile."""
     top = top_name(machine)
+    tile = f"{top}.{tile_path(machine, waves.core)}"
     recorder = (f'module waves;\n  initial begin\n    #({PERIOD_NS * waves.start});\n'
-                f'    $dumpfile("{WAVES}");\n    $dumpvars(0, {top}.{tile_path(machine, waves.core)});\n'
+                f'    $dumpfile("{WAVES}");\n    $dumpvars(0, {tile});\n'
                 f'    #({PERIOD_NS * WAVE_CYCLES}) $dumpoff;\n  end\nendmodule\n')
     return {**sources, top: _inside(top, sources[top], "  waves waves();\n"),
             "waves": recorder}
