@@ -125,7 +125,7 @@ def repair(**options: Any) -> "Lifetime":
 def emit(**options: Any) -> "Emitted":
     """A machine as Verilog; ``options`` are the fields of ``tb.flow.emit.EmitOptions``.
 
-    ``ouroboros.emit(machine="tiny", out=Path("tiny.v")).manifest``
+    ``ouroboros.emit(machine="tiny", out=Path("tiny")).manifest``
     """
     from ouroboros.sw.api.call import call
     from ouroboros.tb.flow.emit import EmitOptions, write_verilog

@@ -1,5 +1,6 @@
 """A machine of several dies: one module ``die``, placed as the floorplan says, and die links."""
 
+import math
 from collections.abc import Collection
 
 from amaranth.lib import wiring
@@ -12,6 +13,7 @@ from ouroboros.hw.mesh.tiles import Outside, Place, define_tile, place_tiles
 from ouroboros.hw.noc.die_link import DieLink
 from ouroboros.hw.noc.port import HostPort
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.noc import DIE_CORES_MAX, DIES_MAX
 from ouroboros.hw.params.packet import MESH_PORTS, Port
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.widths import COORDINATE_BITS
@@ -41,7 +43,17 @@ def define_machine(library: Library, machine: Machine, dead: Collection[Position
     ----------
     dead : Collection[Position]
         Cores that do not work.
+
+    Raises
+    ------
+    ValueError
+        If routers' tables cannot name all dies or cores of a die.
     """
+    cores, dies = machine.mesh.die_width * machine.mesh.die_height, math.prod(machine.mesh.dies)
+    if machine.noc.class2_vcs and (cores > DIE_CORES_MAX or dies > DIES_MAX):
+        raise ValueError(f"mesh must have at most {DIES_MAX} dies of {DIE_CORES_MAX} cores, which "
+                         f"tables of class 2 can name, not {dies} of {cores}: set noc.class2_vcs "
+                         "to 0 or change die_width and die_height")
     top, lost = top_name(machine), frozenset(dead)
     kind = Die if top == "die" else Wafer
     library.define(top, lambda: kind(machine, library, lost), params=(machine, lost))

@@ -8,14 +8,14 @@ from ouroboros.hw.params.cim import CimParams
 from ouroboros.hw.params.core import CoreParams
 from ouroboros.hw.params.kv import KvParams
 from ouroboros.hw.params.load import ConfigError, load
-from ouroboros.hw.params.noc import DIE_CORES_MAX, DIES_MAX, PAYLOAD_FLITS_MAX, NocParams
+from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
 from ouroboros.hw.params.position import Position
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 COORDINATE_MAX = 127
 """Largest coordinate that the 7-bit header fields hold."""
 
-GROUPS_MAX, OPERAND_WORDS_MAX = 1 << 8, 1 << 8
+GROUPS_MAX = 1 << 8
 """Row groups of a macro, and words of an operand bank: what 8-bit fields of MVM and LOAD name."""
 
 
@@ -128,16 +128,6 @@ class Machine:
             raise ValueError(f"cim.rows ({self.cim.rows}) must be at most {GROUPS_MAX} groups of "
                              f"cim.active_rows ({self.cim.active_rows}), which instructions can "
                              "name: take fewer rows or more active ones")
-        if 8 * self.cim.rows > OPERAND_WORDS_MAX * self.core.word_bits:
-            raise ValueError(f"cim.rows ({self.cim.rows}) must be at most {OPERAND_WORDS_MAX} "
-                             f"words of {self.core.word_bits // 8} bytes (core.lanes x 4), which "
-                             "instructions can name: take fewer rows or more lanes")
-        die = self.mesh.die_width * self.mesh.die_height
-        dies = self.mesh.dies[0] * self.mesh.dies[1]
-        if self.noc.class2_vcs and (die > DIE_CORES_MAX or dies > DIES_MAX):
-            raise ValueError(f"mesh must have at most {DIES_MAX} dies of {DIE_CORES_MAX} cores, "
-                             f"which tables of class 2 can name, not {dies} of {die}: set "
-                             "noc.class2_vcs to 0 or change die_width and die_height")
 
     @property
     def flits_per_word(self) -> int:

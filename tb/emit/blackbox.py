@@ -66,10 +66,10 @@ def lef(text: str, machine: Machine) -> str:
              "  CLASS BLOCK ;", "  ORIGIN 0 0 ;", f"  SIZE {width:.3f} BY {height:.3f} ;"]
     for n, (name, way) in enumerate(bits, 1):
         middle, half = n * pitch, pitch / 4
+        rect = f"{middle - half:.4f} 0 {middle + half:.4f} {min(1.0, height):.3f}"
         lines += [f"  PIN {name}", f"    DIRECTION {way.upper()} ;",
                   f"    USE {'CLOCK' if name == 'clk' else 'SIGNAL'} ;", "    PORT",
-                  "      LAYER LINK_V ;", f"        RECT {middle - half:.4f} 0 "
-                  f"{middle + half:.4f} {min(1.0, height):.3f} ;", "    END", f"  END {name}"]
+                  "      LAYER LINK_V ;", f"        RECT {rect} ;", "    END", f"  END {name}"]
     return "\n".join([*lines, f"END {module.name}", "END LIBRARY", ""])
 
 

@@ -74,7 +74,7 @@ def value_of(expression: str, net) -> Value:
     NetlistError
         If the expression has something else in it.
     """
-    tokens = [match for match in _TOKEN.finditer(expression)]
+    tokens = list(_TOKEN.finditer(expression))
     value, at = _sum(tokens, 0, net, expression)
     if at != len(tokens):
         raise NetlistError(f"expression {expression!r} must be one that this project writes")

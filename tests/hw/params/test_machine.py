@@ -235,11 +235,6 @@ def test_refused_machines(changes, message):
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"cim": {"rows": 4096}}, "cim.rows (4096) must be at most 256 groups of cim.active_rows (8)"),
-    ({"cim": {"rows": 8192, "active_rows": 32}, "core": {"lanes": 8}},
-     "cim.rows (8192) must be at most 256 groups"),
-    ({"noc": {"class2_vcs": 2}, "mesh": {"width": 40, "height": 20, "die_width": 20,
-                                         "die_height": 20}},
-     "mesh must have at most 64 dies of 256 cores, which tables of class 2 can name, not 2 of 400"),
     ({"mesh": {"more_hosts": ((2, 2),)}}, "more_hosts must be edge ports: x 0 or 5 with y 1 to 3,"),
     ({"mesh": {"more_hosts": ((5, 3), (5, 3))}}, "more_hosts must be ports that have no host yet"),
     ({"mesh": {"more_hosts": ((0, 1),)}}, "more_hosts must be ports that have no host yet"),

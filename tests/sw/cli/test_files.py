@@ -45,12 +45,9 @@ REFUSED = {
     f"{MAP} --json i.json": f"i.json: {OTHERS} (ouroboros-map-1): remove it or name another",
     f"{MAP} --out x.json --json x.json": "x.json: must not be both --out and --json",
     f"{MAP} --out mine.json": f"mine.json: {OTHERS}",
-    "emit --machine tiny --out tiny.json":
-        "tiny.json: name must not end in .json, for the manifest goes there",
-    "emit --machine tiny --out tiny.v --json tiny.json":
-        "tiny.json: must not be both tiny.json of . and --json",
-    "emit --machine tiny --out mine.v": f"mine.json: {OTHERS}",
-    "emit --machine tiny --out mine.json": f"mine.json: {OTHERS}",
+    "emit tiny --out .": "must be a new or empty folder, or one with nothing but what this command "
+                         "wrote before, but it holds 'die.svg': remove that, or name another",
+    "emit tiny --out new --dead 12": "dead cores must be cores 0 to 11, not 12",
     "floorplan --out .": f"die.svg: {OTHERS}",
     "noc sweep --plot x.pdf": "x.pdf: name must end in .svg or .png",
     "noc sweep --csv mine.json": f"mine.json: {OTHERS}",
