@@ -1,1 +1,1 @@
-"""First, analytic model of a language model on the whole wafer."""
+"""A language model on the whole wafer: an estimate of one token, and a model of traffic."""

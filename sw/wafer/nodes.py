@@ -289,7 +289,7 @@ def push(x: int, hold: int, way: int, times: Ints, places: Places, sections: Pla
                     state[at[n, 3] + shift] = x + own[n, 3]
             shift += stride
     _turn(slots, phases)
-    return x + end[0] + end[1] * way
+    return int(x + end[0] + end[1] * way)
 
 
 @embedded
@@ -312,7 +312,7 @@ def push_unit(x: int, tokens: int, holds: int, hold: int, way: int, times: Ints,
                     x + times[n, HOLD] + times[n, HOLDS] * hold + times[n, BEHIND] * way)
             shift += sections[section, 3]
     _turn(slots, phases)
-    return x + end[0] + end[1] * way
+    return int(x + end[0] + end[1] * way)
 
 
 @compiled

@@ -122,7 +122,7 @@ def _conditions(chain: Chain, part: Kept, long: Nodes) -> Ints:
     short_ways = np.cumsum([0, *(cell.way + cell.context * least for cell in chain.cells)])
     long_ways = np.cumsum([0, *(cell.way + cell.context * most for cell in chain.cells)])
     before = 0
-    for s, cell in enumerate(chain.cells):
+    for s in range(len(chain.cells)):
         u = before
         hold, place = chain.cells[u].hold, long.cell_places[u]
         ahead = int(short_ways[s] - short_ways[u])

@@ -15,8 +15,8 @@ from ouroboros.sw.lib.compiled import compiled, embedded
 from ouroboros.sw.wafer.chain import Ints
 
 __all__ = ["COMPUTED", "CONTEXT", "FREE", "FREED", "KV_FULL", "LENGTH", "NEVER", "POISON",
-           "PREEMPTED", "Policy", "Rules", "admit", "allocate", "deliver", "freed_sequence", "fresh",
-           "inject", "release", "take"]
+           "PREEMPTED", "Policy", "Rules", "admit", "allocate", "deliver", "freed_sequence",
+           "fresh", "inject", "release", "take"]
 
 # Columns of a request.
 PROMPT, LIMIT, ARRIVAL, GENERATED, FINISHED, PREEMPTIONS, REACHED, FIRST, END = range(9)
@@ -105,7 +105,7 @@ def fresh(rules: Rules, prompts: Ints, limits: Ints, arrivals: Ints) -> Policy:
 
 # What goes in
 
-# What runs for every token has arrays, not ``Policy``: to take one out of a tuple counts references.
+# What runs for every token has arrays, not ``Policy``: a reference is counted for each taken out.
 
 @embedded
 def take(active: Ints, ready: Ints) -> int:
@@ -114,7 +114,7 @@ def take(active: Ints, ready: Ints) -> int:
         for n in range(ready.shape[1]):
             bits = ready[kind, n]
             if bits:
-                return active[n * WORD + PLACE[(bits & -bits) % 67]]
+                return int(active[n * WORD + PLACE[(bits & -bits) % 67]])
     return -1
 
 

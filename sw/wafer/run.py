@@ -134,7 +134,8 @@ def run(chain: Chain, rules: Rules, traffic: Traffic, *, mode: str = "exact",
     plan = _plan(chain, mode, grain)
     state, phases = plan.long.fresh()
     policy = fresh(rules, traffic.prompts[fits], traffic.outputs[fits], traffic.arrivals[fits])
-    steps, others, areas = np.zeros(chain.contexts + 2, np.int64), np.zeros(3, np.int64), np.zeros(4)
+    steps, others = np.zeros(chain.contexts + 2, np.int64), np.zeros(3, np.int64)
+    areas = np.zeros(4)
     hold_at, way_at = plan.long.hold_at, plan.long.way_at
     code = serve(policy, rules, int(grain == "sequence"), layout_of(plan.short),
                  layout_of(plan.long), plan.limit, plan.clear, hold_at, way_at, np.cumsum(hold_at),

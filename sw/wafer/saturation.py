@@ -57,7 +57,7 @@ def find_rate(metrics: Callable[[float], Mapping[str, Any]],
         tried.append((factor, good))
         if good:
             best = found
-        return good
+        return bool(good)
 
     factor = 1.0
     if holds(factor):

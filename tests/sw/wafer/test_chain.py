@@ -17,7 +17,8 @@ def run(chain, arrivals, contexts, kept=None, *, merged=True):
     nodes = lay_out(chain, kept and kept.cells, kept and kept.windows, merged=merged)
     state, phases = nodes.fresh()
     return push_all(np.array(arrivals, np.int64), np.array(contexts, np.int64), nodes.times,
-                    nodes.places, nodes.sections, nodes.end, nodes.slots, state, phases, nodes.hold_at, nodes.way_at)
+                    nodes.places, nodes.sections, nodes.end, nodes.slots, state, phases,
+                    nodes.hold_at, nodes.way_at)
 
 
 @st.composite

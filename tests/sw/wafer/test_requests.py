@@ -35,7 +35,8 @@ def test_a_trace(tmp_path):
     (HEAD + "0,1,x\n", "t.csv, line 2: output_tokens must be a whole number, not 'x'"),
     (HEAD + "3,1,1\n1,2,1\n",
      "t.csv, line 3: arrival_s must be at least 3, that of the line before, not '1'"),
-    ("a,b\n1,2\n", "t.csv: must have the columns arrival_s, input_tokens, output_tokens, not a, b")])
+    ("a,b\n1,2\n",
+     "t.csv: must have the columns arrival_s, input_tokens, output_tokens, not a, b")])
 def test_broken_traces(tmp_path, text, message):
     with pytest.raises(OuroborosError) as error:
         read_trace(write(tmp_path, text))
@@ -55,18 +56,18 @@ def test_rates(tmp_path):
 
 
 @pytest.mark.parametrize(("call", "message"), [
-    (lambda: of_lengths("512", 1), "lengths must be tokens of prompt and output, such as 512:128, "
-     "each 1 to 16,777,216, not '512'"),
-    (lambda: of_lengths("0:4", 1), "lengths must be tokens of prompt and output, such as 512:128, "
-     "each 1 to 16,777,216, not '0:4'"),
-    (lambda: at_rate(of_lengths("1:1", 1), "fast", 0), "rate must be 'all', a number of requests a "
-     "second, or a factor such as x20, not 'fast'"),
-    (lambda: at_rate(of_lengths("1:1", 1), "x0", 0), "rate must be 'all', a number of requests a "
-     "second, or a factor such as x20, not 'x0'"),
-    (lambda: capped(1, 1, 10, 9), "power cap must be at least 10 W, what the idle machine draws, "
-     "not 9 W"),
-    (lambda: find_rate(lambda _: {}, {}), "a rate is searched for limits of latency: give "
-     "--ttft-ms, --tpot-ms or --e2e-ms")])
+    (lambda: of_lengths("512", 1), ("lengths must be tokens of prompt and output, such as 512:128, "
+     "each 1 to 16,777,216, not '512'")),
+    (lambda: of_lengths("0:4", 1), ("lengths must be tokens of prompt and output, such as 512:128, "
+     "each 1 to 16,777,216, not '0:4'")),
+    (lambda: at_rate(of_lengths("1:1", 1), "fast", 0), ("rate must be 'all', a number of requests "
+     "a second, or a factor such as x20, not 'fast'")),
+    (lambda: at_rate(of_lengths("1:1", 1), "x0", 0), ("rate must be 'all', a number of requests a "
+     "second, or a factor such as x20, not 'x0'")),
+    (lambda: capped(1, 1, 10, 9), ("power cap must be at least 10 W, what the idle machine draws, "
+     "not 9 W")),
+    (lambda: find_rate(lambda _: {}, {}), ("a rate is searched for limits of latency: give "
+     "--ttft-ms, --tpot-ms or --e2e-ms"))])
 def test_refused(call, message):
     with pytest.raises(OuroborosError) as error:
         call()
