@@ -24,8 +24,8 @@ def test_two_share_evenly():
 
 
 def test_who_joins_late_has_more():
-    """The first has a half, the others a quarter each: 300 of their 600 are left after 1,200 cycles,
-    and then each has a half."""
+    """The first has a half, the others a quarter each: half is left after 1,200 cycles, and
+    then each has a half."""
     assert delays([row(1), row(2), row(3)]) == [600, 1200, 1200]
     assert delays([row(n) for n in range(1, 6)]) == [600, 1200, 1800, 2400, 2400]
 
