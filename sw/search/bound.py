@@ -100,7 +100,7 @@ def _chain(problem: Problem, pays: Forced, contended: bool) -> float:
                 time = max(time + pays.cycles[row + 1].min(), pays.cycles[row].min() + behind)
             length += time
         longest = max(longest, length)
-    return longest
+    return float(longest)
 
 
 def _makespan(pays: Forced, row: int, tiles: int, bandwidth: float) -> float:

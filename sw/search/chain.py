@@ -50,6 +50,16 @@ class Chain:
         """Its cost, in time units and pJ to their powers; ``NEVER`` before the first."""
         return float(self.state.costs[1])
 
+    def warm(self) -> None:
+        """Call every kernel without any work, so that it is compiled."""
+        common = (self.tables, self.work, self.ground, self.state, self.contended, self.powers,
+                  self.random, self.draws)
+        sweep(*common, FULL, False, 0, 1.0)
+        sweep_tree(*common, Tree.of(self.problem), np.zeros(self.problem.stages + 1, np.int64), 0,
+                   1.0)
+        cost_up_to(self.tables, self.work, self.contended, self.powers, self.state.cuts[0],
+                   self.state.chips[0], NEVER)
+
     def start(self, mapping: Mapping) -> float:
         """Go on from a mapping; its cost."""
         self.state.cuts[0], self.state.chips[0] = mapping.cuts, mapping.chips.reshape(-1)
@@ -103,9 +113,12 @@ class Chain:
                        hot * (cold / hot) ** ((spent - began) / (until - began)))
             self.budget.used += step
 
-    def scatter(self) -> None:
-        """Go on from a random mapping."""
+    def scatter(self, *, equal: bool = False) -> None:
+        """Go on from a random mapping; ``equal``: all micro-batches share their chips."""
         scatter(self.random, self.problem.instance.chips, self.state.cuts[0], self.state.chips[0])
+        if equal:
+            rows = self.state.chips[0].reshape(self.problem.batches, -1)
+            rows[:] = rows[0]
         self.start(self._mapping(0))
 
     def _mapping(self, which: int) -> Mapping:

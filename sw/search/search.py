@@ -26,6 +26,8 @@ __all__ = ["Found", "Plan", "Progress", "search"]
 
 Progress = Callable[[float, float], None]
 """Told of the part of the budget that is spent, and of the best EDP so far."""
+Cycle = tuple[float, float, float]
+"""Until which part of the budget; first and last temperature, in parts of the cost."""
 THREADS_MAX = 64
 WATCH_S = 0.2
 """Between two calls of ``Progress``."""
@@ -43,9 +45,11 @@ class Plan:
     """Part for short annealings."""
     trials: int = 3
     """From how many mappings."""
-    cycles: tuple[tuple[float, float, float], ...] = ((1.0, 0.004, 2e-5),)
-    """Long annealings, each from the best so far: until which part of the budget, first and last
-    temperature in parts of the cost."""
+    cycles: tuple[tuple[Cycle, ...], ...] = (
+        ((1.0, 0.004, 2e-5),),
+        ((0.4, 0.006, 3e-4), (0.7, 0.003, 1e-4), (1.0, 0.0015, 2e-5)))
+    """Long annealings, each from the best so far; threads take these rows in turn, as one suits
+    some instances and one others."""
     families: bool = True
     """Begin with the families; otherwise with a random mapping."""
     trees: bool = True
@@ -121,7 +125,8 @@ def search(problem: Problem, *, seconds: float | None = None, evaluations: int |
     plan = plan or Plan()
     limits = limits or bound(problem, contended=contended)
     options: dict[str, Any] = {"seed": seed, "contended": contended, "objective": objective}
-    _compile(problem, options)
+    # What it calls is compiled before its clock starts.
+    Chain(problem, budget, **options).warm()
     began, processor = time.perf_counter(), time.process_time()
     budget = Budget(seconds=seconds, evaluations=evaluations)
     scout = Chain(problem, budget, number=threads, **options)
@@ -129,7 +134,10 @@ def search(problem: Problem, *, seconds: float | None = None, evaluations: int |
     interrupted = False
     chains: list[Chain] = []
     try:
-        for n, mapping in enumerate([*starts, *families(problem)] if plan.families else starts):
+        some = [*starts, *families(problem)] if plan.families else starts
+        for n, mapping in enumerate(some):
+            if not plan.rows and (mapping.chips != mapping.chips[0]).any():
+                continue
             if tried and budget.spent >= 1.0:
                 break
             tried.append((scout.start(mapping), n, mapping))
@@ -144,7 +152,7 @@ def search(problem: Problem, *, seconds: float | None = None, evaluations: int |
     except KeyboardInterrupt:
         interrupted = True
     best_chain = min([scout, *chains], key=lambda chain: chain.best_cost)
-    if not tried and best_chain.best_cost >= NEVER:
+    if best_chain.best_cost >= NEVER:
         raise SearchError("the search was interrupted before its first mapping")
     mapping = best_chain.best
     return Found(
@@ -152,14 +160,6 @@ def search(problem: Problem, *, seconds: float | None = None, evaluations: int |
         evaluations=scout.budget.used + sum(chain.budget.used for chain in chains),
         seconds=time.perf_counter() - began, processor_s=time.process_time() - processor,
         interrupted=interrupted)
-
-
-def _compile(problem: Problem, options: dict[str, Any]) -> None:
-    """Compile what a search calls, so that its clock measures the search."""
-    chain = Chain(problem, Budget(evaluations=3), **options)
-    chain.scatter()
-    chain.anneal_tree(0.5, 1.0, 1.0)
-    chain.anneal(1.0, 1.0, 1.0)
 
 
 def _distinct(tried: list[tuple[float, int, Mapping]], count: int) -> list[Mapping]:
@@ -203,16 +203,16 @@ def _work(chain: Chain, number: int, plan: Plan, starts: list[Mapping]) -> None:
         if some and chain.best_cost < NEVER:
             some = [chain.best, *some[:plan.trials - 1]]
     if not some and chain.best_cost >= NEVER:
-        chain.scatter()
+        chain.scatter(equal=equal)
     for start in some if len(some) > 1 else []:
         if chain.budget.spent >= 1.0:
             break
         chain.start(start)
         until += plan.trial / len(some)
-        chain.anneal(until, 0.02, 0.002, equal=equal or number % 2 == 1, weights=weights)
+        chain.anneal(until, 0.02, 0.002, equal=equal, weights=weights)
     for start in some if len(some) == 1 else []:
         chain.start(start)
-    for part, hot, cold in plan.cycles:
+    for part, hot, cold in plan.cycles[number % len(plan.cycles)]:
         chain.restart()
         chain.anneal(part, hot, cold, equal=equal, weights=weights)
 
