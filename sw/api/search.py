@@ -7,20 +7,20 @@ from typing import Any
 
 from ouroboros.sw.experiments.compass import MARK, Reproduction, plot, reproduce
 from ouroboros.sw.lib.options import Options, option
-from ouroboros.sw.search.baselines import EVALUATIONS
-from ouroboros.sw.search.compare import Comparison, compare
+from ouroboros.sw.search.annealing.front import Point, front
+from ouroboros.sw.search.annealing.search import Found, Progress, search
+from ouroboros.sw.search.baselines.baselines import EVALUATIONS
+from ouroboros.sw.search.baselines.compare import Comparison, compare
 from ouroboros.sw.search.errors import SearchError
-from ouroboros.sw.search.evaluate import Evaluator, Figures
-from ouroboros.sw.search.front import Point, front
-from ouroboros.sw.search.generate import MakeOptions, make_instance
-from ouroboros.sw.search.instance import RULES, Instance
-from ouroboros.sw.search.look import Look, look
-from ouroboros.sw.search.mapping import SCHEMA, read_mapping, write_mapping
-from ouroboros.sw.search.picture import PICTURE_MARK, write_picture
-from ouroboros.sw.search.read import read_instance, write_instance
-from ouroboros.sw.search.search import Found, Progress, search
-from ouroboros.sw.search.tables import Problem
-from ouroboros.sw.search.trace import TRACE_MARK, write_trace
+from ouroboros.sw.search.evaluation.evaluate import Evaluator, Figures
+from ouroboros.sw.search.evaluation.look import Look, look
+from ouroboros.sw.search.evaluation.tables import Problem
+from ouroboros.sw.search.pictures.picture import PICTURE_MARK, write_picture
+from ouroboros.sw.search.pictures.trace import TRACE_MARK, write_trace
+from ouroboros.sw.search.problem.generate import MakeOptions, make_instance
+from ouroboros.sw.search.problem.instance import RULES, Instance
+from ouroboros.sw.search.problem.mapping import SCHEMA, read_mapping, write_mapping
+from ouroboros.sw.search.problem.read import read_instance, write_instance
 
 __all__ = ["CompareOptions", "MakeFileOptions", "ReproduceOptions", "SearchOptions", "Searched",
            "compare_searches", "make_file", "reproduce_paper", "search_mapping"]

@@ -11,13 +11,13 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from ouroboros.sw.lib.write import replaced
-from ouroboros.sw.search.baselines import EVALUATIONS, genetic, random_search
-from ouroboros.sw.search.bound import bound
-from ouroboros.sw.search.evaluate import Evaluator
-from ouroboros.sw.search.families import named
-from ouroboros.sw.search.mapping import Mapping
-from ouroboros.sw.search.search import Plan, search
-from ouroboros.sw.search.tables import Problem
+from ouroboros.sw.search.annealing.search import Plan, search
+from ouroboros.sw.search.baselines.baselines import EVALUATIONS, genetic, random_search
+from ouroboros.sw.search.baselines.families import named
+from ouroboros.sw.search.bounds.bound import bound
+from ouroboros.sw.search.evaluation.evaluate import Evaluator
+from ouroboros.sw.search.evaluation.tables import Problem
+from ouroboros.sw.search.problem.mapping import Mapping
 
 __all__ = ["CANNOT", "MARK", "PAPER", "STEPS", "Reproduced", "Reproduction", "plot", "reproduce"]
 

@@ -5,10 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from ouroboros.sw.search.costs import moved, on_kind
-from ouroboros.sw.search.instance import Energy, Instance, Kind, Model, Request
-from ouroboros.sw.search.layers import NONE, STAGES, Layers
-from ouroboros.sw.search.mapping import Mapping
+from ouroboros.sw.search.problem.costs import moved, on_kind
+from ouroboros.sw.search.problem.instance import Energy, Instance, Kind, Model, Request
+from ouroboros.sw.search.problem.layers import NONE, STAGES, Layers
+from ouroboros.sw.search.problem.mapping import Mapping
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from ouroboros.sw.search.bound import bound
-from ouroboros.sw.search.evaluate import Evaluator
-from ouroboros.sw.search.forced import forced
-from ouroboros.sw.search.instance import Request
-from ouroboros.sw.search.look import look
-from ouroboros.sw.search.mapping import Mapping
-from ouroboros.sw.search.tables import Problem
+from ouroboros.sw.search.bounds.bound import bound
+from ouroboros.sw.search.bounds.forced import forced
+from ouroboros.sw.search.evaluation.evaluate import Evaluator
+from ouroboros.sw.search.evaluation.look import look
+from ouroboros.sw.search.evaluation.tables import Problem
+from ouroboros.sw.search.problem.instance import Request
+from ouroboros.sw.search.problem.mapping import Mapping
 
 CHANGES = {
     "plain": {}, "roomy": {"buffers": (1 << 16, 1 << 16)}, "tight": {"buffers": (64, 64)},

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ouroboros.sw.search.evaluate import Evaluator
-from ouroboros.sw.search.families import families, named
-from ouroboros.sw.search.instance import Request
-from ouroboros.sw.search.mapping import Mapping
-from ouroboros.sw.search.read import read_instance
-from ouroboros.sw.search.tables import Problem
+from ouroboros.sw.search.baselines.families import families, named
+from ouroboros.sw.search.evaluation.evaluate import Evaluator
+from ouroboros.sw.search.evaluation.tables import Problem
+from ouroboros.sw.search.problem.instance import Request
+from ouroboros.sw.search.problem.mapping import Mapping
+from ouroboros.sw.search.problem.read import read_instance
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "compass"
 INSTANCES = sorted(path.stem for path in PUBLISHED.glob("o*.json"))

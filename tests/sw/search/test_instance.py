@@ -5,14 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from ouroboros.sw.search.costs import check_totals, gemm, moved, on_kind
 from ouroboros.sw.search.errors import SearchError
-from ouroboros.sw.search.generate import BATCHES, LENGTHS, MakeOptions, draw_batch, make_instance
-from ouroboros.sw.search.instance import Energy, Kind, Request
-from ouroboros.sw.search.layers import NONE, Layers
-from ouroboros.sw.search.mapping import read_mapping, write_mapping
-from ouroboros.sw.search.read import read_instance, write_instance
-from ouroboros.sw.search.tables import Problem
+from ouroboros.sw.search.evaluation.tables import Problem
+from ouroboros.sw.search.problem.costs import check_totals, gemm, moved, on_kind
+from ouroboros.sw.search.problem.generate import (
+    BATCHES,
+    LENGTHS,
+    MakeOptions,
+    draw_batch,
+    make_instance,
+)
+from ouroboros.sw.search.problem.instance import Energy, Kind, Request
+from ouroboros.sw.search.problem.layers import NONE, Layers
+from ouroboros.sw.search.problem.mapping import read_mapping, write_mapping
+from ouroboros.sw.search.problem.read import read_instance, write_instance
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "compass"
 INSTANCES = sorted(path.name for path in PUBLISHED.glob("o*.json"))

@@ -5,13 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
+from ouroboros.sw.search.annealing.search import search
+from ouroboros.sw.search.bounds.integer import least
 from ouroboros.sw.search.errors import SearchError
-from ouroboros.sw.search.evaluate import Evaluator
-from ouroboros.sw.search.instance import Request
-from ouroboros.sw.search.integer import least
-from ouroboros.sw.search.mapping import Mapping
-from ouroboros.sw.search.search import search
-from ouroboros.sw.search.tables import Problem
+from ouroboros.sw.search.evaluation.evaluate import Evaluator
+from ouroboros.sw.search.evaluation.tables import Problem
+from ouroboros.sw.search.problem.instance import Request
+from ouroboros.sw.search.problem.mapping import Mapping
 
 DECODE = (Request(type="decode", new=1, hist=5),)
 

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from ouroboros.sw.search.baselines import baselines
-from ouroboros.sw.search.bound import bound
-from ouroboros.sw.search.budget import Budget
-from ouroboros.sw.search.chain import Chain
+from ouroboros.sw.search.annealing.budget import Budget
+from ouroboros.sw.search.annealing.chain import Chain
+from ouroboros.sw.search.annealing.front import Point, front, undominated
+from ouroboros.sw.search.annealing.search import Plan, search
+from ouroboros.sw.search.baselines.baselines import baselines
+from ouroboros.sw.search.baselines.families import families
+from ouroboros.sw.search.bounds.bound import bound
 from ouroboros.sw.search.errors import SearchError
-from ouroboros.sw.search.evaluate import Evaluator, Figures
-from ouroboros.sw.search.families import families
-from ouroboros.sw.search.front import Point, front, undominated
-from ouroboros.sw.search.generate import BATCHES, MakeOptions, make_instance
-from ouroboros.sw.search.search import Plan, search
-from ouroboros.sw.search.tables import Problem
+from ouroboros.sw.search.evaluation.evaluate import Evaluator, Figures
+from ouroboros.sw.search.evaluation.tables import Problem
+from ouroboros.sw.search.problem.generate import BATCHES, MakeOptions, make_instance
 
 
 @pytest.fixture
