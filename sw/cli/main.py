@@ -30,6 +30,7 @@ COMMANDS = {
     "relieve": "ouroboros.sw.cli.relieve:relieve_command",
     "repair": "ouroboros.sw.cli.repair:repair",
     "run": "ouroboros.sw.cli.run:run",
+    "search": "ouroboros.sw.cli.search:search",
     "speed": "ouroboros.sw.cli.speed:speed",
     "tile": "ouroboros.sw.cli.tile:tile",
     "wafer": "ouroboros.sw.cli.wafer:wafer",
