@@ -10,6 +10,7 @@ import numpy as np
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api.wafer import EstimateOptions
+from ouroboros.sw.energy.events import Events
 from ouroboros.sw.lib.digest import digest_of
 from ouroboros.sw.lib.options import leaves, option
 from ouroboros.sw.models.config_shape import any_shape
@@ -18,7 +19,6 @@ from ouroboros.sw.wafer.busiest_link import read_busiest_link
 from ouroboros.sw.wafer.clocks import clocks
 from ouroboros.sw.wafer.cores import WaferOptions
 from ouroboros.sw.wafer.counts import run_events
-from ouroboros.sw.wafer.events import Events
 from ouroboros.sw.wafer.metrics import latencies, summary
 from ouroboros.sw.wafer.requests import Requests, at_rate, of_lengths, read_trace
 from ouroboros.sw.wafer.run import GRAINS, MODES, Run

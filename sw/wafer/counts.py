@@ -15,10 +15,10 @@ from ouroboros.hw.params.cim import ACTIVATION_BITS
 from ouroboros.hw.params.isa import Op
 from ouroboros.sw.block.costs import port_loads
 from ouroboros.sw.block.stage import BlockStage
+from ouroboros.sw.energy.events import Events
 from ouroboros.sw.perf.events import unit_events
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.wafer.estimate import Wafer
-from ouroboros.sw.wafer.events import Events
 from ouroboros.sw.wafer.run import Run
 
 __all__ = ["TokenEvents", "run_events", "token_events"]
