@@ -1,4 +1,4 @@
-"""``ouroboros baseline``: other machines on the same traffic, and how well their models hold."""
+"""``ouroboros baseline``: other machines on the same traffic."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``ouroboros search``: mappings of mixed serving on chips of several kinds, with their bounds."""
+"""``ouroboros search``: mappings of mixed serving on chips of several kinds."""
 
 import contextlib
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What ``ouroboros wafer`` shows of requests: throughput, latencies, KV, clocks, events."""
+"""What ``ouroboros wafer`` shows of requests: throughput, latencies, clocks, events."""
 
 import csv
 from typing import Any

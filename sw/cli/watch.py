@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: steps, texts as they come, and how long it will take."""
+"""What a run shows while it goes on: steps, texts, and how long it will take."""
 
 import time
 from collections.abc import Mapping

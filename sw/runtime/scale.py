@@ -20,13 +20,13 @@ BIG_CORES = 64
 programs share one build."""
 _TWIN_BYTES = 4
 """A weight of a macro's twin: half of a 64-bit pair."""
-_TILE_BYTES = 2_500_000
-"""Of a tile beside its weights: buffer, tables, page table, registers. Measured on ``die``:
-docs/die.md."""
-_PROGRAM_BYTES = 3
-"""Of Python's integers for a byte of an image: job, its pickle, the engine's copy."""
-_BASE_BYTES = 600_000_000
-"""Python with numpy and the integer model's embedding."""
+_TILE_BYTES = 1_000_000
+"""Of a tile beside its weights: buffer, tables, page table, registers."""
+_PROGRAM_BYTES = 8
+"""For a byte of an image: checkpoint in floats, integer model, entries of the job, twice, as the
+simulator is a process of its own."""
+_BASE_BYTES = 400_000_000
+"""Two Pythons."""
 _BUILD_BYTES = 2_500_000_000
 """Of compiling a tile and the mesh; two compilers at once."""
 _BUILD_DISK_BYTES = 800_000_000

@@ -119,7 +119,7 @@ def test_buffer_bytes_of_a_special_function(wafer):
     sizes, elements = 0, 0
     for stage in wafer.graph.stages:
         image = stage.costed()
-        tokens = image.local_tokens(wafer.machine, 1023)
+        tokens = image.local_tokens(wafer.machine, Token(1023))
         for i in image.code:
             if i.op is not Op.SFU or not i.runs(0):
                 continue

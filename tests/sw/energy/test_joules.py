@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ouroboros.hw.params.load import ConfigError
@@ -53,6 +53,7 @@ def test_reading_for_every_bit():
 counts = st.builds(Events, **{one.name: st.integers(0, 10 ** 12) for one in fields(Events)})
 
 
+@settings(deadline=None)
 @given(counts, counts, st.integers(0, 1000), st.sampled_from(CORNERS))
 def test_energies_add_up(one, two, times, corner):
     def of(events):
@@ -64,6 +65,7 @@ def test_energies_add_up(one, two, times, corner):
         sum(getattr(found, part.name) for part in fields(Joules)))
 
 
+@settings(deadline=None)
 @given(counts)
 def test_corners_are_in_order(events):
     low, mid, high = (joules(events, MACHINE, SHIPPED, corner).total for corner in CORNERS)
