@@ -42,10 +42,11 @@ def test_every_kind_of_slice(make_checkpoint):
     prompts = [[n % 90 + 3 for n in range(70)], [5, 9]]
     result = run(program, model, tuple(
         RequestSpec(prompt=tuple(prompt), limit=2, logits="all") for prompt in prompts))
-    # K and V of a token are written by one member of each group.
+    # K and V of a token are written by one member of each group; the second sequence begins at the
+    # second of them.
     stages = read_stages(program)
-    tokens = [Token(n, Flag.QUIET * (n + 1 < len(prompt)) | Flag.STREAM)
-              for prompt in prompts for n in range(len(prompt) + 1)]
+    tokens = [Token(n, Flag.QUIET * (n + 1 < len(prompt)) | Flag.STREAM, sequence)
+              for sequence, prompt in enumerate(prompts) for n in range(len(prompt) + 1)]
     for group in plan_members(program):
         written = [result.counters[core].events["row_writes"] for core in group]
         assert all(written) and sum(written) == len(tokens) * 2

@@ -15,10 +15,11 @@ from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.wafer.busiest_link import BusiestLink
-from ouroboros.sw.wafer.cores import WaferOptions
+from ouroboros.sw.wafer.cores import WaferOptions, WaferPlacement
 from ouroboros.sw.wafer.estimate import Wafer
 from ouroboros.sw.wafer.members import OBJECTIVES, alternatives, best_members, estimate
 
+WAFER = load_machine("wafer")
 FOUND = {}
 
 
@@ -58,6 +59,11 @@ def test_kv_room_of_13b():
     assert found.kv_tokens < found.kv_tokens_of_cores_left < found.kv_tokens_by_bytes
     assert found.kv_tokens_of_cores_left == 65536 * 10084 // 6400
     assert found.sequences == 64
+    # Without a ring too: 8 blocks are two in each member. 9 are three in the first of them.
+    for ring, context, sequences in ((False, 1024, 64), (False, 1152, 42), (True, 1152, 56)):
+        machine = replace(WAFER, kv=replace(WAFER.kv, ring=ring))
+        placed = WaferPlacement(machine, load_shape("llama-13b"), WaferOptions(context=context), 4)
+        assert placed.sequences == sequences
     # A member's page table has 64 blocks of a sequence.
     assert found.most_context == 4 * 64 * 128
 
@@ -72,8 +78,8 @@ def test_stage_times_of_13b():
     assert qkv["multicast"] == 2 * (20 * 9 + 9)
     # q, k and v of two heads, 4 flits and a header each; its own slot's credit.
     assert qkv["flits out"] == 6 * 5 + 1
-    # A K column is 128 bytes, one a cycle.
-    assert times["attention, home"].kv_writes == 3 + 128 + 2 + 8
+    # A K column is 128 bytes, 32 a cycle.
+    assert times["attention, home"].kv_writes == 3 + 128 // 32 + 2 + 8
     # Score: 256 local tokens are 16 beats, 1 to start, 1 for word C; then 9 idle: 3 to the next
     # instruction, 1 to the release, 5 to drop what is left in the tree.
     assert times["score"].units["SFU"] == 16 + 1 + 1 + 9
