@@ -91,6 +91,25 @@ def test_the_short_layout_waits_until_all_is_clear():
     assert {(True, True), (False, False)} <= seen
 
 
+def test_each_slot_must_be_clear():
+    """The i-th next token comes i holds later, and finds its slot by then."""
+    plan = make_plan(chain(6, 8))
+    rows = [row for row in plan.clear if row[1] > 1]
+    assert len(rows) > 10
+    for row in rows:
+        base, slots, phase, place, cycles, hold = row
+        for turn in (0, 3):
+            for later in (0, slots - 1):
+                state, phases = plan.long.fresh()
+                state[place] = 1000
+                phases[phase] = turn
+                slot = base + (turn + later) % slots
+                state[slot] = 1000 + cycles + later * hold
+                assert clear.py_func(row[None], plan.long.slots, state, phases)
+                state[slot] += 1
+                assert not clear.py_func(row[None], plan.long.slots, state, phases)
+
+
 def test_fast_is_near():
     machine = chain(20, 8, steep=0.1)
     rng = np.random.default_rng(3)

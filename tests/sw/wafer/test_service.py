@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ouroboros.sw.cli.main import cli
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.models.config_shape import config_shape
 from ouroboros.sw.models.shape import load_shape
+from ouroboros.sw.perf.events import unit_events
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.wafer.attention import attention_times, head_of
 from ouroboros.sw.wafer.blocks import KINDS, LayerWays, model_chain
@@ -124,6 +126,16 @@ def test_events_are_those_of_the_units():
     assert one.at(1024).array_group_cycles == 8 * one.at(1024).array_reads
     # K and V of a whole block more: 4 groups of 128 columns and 4 of 128 rows, 1,600 heads.
     assert (one.at(1024 + 128) + one.at(1024) * -1).array_reads == 1600 * (4 + 4)
+    # Other contexts, head by head.
+    heads = [stage for stage in found.graph.stages
+             if stage.kv is not None and not stage.info.layer]
+    for context in (2, 127, 128, 129, 300, 1500):
+        more, base = (sum((unit_events(found.machine, stage.costed(), Token(c - 1))
+                           for stage in heads), Counter()) for c in (context, 1))
+        found_more = one.at(context) + one.at(1) * -1
+        assert found_more.sfu_elements == 40 * (more["sfu_elements"] - base["sfu_elements"])
+        assert found_more.array_group_cycles == 40 * (
+            more["array_group_cycles"] - base["array_group_cycles"])
     made: Run = Service(found).serve(of_lengths("100:30", 20))
     total = run_events(found, made)
     by_hand = sum((one.at(c) * int(n) for c, n in enumerate(made.by_context) if n),
