@@ -230,7 +230,9 @@ def test_programs_end_and_credits_are_taken_once(make_model):
     ({}, {"seq_len": 50}, 50),
     ({"kv__blocks": 2}, {}, 32),
     ({"kv__blocks": 32}, {"seq_len": 512}, 128),    # K: two macros of 8 blocks for two heads
-    ({"kv__blocks": 256, "core__macros": 16, "core__buffer_words": 1024}, {"seq_len": 999}, 256)])
+    ({"kv__blocks": 32, "kv__pages": 10}, {"seq_len": 512}, 80),    # five for each head
+    ({"kv__blocks": 256, "kv__pages": 64, "core__macros": 16, "core__buffer_words": 1024},
+     {"seq_len": 999}, 256)])
 def test_default_context(make_model, changes, shape, context):
     """The least of model, page table and KV macros, and never more than 256."""
     small = machine(mesh__width=3, mesh__height=2, **changes)
