@@ -276,7 +276,8 @@ def _agreement(job: Job, result: JobResult) -> Agreement | None:
     if len(result.requests) != 1 or not result.traces or job.program.detours is not None:
         return None
     [request] = result.requests
-    if request.preemptions or not request.tokens:
+    # The model's prompts keep their logits for themselves.
+    if request.preemptions or not request.tokens or request.logits == "all":
         return None
     return agreement(job.program, result.traces, starts=request.start_times,
                      ends=request.finish_times, prompt_tokens=len(request.prompt),

@@ -1,6 +1,5 @@
 """A real model in R2 on a whole die: programs of 162 cores, logits those of the decoder."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,7 @@ def test_logits_on_a_die(smollm2, serve):
     # Equality does not ask for good scales: a short text will do.
     tokens = text_calibration(opened.coder, TEXT.read_text()[:2500], 512)
     model = quantise(opened.checkpoint, tokens, recipe=RECIPES["R2"], positions=4096)
-    die = load_machine("die")
-    # All three KV heads of a block in one core: a core for each would be one core too many.
-    program = place_model(replace(die, kv=replace(die.kv, heads=4)), model)
+    program = place_model(load_machine("die"), model)
     assert len(program.roles) == 162
     prompts = [opened.coder.encode("Once upon a time", bos=False), [260]]
     requests, _ = serve(program, model, prompts, limit=2)

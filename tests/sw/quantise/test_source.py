@@ -42,17 +42,19 @@ def test_cache_is_used_and_keyed(files, monkeypatch):
     first = digest()
     assert digest() == first
     assert len(made) == 1
-    others = [digest(seed=1), digest(residual_fraction_bits=6), digest(calibration=text)]
-    assert len({first, *others}) == 4
-    assert len(made) == 4
-    assert [digest(seed=1), digest(residual_fraction_bits=6), digest(calibration=text)] == others
-    assert len(made) == 4
+    changes = ({"seed": 1}, {"residual_fraction_bits": 6}, {"calibration": text},
+               {"positions": 12})
+    others = [digest(**change) for change in changes]
+    assert len({first, *others}) == 5
+    assert len(made) == 5
+    assert [digest(**change) for change in changes] == others
+    assert len(made) == 5
 
     # A damaged entry is made again; another checkpoint is another entry.
     for entry in cache.iterdir():
         entry.write_bytes(b"broken")
     assert digest() == first
-    assert len(made) == 5
+    assert len(made) == 6
     content = bytearray((files / "model.bin").read_bytes())
     content[30] ^= 64
     (files / "model.bin").write_bytes(content)
@@ -103,14 +105,14 @@ def safetensors_names(path):
 
 def test_a_change_of_the_code_makes_new_entries(files, monkeypatch):
     opened = source.open_model(files / "model.bin")
-    before = opened._key(None, "R", 0, None)
-    assert opened._key(None, "R", 0, None) == before
+    before = opened._key(None, "R", 0, None, None)
+    assert opened._key(None, "R", 0, None, None) == before
     read = Path.read_bytes
     for name in ("quantise.py", "numerics.py", "float_llama.py", "evaluate.py", "rope.py",
                  "equivalent.py", "wide.py"):
         monkeypatch.setattr(Path, "read_bytes",
                             lambda path, name=name: read(path) + b"#" * (path.name == name))
-        assert opened._key(None, "R", 0, None) != before
+        assert opened._key(None, "R", 0, None, None) != before
         monkeypatch.undo()
 
 

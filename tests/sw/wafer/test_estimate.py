@@ -216,7 +216,7 @@ def test_every_assumption_has_a_source():
     (lambda: model("bert-large"), ("kind of model 'bert-large' must be 'decoder' for the wafer "
      "model, not 'encoder'")),
     (lambda: model("llama-65b"), ("model 'llama-65b' must be at most 13,589 cores (live ones of "
-     "machine 'wafer' less 252 spares), not 18,830 with one KV core for every 2 heads: it takes 2 "
+     "machine 'wafer' less 252 spares), not 17,550 with one KV core for every 4 heads: it takes 2 "
      "of them, whole blocks on each")),
     (lambda: model(members=7), ("members must be between 1 and 6 for model 'llama-13b' on machine "
      "'wafer', not 7")),
