@@ -28,8 +28,9 @@ from ouroboros.tb.flow.rtl import emit_die
 
 __all__ = ["EmitOptions", "Emitted", "emit", "write_verilog"]
 
-BLACK = "macro"
-"""The module that may be left to a flow."""
+MACRO = "macro"
+BLACK = ("none", MACRO, "tile")
+"""Modules that may be left to a flow, or to a run of a tool of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +46,8 @@ class EmitOptions(WithDead, OnMachine):
     """One file for all modules."""
     twin: bool = False
     """Behavioural twin in place of the bit-serial macro."""
-    blackbox: str = option("none", choices=lambda: ("none", BLACK))
-    """A module without its inside, with a model to simulate and stubs in LEF and Liberty."""
+    blackbox: str = option("none", choices=lambda: BLACK)
+    """A module without its inside; of the macro also a model to simulate, LEF and Liberty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,8 +91,9 @@ def write_verilog(options: EmitOptions, others: Mapping[str, Path | None] | None
     texts = emit_die(machine, twin=options.twin, dead=dead, progress=lambda done, total: progress(
         "Converting modules", done, total))
     checked = check_connectivity(texts, machine, dead)
-    files = _files(machine, texts, options)
-    listed = _manifest(machine, texts, checked, options, files)
+    kept = _kept(texts, options)
+    files = _files(machine, texts, kept, options)
+    listed = _manifest(machine, kept, checked, options, files)
     fill(out, files, json_text(listed, SCHEMA))
     return Emitted(path=out, manifest={"schema": SCHEMA, **listed}, checked=checked)
 
@@ -113,26 +115,33 @@ def emit(options: EmitOptions, output: Output) -> dict[str, Any]:
     return found.as_dict()
 
 
-def _files(machine: Machine, texts: Mapping[str, str], options: EmitOptions) -> dict[str, str]:
+def _kept(texts: Mapping[str, str], options: EmitOptions) -> dict[str, str]:
+    """Modules that are written: all, or those above and beside a stub."""
+    if options.blackbox == "none":
+        return dict(texts)
+    kept = {**texts, options.blackbox: stub(texts[options.blackbox])}
+    used = reachable({name: read_module(text) for name, text in kept.items()}, list(texts)[-1])
+    return {name: text for name, text in kept.items() if name in used}
+
+
+def _files(machine: Machine, texts: Mapping[str, str], kept: Mapping[str, str],
+           options: EmitOptions) -> dict[str, str]:
     """Text of every file but the manifest, by name."""
     head = (f"// SPDX-License-Identifier: Apache-2.0\n// ouroboros emit "
             f"{metadata.version('ouroboros-cim')}, machine {machine.name}, digest "
             f"{digest_of(machine)[:16]}\n")
-    top, kept, black = list(texts)[-1], dict(texts), options.blackbox != "none"
-    files: dict[str, str] = {}
-    if black:
-        kept[BLACK] = stub(texts[BLACK])
-        used = reachable({name: read_module(text) for name, text in kept.items()}, top)
-        kept = {name: text for name, text in kept.items() if name in used}
-        files |= {f"{BLACK}_model.v": head + twin_verilog(machine, BLACK),
-                  f"{BLACK}.lib": liberty(texts[BLACK], machine),
-                  f"{BLACK}.lef": lef(texts[BLACK], machine)}
+    black, files = options.blackbox, {}
+    if black == MACRO:
+        files |= {f"{MACRO}_model.v": head + twin_verilog(machine, MACRO),
+                  f"{MACRO}.lib": liberty(texts[MACRO], machine),
+                  f"{MACRO}.lef": lef(texts[MACRO], machine)}
     if options.single:
         verilog = {f"{machine.name}.v": head + "\n".join(kept.values())}
     else:
         verilog = {f"{name}.v": head + text for name, text in kept.items()}
     return {**verilog, **files, "filelist.f": file_list(verilog),
-            "waivers.vlt": waivers(kept), f"{machine.name}.sdc": constraints(machine)}
+            "waivers.vlt": waivers(kept, None if black == "none" else black),
+            f"{machine.name}.sdc": constraints(machine)}
 
 
 def _manifest(machine: Machine, texts: Mapping[str, str], checked: Checked, options: EmitOptions,

@@ -166,26 +166,38 @@ def lint(folder, top):
         cwd=folder, env={**os.environ, **tool.env}, capture_output=True, text=True)
 
 
-@pytest.mark.sim
-def test_linters_find_nothing(written):
-    found, _ = written()
-    done = lint(found.path, "die")
+def assert_clean(folder, top):
+    done = lint(folder, top)
     assert (done.returncode, [line for line in done.stderr.splitlines() if "%" in line]) == (0, [])
-    icarus = subprocess.run([find("icarus").path, "-t", "null", "-Wall", "-Wno-timescale", "-f",
-                             "filelist.f"], cwd=found.path, capture_output=True, text=True)
-    assert icarus.returncode == 0, icarus.stderr
+    icarus = subprocess.run([find("icarus").path, "-t", "null", "-s", top, "-f", "filelist.f"],
+                            cwd=folder, capture_output=True, text=True)
+    assert (icarus.returncode, icarus.stdout, icarus.stderr) == (0, "", "")
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("twin", [False, True])
+def test_linters_find_nothing_in_a_tile(twin, written):
+    assert_clean(written(twin=twin)[0].path, "tile")
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize(("machine", "top"), [("tiny", "die"), ("many", "wafer")])
+def test_linters_find_nothing_above_the_tiles(machine, top, written, tmp_path):
+    if machine == "many":
+        machine = tmp_path / "many.toml"
+        machine.write_text((CONFIGS / "tiny.toml").read_text().replace(
+            "height = 3, die_width = 4", "height = 6, more_hosts = [[5, 2]], die_width = 2"))
+    assert_clean(written(str(machine), blackbox="tile", dead="5")[0].path, top)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("machine", "top"), [("die", "die"), ("wafer", "wafer")])
 def test_linters_find_nothing_at_the_papers_size(machine, top, written):
-    found, files = written(machine, blackbox="macro")
+    _, files = written(machine, single=True)
     assert sum(map(len, files.values())) < 20e6
-    done = lint(found.path, top)
-    assert (done.returncode, [line for line in done.stderr.splitlines() if "%" in line]) == (0, [])
-    icarus = subprocess.run([find("icarus").path, "-t", "null", "-f", "filelist.f"],
-                            cwd=found.path, capture_output=True, text=True)
-    assert icarus.returncode == 0, icarus.stderr
+    assert_clean(written(machine, blackbox="tile")[0].path, top)
+    assert_clean(written(machine, blackbox="macro")[0].path, "tile")
+    assert_clean(written(machine)[0].path, "macro")
 
 
 @pytest.mark.formal
