@@ -45,7 +45,7 @@ def test_port_loads_by_hand():
 def test_refused_in_a_sentence():
     found = run("--model", "gpt-175b")
     assert found.exit_code == 2
-    assert "it takes 5 of them" in found.stderr and found.stderr.count("\n") == 1
+    assert "it takes 4 of them" in found.stderr and found.stderr.count("\n") == 1
     assert run("--dead", "x").exit_code == 2
     assert run("--dead", "13923").exit_code == 2
     assert run("--members", "33").exit_code == 2

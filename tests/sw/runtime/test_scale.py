@@ -46,9 +46,9 @@ def test_needs_grow_with_what_is_built(small_model):
     program = map_model(BIG, small_model)
     some, all_ = (needs(Job(program=replace(program, machine=machine), model=small_model,
                             built=built, requests=()))
-                  for machine in (replace(BIG, cim=replace(BIG.cim, rows=1 << 24)),)
+                  for machine in (replace(BIG, cim=replace(BIG.cim, rows=2048, outputs=1 << 16)),)
                   for built in (routers(program), None))
-    tile = BIG.core.macros * (1 << 24) * BIG.cim.outputs * 4
+    tile = BIG.core.macros * 2048 * (1 << 16) * 4
     apart = BIG.mesh.cores - len(routers(program))
     assert apart * tile < all_.memory_bytes - some.memory_bytes < 1.3 * apart * tile
     assert some.memory_bytes > 2e9 and 0 < some.disk_bytes < some.disk_free_bytes + 1e12
