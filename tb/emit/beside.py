@@ -26,11 +26,24 @@ ALIKE = ("tile", "core", "macro", "router")
 """Modules that a linter need not look at in each of their places."""
 
 
-def waivers(modules: Iterable[str], stub: str | None = None) -> str:
-    """Verilator's control file for these modules, a reason above each line; ``stub`` is empty."""
+def waivers(modules: Iterable[str], *, stub: str | None = None, twin: bool = False) -> str:
+    """Verilator's control file, a reason above each line.
+
+    Parameters
+    ----------
+    modules : Iterable[str]
+        What is written.
+    stub : str, optional
+        A module of it that is empty.
+    twin : bool
+        The macro is its twin.
+    """
     lines = ["`verilator_config"]
     if stub is not None:
         lines += [f"// module {stub} is left without its inside", "lint_off -rule UNDRIVEN"]
+    if twin:
+        lines += ["// variables of the twin that live for one run of its process",
+                  "lint_off -rule BLKSEQ"]
     for rule, reason in WAIVED.items():
         lines += [f"// {reason}", f"lint_off -rule {rule}"]
     for module in sorted({*ALIKE} & {*modules}):

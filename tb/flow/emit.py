@@ -140,7 +140,8 @@ def _files(machine: Machine, texts: Mapping[str, str], kept: Mapping[str, str],
     else:
         verilog = {f"{name}.v": head + text for name, text in kept.items()}
     return {**verilog, **files, "filelist.f": file_list(verilog),
-            "waivers.vlt": waivers(kept, None if black == "none" else black),
+            "waivers.vlt": waivers(kept, twin=options.twin,
+                                   stub=None if black == "none" else black),
             f"{machine.name}.sdc": constraints(machine)}
 
 
