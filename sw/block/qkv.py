@@ -8,6 +8,7 @@ from ouroboros.hw.params.isa import Fn, MMode, Type
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.attention import AttentionGroup
 from ouroboros.sw.block.draft import Draft
+from ouroboros.sw.block.residual import OPERAND_ROPE
 from ouroboros.sw.block.sizes import divide, overlap
 from ouroboros.sw.block.stage import Operation, StageDraft
 from ouroboros.sw.block.tensors import Channels, Matrix, Param, Piece, Run
@@ -102,6 +103,8 @@ class QkvGroup:
             stage.wait(OPERAND_MAIN)
             self._multiply(stage, share)
             pad, lanes = self.draft.head_pad, self.draft.lanes
+            if self.rope:
+                stage.wait(OPERAND_ROPE)
             for name, heads in (("q", share.q), ("k", share.k)):
                 if self.rope and heads:
                     stage.sfu(Fn.ROPE, a=stage.at(f"{name}16"), a_type=Type.I16,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ouroboros.hw.params.isa import BMode, Fn, MMode, Track, Type
 from ouroboros.sw.block.digits import multiply_digits
 from ouroboros.sw.block.draft import Draft
+from ouroboros.sw.block.fold import fold
 from ouroboros.sw.block.layout import Slices
 from ouroboros.sw.block.limits import BlockError
 from ouroboros.sw.block.macros import MatrixPlan
@@ -12,9 +13,11 @@ from ouroboros.sw.block.sizes import overlap
 from ouroboros.sw.block.stage import StageDraft
 from ouroboros.sw.block.tensors import Matrix, Param, Piece, Run, width
 
-__all__ = ["OPERAND_MAIN", "OPERAND_SECOND", "ResidualGroup"]
+__all__ = ["OPERAND_MAIN", "OPERAND_ROPE", "OPERAND_SECOND", "ResidualGroup"]
 
 OPERAND_MAIN, OPERAND_SECOND, OPERAND_NORM, OPERAND_PARTIAL = range(4)
+OPERAND_ROPE = 2
+"""Of QKV: the RoPE row, which comes after h and is wanted after the product."""
 TENSORS = {"proj": "o", "down": "down"}
 
 
@@ -25,8 +28,9 @@ class ResidualGroup:
     matrix product, and hands over h = norm(x) to the next stages and x to the next residual. Where
     several slices share the inputs of their columns, they exchange int32 partial sums first. With
     several slices, slice 0 or a root of its own adds the sums of squares and returns the norm's
-    scale. Who returns it reserves the slots of all that the group sends to before, in the same
-    order for every token: roots one after the other, if one has too few counters.
+    scale. Who returns it reserves the slots of all that the group sends to before. Where one has
+    too few counters, roots share them: each reserves its part for tokens in the order in which
+    slice 0 sends their sums of squares, the same for all, and tells the slices.
 
     Parameters
     ----------
@@ -83,6 +87,8 @@ class ResidualGroup:
             stage.area("input", len(self.inputs[0]), Type.I8)
         stage.area("sumsq", lanes, Type.I32)
         stage.area("scale", lanes, Type.I32)
+        if len(self.slices.roots) > 1:
+            stage.area("go", lanes, Type.I32)
         stage.area("h", self.widest, Type.I8)
         if self.digits:
             stage.area("exponent", lanes, Type.I32)
@@ -102,14 +108,13 @@ class ResidualGroup:
         stage = draft.stage("norm", self.layer, self.slices.roots[n],
                             f".{self.kind}.{n}" if len(self.slices.roots) > 1 else f".{self.kind}")
         stage.area("scale", draft.lanes, Type.I32)
-        if n == 0:
-            stage.area("others", draft.lanes * len(self.stages), Type.I32)
+        stage.area("others", draft.lanes * (1 if n else len(self.stages)), Type.I32)
         return stage
 
     @property
     def reserved(self) -> list[StageDraft]:
-        """Stages whose slots whoever sends to the group reserves: the slices and the first root."""
-        return [*self.stages, *self.roots[:1]]
+        """Stages whose slots whoever sends to the group reserves: slices and roots."""
+        return [*self.stages, *self.roots]
 
     def takers(self, row: int) -> list[StageDraft]:
         """Slices that take the inputs of a row slice."""
@@ -250,9 +255,9 @@ class ResidualGroup:
         stage.wait(OPERAND_MAIN)
         channels = self.channels[n]
         own = stage.at("acc", channels.start - column.start)
-        for k in range(rows - 1):
-            stage.sfu(Fn.MAC, a=own, b_mode=BMode.ADD32, d=own, length=len(channels),
-                      b=stage.at("partial", k * len(channels)))
+        theirs = stage.at("partial")
+        fold(stage, theirs, stage.words(len(channels), Type.I32), rows - 1)
+        stage.sfu(Fn.MAC, a=own, b_mode=BMode.ADD32, b=theirs, d=own, length=len(channels))
         return self._update(n, own)
 
     # Norm
@@ -262,20 +267,25 @@ class ResidualGroup:
         stage, lanes = self.stages[n], self.draft.lanes
         sumsq, scale = stage.at("sumsq"), stage.at("scale")
         flits = stage.flits(lanes, Type.I32)
-        if n or self.roots:
-            stage.send([self.roots[0] if self.roots else self.stages[0]],
-                       operand=OPERAND_MAIN if self.roots else OPERAND_NORM, src=sumsq,
-                       flits=flits, area="others",
-                       element=(n if self.roots else n - 1) * lanes)
+        several = len(self.stages) > 1
+        if self.roots:
+            # All roots see tokens in the order of slice 0, and reserve in that order.
+            told = self.roots if n == 0 else self.roots[:1]
+            stage.send(told, operand=OPERAND_SECOND if len(told) > 1 else OPERAND_MAIN, src=sumsq,
+                       flits=flits, area="others", element=n * lanes)
+            stage.wait(OPERAND_NORM)
+        elif n:
+            stage.send([self.stages[0]], operand=OPERAND_NORM, src=sumsq, flits=flits,
+                       area="others", element=(n - 1) * lanes)
             stage.wait(OPERAND_NORM)
         else:
-            if len(self.stages) > 1:
+            if several:
                 stage.wait(OPERAND_NORM)
-            for k in range(len(self.stages) - 1):
-                stage.sfu(Fn.MAC, a=sumsq, b=stage.at("others", k * lanes), b_mode=BMode.ADD32,
-                          d=sumsq, length=lanes)
+                others = stage.at("others")
+                fold(stage, others, 1, len(self.stages) - 1)
+                stage.sfu(Fn.MAC, a=sumsq, b=others, b_mode=BMode.ADD32, d=sumsq, length=lanes)
             stage.sfu(Fn.RSQRT, c=sumsq, d=scale, param=(norm, 0))
-            if len(self.stages) > 1:
+            if several:
                 # Whoever has the scale may send: room for the token is reserved first.
                 stage.send(self.stages[1:], operand=OPERAND_NORM, src=scale, flits=flits,
                            area="scale", reserve=reserve)
@@ -283,29 +293,24 @@ class ResidualGroup:
                   length=len(self.channels[n]), m_mode=MMode.SCALAR, c=scale)
 
     def _root_code(self, norm: Param, reserve: Sequence[StageDraft]) -> None:
-        """The first root adds and looks up; each reserves its part and passes the scale on."""
-        first, lanes = self.roots[0], self.draft.lanes
-        first.wait(OPERAND_MAIN)
-        others = first.at("others")
-        for k in range(1, len(self.stages)):
-            first.sfu(Fn.MAC, a=others, b=first.at("others", k * lanes), b_mode=BMode.ADD32,
-                      d=others, length=lanes)
-        first.sfu(Fn.RSQRT, c=others, d=first.at("scale"), param=(norm, 0))
-        left, room = [*reserve], self.draft.machine.core.credits
-        for n, root in enumerate(self.roots):
-            if n:
-                root.wait(OPERAND_MAIN)
-            last = n + 1 == len(self.roots)
-            part = left[:room - (not last)]
-            left = left[len(part):]
-            root.send(self.stages if last else [self.roots[n + 1]],
-                      operand=OPERAND_NORM if last else OPERAND_MAIN, src=root.at("scale"),
-                      flits=root.flits(lanes, Type.I32), area="scale",
-                      reserve=[*part, *([] if last else [self.roots[n + 1]])])
-        if left:
+        """Each root reserves its part; the first adds and looks up."""
+        first, lanes, room = self.roots[0], self.draft.lanes, self.draft.machine.core.credits
+        if len(reserve) > room * len(self.roots):
             raise BlockError(f"norm roots of {self.stages[0].info.name} must reserve slots of "
                              f"{len(reserve)} stages with {room} credit counters each, not "
                              f"{len(self.roots)} roots")
+        parts = [reserve[n * room:(n + 1) * room] for n in range(len(self.roots))]
+        if len(self.roots) > 1:
+            for root, part in zip(self.roots, parts, strict=True):
+                root.wait(OPERAND_SECOND)
+                root.send(self.stages, operand=OPERAND_NORM, src=root.at("others"), flits=1,
+                          area="go", reserve=part)
+        first.wait(OPERAND_MAIN)
+        fold(first, first.at("others"), 1, len(self.stages))
+        first.sfu(Fn.RSQRT, c=first.at("others"), d=first.at("scale"), param=(norm, 0))
+        first.send(self.stages, operand=OPERAND_NORM, src=first.at("scale"),
+                   flits=first.flits(lanes, Type.I32), area="scale",
+                   reserve=parts[0] if len(self.roots) == 1 else None)
 
     # Onwards
 
@@ -320,7 +325,7 @@ class ResidualGroup:
                        flits=stage.flits(len(channels), Type.I8), element=channels.start,
                        reserve=reserve if alone else None)
         if rope_flits and n == 0 and consumers and consumers[0].info.kind == "qkv":
-            stage.send(consumers, operand=OPERAND_MAIN, src=rope, flits=rope_flits, area="rope")
+            stage.send(consumers, operand=OPERAND_ROPE, src=rope, flits=rope_flits, area="rope")
         for theirs, successor in zip(after.channels if after else [], after.stages if after else [],
                                      strict=True):
             part = overlap(channels, theirs)
