@@ -89,10 +89,10 @@ class QkvGroup:
             stage.area("rope", pad, Type.I16)
         if self.parted:
             stage.area("go", self.draft.lanes, Type.I32)
-        for name, heads in (("q", share.q), ("k", share.k)):
-            if self.rope:
-                stage.area(f"{name}16", len(heads) * pad, Type.I16)
-            stage.area(f"{name}8", len(heads) * pad, Type.I8)
+        # q and k side by side: one instruction rotates both.
+        for suffix, kind in (("16", Type.I16), ("8", Type.I8)) if self.rope else (("8", Type.I8),):
+            for name, heads in (("q", share.q), ("k", share.k)):
+                stage.area(f"{name}{suffix}", len(heads) * pad, kind)
         stage.area("v8", len(share.v) * pad, Type.I8)
         return stage
 
@@ -105,11 +105,11 @@ class QkvGroup:
             pad, lanes = self.draft.head_pad, self.draft.lanes
             if self.rope:
                 stage.wait(OPERAND_ROPE)
-            for name, heads in (("q", share.q), ("k", share.k)):
-                if self.rope and heads:
-                    stage.sfu(Fn.ROPE, a=stage.at(f"{name}16"), a_type=Type.I16,
-                              d=stage.at(f"{name}8"), d_type=Type.I8, b=stage.at("rope"),
-                              b_wrap=pad // lanes, length=len(heads) * pad, shift=20)
+                rotated = len(share.q) + len(share.k)
+                if rotated:
+                    stage.sfu(Fn.ROPE, a=stage.at("q16"), a_type=Type.I16, d=stage.at("q8"),
+                              d_type=Type.I8, b=stage.at("rope"), b_wrap=pad // lanes,
+                              length=rotated * pad, shift=20)
             own = [group for group in groups if group.heads.start in share.q]
             for group in own:
                 self._send(stage, share, group, first=True)

@@ -16,9 +16,13 @@ from ouroboros.sw.block.tensors import Matrix, Param, Piece, Run, width
 __all__ = ["OPERAND_MAIN", "OPERAND_ROPE", "OPERAND_SECOND", "ResidualGroup"]
 
 OPERAND_MAIN, OPERAND_SECOND, OPERAND_NORM, OPERAND_PARTIAL = range(4)
+OPERAND_GO = 3
+"""Of a projection whose slices exchange sums of squares: slots have been reserved."""
 OPERAND_ROPE = 2
 """Of QKV: the RoPE row, which comes after h and is wanted after the product."""
 TENSORS = {"proj": "o", "down": "down"}
+EXCHANGE_MOST = 8
+"""Slices that send each other their sums of squares: a packet from each to each."""
 
 
 class ResidualGroup:
@@ -31,6 +35,9 @@ class ResidualGroup:
     scale. Who returns it reserves the slots of all that the group sends to before. Where one has
     too few counters, roots share them: each reserves its part for tokens in the order in which
     slice 0 sends their sums of squares, the same for all, and tells the slices.
+
+    A projection in few slices saves a way: all slices send their sums of squares to each other and
+    look up the scale by themselves. Its roots only reserve, when the last slice has its product.
 
     Parameters
     ----------
@@ -50,6 +57,9 @@ class ResidualGroup:
         self.b_mode = BMode.RESIDUAL16 if self.x_type is Type.I16 else BMode.RESIDUAL32
         self.digits = kind == "down" and draft.wide
         """Whether the inputs of the matrix are two digits, with an exponent for the token."""
+        self.exchange = bool(kind == "proj" and slices.roots and slices.row_slices == 1
+                             and len(slices.cores) <= EXCHANGE_MOST)
+        """Whether every slice adds all sums of squares."""
         self.channels = draft.home_channels(slices)
         self.widest = max(map(len, self.channels))
         """Channels of the largest slice: areas are alike in all of them."""
@@ -85,10 +95,13 @@ class ResidualGroup:
         stage.area("rope", draft.head_pad, Type.I16)
         if self.kind == "proj":
             stage.area("input", len(self.inputs[0]), Type.I8)
-        stage.area("sumsq", lanes, Type.I32)
+        if not self.exchange:
+            stage.area("sumsq", lanes, Type.I32)
         stage.area("scale", lanes, Type.I32)
-        if len(self.slices.roots) > 1:
+        if len(self.slices.roots) > 1 or self.exchange:
             stage.area("go", lanes, Type.I32)
+        if self.exchange:
+            stage.area("others", lanes * count, Type.I32)
         stage.area("h", self.widest, Type.I8)
         if self.digits:
             stage.area("exponent", lanes, Type.I32)
@@ -108,7 +121,8 @@ class ResidualGroup:
         stage = draft.stage("norm", self.layer, self.slices.roots[n],
                             f".{self.kind}.{n}" if len(self.slices.roots) > 1 else f".{self.kind}")
         stage.area("scale", draft.lanes, Type.I32)
-        stage.area("others", draft.lanes * (1 if n else len(self.stages)), Type.I32)
+        alone = n or self.exchange
+        stage.area("others", draft.lanes * (1 if alone else len(self.stages)), Type.I32)
         return stage
 
     @property
@@ -168,7 +182,7 @@ class ResidualGroup:
                 source = "row" if "row" in stage.areas else "x"
                 stage.sfu(Fn.MAC, a=stage.at(source), a_type=stage.areas[source].kind,
                           d=stage.at("x"), d_type=self.x_type,
-                          length=len(self.channels[n]), track=Track.SUMSQ, c=stage.at("sumsq"))
+                          length=len(self.channels[n]), track=Track.SUMSQ, c=self._sumsq(n))
             self._norm(n, norm, reserve)
             self._hand_over(n, consumers, reserve, after)
         if self.roots:
@@ -203,12 +217,17 @@ class ResidualGroup:
             self._multiply_digits(n, matrix, plan)
             return self._update(n, stage.at("acc"))
         param, one = self._param(channels), len(plan.passes) == 1
+        tells = self.exchange and n == len(self.stages) - 1
 
         def update(start: int, count: int, release: bool) -> None:
+            if tells and not start:
+                # The last slice has fewest outputs: it has time to spare.
+                stage.send(self.roots, operand=OPERAND_MAIN, src=stage.at("go"), flits=1,
+                           area="others")
             word = stage.at("x", start)
             stage.sfu(Fn.MAC, b=word, b_mode=self.b_mode, d=word, d_type=self.x_type,
                       length=count, m_mode=MMode.PARAM, param=(param, start // self.draft.lanes),
-                      release=release, c=stage.at("sumsq"),
+                      release=release, c=self._sumsq(n),
                       track=Track.SUMSQ if one else Track.NONE)
 
         stage.matrix(matrix, plan, stage.at("input"), [(0, len(channels), update)])
@@ -225,7 +244,7 @@ class ResidualGroup:
         # Word C is the exponent's, so that the sum of squares takes an instruction of its own.
         stage.sfu(Fn.MAC, a=acc, b=x, b_mode=self.b_mode, d=x, d_type=self.x_type,
                   length=len(channels), m_mode=MMode.PARAM, param=(self._param(channels), 0),
-                  less=self.digits, c=stage.at("exponent" if self.digits else "sumsq"),
+                  less=self.digits, c=stage.at("exponent") if self.digits else self._sumsq(n),
                   track=Track.NONE if self.digits else Track.SUMSQ)
         return not self.digits
 
@@ -262,13 +281,25 @@ class ResidualGroup:
 
     # Norm
 
+    def _sumsq(self, n: int) -> int:
+        """Word of a slice's own sum of squares."""
+        return self.stages[n].at("others") + n if self.exchange else self.stages[n].at("sumsq")
+
     def _norm(self, n: int, norm: Param, reserve: Sequence[StageDraft]) -> None:
         """``h = sat8(rnd(x * Y, shift))``; (Y, shift) made by one core for all."""
         stage, lanes = self.stages[n], self.draft.lanes
-        sumsq, scale = stage.at("sumsq"), stage.at("scale")
+        sumsq, scale = self._sumsq(n), stage.at("scale")
         flits = stage.flits(lanes, Type.I32)
         several = len(self.stages) > 1
-        if self.roots:
+        if self.exchange:
+            stage.send([other for other in self.stages if other is not stage],
+                       operand=OPERAND_NORM, src=sumsq, flits=flits, area="others",
+                       element=n * lanes)
+            stage.wait(OPERAND_NORM)
+            fold(stage, stage.at("others"), 1, len(self.stages))
+            stage.sfu(Fn.RSQRT, c=stage.at("others"), d=scale, param=(norm, 0))
+            stage.wait(OPERAND_GO)
+        elif self.roots:
             # All roots see tokens in the order of slice 0, and reserve in that order.
             told = self.roots if n == 0 else self.roots[:1]
             stage.send(told, operand=OPERAND_SECOND if len(told) > 1 else OPERAND_MAIN, src=sumsq,
@@ -300,11 +331,13 @@ class ResidualGroup:
                              f"{len(reserve)} stages with {room} credit counters each, not "
                              f"{len(self.roots)} roots")
         parts = [reserve[n * room:(n + 1) * room] for n in range(len(self.roots))]
-        if len(self.roots) > 1:
+        if len(self.roots) > 1 or self.exchange:
             for root, part in zip(self.roots, parts, strict=True):
-                root.wait(OPERAND_SECOND)
-                root.send(self.stages, operand=OPERAND_NORM, src=root.at("others"), flits=1,
-                          area="go", reserve=part)
+                root.wait(OPERAND_MAIN if self.exchange else OPERAND_SECOND)
+                root.send(self.stages, operand=OPERAND_GO if self.exchange else OPERAND_NORM,
+                          src=root.at("others"), flits=1, area="go", reserve=part)
+        if self.exchange:
+            return
         first.wait(OPERAND_MAIN)
         fold(first, first.at("others"), 1, len(self.stages))
         first.sfu(Fn.RSQRT, c=first.at("others"), d=first.at("scale"), param=(norm, 0))
