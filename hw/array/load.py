@@ -18,8 +18,8 @@ __all__ = ["OperandLoader", "load_job_layout"]
 def load_job_layout(machine: Machine) -> data.StructLayout:
     """``length`` bytes from buffer word ``addr`` to operand words ``index ..`` of ``macros``.
 
-    With ``tiles`` of 2 or more the vector is row tiles of ``tile`` words, one for each shift of
-    ``macros``; else it is one tile.
+    With ``tiles`` of 2 or more that is the last of so many row tiles, the others having ``tile``
+    whole words each: one for each shift of ``macros``, from word ``addr`` on. Else it is alone.
     Bytes past ``length``, and with ``masked`` those whose bit of ``keep`` is 0, become invalid.
     ``clear`` makes the whole bank of every macro invalid before.
     """
@@ -85,9 +85,8 @@ class OperandLoader(wiring.Component):
         # Of the row's first word: what ``job`` has of the present one.
         first = Signal(data.StructLayout({name: job[name].shape() for name in (
             "addr", "macros")}))
-        # Bytes from the present word on, and from the row's first; the last tile may lack words.
+        # Bytes of the last tile from this row on; it may lack words.
         left = Signal(signed(max(len(job.length), len(job.tile) + exact_log2(word_bytes)) + 2))
-        row_left = Signal.like(left)
         tile, rows_left = Signal.like(job.tiles), Signal.like(job.tile)
         # ``odd`` tells a job from the one before, whose last word may still be under way.
         counted, odd = Signal(), Signal()
@@ -110,7 +109,7 @@ class OperandLoader(wiring.Component):
                 fetched.last.eq(last), fetched.row.eq(row_last & counted), fetched.odd.eq(odd),
                 fetched.clear.eq(job.clear), fetched.bank.eq(job.bank),
                 fetched.index.eq(job.index), fetched.macros.eq(job.macros),
-                fetched.mask.eq(Cat((n < left) & (~job.masked | keep)
+                fetched.mask.eq(Cat(((n < left) | ~row_last) & (~job.masked | keep)
                                     for n, keep in enumerate(_first(job.keep, word_bytes)))),
                 job.clear.eq(0), job.keep.eq(job.keep >> word_bytes),
             ]
@@ -118,12 +117,10 @@ class OperandLoader(wiring.Component):
                 m.d.sync += [
                     tile.eq(0), rows_left.eq(rows_left - 1), job.index.eq(job.index + 1),
                     job.addr.eq(first.addr + 1), first.addr.eq(first.addr + 1),
-                    left.eq(row_left - word_bytes), row_left.eq(row_left - word_bytes),
-                    job.macros.eq(first.macros)]
+                    left.eq(left - word_bytes), job.macros.eq(first.macros)]
             with m.Else():
                 m.d.sync += [
                     tile.eq(tile + 1), job.addr.eq(job.addr + job.tile),
-                    left.eq(left - (job.tile << exact_log2(word_bytes))),
                     job.macros.eq(job.macros << 1)]
             with m.If(last):
                 m.d.sync += busy.eq(0)
@@ -141,7 +138,7 @@ class OperandLoader(wiring.Component):
             new = self.job.p
             m.d.sync += [
                 busy.eq(1), job.eq(new), first.addr.eq(new.addr), first.macros.eq(new.macros),
-                left.eq(new.length), row_left.eq(new.length), tile.eq(0), rows_left.eq(new.tile),
+                left.eq(new.length), tile.eq(0), rows_left.eq(new.tile),
                 counted.eq(new.index == 0), odd.eq(~odd), self.rows.eq(0)]
 
         return m

@@ -149,8 +149,8 @@ LOAD = _format(_word("src"), Field("length", VECTOR_BITS), Field("offset", 8), F
                Field("tiles", 6), Field("tile", 8))
 """``length`` bytes from word ``src`` go to operand words ``offset ..`` of the masked macros.
 
-With ``tiles`` of 2 or more they are row tiles of ``tile`` words: tile n goes to the macros of the
-mask shifted up by n, and the last may be shorter.
+With ``tiles`` of 2 or more they are the last of so many row tiles, the others having ``tile`` whole
+words each: tile n, from word ``src + n * tile``, goes to the macros of the mask shifted up by n.
 """
 MVM = _format(Field("first_group", 8), Field("step", 6), Field("steps", 7), Field("macros", 32))
 """Groups count from ``first_group``; drain steps are ``step .. step + steps - 1`` of the table."""

@@ -232,7 +232,7 @@ class StageDraft:
                  skip: int = EFFECTLESS) -> None:
         """One MVM of the matrix that came last, as ``matrix`` has it."""
         # Row tiles lie in neighbouring macros.
-        macros, inputs = step.loads[0][2], sum(inputs for _, inputs, _ in step.loads)
+        macros, inputs = step.loads[0][2], step.loads[-1][1]
         assert [mask for _, _, mask in step.loads] == [
             macros << n for n in range(len(step.loads))], "a row tile has the macros one further on"
         several = len(step.loads) > 1

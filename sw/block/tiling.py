@@ -56,7 +56,7 @@ def sliced(machine: Machine, inputs: int, outputs: int, row_slices: int,
 
 def roots(machine: Machine, receivers: int) -> int:
     """Norm roots that reserve the slots of ``receivers`` stages, with a core's counters each."""
-    return divide(receivers, machine.core.credits)
+    return max(divide(receivers, machine.core.credits), 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

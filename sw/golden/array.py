@@ -148,8 +148,9 @@ class ArrayGolden:
         if self.owner is None:
             self._operands[:] = 0
         self.owner = issue.slot
-        values = self._vector(issue.base + fields["src"], fields["length"])
         row, tiles = fields["offset"] * self.word_bytes, max(fields["tiles"], 1)
+        values = self._vector(issue.base + fields["src"], fields["length"]
+                              + (tiles - 1) * fields["tile"] * self.word_bytes)
         # Words are loaded whole, and at least one: bytes past the length are invalid, count as 0.
         words = max(1, -(-len(values) // self.word_bytes)) if tiles == 1 else fields["tile"]
         padded = np.zeros(tiles * words * self.word_bytes, np.int8)

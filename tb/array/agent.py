@@ -296,10 +296,10 @@ class ArrayAgent:
         loads = []
         if core.macros > 1 and rng.random() < 0.5:
             tiles, tile = rng.randrange(2, core.macros + 1), rng.randrange(1, words + 1)
-            most = tiles * tile * core.word_bits // 8
+            most = tile * core.word_bits // 8
             loads.append(assemble(
                 Op.LOAD, src=rng.randrange(32), tiles=tiles, tile=tile,
-                length=most - rng.choice((0, rng.randrange(tile * core.word_bits // 8))),
+                length=rng.choice((most, rng.randrange(most))),
                 macros=rng.getrandbits(core.macros - tiles + 1)))
         for _ in range(rng.randrange(0 if loads else 1, 3)):
             offset = rng.randrange(words)

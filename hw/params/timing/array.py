@@ -34,10 +34,10 @@ def _words(machine: Machine, length: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a LOAD brings: ``length`` bytes as ``tiles`` row tiles of ``tile`` words (1: one)."""
+    """What a LOAD brings."""
 
     length: int
-    """Bytes."""
+    """Bytes of the last row tile."""
     tiles: int = 1
     """Row tiles."""
     tile: int = 0
@@ -49,9 +49,9 @@ class Loaded:
 
     def groups(self, machine: Machine) -> list[int]:
         """Valid operand groups of each tile."""
-        tile = self.rows(machine) * machine.core.word_bits // 8
-        return [-(-max(0, min(tile, self.length - n * tile)) // machine.cim.active_rows)
-                for n in range(max(self.tiles, 1))]
+        whole = self.tile * machine.core.word_bits // 8
+        return [-(-length // machine.cim.active_rows)
+                for length in (*[whole] * (self.tiles - 1), self.length)]
 
 
 def loading_cycles(machine: Machine, load: Loaded) -> int:

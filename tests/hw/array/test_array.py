@@ -161,8 +161,8 @@ def test_mvm_adds_macros_and_concatenates_steps():
 
 
 @pytest.mark.parametrize(("tiles", "tile", "length", "wait"), [
-    (1, 0, 32, 0), (1, 0, 19, 3), (2, 2, 64, 0), (2, 2, 33, 0), (3, 1, 41, 0), (4, 2, 128, 0),
-    (4, 2, 127, 2), (4, 2, 97, 11), (4, 2, 128, 40), (1, 0, 0, 0)])
+    (1, 0, 32, 0), (1, 0, 19, 3), (2, 2, 32, 0), (2, 2, 1, 0), (3, 1, 9, 0), (4, 2, 32, 0),
+    (4, 2, 31, 2), (4, 2, 1, 11), (4, 2, 32, 40), (1, 0, 0, 0)])
 def test_macros_begin_with_what_is_loaded(tiles, tile, length, wait):
     """Three times, so that both banks have had something else before; weights past the last group
     are not there to be multiplied.
@@ -190,13 +190,13 @@ def test_cycles_of_a_product_behind_its_load():
     wafer = load_machine("wafer")
     full = timing.mvm_cycles(wafer, 32)
     assert full == 256 + 4 + 2
-    whole = timing.Loaded(5120, 5, 16)
+    whole = timing.Loaded(1024, 5, 16)
     # All there: an MVM as any other. At once: it waits for the first words of five tiles.
     assert timing.mvm_cycles_behind(wafer, whole, timing.loading_cycles(wafer, whole)) == full
     assert timing.mvm_cycles_behind(wafer, whole, 5) == full + 2
     # Sixteen tiles are loaded as fast as they are multiplied, twenty more slowly.
-    assert timing.mvm_cycles_behind(wafer, timing.Loaded(16 * 1024, 16, 16), 5) <= full + 16
-    assert timing.mvm_cycles_behind(wafer, timing.Loaded(20 * 512, 20, 8), 5) > 20 * 8
+    assert timing.mvm_cycles_behind(wafer, timing.Loaded(1024, 16, 16), 5) <= full + 16
+    assert timing.mvm_cycles_behind(wafer, timing.Loaded(512, 20, 8), 5) > 20 * 8
 
 
 def test_invalid_operands_and_empty_masks_give_zeros():
