@@ -92,8 +92,8 @@ class OperandLoader(wiring.Component):
         counted, odd = Signal(), Signal()
         # The word being read, to go to the operand port in the next cycle.
         fetched = Signal(data.StructLayout({
-            "valid": 1, "last": 1, "row": 1, "odd": 1, "clear": 1, "bank": 1, "index": job.index.shape(),
-            "macros": len(self.en), "mask": word_bytes}))
+            "valid": 1, "last": 1, "row": 1, "odd": 1, "clear": 1, "bank": 1,
+            "index": job.index.shape(), "macros": len(self.en), "mask": word_bytes}))
 
         m.d.comb += [
             tiled.eq(job.tiles > 1),

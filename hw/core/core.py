@@ -24,7 +24,7 @@ from ouroboros.hw.sfu.sfu import Sfu
 __all__ = ["Core"]
 
 NAP_CYCLES = 3
-"""Cycles that the clock goes on after the last activity. Pulses that it leaves behind, in registers,
+"""Cycles that the clock goes on after the last activity. Pulses that it leaves behind in registers
 last for one cycle; a test runs with one."""
 
 

@@ -274,9 +274,9 @@ class ResidualGroup:
         stage.wait(OPERAND_MAIN)
         channels = self.channels[n]
         own = stage.at("acc", channels.start - column.start)
-        theirs = stage.at("partial")
-        fold(stage, theirs, stage.words(len(channels), Type.I32), rows - 1)
-        stage.sfu(Fn.MAC, a=own, b_mode=BMode.ADD32, b=theirs, d=own, length=len(channels))
+        others = stage.at("partial")
+        fold(stage, others, stage.words(len(channels), Type.I32), rows - 1)
+        stage.sfu(Fn.MAC, a=own, b_mode=BMode.ADD32, b=others, d=own, length=len(channels))
         return self._update(n, own)
 
     # Norm

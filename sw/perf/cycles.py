@@ -9,11 +9,11 @@ from dataclasses import dataclass, fields
 from ouroboros.hw.params.isa import SCALAR_FUNCTIONS, Op
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.array import (
+    LOAD_CYCLES,
+    Loaded,
     append_cycles,
     context_cycles,
     drop_cycles,
-    LOAD_CYCLES,
-    Loaded,
     free_cycles,
     loading_cycles,
     mvm_cycles_behind,

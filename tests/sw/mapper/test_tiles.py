@@ -49,8 +49,8 @@ def test_cores_by_hand():
     # 160 inputs are three row tiles, 128 outputs eight column tiles; 3 x 1 and 2 x 2 a core would
     # take 8 cores, 1 x 4 takes 6.
     assert plan.down == Tiling(1, 4, 3, 2)
-    # Sixteen counters: 10 up/gate cores, 6 down and a root are 17, so there is a second root. QKV 8, projection
-    # 4 and its roots are 14; 4 head cores and the argmax 5.
+    # Sixteen counters: 10 up/gate cores, 6 down and a root are 17, so there is a second root. QKV
+    # 8, projection 4 and its roots are 14; 4 head cores and the argmax 5.
     assert plan.roots == (1, 2, 1, 1)
     assert plan.block_cores == 8 + 4 + 2 + 10 + 6 + 1
     assert plan.lm == Tiling(2, 2, 1, 4)        # 100 ids are 7 tiles

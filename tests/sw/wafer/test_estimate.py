@@ -106,8 +106,6 @@ def test_latency_is_the_longest_path():
     """A block's parts are what lies between one block's end and the next one's: all of it."""
     found = model()
     ends = {stage.info.name: found.walk.stages[stage.key].end for stage in found.graph.stages}
-    starts = {stage.info.name: found.walk.stages[stage.key].start
-              for stage in found.graph.stages}
     last = {layer: max(end for name, end in ends.items() if name.startswith(f"l{layer}.qkv"))
             for layer in (0, 1)}
     assert sum(found.block_latency.values()) == pytest.approx(last[1] - last[0], abs=20)
