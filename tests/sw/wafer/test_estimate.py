@@ -85,7 +85,7 @@ def test_stage_times_of_13b():
     assert times["norm 2"].cores == 2 and times["norm 1"].cores == 1
     assert times["norm 2"].units["flits in"] == 2 + 32
     assert times["norm 1"].units["flits in"] == 21 * 3 + 20 + 7 + 2
-    assert times["mesh"].cycles == math.ceil(0.068 * model().block_flits)
+    assert times["mesh"].cycles == math.ceil(0.0953 * model().block_flits) == 400
 
 
 def test_totals_of_13b():
@@ -158,7 +158,7 @@ def test_the_busiest_link_follows_the_flits(name, flit_bits):
     machine = load_machine("wafer")
     machine = replace(machine, noc=replace(machine.noc, flit_bits=flit_bits))
     found = Wafer(machine, load_shape(name), WaferOptions(), 2)
-    assert found.link_flits == math.ceil(0.068 * found.block_flits)
+    assert found.link_flits == math.ceil(0.0953 * found.block_flits)
     bytes_sent = found.block_flits * flit_bits // 8
     assert bytes_sent == pytest.approx(model(name, members=2).block_flits * 32, rel=0.1)
 
