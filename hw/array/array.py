@@ -53,11 +53,11 @@ class ArrayUnit(wiring.Component):
     **Issue.** An instruction is taken when its stage is free. The first LOAD of a slot clears the
     idle bank of all macros and locks the unit for its slot until its MVM is taken; only LOADs and
     the MVM of ``owner`` may be offered then, others would wait for ever. A LOAD is taken when
-    ``idle_load``, an MVM when ``idle_compute`` and no LOAD is under way, the others when
-    ``idle_compute`` and ``idle_load`` and not ``locked``. An MVM without a LOAD before it computes
-    from stale operands.
+    ``idle_load``, an MVM when ``idle_compute``, the others when ``idle_compute`` and ``idle_load``
+    and not ``locked``. An MVM without a LOAD before it computes from stale operands. An MVM goes
+    after its last LOAD: macros multiply the first words while the others are loaded.
 
-    **Done.** LOAD: operands loaded. APPEND: written, or refused (``poison``), or another member's.
+    **Done.** LOAD: taken. APPEND: written, or refused (``poison``), or another member's.
     FREE: forgotten. MVM: all sums in the drain registers; SCORE: first frame ready, or no tokens;
     CONTEXT: the sum ready; these three only when all earlier results have been released, so that
     the ``drain`` stream is theirs from then on. Between that and ``released`` a slot's program must
@@ -226,7 +226,8 @@ class ArrayUnit(wiring.Component):
             self.idle_load.eq(~loading & ~execute.attention
                               & ~busy_banks.bit_select(load_bank, 1)),
             self.idle_compute.eq(execute.idle),
-            execute.bank.eq(load_bank),
+            execute.bank.eq(load_bank), execute.rows.eq(loader.rows),
+            execute.operands.eq(~loading | loader.done),
             execute.op.p.eq(issue), execute.op.valid.eq(execute_valid),
             self.events.busy.eq(loading | ~execute.idle | drainer.waiting),
         ]
@@ -235,7 +236,7 @@ class ArrayUnit(wiring.Component):
                 with m.Case(Op.LOAD):
                     m.d.comb += load_valid.eq(self.idle_load & owned)
                 with m.Case(Op.MVM):
-                    m.d.comb += [execute_valid.eq(execute.idle & ~loading & owned),
+                    m.d.comb += [execute_valid.eq(execute.idle & owned),
                                  multiply.eq(execute_valid)]
                 with m.Default():
                     m.d.comb += execute_valid.eq(execute.idle & ~loading & ~self.locked)
@@ -248,11 +249,15 @@ class ArrayUnit(wiring.Component):
                 execute.loaded.eq(0), loader.job.valid.eq(load_valid),
                 loader.job.p.addr.eq(issue.base + load.src), loader.job.p.index.eq(load.offset),
                 loader.job.p.length.eq(load.length), loader.job.p.macros.eq(load.macros),
+                loader.job.p.tiles.eq(load.tiles), loader.job.p.tile.eq(load.tile),
                 loader.job.p.bank.eq(load_bank), loader.job.p.clear.eq(~self.locked),
                 loader.job.p.masked.eq(0), loader.job.p.keep.eq(0),
             ]
+        loaded = Signal()
+        with m.If(loader.done):
+            m.d.sync += loading.eq(0)
         with m.If(load_valid):
-            m.d.sync += [loading.eq(1), load_slot.eq(issue.slot), self.locked.eq(1),
+            m.d.sync += [loading.eq(1), loaded.eq(1), load_slot.eq(issue.slot), self.locked.eq(1),
                          self.owner.eq(issue.slot)]
 
         drained = Signal(2)
@@ -263,9 +268,7 @@ class ArrayUnit(wiring.Component):
             m.d.sync += [self.locked.eq(0), load_bank.eq(~load_bank)]
 
         # One completion per cycle; a result goes first, since it cannot wait.
-        loaded, finished = Signal(), Signal()
-        m.d.comb += loaded.eq(finished | (loading & loader.done))
-        m.d.sync += [self.done.valid.eq(0), self.events.kv_operation.eq(0), finished.eq(loaded)]
+        m.d.sync += [self.done.valid.eq(0), self.events.kv_operation.eq(0)]
         with m.If(drainer.done):
             m.d.sync += [self.done.valid.eq(1), self.done.p.slot.eq(drainer.done_slot),
                          self.done.p.poison.eq(0),
@@ -276,4 +279,4 @@ class ArrayUnit(wiring.Component):
                          self.events.kv_operation.eq(1)]
         with m.Elif(loaded):
             m.d.sync += [self.done.valid.eq(1), self.done.p.slot.eq(load_slot),
-                         self.done.p.poison.eq(0), loading.eq(0), finished.eq(0)]
+                         self.done.p.poison.eq(0), loaded.eq(0)]

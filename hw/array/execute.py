@@ -14,7 +14,7 @@ from ouroboros.hw.array.result import frame_layout, result_layout
 from ouroboros.hw.array.score import ScoreExecutor
 from ouroboros.hw.array.walk import BlockWalk
 from ouroboros.hw.array.write import append_job_layout
-from ouroboros.hw.cim.sequencer import command_layout
+from ouroboros.hw.cim.sequencer import command_layout, operand_words
 from ouroboros.hw.kv.layout import kv_command_layout, kv_reply_layout
 from ouroboros.hw.lib.bus import done_layout, issue_layout
 from ouroboros.hw.lib.struct import struct
@@ -39,6 +39,8 @@ class Executor(wiring.Component):
         Instructions.
     bank : In(1)
         Operand bank: for an MVM the one just loaded, for the others an idle one.
+    rows, operands : In
+        For an MVM: complete rows of operand words, and whether all are there.
     settings : In(KV_CONFIG)
         Of the KV manager.
     query, answer : Out(stream), In(stream)
@@ -68,6 +70,8 @@ class Executor(wiring.Component):
         super().__init__({
             "op":         In(stream.Signature(issue_layout(machine))),
             "bank":       In(1),
+            "rows":       In(range(operand_words(machine) + 1)),
+            "operands":   In(1),
             "settings":   In(struct(KV_CONFIG)),
             "query":      Out(stream.Signature(kv_command_layout(machine))),
             "answer":     In(stream.Signature(kv_reply_layout(machine))),
@@ -105,6 +109,7 @@ class Executor(wiring.Component):
         code = data.View(struct(isa.BARE), op.instruction).op
         m.d.comb += [
             multiply.job.p.issue.eq(op), multiply.job.p.bank.eq(self.bank),
+            multiply.rows.eq(self.rows), multiply.loaded.eq(self.operands),
             walk.tokens.eq(op.tokens), walk.sequence.eq(held.issue.sequence), walk.head.eq(head),
             *(part.job.eq(held) for part in (score, context, append)),
         ]

@@ -60,9 +60,10 @@ class Macro(wiring.Component):
     ``cmd.ready`` depends on ``take``, and on no other input.
 
     **Duties of the user.** A weight write in cycle t is seen by commands accepted in t or later, an
-    operand load or clear by those accepted in t + 1 or later. A command's bank must not be loaded
-    or cleared from the cycle of its acceptance until ``cmd.ready`` is high again; no row must be
-    written from the cycle after its acceptance until then. In that cycle both may be.
+    operand load or clear by those accepted in t + 1 or later. From the cycle of a command's
+    acceptance until ``cmd.ready`` is high again its bank must not be cleared, nor a word of it be
+    loaded that has one of the command's groups; from the cycle after its acceptance until then no
+    row must be written. In that cycle all may be.
 
     Parameters
     ----------

@@ -24,8 +24,9 @@ from ouroboros.hw.sfu.sfu import Sfu
 
 __all__ = ["Core"]
 
-NAP_CYCLES = 31
-"""Cycles that the clock goes on after the last activity; more than any of its after-effects."""
+NAP_CYCLES = 3
+"""Cycles that the clock goes on after the last activity. Pulses that it leaves behind in registers
+last for one cycle; a test runs with one."""
 
 
 class Core(wiring.Component):

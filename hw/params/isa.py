@@ -29,7 +29,8 @@ class Op(IntEnum):
     WAIT = 1
     """[controller] Waits until ``packets`` packets of ``operand`` have arrived."""
     LOAD = 2
-    """[array] Loads int8 operands into the macros of a mask; locks the loader until MVM."""
+    """[array] Loads int8 operands into the macros of a mask; locks the loader until MVM. Done when
+    it begins: MVM goes after it."""
     MVM = 3
     """[array] Multiplies; done when the sums wait in the drain registers."""
     APPEND = 4
@@ -144,8 +145,13 @@ def _format(*fields: Field) -> Format:
 
 
 WAIT = _format(Field("operand", OPERAND_BITS), Field("packets", 8))
-LOAD = _format(_word("src"), Field("length", VECTOR_BITS), Field("offset", 8), Field("macros", 32))
-"""``length`` bytes from word ``src`` go to operand words ``offset ..`` of the masked macros."""
+LOAD = _format(_word("src"), Field("length", VECTOR_BITS), Field("offset", 8), Field("macros", 32),
+               Field("tiles", 6), Field("tile", 8))
+"""``length`` bytes from word ``src`` go to operand words ``offset ..`` of the masked macros.
+
+With ``tiles`` of 2 or more they are the last of so many row tiles, the others having ``tile`` whole
+words each: tile n, from word ``src + n * tile``, goes to the macros of the mask shifted up by n.
+"""
 MVM = _format(Field("first_group", 8), Field("step", 6), Field("steps", 7), Field("macros", 32))
 """Groups count from ``first_group``; drain steps are ``step .. step + steps - 1`` of the table."""
 APPEND = _format(_word("k"), _word("v"), Field("head", HEAD_BITS))

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from ouroboros.hw.params.isa import BMode, Fn, MMode, Op, Track, Type
+from ouroboros.hw.params.isa import Fn, MMode, Op, Track, Type
 from ouroboros.hw.params.packet import Flag
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.digits import add_low, keep_high
 from ouroboros.sw.block.draft import Draft
+from ouroboros.sw.block.fold import fold
 from ouroboros.sw.block.residual import ResidualGroup
 from ouroboros.sw.block.stage import StageDraft
 from ouroboros.sw.block.tensors import Param, Run
@@ -19,8 +20,8 @@ OPERAND_TOKEN, OPERAND_MAXIMUM, OPERAND_PARTIAL = range(3)
 class AttentionGroup:
     """Cores that hold K and V of some KV heads of one block.
 
-    Member 0 is the home: with several members it combines the maxima, returns them and adds the
-    partial contexts, all as int32, so that the result does not depend on the split.
+    Several members send their maxima to each other; each takes the largest. Member 0 is the home:
+    it adds the partial contexts. All is int32, so that the result does not depend on the split.
 
     Parameters
     ----------
@@ -62,18 +63,22 @@ class AttentionGroup:
         stage.area("e", tokens, Type.I8)
         if self.draft.wide:
             stage.area("low", tokens, Type.I8)
-        stage.area("c", heads * lanes, Type.I32)
         stage.area("scale", lanes, Type.I32)
         stage.area("out", heads * pad, Type.I8)
+        if members > 1:
+            stage.area("maxima", members * heads * lanes, Type.I32)
         if members > 1 or self.draft.wide:
-            context = stage.words(self.draft.shape.head_dim, Type.I32) * lanes
             # Without an exchange a head's sums are normalised before those of the next.
-            context *= heads if members > 1 else 1
-            stage.area("acc", context, Type.I32)
-            if home and members > 1:
-                stage.area("maxima", (members - 1) * heads * lanes, Type.I32)
-                stage.area("dens", (members - 1) * heads * lanes, Type.I32)
-                stage.area("accs", (members - 1) * context, Type.I32)
+            stage.area("acc", stage.words(self.draft.shape.head_dim, Type.I32) * lanes
+                       * (heads if members > 1 else 1), Type.I32)
+        # Behind the sums, so that both are sent and added as one vector; so are all members'.
+        stage.area("c", heads * lanes, Type.I32)
+        if home and members > 1:
+            stage.area("others", (members - 1) * self._part_words(stage) * lanes, Type.I32)
+
+    def _part_words(self, stage: StageDraft) -> int:
+        """Words of a member's contexts, maxima and denominators."""
+        return len(self.heads) * (stage.words(self.draft.shape.head_dim, Type.I32) + 1)
 
     def code(self, proj: ResidualGroup) -> None:
         """Programs of all members; the outputs go to the projection."""
@@ -86,7 +91,7 @@ class AttentionGroup:
                            v=self._head(stage, "v", n))
             if members == 1:
                 for n in range(len(self.heads)):
-                    self._score(stage, n, 0)
+                    self._score(stage, n, 0, stage.at("c") + n)
                     self._exponentials(stage, n, 0)
                     if self.draft.wide:
                         self._context(stage, n, stage.at("acc"))
@@ -95,8 +100,9 @@ class AttentionGroup:
                         stage.emit(Op.CONTEXT, src=stage.at("e"), head=self._local(n))
                         self._normalise_code(stage, n, None)
             else:
+                maxima = stage.at("maxima") + k * len(self.heads)
                 for n in range(len(self.heads)):
-                    self._score(stage, n, n)
+                    self._score(stage, n, n, maxima + n)
                 self._exchange_maxima(k)
                 for n in range(len(self.heads)):
                     self._exponentials(stage, n, n)
@@ -122,10 +128,10 @@ class AttentionGroup:
     def _local(self, n: int) -> int:
         return n // self.draft.per_kv
 
-    def _score(self, stage: StageDraft, n: int, area: int) -> None:
+    def _score(self, stage: StageDraft, n: int, area: int, maximum: int) -> None:
         stage.emit(Op.SCORE, src=self._head(stage, "q", n), head=self._local(n))
         stage.sfu(Fn.MAC, d=stage.at(f"score{area}"), tokens=True, track=Track.MAX,
-                  c=stage.at("c") + n, release=True)
+                  c=maximum, release=True)
 
     def _exponentials(self, stage: StageDraft, n: int, area: int) -> None:
         """Exponentials of one head, and their sum."""
@@ -154,39 +160,25 @@ class AttentionGroup:
                   release=acc is None)
 
     def _exchange_maxima(self, k: int) -> None:
-        """Everyone's maxima to the home, their maximum back to everyone."""
-        home, stage = self.stages[0], self.stages[k]
-        words = len(self.heads)
+        """Everyone's maxima to everyone."""
+        stage, words = self.stages[k], len(self.heads)
         length = words * self.draft.lanes
-        flits = stage.flits(length, Type.I32)
-        if k:
-            stage.send([home], operand=OPERAND_MAXIMUM, src=stage.at("c"), flits=flits,
-                       area="maxima", element=(k - 1) * length)
-            stage.wait(OPERAND_MAXIMUM)
-            return
+        stage.send([other for other in self.stages if other is not stage],
+                   operand=OPERAND_MAXIMUM, src=stage.at("maxima") + k * words, area="maxima",
+                   flits=stage.flits(length, Type.I32), element=k * length)
         stage.wait(OPERAND_MAXIMUM)
-        for other in range(len(self.stages) - 1):
-            stage.sfu(Fn.MAX, a=stage.at("c"), b=stage.at("maxima") + other * words,
-                      d=stage.at("c"), length=length)
-        stage.send(self.stages[1:], operand=OPERAND_MAXIMUM, src=stage.at("c"), flits=flits,
-                   area="c")
+        fold(stage, stage.at("maxima"), words, len(self.stages), fn=Fn.MAX, to=stage.at("c"))
 
     def _send_partial(self, k: int) -> None:
-        """Partial context and (m, den) words to the home."""
-        home, stage = self.stages[0], self.stages[k]
-        lanes = self.draft.lanes
-        context = self._acc(stage, "acc", len(self.heads)) - stage.at("acc")
-        for src, place, words in (("acc", "accs", context), ("c", "dens", len(self.heads))):
-            stage.send([home], operand=OPERAND_PARTIAL, src=stage.at(src),
-                       flits=stage.flits(words * lanes, Type.I32),
-                       area=place, element=(k - 1) * words * lanes)
+        """Partial contexts and (m, den) words to the home."""
+        stage = self.stages[k]
+        length = self._part_words(stage) * self.draft.lanes
+        stage.send([self.stages[0]], operand=OPERAND_PARTIAL, src=stage.at("acc"),
+                   flits=stage.flits(length, Type.I32), area="others",
+                   element=(k - 1) * length)
 
     def _add_partials(self) -> None:
         """Adds the members' contexts and denominators; lane 1 of a C word is the denominator."""
-        home, lanes = self.stages[0], self.draft.lanes
+        home = self.stages[0]
         home.wait(OPERAND_PARTIAL)
-        context = self._acc(home, "acc", len(self.heads)) - home.at("acc")
-        for other in range(len(self.stages) - 1):
-            for own, theirs, words in (("acc", "accs", context), ("c", "dens", len(self.heads))):
-                home.sfu(Fn.MAC, a=home.at(own), b=home.at(theirs) + other * words,
-                         b_mode=BMode.ADD32, d=home.at(own), length=words * lanes)
+        fold(home, home.at("acc"), self._part_words(home), len(self.stages))

@@ -1,7 +1,7 @@
 """A model on a machine as one graph: stages, what they send each other, who reserves whom.
 
 residual slices --h8--> QKV --q8, k8, v8--> all members of the head --o8 (home)--> projection
-|   ^ (Y, shift)                            | maxima, contexts, den                |  ^ root
+|   ^ (Y, shift)                            | contexts, den                        |  ^ root
 |   root <-- sums of squares                v int32, to the home                   |  |
 +------------------- x ------------------------------------------------------------+  |
 up/gate --f---> down <--x----------+

@@ -6,6 +6,7 @@ from ouroboros.hw.params.isa import Fn, MMode, Track, Type
 from ouroboros.hw.params.packet import Flag
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.draft import Draft
+from ouroboros.sw.block.fold import fold
 from ouroboros.sw.block.stage import EFFECTLESS, Operation, StageDraft
 from ouroboros.sw.block.tensors import Matrix, Param, Piece, Run
 
@@ -73,10 +74,10 @@ class HeadGroup:
                            element=others.index(stage) * lanes)
         if others:
             last.wait(OPERAND_BEST)
+            fold(last, last.at("others"), 1, len(others), fn=Fn.PICK, skip=SKIP)
         best = last.at("others" if self.best else "best")
-        for n in range(1 if self.best else 0, len(others)):
-            last.sfu(Fn.PICK, skip=SKIP, a=best, b=last.at("others", n * lanes), d=best,
-                     length=lanes)
+        if others and not self.best:
+            last.sfu(Fn.PICK, skip=SKIP, a=best, b=last.at("others"), d=best, length=lanes)
         last.report(self.draft.machine.host, operand=HOST_RESULT, src=best, flits=1, dst=0)
 
     def _score(self, stage: StageDraft, n: int) -> None:

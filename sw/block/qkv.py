@@ -8,6 +8,7 @@ from ouroboros.hw.params.isa import Fn, MMode, Type
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.attention import AttentionGroup
 from ouroboros.sw.block.draft import Draft
+from ouroboros.sw.block.residual import OPERAND_ROPE
 from ouroboros.sw.block.sizes import divide, overlap
 from ouroboros.sw.block.stage import Operation, StageDraft
 from ouroboros.sw.block.tensors import Channels, Matrix, Param, Piece, Run
@@ -88,10 +89,10 @@ class QkvGroup:
             stage.area("rope", pad, Type.I16)
         if self.parted:
             stage.area("go", self.draft.lanes, Type.I32)
-        for name, heads in (("q", share.q), ("k", share.k)):
-            if self.rope:
-                stage.area(f"{name}16", len(heads) * pad, Type.I16)
-            stage.area(f"{name}8", len(heads) * pad, Type.I8)
+        # q and k side by side: one instruction rotates both.
+        for suffix, kind in (("16", Type.I16), ("8", Type.I8)) if self.rope else (("8", Type.I8),):
+            for name, heads in (("q", share.q), ("k", share.k)):
+                stage.area(f"{name}{suffix}", len(heads) * pad, kind)
         stage.area("v8", len(share.v) * pad, Type.I8)
         return stage
 
@@ -102,11 +103,13 @@ class QkvGroup:
             stage.wait(OPERAND_MAIN)
             self._multiply(stage, share)
             pad, lanes = self.draft.head_pad, self.draft.lanes
-            for name, heads in (("q", share.q), ("k", share.k)):
-                if self.rope and heads:
-                    stage.sfu(Fn.ROPE, a=stage.at(f"{name}16"), a_type=Type.I16,
-                              d=stage.at(f"{name}8"), d_type=Type.I8, b=stage.at("rope"),
-                              b_wrap=pad // lanes, length=len(heads) * pad, shift=20)
+            if self.rope:
+                stage.wait(OPERAND_ROPE)
+                rotated = len(share.q) + len(share.k)
+                if rotated:
+                    stage.sfu(Fn.ROPE, a=stage.at("q16"), a_type=Type.I16, d=stage.at("q8"),
+                              d_type=Type.I8, b=stage.at("rope"), b_wrap=pad // lanes,
+                              length=rotated * pad, shift=20)
             own = [group for group in groups if group.heads.start in share.q]
             for group in own:
                 self._send(stage, share, group, first=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ouroboros.hw.params.isa import BMode, Fn, MMode, Track, Type
 from ouroboros.sw.block.digits import multiply_digits
 from ouroboros.sw.block.draft import Draft
+from ouroboros.sw.block.fold import fold
 from ouroboros.sw.block.layout import Slices
 from ouroboros.sw.block.limits import BlockError
 from ouroboros.sw.block.macros import MatrixPlan
@@ -12,10 +13,16 @@ from ouroboros.sw.block.sizes import overlap
 from ouroboros.sw.block.stage import StageDraft
 from ouroboros.sw.block.tensors import Matrix, Param, Piece, Run, width
 
-__all__ = ["OPERAND_MAIN", "OPERAND_SECOND", "ResidualGroup"]
+__all__ = ["OPERAND_MAIN", "OPERAND_ROPE", "OPERAND_SECOND", "ResidualGroup"]
 
 OPERAND_MAIN, OPERAND_SECOND, OPERAND_NORM, OPERAND_PARTIAL = range(4)
+OPERAND_GO = 3
+"""Of a projection whose slices exchange sums of squares: slots have been reserved."""
+OPERAND_ROPE = 2
+"""Of QKV: the RoPE row, which comes after h and is wanted after the product."""
 TENSORS = {"proj": "o", "down": "down"}
+EXCHANGE_MOST = 8
+"""Slices that send each other their sums of squares: a packet from each to each."""
 
 
 class ResidualGroup:
@@ -25,8 +32,12 @@ class ResidualGroup:
     matrix product, and hands over h = norm(x) to the next stages and x to the next residual. Where
     several slices share the inputs of their columns, they exchange int32 partial sums first. With
     several slices, slice 0 or a root of its own adds the sums of squares and returns the norm's
-    scale. Who returns it reserves the slots of all that the group sends to before, in the same
-    order for every token: roots one after the other, if one has too few counters.
+    scale. Who returns it reserves the slots of all that the group sends to before. Where one has
+    too few counters, roots share them: each reserves its part for tokens in the order in which
+    slice 0 sends their sums of squares, the same for all, and tells the slices.
+
+    A projection in few slices saves a way: all slices send their sums of squares to each other and
+    look up the scale by themselves. Its roots only reserve, when the last slice has its product.
 
     Parameters
     ----------
@@ -46,6 +57,9 @@ class ResidualGroup:
         self.b_mode = BMode.RESIDUAL16 if self.x_type is Type.I16 else BMode.RESIDUAL32
         self.digits = kind == "down" and draft.wide
         """Whether the inputs of the matrix are two digits, with an exponent for the token."""
+        self.exchange = bool(kind == "proj" and slices.roots and slices.row_slices == 1
+                             and len(slices.cores) <= EXCHANGE_MOST)
+        """Whether every slice adds all sums of squares."""
         self.channels = draft.home_channels(slices)
         self.widest = max(map(len, self.channels))
         """Channels of the largest slice: areas are alike in all of them."""
@@ -81,8 +95,13 @@ class ResidualGroup:
         stage.area("rope", draft.head_pad, Type.I16)
         if self.kind == "proj":
             stage.area("input", len(self.inputs[0]), Type.I8)
-        stage.area("sumsq", lanes, Type.I32)
+        if not self.exchange:
+            stage.area("sumsq", lanes, Type.I32)
         stage.area("scale", lanes, Type.I32)
+        if len(self.slices.roots) > 1 or self.exchange:
+            stage.area("go", lanes, Type.I32)
+        if self.exchange:
+            stage.area("others", lanes * count, Type.I32)
         stage.area("h", self.widest, Type.I8)
         if self.digits:
             stage.area("exponent", lanes, Type.I32)
@@ -102,14 +121,14 @@ class ResidualGroup:
         stage = draft.stage("norm", self.layer, self.slices.roots[n],
                             f".{self.kind}.{n}" if len(self.slices.roots) > 1 else f".{self.kind}")
         stage.area("scale", draft.lanes, Type.I32)
-        if n == 0:
-            stage.area("others", draft.lanes * len(self.stages), Type.I32)
+        alone = n or self.exchange
+        stage.area("others", draft.lanes * (1 if alone else len(self.stages)), Type.I32)
         return stage
 
     @property
     def reserved(self) -> list[StageDraft]:
-        """Stages whose slots whoever sends to the group reserves: the slices and the first root."""
-        return [*self.stages, *self.roots[:1]]
+        """Stages whose slots whoever sends to the group reserves: slices and roots."""
+        return [*self.stages, *self.roots]
 
     def takers(self, row: int) -> list[StageDraft]:
         """Slices that take the inputs of a row slice."""
@@ -163,7 +182,7 @@ class ResidualGroup:
                 source = "row" if "row" in stage.areas else "x"
                 stage.sfu(Fn.MAC, a=stage.at(source), a_type=stage.areas[source].kind,
                           d=stage.at("x"), d_type=self.x_type,
-                          length=len(self.channels[n]), track=Track.SUMSQ, c=stage.at("sumsq"))
+                          length=len(self.channels[n]), track=Track.SUMSQ, c=self._sumsq(n))
             self._norm(n, norm, reserve)
             self._hand_over(n, consumers, reserve, after)
         if self.roots:
@@ -198,12 +217,17 @@ class ResidualGroup:
             self._multiply_digits(n, matrix, plan)
             return self._update(n, stage.at("acc"))
         param, one = self._param(channels), len(plan.passes) == 1
+        tells = self.exchange and n == len(self.stages) - 1
 
         def update(start: int, count: int, release: bool) -> None:
+            if tells and not start:
+                # The last slice has fewest outputs: it has time to spare.
+                stage.send(self.roots, operand=OPERAND_MAIN, src=stage.at("go"), flits=1,
+                           area="others")
             word = stage.at("x", start)
             stage.sfu(Fn.MAC, b=word, b_mode=self.b_mode, d=word, d_type=self.x_type,
                       length=count, m_mode=MMode.PARAM, param=(param, start // self.draft.lanes),
-                      release=release, c=stage.at("sumsq"),
+                      release=release, c=self._sumsq(n),
                       track=Track.SUMSQ if one else Track.NONE)
 
         stage.matrix(matrix, plan, stage.at("input"), [(0, len(channels), update)])
@@ -220,7 +244,7 @@ class ResidualGroup:
         # Word C is the exponent's, so that the sum of squares takes an instruction of its own.
         stage.sfu(Fn.MAC, a=acc, b=x, b_mode=self.b_mode, d=x, d_type=self.x_type,
                   length=len(channels), m_mode=MMode.PARAM, param=(self._param(channels), 0),
-                  less=self.digits, c=stage.at("exponent" if self.digits else "sumsq"),
+                  less=self.digits, c=stage.at("exponent") if self.digits else self._sumsq(n),
                   track=Track.NONE if self.digits else Track.SUMSQ)
         return not self.digits
 
@@ -250,32 +274,49 @@ class ResidualGroup:
         stage.wait(OPERAND_MAIN)
         channels = self.channels[n]
         own = stage.at("acc", channels.start - column.start)
-        for k in range(rows - 1):
-            stage.sfu(Fn.MAC, a=own, b_mode=BMode.ADD32, d=own, length=len(channels),
-                      b=stage.at("partial", k * len(channels)))
+        others = stage.at("partial")
+        fold(stage, others, stage.words(len(channels), Type.I32), rows - 1)
+        stage.sfu(Fn.MAC, a=own, b_mode=BMode.ADD32, b=others, d=own, length=len(channels))
         return self._update(n, own)
 
     # Norm
 
+    def _sumsq(self, n: int) -> int:
+        """Word of a slice's own sum of squares."""
+        return self.stages[n].at("others") + n if self.exchange else self.stages[n].at("sumsq")
+
     def _norm(self, n: int, norm: Param, reserve: Sequence[StageDraft]) -> None:
         """``h = sat8(rnd(x * Y, shift))``; (Y, shift) made by one core for all."""
         stage, lanes = self.stages[n], self.draft.lanes
-        sumsq, scale = stage.at("sumsq"), stage.at("scale")
+        sumsq, scale = self._sumsq(n), stage.at("scale")
         flits = stage.flits(lanes, Type.I32)
-        if n or self.roots:
-            stage.send([self.roots[0] if self.roots else self.stages[0]],
-                       operand=OPERAND_MAIN if self.roots else OPERAND_NORM, src=sumsq,
-                       flits=flits, area="others",
-                       element=(n if self.roots else n - 1) * lanes)
+        several = len(self.stages) > 1
+        if self.exchange:
+            stage.send([other for other in self.stages if other is not stage],
+                       operand=OPERAND_NORM, src=sumsq, flits=flits, area="others",
+                       element=n * lanes)
+            stage.wait(OPERAND_NORM)
+            fold(stage, stage.at("others"), 1, len(self.stages))
+            stage.sfu(Fn.RSQRT, c=stage.at("others"), d=scale, param=(norm, 0))
+            stage.wait(OPERAND_GO)
+        elif self.roots:
+            # All roots see tokens in the order of slice 0, and reserve in that order.
+            told = self.roots if n == 0 else self.roots[:1]
+            stage.send(told, operand=OPERAND_SECOND if len(told) > 1 else OPERAND_MAIN, src=sumsq,
+                       flits=flits, area="others", element=n * lanes)
+            stage.wait(OPERAND_NORM)
+        elif n:
+            stage.send([self.stages[0]], operand=OPERAND_NORM, src=sumsq, flits=flits,
+                       area="others", element=(n - 1) * lanes)
             stage.wait(OPERAND_NORM)
         else:
-            if len(self.stages) > 1:
+            if several:
                 stage.wait(OPERAND_NORM)
-            for k in range(len(self.stages) - 1):
-                stage.sfu(Fn.MAC, a=sumsq, b=stage.at("others", k * lanes), b_mode=BMode.ADD32,
-                          d=sumsq, length=lanes)
+                others = stage.at("others")
+                fold(stage, others, 1, len(self.stages) - 1)
+                stage.sfu(Fn.MAC, a=sumsq, b=others, b_mode=BMode.ADD32, d=sumsq, length=lanes)
             stage.sfu(Fn.RSQRT, c=sumsq, d=scale, param=(norm, 0))
-            if len(self.stages) > 1:
+            if several:
                 # Whoever has the scale may send: room for the token is reserved first.
                 stage.send(self.stages[1:], operand=OPERAND_NORM, src=scale, flits=flits,
                            area="scale", reserve=reserve)
@@ -283,29 +324,26 @@ class ResidualGroup:
                   length=len(self.channels[n]), m_mode=MMode.SCALAR, c=scale)
 
     def _root_code(self, norm: Param, reserve: Sequence[StageDraft]) -> None:
-        """The first root adds and looks up; each reserves its part and passes the scale on."""
-        first, lanes = self.roots[0], self.draft.lanes
-        first.wait(OPERAND_MAIN)
-        others = first.at("others")
-        for k in range(1, len(self.stages)):
-            first.sfu(Fn.MAC, a=others, b=first.at("others", k * lanes), b_mode=BMode.ADD32,
-                      d=others, length=lanes)
-        first.sfu(Fn.RSQRT, c=others, d=first.at("scale"), param=(norm, 0))
-        left, room = [*reserve], self.draft.machine.core.credits
-        for n, root in enumerate(self.roots):
-            if n:
-                root.wait(OPERAND_MAIN)
-            last = n + 1 == len(self.roots)
-            part = left[:room - (not last)]
-            left = left[len(part):]
-            root.send(self.stages if last else [self.roots[n + 1]],
-                      operand=OPERAND_NORM if last else OPERAND_MAIN, src=root.at("scale"),
-                      flits=root.flits(lanes, Type.I32), area="scale",
-                      reserve=[*part, *([] if last else [self.roots[n + 1]])])
-        if left:
+        """Each root reserves its part; the first adds and looks up."""
+        first, lanes, room = self.roots[0], self.draft.lanes, self.draft.machine.core.credits
+        if len(reserve) > room * len(self.roots):
             raise BlockError(f"norm roots of {self.stages[0].info.name} must reserve slots of "
                              f"{len(reserve)} stages with {room} credit counters each, not "
                              f"{len(self.roots)} roots")
+        parts = [reserve[n * room:(n + 1) * room] for n in range(len(self.roots))]
+        if len(self.roots) > 1 or self.exchange:
+            for root, part in zip(self.roots, parts, strict=True):
+                root.wait(OPERAND_MAIN if self.exchange else OPERAND_SECOND)
+                root.send(self.stages, operand=OPERAND_GO if self.exchange else OPERAND_NORM,
+                          src=root.at("others"), flits=1, area="go", reserve=part)
+        if self.exchange:
+            return
+        first.wait(OPERAND_MAIN)
+        fold(first, first.at("others"), 1, len(self.stages))
+        first.sfu(Fn.RSQRT, c=first.at("others"), d=first.at("scale"), param=(norm, 0))
+        first.send(self.stages, operand=OPERAND_NORM, src=first.at("scale"),
+                   flits=first.flits(lanes, Type.I32), area="scale",
+                   reserve=parts[0] if len(self.roots) == 1 else None)
 
     # Onwards
 
@@ -320,7 +358,7 @@ class ResidualGroup:
                        flits=stage.flits(len(channels), Type.I8), element=channels.start,
                        reserve=reserve if alone else None)
         if rope_flits and n == 0 and consumers and consumers[0].info.kind == "qkv":
-            stage.send(consumers, operand=OPERAND_MAIN, src=rope, flits=rope_flits, area="rope")
+            stage.send(consumers, operand=OPERAND_ROPE, src=rope, flits=rope_flits, area="rope")
         for theirs, successor in zip(after.channels if after else [], after.stages if after else [],
                                      strict=True):
             part = overlap(channels, theirs)

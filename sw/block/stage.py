@@ -231,9 +231,14 @@ class StageDraft:
                  segments: Sequence[tuple[int, int, Operation]], *,
                  skip: int = EFFECTLESS) -> None:
         """One MVM of the matrix that came last, as ``matrix`` has it."""
-        for first, inputs, macros in step.loads:
-            self.emit(Op.LOAD, skip=skip, src=src + first // self.sizes.word, length=inputs,
-                      offset=0, macros=macros)
+        # Row tiles lie in neighbouring macros.
+        macros, inputs = step.loads[0][2], step.loads[-1][1]
+        assert [mask for _, _, mask in step.loads] == [
+            macros << n for n in range(len(step.loads))], "a row tile has the macros one further on"
+        several = len(step.loads) > 1
+        self.emit(Op.LOAD, skip=skip, src=src, length=inputs, offset=0, macros=macros,
+                  tiles=len(step.loads) if several else 0,
+                  tile=step.loads[1][0] // self.sizes.word if several else 0)
         self.emit(Op.MVM, skip=skip, first_group=step.first_group, step=step.step,
                   steps=step.steps, macros=step.macros, matrix=len(self.matrices) - 1)
         parts = [(max(first, step.low), min(first + length, step.high), first, operation)

@@ -55,12 +55,8 @@ def sliced(machine: Machine, inputs: int, outputs: int, row_slices: int,
 
 
 def roots(machine: Machine, receivers: int) -> int:
-    """Norm roots that reserve the slots of ``receivers`` stages, one after the other.
-
-    Each has as many counters as a core has; one of them is for the root after it.
-    """
-    room = machine.core.credits
-    return 1 if receivers <= room else 1 + divide(receivers - room, max(room - 1, 1))
+    """Norm roots that reserve the slots of ``receivers`` stages, with a core's counters each."""
+    return max(divide(receivers, machine.core.credits), 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +129,13 @@ def tiled(machine: Machine, shape: ModelShape, *, qkv: int, kv_groups: int, memb
         return roots(machine, receivers) if slices > 1 else 0
 
     projs, downs = proj[0] * proj[1], down[0] * down[1]
-    into_block = qkv + projs + (projs > 1)
+    last = norms(downs, lm + 1 if lm else 0)
+    # Roots are among the receivers of the norm before.
+    after_proj = after_down = 0
+    while (found := (norms(projs, up + downs + max(after_down, last)),
+                     norms(downs, qkv + projs + after_proj))) != (after_proj, after_down):
+        after_proj, after_down = found
+    into_block = qkv + projs + after_proj
     vectors = (shape.n_heads + 2 * shape.n_kv_heads) * Sizes(machine).padded(shape.head_dim)
     return LayoutPlan(
         name=name, kv_groups=kv_groups, members=members, embed=embed, own_roots=True,
@@ -142,8 +144,7 @@ def tiled(machine: Machine, shape: ModelShape, *, qkv: int, kv_groups: int, memb
         up=sliced(machine, shape.dim, (2 if shape.gated else 1) * shape.hidden_dim, 1, up),
         down=sliced(machine, shape.hidden_dim, shape.dim, *down),
         lm=sliced(machine, shape.dim, shape.vocab_size, 1, lm) if lm else None,
-        roots=(norms(embed, into_block), norms(projs, up + downs + (downs > 1)),
-               norms(downs, into_block), norms(downs, lm + 1 if lm else 0)))
+        roots=(norms(embed, into_block), after_proj, after_down, last))
 
 
 def plain(machine: Machine, shape: ModelShape, have: int) -> LayoutPlan:

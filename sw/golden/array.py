@@ -151,13 +151,15 @@ class ArrayGolden:
         if self.owner is None:
             self._operands[:] = 0
         self.owner = issue.slot
-        values = self._vector(issue.base + fields["src"], fields["length"])
-        row = fields["offset"] * self.word_bytes
+        row, tiles = fields["offset"] * self.word_bytes, max(fields["tiles"], 1)
+        values = self._vector(issue.base + fields["src"], fields["length"]
+                              + (tiles - 1) * fields["tile"] * self.word_bytes)
         # Words are loaded whole, and at least one: bytes past the length are invalid, count as 0.
-        words = max(1, -(-len(values) // self.word_bytes))
-        padded = np.zeros(words * self.word_bytes, np.int8)
+        words = max(1, -(-len(values) // self.word_bytes)) if tiles == 1 else fields["tile"]
+        padded = np.zeros(tiles * words * self.word_bytes, np.int8)
         padded[:len(values)] = values
-        self._operands[bits(fields["macros"]), row:row + len(padded)] = padded
+        for n, tile in enumerate(padded.reshape(tiles, -1)):
+            self._operands[bits(fields["macros"] << n), row:row + len(tile)] = tile
         return Outcome()
 
     def _multiply(self, fields: Mapping[str, int]) -> Outcome:

@@ -9,12 +9,14 @@ from dataclasses import dataclass, fields, replace
 from ouroboros.hw.params.isa import SCALAR_FUNCTIONS, Op
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.timing.array import (
+    LOAD_CYCLES,
+    Loaded,
     append_cycles,
     context_cycles,
     drop_cycles,
     free_cycles,
-    load_cycles,
-    mvm_cycles,
+    loading_cycles,
+    mvm_cycles_behind,
     score_cycles,
 )
 from ouroboros.hw.params.timing.control import (
@@ -25,6 +27,7 @@ from ouroboros.hw.params.timing.control import (
     send_cycles,
 )
 from ouroboros.hw.params.timing.sfu import fetch_cycles, reads_c, sfu_cycles, sfu_occupancy
+from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.program.image import Instruction, Stage, Token
 
 __all__ = ["Holds", "holds", "latency", "loaded_groups", "serial", "vector_length"]
@@ -79,9 +82,10 @@ def latency(machine: Machine, stage: Stage, instruction: Instruction, token: Tok
     tokens = stage.local_tokens(machine, token)
     match instruction.op:
         case Op.LOAD:
-            return load_cycles(machine, f["length"])
+            return LOAD_CYCLES
         case Op.MVM:
-            return mvm_cycles(machine, _groups(machine, stage, instruction))
+            return mvm_cycles_behind(machine, _load(stage, instruction),
+                                     ISSUE_CYCLES + LOAD_CYCLES, f["first_group"])
         case Op.APPEND:
             return append_cycles(machine, kv["head_dim"], **_append(machine, stage, token))
         case Op.SCORE:
@@ -110,7 +114,7 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
     """Resources that one token of ``stage`` holds."""
     total = Holds()
     tokens = stage.local_tokens(machine, token)
-    loading = 0
+    load = Loaded(0)
     since_done: int | None = None
     for i in stage.code:
         total.dispatch += DISPATCH_CYCLES
@@ -119,12 +123,13 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
         f, cycles = i.fields, latency(machine, stage, i, token)
         match i.op:
             case Op.LOAD:
-                loading += ISSUE_CYCLES + cycles
+                load = _loaded(i)
             case Op.MVM:
-                total.load += loading + ACCEPT_CYCLES
-                total.compute += machine.cim.command_cycles(_groups(machine, stage, i))
-                total.banks += -(-(loading + cycles + ACCEPT_CYCLES) // 2)
-                loading, since_done = 0, 0
+                began = ISSUE_CYCLES + LOAD_CYCLES
+                total.load += max(began + ACCEPT_CYCLES, loading_cycles(machine, load))
+                total.compute += machine.cim.command_cycles(max(load.groups(machine)))
+                total.banks += -(-(began + cycles + ACCEPT_CYCLES) // 2)
+                since_done = 0
             case Op.APPEND:
                 total.compute += cycles
                 total.kv_write += cycles
@@ -168,26 +173,33 @@ def _sfu(fields: Mapping[str, int]) -> dict[str, int]:
 
 
 def loaded_groups(machine: Machine, stage: Stage, mvm: Instruction) -> list[int]:
-    """Valid operand groups that the LOADs before an MVM bring to each macro."""
-    at = next(n for n, i in enumerate(stage.code) if i is mvm)
-    cim, word_bytes = machine.cim, machine.core.word_bits // 8
-    groups: list[set[int]] = [set() for _ in range(machine.core.macros)]
-    for i in reversed(stage.code[:at]):
-        if i.op is not Op.LOAD:
-            break
-        first = i.fields["offset"] * word_bytes
-        new = range(first // cim.active_rows, -(-(first + i.fields["length"]) // cim.active_rows))
-        for macro, have in enumerate(groups):
-            if i.fields["macros"] >> macro & 1:
-                have.update(new)
-    return [len(have) if mvm.fields["macros"] >> macro & 1 else 0
-            for macro, have in enumerate(groups)]
+    """Valid operand groups that the LOAD before an MVM brings to each macro."""
+    groups, tiles = [0] * machine.core.macros, _load(stage, mvm).groups(machine)
+    mask = stage.code[_place(stage, mvm) - 1].fields["macros"]
+    for macro in range(machine.core.macros):
+        for n, valid in enumerate(tiles):
+            if mask << n >> macro & mvm.fields["macros"] >> macro & 1:
+                groups[macro] = valid
+    return groups
 
 
-def _groups(machine: Machine, stage: Stage, mvm: Instruction) -> int:
-    """Row groups that the busiest macro of an MVM works through."""
-    return min(max(loaded_groups(machine, stage, mvm)),
-               machine.cim.groups - mvm.fields["first_group"])
+def _place(stage: Stage, instruction: Instruction) -> int:
+    return next(n for n, i in enumerate(stage.code) if i is instruction)
+
+
+def _load(stage: Stage, mvm: Instruction) -> Loaded:
+    """What the LOAD right before an MVM brings; these formulas are for one LOAD an MVM."""
+    at = _place(stage, mvm)
+    ops = [i.op for i in stage.code[max(at - 2, 0):at]]
+    if ops[-1:] != [Op.LOAD] or ops == [Op.LOAD, Op.LOAD] or stage.code[at - 1].fields["offset"]:
+        raise PerfError(f"MVM number {at} of stage {stage.info.name} must come after one LOAD to "
+                        f"operand word 0, not after {', '.join(op.name for op in ops) or 'none'}")
+    return _loaded(stage.code[at - 1])
+
+
+def _loaded(load: Instruction) -> Loaded:
+    f = load.fields
+    return Loaded(f["length"], max(f["tiles"], 1), f["tile"])
 
 
 def _append(machine: Machine, stage: Stage, token: Token) -> dict[str, bool]:

@@ -296,7 +296,14 @@ class ArrayAgent:
         rng, cim, core = self.rng, self.machine.cim, self.machine.core
         words = cim.rows * 8 // core.word_bits
         loads = []
-        for _ in range(rng.randrange(1, 4)):
+        if core.macros > 1 and rng.random() < 0.5:
+            tiles, tile = rng.randrange(2, core.macros + 1), rng.randrange(1, words + 1)
+            most = tile * core.word_bits // 8
+            loads.append(assemble(
+                Op.LOAD, src=rng.randrange(32), tiles=tiles, tile=tile,
+                length=rng.choice((most, rng.randrange(most))),
+                macros=rng.getrandbits(core.macros - tiles + 1)))
+        for _ in range(rng.randrange(0 if loads else 1, 3)):
             offset = rng.randrange(words)
             length = rng.randrange((words - offset) * core.word_bits // 8 + 1)
             loads.append(assemble(Op.LOAD, src=rng.randrange(32), length=length, offset=offset,

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ouroboros.hw.core import core
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api.catalogue import SHIPPED, TOKENIZER
 from ouroboros.sw.lib.errors import OuroborosError
@@ -93,12 +94,13 @@ def test_drawn_tokens_are_those_of_the_golden_machine(tiny_model):
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("placement", ["plain", "split"])
-def test_a_host_that_stalls_loses_nothing(placement, tiny_model, monkeypatch):
+@pytest.mark.parametrize(("placement", "nap"), [("plain", 1), ("split", core.NAP_CYCLES)])
+def test_a_host_that_stalls_loses_nothing(placement, nap, tiny_model, monkeypatch):
     """Credits come back late, also to cores that sleep by then: same logits.
 
-    One token at a time, so that cores sleep between them.
+    One token at a time, so that cores sleep between them; they fall asleep as early as they may.
     """
+    monkeypatch.setattr(core, "NAP_CYCLES", nap)
     monkeypatch.setenv("OUROBOROS_STALL", "0.5")
     job = tiny_job(tiny_model, placement, observe=False, window=1)
     check(job, backend("verilator")(job, lambda *step: None))

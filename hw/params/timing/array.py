@@ -5,15 +5,20 @@ nothing else is under way and nothing stalls. The unit's tests assert them of th
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ouroboros.hw.params.cim import tree_latency_cycles
 from ouroboros.hw.params.machine import Machine
 
 __all__ = [
-    "KV_ALLOCATE_CYCLES", "KV_APPEND_CYCLES", "KV_LOOKUP_CYCLES", "KV_WIPE_CYCLES",
-    "append_cycles", "block_groups", "context_cycles", "drain_cycles", "drop_cycles",
-    "free_cycles", "kv_free_cycles", "load_cycles", "mvm_cycles", "score_cycles",
+    "KV_ALLOCATE_CYCLES", "KV_APPEND_CYCLES", "KV_LOOKUP_CYCLES", "KV_WIPE_CYCLES", "LOAD_CYCLES",
+    "Loaded", "append_cycles", "block_groups", "context_cycles", "drain_cycles", "drop_cycles",
+    "free_cycles", "kv_free_cycles", "loading_cycles", "mvm_cycles", "mvm_cycles_behind",
+    "score_cycles",
 ]
+
+LOAD_CYCLES = 2
+"""LOAD, which is done when it has begun."""
 
 KV_LOOKUP_CYCLES = 2
 """Cycles of a look-up in the KV manager; one can start every cycle."""
@@ -29,17 +34,65 @@ def _words(machine: Machine, length: int) -> int:
     return -(-length // (machine.core.word_bits // 8))
 
 
-def load_cycles(machine: Machine, length: int) -> int:
-    """LOAD of ``length`` bytes."""
-    return max(1, _words(machine, length)) + 3
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a LOAD brings."""
+
+    length: int
+    """Bytes of the last row tile."""
+    tiles: int = 1
+    """Row tiles."""
+    tile: int = 0
+    """Words of a row tile, if there are several."""
+
+    def rows(self, machine: Machine) -> int:
+        """Rows of words: a row is one word of each tile."""
+        return self.tile if self.tiles > 1 else max(1, _words(machine, self.length))
+
+    def groups(self, machine: Machine) -> list[int]:
+        """Valid operand groups of each tile."""
+        whole = self.tile * machine.core.word_bits // 8
+        return [-(-length // machine.cim.active_rows)
+                for length in (*[whole] * (self.tiles - 1), self.length)]
+
+
+def loading_cycles(machine: Machine, load: Loaded) -> int:
+    """From the acceptance of a LOAD to the cycle in which the next can be taken."""
+    return max(load.tiles, 1) * load.rows(machine) + 3
 
 
 def mvm_cycles(machine: Machine, groups: int) -> int:
-    """MVM with ``groups`` valid operand groups in the fullest macro.
+    """MVM with ``groups`` valid operand groups in the fullest macro, all of them loaded.
 
     Following each other, with loads and drains hidden, MVMs take ``command_cycles`` each.
     """
     return machine.cim.command_cycles(groups) + machine.cim.fill_cycles + 2
+
+
+def mvm_cycles_behind(machine: Machine, load: Loaded, since: int, first_group: int = 0) -> int:
+    """MVM taken ``since`` cycles after its one LOAD, in a unit that has nothing else to do.
+
+    The macros get a command for the rows of operand words that are there, then one for those that
+    have come since, and so on; a macro waits for no other, a command for all macros.
+    """
+    cim, tiles, rows = machine.cim, max(load.tiles, 1), load.rows(machine)
+    per_word = machine.core.word_bits // 8 // cim.active_rows
+    most = cim.groups - first_group
+    valid = [min(groups, most) for groups in load.groups(machine)]
+    free, given, order = [0] * tiles, 0, since
+    while given < rows:
+        # Rows count, and the last word lets all go, 2 cycles after the loader's last cycle for it.
+        there = min(rows, (order - 2) // tiles) if order > 2 else 0
+        if there < rows and min(there * per_word, most) <= given * per_word:
+            order += 1
+            continue
+        first, end = given * per_word, there * per_word
+        starts = [max(order + 1, ready) for ready in free]
+        free = [start + cim.command_cycles(
+            max(0, (groups if there == rows else min(groups, end)) - first))
+                for start, groups in zip(starts, valid, strict=True)]
+        given, order = there, max(starts)
+    return max(free) + cim.fill_cycles + 1 - since
 
 
 def drain_cycles(machine: Machine, beats: int) -> int:

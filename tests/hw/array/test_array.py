@@ -153,9 +153,10 @@ def test_mvm_adds_macros_and_concatenates_steps():
         for first, groups in ((0, 4), (1, 3)):
             _, cycles = await bench.issue(
                 ctx, Op.LOAD, {"src": 3, "length": 19, "macros": 0b0101}, base=20)
-            assert cycles == timing.load_cycles(TINY, 19)
+            assert cycles == timing.LOAD_CYCLES
             await bench.issue(
                 ctx, Op.LOAD, {"src": 9, "length": 16, "offset": 1, "macros": 0b1010}, base=20)
+            await ctx.tick().repeat(9)
             outcome, cycles = await bench.issue(
                 ctx, Op.MVM, {"macros": 0b1111, "steps": 3, "first_group": first})
             assert cycles == timing.mvm_cycles(TINY, min(groups, 3))
@@ -165,12 +166,52 @@ def test_mvm_adds_macros_and_concatenates_steps():
     Bench(None).run(story)
 
 
+@pytest.mark.parametrize(("tiles", "tile", "length", "wait"), [
+    (1, 0, 32, 0), (1, 0, 19, 3), (2, 2, 32, 0), (2, 2, 1, 0), (3, 1, 9, 0), (4, 2, 32, 0),
+    (4, 2, 31, 2), (4, 2, 1, 11), (4, 2, 32, 40), (1, 0, 0, 0)])
+def test_macros_begin_with_what_is_loaded(tiles, tile, length, wait):
+    """Three times, so that both banks have had something else before; weights past the last group
+    are not there to be multiplied.
+    """
+    async def story(bench, ctx):
+        await bench.weights(ctx)
+        await bench.steps(ctx, [(1 << tiles) - 1, 1 << tiles - 1])
+        loaded = timing.Loaded(length, tiles, tile)
+        for first in (0, 1, 3):
+            _, cycles = await bench.issue(ctx, Op.LOAD, {
+                "src": 2, "length": length, "macros": 1, "tiles": tiles, "tile": tile}, base=20)
+            assert cycles == timing.LOAD_CYCLES
+            await ctx.tick().repeat(wait) if wait else None
+            outcome, cycles = await bench.issue(
+                ctx, Op.MVM, {"macros": (1 << tiles) - 1, "steps": 2, "first_group": first})
+            assert cycles == timing.mvm_cycles_behind(
+                TINY, loaded, timing.LOAD_CYCLES + 1 + wait, first)
+            await bench.drain(ctx, outcome.beats(LANES))
+
+    Bench(None).run(story)
+
+
+def test_cycles_of_a_product_behind_its_load():
+    """At the paper's size, five row tiles of 16 words: a load is faster than its product."""
+    wafer = load_machine("wafer")
+    full = timing.mvm_cycles(wafer, 32)
+    assert full == 256 + 4 + 2
+    whole = timing.Loaded(1024, 5, 16)
+    # All there: an MVM as any other. At once: it waits for the first words of five tiles.
+    assert timing.mvm_cycles_behind(wafer, whole, timing.loading_cycles(wafer, whole)) == full
+    assert timing.mvm_cycles_behind(wafer, whole, 5) == full + 2
+    # Sixteen tiles are loaded as fast as they are multiplied, twenty more slowly.
+    assert timing.mvm_cycles_behind(wafer, timing.Loaded(1024, 16, 16), 5) <= full + 16
+    assert timing.mvm_cycles_behind(wafer, timing.Loaded(512, 20, 8), 5) > 20 * 8
+
+
 def test_invalid_operands_and_empty_masks_give_zeros():
     async def story(bench, ctx):
         await bench.weights(ctx, rows=range(4))
         await bench.steps(ctx, [0b1111, 0])
         _, cycles = await bench.issue(ctx, Op.LOAD, {"length": 0, "macros": 0b1111})
-        assert cycles == timing.load_cycles(TINY, 0)
+        assert cycles == timing.LOAD_CYCLES
+        await ctx.tick().repeat(9)
         outcome, cycles = await bench.issue(ctx, Op.MVM, {"macros": 0b1111, "steps": 2})
         assert cycles == timing.mvm_cycles(TINY, 0)
         await bench.drain(ctx, outcome.beats(LANES))

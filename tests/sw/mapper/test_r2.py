@@ -200,7 +200,7 @@ SHAPE = ModelShape(name="x", source="here", dim=32, hidden_dim=44, n_layers=1, n
      "hidden_dim must be less than 8261 for f_bits = 12 of scheme R2: an int32 sum could wrap"),
     (with_24_bits(NARROW, buffer_words=32), {}, {}, 40,
      ("core (4, 2): buffer words for one slot of l0.kv.0.0 must be at most 32 on machine 'tiny', "
-      "not 41: too many by 9")),
+      "not 43: too many by 11")),
 ])
 def test_refused(machine, shape, scheme, context, message):
     shape, scheme = replace(SHAPE, **shape), replace(R2, **scheme)

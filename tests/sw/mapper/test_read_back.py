@@ -66,7 +66,7 @@ COMBINATIONS = {
     "a head over cores": (WIDE, SHAPE, {**BASE, "qkv": 4, "members": 1}),
     "heads of both groups in a core": (WIDE, SHAPE, {**BASE, "qkv": 3, "members": 4}),
     "one group of heads": (WIDE, SHAPE, {**BASE, "kv_groups": 1, "members": 4}),
-    "chains of roots": (FEW_CREDITS, SHAPE, {**BASE, "proj": (2, 2), "down": (2, 3), "qkv": 3}),
+    "several roots": (FEW_CREDITS, SHAPE, {**BASE, "proj": (2, 2), "down": (2, 3), "qkv": 3}),
     "chains, two blocks": (FEW_CREDITS, of(n_layers=2, vocab_size=100), {
         **BASE, "down": (3, 2), "lm": 4, "embed": 3}),
     "tiled, wide words": (WORDS, of(dim=128, n_heads=4), {**BASE, "proj": (2, 2), "down": (2, 2)}),
@@ -76,7 +76,7 @@ COMBINATIONS = {
     "R2, split, wide words": (R2_WORDS, of(dim=128, n_heads=4), "split", R2),
     "R2, tiled by itself": (R2_WIDE, SHAPE, "tiled", R2),
     "R2, row slices": (R2_WIDE, SHAPE, {**BASE, "proj": (2, 2), "down": (3, 2)}, R2),
-    "R2, chains of roots": (R2_FEW_CREDITS, SHAPE, {
+    "R2, several roots": (R2_FEW_CREDITS, SHAPE, {
         **BASE, "proj": (2, 2), "down": (2, 3), "qkv": 3}, R2),
     "llama-13b": (WAFER, replace(load_shape("llama-13b"), n_layers=1), "tiled"),
 }

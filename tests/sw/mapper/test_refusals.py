@@ -82,7 +82,7 @@ def test_models(map_to, shape, placement, message):
     ({"core__param_words": 16}, "plain",
      f"core (2, 1): parameter words {on(16)}, not 24: too many by 8"),
     ({"core__program_words": 16}, "split",
-     f"core (4, 2): program words {on(16)}, not 25: too many by 9"),
+     f"core (4, 2): program words {on(16)}, not 24: too many by 8"),
     ({"core__dests": 2}, "plain", f"core (1, 1): destinations {on(2)}, not 3: too many by 1"),
     ({"core__credits": 1}, "plain",
      f"core (1, 1): credit counters {on(1)}, not 2: too many by 1"),

@@ -27,8 +27,8 @@ CASES = {
     "rows": (WIDE, {}, {**BASE, "proj": (2, 2), "down": (2, 2)}, (1, 1, 1, 1)),
     # A KV head's queries, k and v from different cores: the first tells the others to send.
     "parted heads": (WIDE, {}, {**BASE, "qkv": 4, "members": 1}, (1, 1, 1, 1)),
-    # 2 + 6 + 1 receivers with three counters a core: the roots reserve them one after the other.
-    "chains of roots": (FEW_CREDITS, {}, {**BASE, "down": (2, 3)}, (3, 5, 3, 1)),
+    # 2 + 6 + 1 receivers with three counters a core: roots share them.
+    "several roots": (FEW_CREDITS, {}, {**BASE, "down": (2, 3)}, (3, 4, 3, 1)),
     "two blocks": (replace(WIDE, cim=replace(WIDE.cim, rows=128)), {"n_layers": 2},
                    {**BASE, "kv_groups": 1, "proj": (2, 1), "down": (3, 1)}, (1, 1, 1, 1)),
 }

@@ -27,13 +27,13 @@ def test_way_of_a_token(by_hand):
                               ((3, 2), 0): [Reserved((1, 1), 0, 27)]}
     # (1, 1) to (3, 2) is 4 routers: header on the last link in 27 + 2 + 8, tail in 38, count in 43.
     assert head.start == 44
-    # FREE is passed over in 45, 46. LOAD picked in 47, accepted in 49, 1 word + 3, done in 53.
-    # MVM picked in 54, accepted in 56: 2 groups of 8, 4 to fill, 2: done in 78. SFU picked in 79,
-    # accepted in 81: 8 beats + 6 + 2 for word C: done in 97. SEND picked in 98, accepted in 100:
-    # 9 flits, 2 headers, done in 112. END picked in 113.
-    assert (head.end, head.serial, head.waiting) == (114, 70, 0)
+    # FREE is passed over in 45, 46. LOAD picked in 47, accepted in 49, done in 51; its only word is
+    # there in 52. MVM picked in 52, accepted in 54: 2 groups of 8, 4 to fill, 2: done in 76. SFU
+    # picked in 77, accepted in 79: 8 beats + 6 + 2 for word C: done in 95. SEND picked in 96,
+    # accepted in 98: 9 flits, 2 headers, done in 110. END picked in 111.
+    assert (head.end, head.serial, head.waiting) == (112, 68, 0)
     # 4 routers back to the west port: second packet's only payload flit 10 after the first header.
-    assert found.result == 100 + 2 + 8 + 10 + 2
+    assert found.result == 98 + 2 + 8 + 10 + 2
 
 
 def test_quiet_token_skips_the_head(by_hand):
@@ -49,17 +49,17 @@ def test_occupancies(by_hand):
     assert embed.units == {"array": 0, "sfu": 5, "sfu and drain": 5, "send": 3,
                            "flits in": 3 + 1, "flits out": 2 + 1, "dispatch": 8,
                            "slots": (32 + 2 + 8 + 2) // 2}
-    # Loader: LOAD 4 + 3 and 2 to turn round; macros 16; drain: 3 + 8 + 1 + 2; a bank is held for
-    # 7 + 22 + 2 cycles, and there are two. SFU: 8 beats, one to start, one for word C.
+    # Loader: LOAD 2 + 3 and 2 to turn round; macros 16; drain: 3 + 8 + 1 + 2; a bank is held for
+    # 5 + 22 + 2 cycles, and there are two. SFU: 8 beats, one to start, one for word C.
     holds = head.stages[0].holds
-    assert (holds.load, holds.compute, holds.drain, holds.banks) == (9, 16, 14, 16)
+    assert (holds.load, holds.compute, holds.drain, holds.banks) == (7, 16, 14, 15)
     assert (holds.sfu, holds.send, holds.array) == (10, 12, 16)
     # The SFU has nothing to do from the end of one result to the next: 14 cycles, not 10.
     assert holds.sfu_and_drain == 14
-    # The credit of 27 is back in the counter at 114 + 8 + 8, taken again in two cycles.
-    assert head.stages[0].loop == 114 + 2 + 8 + 8 - 27
-    assert (head.cycles, head.binds) == (27, "slots")
-    assert (time.interval, time.binds) == (27, "slots of lm")
+    # The credit of 27 is back in the counter at 112 + 8 + 8, taken again in two cycles.
+    assert head.stages[0].loop == 112 + 2 + 8 + 8 - 27
+    assert (head.cycles, head.binds) == (26, "slots")
+    assert (time.interval, time.binds) == (26, "slots of lm")
     assert time.links[(1, 1), Port.EAST] == 2
     assert time.links[(1, 1), Port.WEST] == 11 + 1
 
