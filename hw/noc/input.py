@@ -39,6 +39,8 @@ class Input(wiring.Component):
         Virtual channels of each output.
     request : Out(Request(noc))
         At most one per cycle; virtual channels take turns.
+    got : In(5)
+        Ports that answer it.
     dropped : Out(1)
         High for a cycle for each packet, or run of stray flits, that does not reach all its ports.
     active : Out(1)
@@ -53,6 +55,7 @@ class Input(wiring.Component):
             "table": Out(TableRead()),
             "states": In(OutputState(noc)).array(len(Port)),
             "request": Out(Request(noc)),
+            "got": In(len(Port)),
             "dropped": Out(1),
             "active": Out(1),
         })
@@ -131,6 +134,7 @@ class Input(wiring.Component):
             with m.If(turn.grant[vc]):
                 m.d.comb += self.request.p.eq(channel.request.p)
                 m.d.comb += channel.request.taken.eq(self.request.taken)
+                m.d.comb += channel.got.eq(self.got)
                 m.d.comb += get.addr.eq(vc * depth + channel.front)
 
         return m

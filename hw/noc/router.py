@@ -141,6 +141,7 @@ class Router(wiring.Component):
                 m.d.comb += request.p.ports.eq(entrance.request.p.ports & 1 << o)
                 m.d.comb += request.data.eq(entrance.request.data)
                 taken |= request.taken
+                m.d.comb += entrance.got[o].eq(request.taken != 0)
             m.d.comb += entrance.request.taken.eq(taken)
 
         mesh = [self.outputs[port] for port in Port if port is not Port.LOCAL]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from ouroboros.hw.params.isa import Op
 from ouroboros.hw.params.machine import Machine, MeshParams
-from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES
 from ouroboros.hw.params.timing.network import (
@@ -17,13 +16,14 @@ from ouroboros.hw.params.timing.network import (
     LEAVE_CYCLES,
     LOOKUP_CYCLES,
 )
+from ouroboros.sw.perf.copies import packet_times
 from ouroboros.sw.perf.cycles import latency
 from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.program.image import Route, Stage, Token, packet_flits, unicast
+from ouroboros.sw.program.image import Stage, Token, packet_flits, unicast
 from ouroboros.sw.program.program import EmbedTarget, Program
 
-__all__ = ["Reserved", "Running", "StageWalk", "Walk", "credit_delay", "head_dim", "injected_flits",
-           "packet_times", "walk"]
+__all__ = ["Reserved", "Running", "StageWalk", "Walk", "credit_delay", "head_dim",
+           "injected_flits", "walk"]
 
 
 @dataclass(slots=True)
@@ -133,27 +133,6 @@ class Running:
         return sent
 
 
-def packet_times(first: int, route: Route, flits: int) -> list[tuple[int, int]]:
-    """Cycles in which header and tail of each packet of a vector are on the receiver's last link.
-
-    ``first`` is the cycle in which the first header is on the link into the first router. A router
-    sends the copies of a packet one after the other, and the next packet after them.
-    """
-    times: list[tuple[int, int]] = []
-    branches = route.branches or ((1, 0),) * len(route.links)
-    free = [0] * len(branches)
-    while flits:
-        length, at = min(flits, PAYLOAD_FLITS_MAX), first
-        for router, (copies, before) in enumerate(branches):
-            begin = max(at, free[router])
-            free[router] = begin + copies * (length + 1)
-            at = begin + before * (length + 1) + HOP_CYCLES
-        times.append((at, at + length))
-        first += length + 1
-        flits -= length
-    return times
-
-
 def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
     """Send one token through the machine, nothing else being under way.
 
@@ -182,12 +161,12 @@ def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
                     if delivery.counters >> counter & 1 and (info.core, counter) in owned:
                         reserved[owned[info.core, counter]].append(
                             Reserved(info.core, info.index, accepted))
-            for route in delivery.routes:
-                times = packet_times(accepted + LEAVE_CYCLES, route, flits)
-                if route.target == machine.host:
+            for target, times in packet_times(machine.noc, accepted + LEAVE_CYCLES,
+                                              delivery.routes, flits).items():
+                if target == machine.host:
                     result = max(result or 0, times[-1][1] + HOST_CYCLES)
                     continue
-                key = (route.target, delivery.stage)
+                key = (target, delivery.stage)
                 for header, tail in times:
                     running[key].arrive(delivery.operand, header + LOOKUP_CYCLES,
                                         tail + COUNT_CYCLES)
@@ -206,7 +185,7 @@ def _injection(program: Program, channels: int) -> list[tuple[Position, int, int
     for target in program.embed:
         route = unicast(machine.mesh, machine.host, target.core)
         for flits in injected_flits(program, target, channels):
-            for header, tail in packet_times(at, route, flits):
+            for header, tail in packet_times(machine.noc, at, [route], flits)[target.core]:
                 found.append((target.core, target.stage, 0, header + LOOKUP_CYCLES,
                               tail + COUNT_CYCLES))
             at += packet_flits(flits)

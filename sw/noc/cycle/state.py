@@ -55,9 +55,11 @@ NEXT, MADE, SENT, SRC, DST, FLITS, HOPS, WAY, LABEL, COPIES = range(10)
 (TRACE_CYCLE, TRACE_SRC, TRACE_DST, TRACE_FLITS, TRACE_WAY, TRACE_LABEL,
  TRACE_COPIES) = range(7)
 # copying, of a channel of an input port, about its front packet: mask of the channels that it may
-# go on by; of multicast, masks of the ports that lack a copy, of those where a channel is claimed,
-# and flits of the copy that is being sent while they are kept for others
-ALLOWED, LACKING, CLAIMED, READ = range(4)
+# go on by; of multicast, masks of the ports that lack a copy, and of those where a channel is
+# claimed; flits of the copy that is being sent while they are kept for others; masks of its ports,
+# and of those that have the next flit already; whether it is the packet's last; cycles in which
+# the packet waited for ports that lack credits
+ALLOWED, LACKING, CLAIMED, READ, GOES, TOOK, FINAL, WAITED = range(8)
 # done, of measured packets: cycles since made, since sent, routers
 LATENCY, NETWORK_LATENCY, ROUTERS = range(3)
 
@@ -161,7 +163,7 @@ def new_state(options: LabOptions) -> State:
         random_sink=_generators(options.seed, nodes, True),
         trace=trace, packet=np.zeros((0, 10), np.int32), unused=np.zeros(0, np.int32),
         done=np.zeros((0, 3), np.int32), masks=masks,
-        copying=np.zeros((len(channel), 4), np.int32) if copies else None)
+        copying=np.zeros((len(channel), 8), np.int32) if copies else None)
 
 
 def with_packets(state: State, more: int) -> State:
