@@ -213,14 +213,15 @@ class Channel(wiring.Component):
 
     def _move(self, m, state, entry, wanted, following):
         """What becomes of the front packet when it gets what it asked for."""
-        request, taken = self.request.p, self.request.taken
+        request, taken, discard = self.request.p, self.request.taken, Signal()
+        m.d.comb += discard.eq(self.some & ~state.active & (entry.ports == 0))
         with m.If(taken != 0):
             with m.If(request.claim):
                 m.d.sync += state.reserved.eq(state.reserved | self.got)
                 m.d.sync += state.channel.eq(taken)
             with m.Else():
                 self._send(m, state, entry, wanted, following)
-        with m.Elif(self.some & ~state.active & (entry.ports == 0)):
+        with m.Elif(discard):
             m.d.comb += self.freed.eq(1)
             m.d.sync += state.read.eq(following)
             if self.copies:
@@ -235,8 +236,8 @@ class Channel(wiring.Component):
                          state.ports.eq(wanted), state.reserved.eq(0)]
             return
         # Those that get this copy; none left to get another; all have the flit.
-        ports, final, whole = Signal(len(Port)), Signal(name="final"), Signal()
-        rest = Signal(len(Port))
+        ports, rest, final, whole = (Signal(bits, name=name) for bits, name in (
+            (len(Port), "ports"), (len(Port), "rest"), (1, "final"), (1, "whole")))
         m.d.comb += [rest.eq(wanted & ~self.got),
                      ports.eq(Mux(state.active, state.ports, self.got)),
                      final.eq(Mux(state.active, state.final, rest == 0)),

@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ouroboros.hw.lib.arbiter import RoundRobin
+from ouroboros.hw.lib.arbiter import LeastRecent
 from ouroboros.hw.noc.channel import Channel, OutputState, Request, entry_layout
 from ouroboros.hw.noc.link import Link
 from ouroboros.hw.noc.route import Place, Route, TableRead, route_layout
@@ -38,7 +38,7 @@ class Input(wiring.Component):
     states : In(OutputState(noc)).array(5)
         Virtual channels of each output.
     request : Out(Request(noc))
-        At most one per cycle; virtual channels take turns.
+        At most one per cycle: of the virtual channels that can go on, that which did so longest ago.
     got : In(5)
         Ports that answer it.
     dropped : Out(1)
@@ -80,7 +80,7 @@ class Input(wiring.Component):
         m.d.comb += put.data.eq(flit.data)
         m.d.comb += self.request.data.eq(get.data)
 
-        m.submodules.turn = turn = RoundRobin(channels)
+        m.submodules.turn = turn = LeastRecent(channels)
         m.d.comb += turn.accept.eq(self.request.taken != 0)
 
         # What is known about the packet that comes on each channel, changed by its next flit.

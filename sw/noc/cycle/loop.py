@@ -22,7 +22,7 @@ from ouroboros.sw.noc.cycle.copies import (
     route,
 )
 from ouroboros.sw.noc.cycle.ends import generators, sinks, sources
-from ouroboros.sw.noc.cycle.flits import channel_for, first, left, send, take
+from ouroboros.sw.noc.cycle.flits import channel_for, first, least_recent, left, send, take
 from ouroboros.sw.noc.cycle.state import (
     COPIES_MADE,
     COUNT,
@@ -36,6 +36,7 @@ from ouroboros.sw.noc.cycle.state import (
     FLITS,
     FREE,
     FULL,
+    GRANTED,
     HEAD,
     HELD,
     HOPS,
@@ -96,14 +97,15 @@ def _events(settings: I64, node: I32, port: I32, channel: I32, ring: I32, arriva
 @compiled
 def _requests(settings: I64, node: I32, port: I32, channel: I32, ring: I32, packet: I32,
               masks: I32, copying: I32 | None, router: int, wish: I32, asked: I32) -> None:
-    """Each input asks for the output of one of its channels, the next in turn that can go on."""
+    """Each input asks for what one of its channels wants: of those that can go on, that whose last
+    grant is longest ago."""
     vcs = settings[VCS]
     for input_ in range(PORTS - 1):
         entrance = router * PORTS + input_
         mask = port[entrance, OCCUPIED]
         asks = False
         while mask:
-            vc = first(mask, port[entrance, TURN_IN])
+            vc = least_recent(channel, entrance * vcs, mask)
             mask &= ~(1 << vc)
             row = entrance * vcs + vc
             if copying is not None:
@@ -182,8 +184,8 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
             port[exit_, TURN_OUT] = input_ + 1
             entrance = router * PORTS + input_
             vc, exit_vc = wish[input_, 0], wish[input_, 1]
-            port[entrance, TURN_IN] = vc + 1
             row = entrance * vcs + vc
+            channel[row, GRANTED] = cycle + 1
             if copying is not None:
                 does = wish[input_, 2]
                 if does == CLAIM:

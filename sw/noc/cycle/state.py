@@ -39,15 +39,15 @@ CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
 # flits out and in, flits of measured packets
 (X, Y, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, ACCEPTED,
  INJECTED, OFFERED) = range(12)
-# port, as input: mask of channels with flits, channel in turn, cycles from a grant until the credit
+# port, as input: mask of channels with flits, channel in turn (wires), cycles from a grant until the credit
 # can be used, output port before it; as output: masks of channels without owner, with credits, with
 # all credits; input in turn, cycles from a grant to the next one's, input port beyond, credits of a
 # channel; of a wire between dies: cycles for which a flit occupies it, cycle in which it is free
 (OCCUPIED, TURN_IN, CREDIT_CYCLES, BEFORE, FREE, READY, FULL, TURN_OUT, FLIT_CYCLES, BEYOND, DEPTH,
  WIRE_CYCLES, WIRE_FREE) = range(13)
 # channel, of an input port: ring of flits, channel and port that the front packet leaves by (-1:
-# not yet known); of an output port: credits
-HEAD, COUNT, OUT, WANT, CREDITS = range(5)
+# not yet known), cycle after its last grant; of an output port: credits
+HEAD, COUNT, OUT, WANT, GRANTED, CREDITS = range(6)
 # packet: next in its source's queue; cycles when made and sent; source, destination, flits,
 # routers; waypoint (-1: none), label (0: unicast), copies that have not left
 NEXT, MADE, SENT, SRC, DST, FLITS, HOPS, WAY, LABEL, COPIES = range(10)
@@ -141,7 +141,7 @@ def new_state(options: LabOptions) -> State:
     # A source uses a credit, and a sink gives it, a cycle sooner than a router.
     port[local, CREDIT_CYCLES] = port[local, FLIT_CYCLES] = 1
 
-    channel = np.zeros((len(port) * vcs, 5), np.int32)
+    channel = np.zeros((len(port) * vcs, 6), np.int32)
     channel[:, [OUT, WANT]] = -1
     channel[:, CREDITS] = np.repeat(port[:, DEPTH], vcs)
     entries = 1 << int(port[:, DEPTH].max() - 1).bit_length()
