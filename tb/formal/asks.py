@@ -15,8 +15,14 @@ def asks(m, number, channel, shadow, there, holds):
         "here", "waits", "may", "enough", "held"))
     channels = Signal.like(front.allowed, name="asks_channels")
     m.d.comb += [here.eq((request.ports & there) != 0), held.eq(holds.claimed != 0)]
-    # Cycles in which the port could take a copy and was not asked.
+    # Cycles in which the port could take a copy and was not asked, and in which any was waited for.
     waited, left = Signal(range(PATIENCE_CYCLES + 2)), Signal()
+    patience = Signal(range(PATIENCE_CYCLES + 1))
+    able, rich = Signal.like(there, name="asks_able"), Signal.like(there, name="asks_rich")
+    m.d.comb += [
+        able.eq(front.ports & ~shadow.copied & (shadow.reserved | Cat(
+            state.free[number] for state in channel.states))),
+        rich.eq(able & Cat(state.credits[number] > front.need for state in channel.states))]
     with m.If((shadow.used != 0) & ~shadow.active):
         m.d.comb += waits.eq((front.ports & ~shadow.copied) == there)
         m.d.comb += Assert(~(request.claim & here & held))
@@ -35,9 +41,11 @@ def asks(m, number, channel, shadow, there, holds):
         m.d.comb += left.eq(front.multicast & ((front.ports & ~shadow.copied & there) != 0))
         with m.If(left & enough & (held | ((holds.free & own) != 0)) & ~here):
             m.d.sync += waited.eq(waited + 1)
-    m.d.comb += Assert(waited <= PATIENCE_CYCLES)
+        with m.If(front.multicast & (rich != 0) & (rich != able) & (patience != PATIENCE_CYCLES)):
+            m.d.sync += patience.eq(patience + 1)
+    m.d.comb += Assert(waited <= patience)
     with m.If(channel.freed):
-        m.d.sync += waited.eq(0)
+        m.d.sync += [waited.eq(0), patience.eq(0)]
 
 
 def cut_through(m, noc, number, channel, shadow, put, there, holds):

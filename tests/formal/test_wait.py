@@ -64,18 +64,22 @@ def test_both_any_of_two():
     assert at_most(proof, "wait_both")
 
 
-@pytest.mark.parametrize("blocks", [1, 2, 5])
-@pytest.mark.parametrize("vcs, class1_vcs, allowed, alone", [
-    (1, 1, 0b001, ONE), (2, 0, 0b001, ONE), (2, 0, 0b011, ANY)],
+@pytest.mark.parametrize("blocks", [0, 1, 5])
+@pytest.mark.parametrize("vcs, class1_vcs, allowed, alone, each", [
+    (1, 1, 0b001, ONE, ONE + 1), (2, 0, 0b001, ONE, ONE + 1), (2, 0, 0b011, ANY + 1, ANY + 1)],
     ids=["alone", "ordered, class of two", "any of two"])
-def test_two_others_at_its_input(vcs, class1_vcs, allowed, alone, blocks):
+def test_two_others_at_its_input(vcs, class1_vcs, allowed, alone, each, blocks):
     """However the cycles lie in which others keep it from asking, each lets so many more go."""
-    def wait(most):
-        return WaitProof(network(vcs, class1_vcs), allowed=allowed, rivals=0b110,
-                         blocks=blocks, most=most)
+    def wait(most, asks=False):
+        return WaitProof(network(vcs, class1_vcs), allowed=allowed, rivals=0b110, blocks=blocks,
+                         most=most, asks=asks)
 
     name = f"wait_{vcs}_{allowed}_{blocks}"
-    assert at_most(wait(alone + (alone + 1) * blocks), name)
+    assert at_most(wait(alone + each * blocks), name)
+    assert at_most(wait(alone * (1 + blocks), asks=True), f"{name}_asks")
+    if not blocks:
+        less = prove(wait(alone - 1), f"{name}_less", depth=22, reset=False)
+        assert "Assert failed" in less.log
 
 
 def test_proof_can_fail():

@@ -101,8 +101,8 @@ def add_flows(width: int, points: Ints, rates: Floats, flits: Ints, trees: Ints,
         cycles = flits[n]
         if last > n + 1:
             _add_lines(width, points, n, last, work, square, lines, enters, low, high, member)
-            cycles *= add_tree(width, points, n, last, rates[n], flits[n], depth, slow, sums, low,
-                               high, member)
+            add_tree(width, points, n, last, rates[n], flits[n], depth, slow, sums, low, high,
+                     member)
         sourced[0, points[n, 0]] += rates[n] * cycles
         sourced[1, points[n, 0]] += rates[n] * cycles * (cycles - 1)
         for flow in range(n, last):
