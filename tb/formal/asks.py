@@ -43,7 +43,9 @@ def asks(m, number, channel, shadow, there, holds):
             m.d.sync += waited.eq(waited + 1)
         with m.If(front.multicast & (rich != 0) & (rich != able) & (patience != PATIENCE_CYCLES)):
             m.d.sync += patience.eq(patience + 1)
-    m.d.comb += Assert(waited <= patience)
+    m.d.comb += Assert((waited <= patience) & (patience <= PATIENCE_CYCLES))
+    m.d.comb += Assert((patience == 0) | (
+        (shadow.used != 0) & ~shadow.middle & front.multicast))
     with m.If(channel.freed):
         m.d.sync += [waited.eq(0), patience.eq(0)]
 

@@ -156,7 +156,7 @@ class _Shadow:
         with m.If((taken != 0) & request.claim):
             m.d.sync += [reserved.eq(reserved | channel.got), via.eq(taken)]
         with m.Elif((taken != 0) & ~whole):
-            m.d.sync += took.eq(took | channel.got)
+            m.d.sync += [took.eq(took | channel.got), via.eq(taken)]
         with m.Elif(taken != 0):
             m.d.sync += [active.eq(~request.tail), port.eq(goes), via.eq(taken), took.eq(0),
                          final.eq(channel.freed), *read.set(read.next())]
