@@ -1,6 +1,6 @@
 """The sending side of a core's network port: data, credits and replies share one link."""
 
-from amaranth import Array, Module, Mux, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -8,6 +8,7 @@ from amaranth.utils import ceil_log2
 from ouroboros.hw.core.events import EventRead
 from ouroboros.hw.lib.struct import struct
 from ouroboros.hw.noc.link import Link, flit_layout
+from ouroboros.hw.noc.sending_end import SendingEnd
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import CONFIG_HEADER, CREDIT_ENTRY, CREDIT_HEADER, HEADER_BITS, Kind
 from ouroboros.hw.params.widths import COORDINATE_BITS, ENTRY_BITS, UNIT_BITS
@@ -202,7 +203,9 @@ class Egress(wiring.Component):
         m = Module()
 
         noc = self.machine.noc
-        packet, link = self.packet, self.link
+        packet = self.packet
+        m.submodules.end = end = SendingEnd(noc)
+        wiring.connect(m, end.link, wiring.flipped(self.link))
         m.submodules.control = control = _Control(self.machine)
         for name in ("credit", "request", "events"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(control, name))
@@ -210,47 +213,37 @@ class Egress(wiring.Component):
             control.x.eq(self.x),
             control.y.eq(self.y),
             self.busy.eq(control.busy),
-            self.flits.eq(link.valid),
+            self.flits.eq(self.link.valid),
             self.active.eq(packet.valid | self.credit.valid | control.flit.valid | control.busy
-                           | link.valid),
+                           | self.link.valid),
         ]
 
         # A packet that has begun on a channel keeps the other side off it.
         open_packet = data.StructLayout({"some": 1, "vc": ceil_log2(noc.channels)})
         data_open, control_open = Signal(open_packet), Signal(open_packet)
         sent = control.flit.p
-        has_credit = Array(Signal(name=f"has_credit{n}") for n in range(noc.channels))
         data_may, control_may, turn = Signal(), Signal(), Signal()
         m.d.comb += [
-            data_may.eq(packet.valid & has_credit[packet.p.vc]
+            data_may.eq(packet.valid & end.credited.bit_select(packet.p.vc, 1)
                         & ~(control_open.some & (control_open.vc == packet.p.vc))),
-            control_may.eq(control.flit.valid & has_credit[sent.vc]
+            control_may.eq(control.flit.valid & end.credited.bit_select(sent.vc, 1)
                            & ~(data_open.some & (data_open.vc == sent.vc))),
             control.flit.ready.eq(control_may & ~(data_may & turn)),
             packet.ready.eq(data_may & ~control.flit.ready),
         ]
 
-        m.d.sync += link.valid.eq(data_may | control_may)
+        m.d.comb += [end.sent.eq(data_may | control_may), end.flit.eq(packet.p)]
         with m.If(packet.ready):
-            m.d.sync += [link.flit.eq(packet.p), turn.eq(0), data_open.some.eq(~packet.p.tail),
+            m.d.sync += [turn.eq(0), data_open.some.eq(~packet.p.tail),
                          data_open.vc.eq(packet.p.vc)]
         with m.If(control.flit.ready):
-            m.d.sync += [
-                link.flit.data.eq(sent.data),
-                link.flit.vc.eq(sent.vc),
-                link.flit.head.eq(sent.head),
-                link.flit.tail.eq(sent.tail),
-                turn.eq(1),
-                control_open.some.eq(~sent.tail),
-                control_open.vc.eq(sent.vc),
+            m.d.comb += [
+                end.flit.data.eq(sent.data),
+                end.flit.vc.eq(sent.vc),
+                end.flit.head.eq(sent.head),
+                end.flit.tail.eq(sent.tail),
             ]
-
-        for n in range(noc.channels):
-            credits = Signal(range(noc.vc_depth + 1), init=noc.vc_depth, name=f"credits{n}")
-            spend = ((packet.ready & (packet.p.vc == n))
-                     | (control.flit.ready & (sent.vc == n)))
-            m.d.comb += has_credit[n].eq(credits != 0)
-            with m.If(spend ^ link.credit[n]):
-                m.d.sync += credits.eq(Mux(spend, credits - 1, credits + 1))
+            m.d.sync += [turn.eq(1), control_open.some.eq(~sent.tail),
+                         control_open.vc.eq(sent.vc)]
 
         return m

@@ -1,10 +1,10 @@
 """Fair choice among requests."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["RoundRobin", "lowest"]
+__all__ = ["LeastRecent", "RoundRobin", "lowest"]
 
 
 def lowest(value):
@@ -48,5 +48,54 @@ class RoundRobin(wiring.Component):
             m.d.comb += self.grant.eq(lowest(Mux(preferred.any(), preferred, self.requests)))
             with m.If(self.accept):
                 m.d.sync += ahead.eq(~(self.grant | (self.grant - 1)))
+
+        return m
+
+
+class LeastRecent(wiring.Component):
+    """Grants one of several requests: that whose last accepted grant is longest ago.
+
+    ``grant`` follows ``requests`` in the same cycle. After ``width - 1`` accepted grants of others
+    at most, each of another, a request is first whenever it is made, held or not.
+
+    Parameters
+    ----------
+    width : int
+        Number of requests, at least 2.
+
+    Members
+    -------
+    requests : In(width)
+        Who asks.
+    accept : In(1)
+        The grant is used, so that its owner becomes the last in turn.
+    grant : Out(width)
+        One bit of ``requests``, or 0.
+    """
+
+    def __init__(self, width: int):
+        self.width = width
+        super().__init__({"requests": In(width), "accept": In(1), "grant": Out(width)})
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # One bit for each pair: the lower one goes first.
+        pairs = [(low, high) for high in range(self.width) for low in range(high)]
+        order = Signal(len(pairs), init=-1)
+        with m.If(self.requests.any()):
+            first = [[] for _ in range(self.width)]
+            for (low, high), lower in zip(pairs, order, strict=True):
+                first[low].append(lower | ~self.requests[high])
+                first[high].append(~lower | ~self.requests[low])
+            m.d.comb += self.grant.eq(Cat(
+                request & Cat(ahead).all() for request, ahead in zip(
+                    self.requests, first, strict=True)))
+            with m.If(self.accept):
+                for (low, high), lower in zip(pairs, order, strict=True):
+                    with m.If(self.grant[low]):
+                        m.d.sync += lower.eq(0)
+                    with m.If(self.grant[high]):
+                        m.d.sync += lower.eq(1)
 
         return m

@@ -4,9 +4,9 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ouroboros.hw.lib.arbiter import lowest
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import Port
+from ouroboros.hw.params.timing.network import PATIENCE_CYCLES
 from ouroboros.hw.params.widths import LENGTH_BITS
 
 __all__ = ["Channel", "OutputState", "Request", "entry_layout"]
@@ -40,9 +40,10 @@ class OutputState(wiring.Signature):
 class Request(wiring.Signature):
     """Wish of an input for this cycle; ``Out`` at the input.
 
-    ``ports`` has the one port wanted, or is 0; ``allowed`` the channels of that port from which the
-    output chooses. With ``claim`` the channel is wanted for the packet, but no flit moves.
-    ``taken`` answers in the same cycle: the channel that was chosen, or 0.
+    ``ports`` are the ports wanted, or 0: one for unicast, any for multicast, which has one channel
+    only. ``allowed`` are the channels from which the outputs choose. With ``claim`` the channel is
+    wanted for the packet, but no flit moves. ``taken`` answers in the same cycle: the channel that
+    was chosen, or 0.
     """
 
     def __init__(self, noc: NocParams):
@@ -58,14 +59,19 @@ class Channel(wiring.Component):
     """Keeps order of the flits of one virtual channel and asks for outputs for the front packet.
 
     A unicast packet is sent flit by flit, each when there is a credit; its head also needs a
-    channel that belongs to nobody. A multicast packet goes to its ports one after the other, to
-    whichever can take it: a copy starts only when the port's channel, of the same number as this
-    one, is free and has the credits for the whole packet, and rewinds the buffer at its end; the
-    last copy frees the flits as it sends them. If the channel is free but credits are lacking, the
-    packet claims it, and may go to other ports meanwhile. A unicast head claims too, the lowest
-    free channel that it may use, if none of these has a credit, and keeps to it. So whoever waits
-    may start as soon as a channel is free and the arbiters' turn comes, whatever the moment in
-    which credits come back. A packet without ports is discarded.
+    channel that belongs to nobody. A multicast packet is copied to all its ports that can take it:
+    those where the channel of the same number as this one is free and has the credits for the whole
+    packet. For ports whose channel is free but lacks credits it waits, and claims the channel, but
+    no longer than ``PATIENCE_CYCLES`` in all while there are others that it could go to. The ports
+    that grant its head get the copy together: each flit stays until all of them have it, which
+    takes one cycle if their links are free, and waits for no credit. At the tail the buffer is
+    rewound for ports that are left; the copy after which none is frees the flits as it sends them.
+    A unicast head claims too, the lowest free channel that it may use, if none of these has a
+    credit, and keeps to it. So whoever waits may start as soon as a channel is free and the
+    arbiters' turn comes, whatever the moment in which credits come back. A packet without ports is
+    discarded.
+
+    Class 1 and 2 have no multicast, nor their channels anything for it.
 
     Parameters
     ----------
@@ -85,6 +91,8 @@ class Channel(wiring.Component):
         Channels of each output.
     request : Out(Request(noc))
         What the front packet wants; without ``data``.
+    got : In(5)
+        Ports that answer ``taken``.
     freed : Out(1)
         One flit's room became free.
     some : Out(1)
@@ -93,12 +101,14 @@ class Channel(wiring.Component):
 
     def __init__(self, noc: NocParams, number: int):
         self.noc, self.number = noc, number
+        self.copies = number in noc.class_channels(0) or number == noc.control_vc
         super().__init__({
             "put": In(wiring.Signature({"valid": Out(1), "entry": Out(entry_layout(noc))})),
             "rear": Out(range(noc.vc_depth)),
             "front": Out(range(noc.vc_depth)),
             "states": In(OutputState(noc)).array(len(Port)),
             "request": Out(Request(noc)),
+            "got": In(len(Port)),
             "freed": Out(1),
             "some": Out(1),
         })
@@ -112,14 +122,18 @@ class Channel(wiring.Component):
         end = Signal(pointer)
         # One signal, so that a simulator skips all of it while nothing moves.
         state = Signal(data.StructLayout({
-            "read": pointer, "base": pointer,  # next flit, first flit of the packet
-            "active": 1,                       # in the middle of a copy
-            "port": ports,                     # of that copy
-            "channel": self.noc.channels,      # it has there
-            "final": 1,                        # it is the packet's last
-            "done": ports,                     # ports that have their copy
-            "reserved": ports,                 # claimed, copy not started
-        }))
+            "read": pointer,                   # next flit
+            "active": 1,                       # between head and tail
+            "ports": ports,                    # that get the flits
+            "channel": self.noc.channels,      # claimed, or in use, there
+            "reserved": ports,                 # claimed, maybe used since
+        } | ({
+            "base": pointer,                   # first flit of the packet
+            "final": 1,                        # no port is left after this copy
+            "sent": ports,                     # have the flit already
+            "done": ports,                     # have their copy
+            "waited": range(PATIENCE_CYCLES + 1),
+        } if self.copies else {})))
 
         m.submodules.entries = entries = memory.Memory(
             shape=entry_layout(self.noc), depth=depth, init=[])
@@ -138,8 +152,8 @@ class Channel(wiring.Component):
         m.d.comb += self.some.eq(state.read.as_value() != end.as_value())
         with m.If(self.some):
             m.d.comb += self._after(following, state.read)
-        choice, final, discard = self._ask(m, state, entry)
-        self._move(m, state, entry, following, choice=choice, final=final, discard=discard)
+        wanted = self._ask(m, state, entry)
+        self._move(m, state, entry, wanted, following)
 
         return m
 
@@ -150,79 +164,93 @@ class Channel(wiring.Component):
                 target.wrap.eq(source.wrap ^ last)]
 
     def _ask(self, m, state, entry):
-        """What the front packet asks for: ports, whether it is its last copy or to be discarded."""
+        """What the front packet asks for; the ports that still lack this flit, or a copy."""
         # Named signals under conditions cost a simulator nothing while the buffer is empty.
         ports = len(Port)
         wanted, enough, sendable, claimable = (Signal(ports, name=name) for name in (
             "wanted", "enough", "sendable", "claimable"))
-        choice = Signal(ports)
-        final, discard = Signal(name="final"), Signal()
         request, own = self.request.p, 1 << self.number
         with m.If(self.some):
             m.d.comb += request.tail.eq(entry.tail)
             with m.If(state.active):
-                m.d.comb += choice.eq(state.port & Cat(
+                m.d.comb += wanted.eq(state.ports & ~state.sent if self.copies else state.ports)
+                m.d.comb += request.ports.eq(wanted & Cat(
                     (out.credited & state.channel).any() for out in self.states))
                 m.d.comb += request.allowed.eq(state.channel)
-                m.d.comb += final.eq(state.final)
-            with m.Elif(~entry.multicast):
+            with m.Elif(~entry.multicast if self.copies else 1):
+                m.d.comb += wanted.eq(entry.ports)
                 m.d.comb += sendable.eq(entry.ports & Cat(
                     (out.available & entry.allowed).any() for out in self.states))
-                m.d.comb += choice.eq(sendable)
+                m.d.comb += request.ports.eq(sendable)
                 m.d.comb += request.allowed.eq(entry.allowed)
                 with m.If(state.reserved != 0):
-                    m.d.comb += choice.eq(state.reserved & Cat(
+                    m.d.comb += request.ports.eq(state.reserved & Cat(
                         (out.credited & state.channel).any() for out in self.states))
                     m.d.comb += request.allowed.eq(state.channel)
                 with m.Elif(sendable == 0):
                     m.d.comb += claimable.eq(entry.ports & Cat(
                         (out.free & entry.allowed).any() for out in self.states))
-                    m.d.comb += choice.eq(claimable)
+                    m.d.comb += request.ports.eq(claimable)
                     m.d.comb += request.claim.eq(claimable != 0)
                 m.d.comb += request.head.eq(1)
-                m.d.comb += final.eq(1)
-                m.d.comb += discard.eq(entry.ports == 0)
-            with m.Else():
-                m.d.comb += wanted.eq(entry.ports & ~state.done)
-                m.d.comb += enough.eq(Cat(
-                    out.credits[self.number] > entry.need for out in self.states))
-                free = Cat(out.free[self.number] for out in self.states)
-                m.d.comb += sendable.eq(wanted & enough & (state.reserved | free))
-                m.d.comb += claimable.eq(wanted & ~enough & free)
-                with m.If(sendable != 0):
-                    m.d.comb += choice.eq(lowest(sendable))
+            if self.copies:
                 with m.Else():
-                    m.d.comb += choice.eq(lowest(claimable))
+                    m.d.comb += wanted.eq(entry.ports & ~state.done)
+                    m.d.comb += enough.eq(Cat(
+                        out.credits[self.number] > entry.need for out in self.states))
+                    free = Cat(out.free[self.number] for out in self.states)
+                    able = wanted & (state.reserved | free)
+                    m.d.comb += sendable.eq(able & enough)
+                    m.d.comb += claimable.eq(wanted & ~enough & free)
                     m.d.comb += request.claim.eq(1)
-                m.d.comb += request.allowed.eq(own)
-                m.d.comb += request.head.eq(1)
-                m.d.comb += final.eq((wanted & ~choice) == 0)
-            m.d.comb += request.ports.eq(choice)
-        return choice, final, discard
+                    with m.If(((able & ~enough) == 0) | (state.waited == PATIENCE_CYCLES)):
+                        m.d.comb += request.claim.eq(sendable == 0)
+                    with m.Elif(sendable != 0):
+                        m.d.sync += state.waited.eq(state.waited + 1)
+                    m.d.comb += request.ports.eq(Mux(request.claim, claimable, sendable))
+                    m.d.comb += request.allowed.eq(own)
+                    m.d.comb += request.head.eq(1)
+        return wanted
 
-    def _move(self, m, state, entry, following, *, choice, final, discard):
+    def _move(self, m, state, entry, wanted, following):
         """What becomes of the front packet when it gets what it asked for."""
-        request, taken = self.request.p, self.request.taken
+        request, taken, discard = self.request.p, self.request.taken, Signal()
+        m.d.comb += discard.eq(self.some & ~state.active & (entry.ports == 0))
         with m.If(taken != 0):
             with m.If(request.claim):
-                m.d.sync += state.reserved.eq(state.reserved | choice)
+                m.d.sync += state.reserved.eq(state.reserved | self.got)
                 m.d.sync += state.channel.eq(taken)
             with m.Else():
-                m.d.comb += self.freed.eq(final)
-                m.d.sync += state.read.eq(following)
-                m.d.sync += state.active.eq(~entry.tail)
-                m.d.sync += state.port.eq(choice)
-                m.d.sync += state.channel.eq(taken)
-                m.d.sync += state.final.eq(final)
-                with m.If(final):
-                    m.d.sync += state.base.eq(following)
-                    m.d.sync += state.done.eq(0)
-                    m.d.sync += state.reserved.eq(0)
-                with m.Elif(entry.tail):
-                    m.d.sync += state.read.eq(state.base)
-                    m.d.sync += state.done.eq(state.done | choice)
-                    m.d.sync += state.reserved.eq(state.reserved & ~choice)
+                self._send(m, state, entry, wanted, following)
         with m.Elif(discard):
             m.d.comb += self.freed.eq(1)
             m.d.sync += state.read.eq(following)
-            m.d.sync += state.base.eq(following)
+            if self.copies:
+                m.d.sync += state.base.eq(following)
+
+    def _send(self, m, state, entry, wanted, following):
+        """A flit goes to the ports that granted it."""
+        m.d.sync += state.channel.eq(self.request.taken)
+        if not self.copies:
+            m.d.comb += self.freed.eq(1)
+            m.d.sync += [state.read.eq(following), state.active.eq(~entry.tail),
+                         state.ports.eq(wanted), state.reserved.eq(0)]
+            return
+        # Those that get this copy; none left to get another; all have the flit.
+        ports, rest, final, whole = (Signal(bits, name=name) for bits, name in (
+            (len(Port), "ports"), (len(Port), "rest"), (1, "final"), (1, "whole")))
+        m.d.comb += [rest.eq(wanted & ~self.got),
+                     ports.eq(Mux(state.active, state.ports, self.got)),
+                     final.eq(Mux(state.active, state.final, rest == 0)),
+                     whole.eq(~state.active | (rest == 0))]
+        with m.If(whole):
+            m.d.comb += self.freed.eq(final)
+            m.d.sync += [state.read.eq(following), state.active.eq(~entry.tail),
+                         state.ports.eq(ports), state.final.eq(final), state.sent.eq(0)]
+            with m.If(final):
+                m.d.sync += [state.base.eq(following), state.done.eq(0), state.reserved.eq(0),
+                             state.waited.eq(0)]
+            with m.Elif(entry.tail):
+                m.d.sync += [state.read.eq(state.base), state.done.eq(state.done | ports)]
+        with m.Else():
+            m.d.sync += state.sent.eq(state.sent | self.got)

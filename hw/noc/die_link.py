@@ -2,11 +2,12 @@
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ouroboros.hw.noc.buffers import Buffers
 from ouroboros.hw.noc.credits import Credits
 from ouroboros.hw.noc.link import Link, flit_layout
+from ouroboros.hw.noc.sending_end import SendingEnd
 from ouroboros.hw.params.noc import NocParams
 
 __all__ = ["DieLink"]
@@ -45,10 +46,10 @@ class DieLink(wiring.Component):
         m.submodules.near = near = Buffers(noc, noc.vc_depth)
         m.submodules.near_credits = near_credits = Credits(noc.channels, noc.die_depth)
         m.submodules.far = far = Buffers(noc, noc.die_depth)
-        m.submodules.far_credits = far_credits = Credits(noc.channels, noc.vc_depth)
-        for buffers, credits in ((near, near_credits), (far, far_credits)):
-            m.d.comb += buffers.credited.eq(credits.credited)
-            m.d.comb += credits.spent.eq(buffers.freed)
+        m.submodules.end = end = SendingEnd(noc)
+        connect(m, end.link, flipped(self.o))
+        m.d.comb += [near.credited.eq(near_credits.credited), near_credits.spent.eq(near.freed),
+                     far.credited.eq(end.credited), end.sent.eq(far.sent), end.flit.eq(far.flit)]
 
         busy = Signal(range(noc.die_cycles_per_flit))
         m.d.comb += [near.go.eq(busy == 0), far.go.eq(1)]
@@ -75,10 +76,5 @@ class DieLink(wiring.Component):
             near.valid.eq(self.i.valid), near.put.eq(self.i.flit),
         ]
         m.d.sync += self.i.credit.eq(near.freed)
-
-        m.d.comb += far_credits.back.eq(self.o.credit)
-        m.d.sync += self.o.valid.eq(far.sent)
-        with m.If(far.sent):
-            m.d.sync += self.o.flit.eq(far.flit)
 
         return m

@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ouroboros.hw.lib.arbiter import RoundRobin
+from ouroboros.hw.lib.arbiter import LeastRecent
 from ouroboros.hw.noc.channel import Channel, OutputState, Request, entry_layout
 from ouroboros.hw.noc.link import Link
 from ouroboros.hw.noc.route import Place, Route, TableRead, route_layout
@@ -38,7 +38,10 @@ class Input(wiring.Component):
     states : In(OutputState(noc)).array(5)
         Virtual channels of each output.
     request : Out(Request(noc))
-        At most one per cycle; virtual channels take turns.
+        At most one per cycle: of the virtual channels that can go on, that which did so longest
+        ago.
+    got : In(5)
+        Ports that answer it.
     dropped : Out(1)
         High for a cycle for each packet, or run of stray flits, that does not reach all its ports.
     active : Out(1)
@@ -53,6 +56,7 @@ class Input(wiring.Component):
             "table": Out(TableRead()),
             "states": In(OutputState(noc)).array(len(Port)),
             "request": Out(Request(noc)),
+            "got": In(len(Port)),
             "dropped": Out(1),
             "active": Out(1),
         })
@@ -77,7 +81,7 @@ class Input(wiring.Component):
         m.d.comb += put.data.eq(flit.data)
         m.d.comb += self.request.data.eq(get.data)
 
-        m.submodules.turn = turn = RoundRobin(channels)
+        m.submodules.turn = turn = LeastRecent(channels)
         m.d.comb += turn.accept.eq(self.request.taken != 0)
 
         # What is known about the packet that comes on each channel, changed by its next flit.
@@ -131,6 +135,7 @@ class Input(wiring.Component):
             with m.If(turn.grant[vc]):
                 m.d.comb += self.request.p.eq(channel.request.p)
                 m.d.comb += channel.request.taken.eq(self.request.taken)
+                m.d.comb += channel.got.eq(self.got)
                 m.d.comb += get.addr.eq(vc * depth + channel.front)
 
         return m

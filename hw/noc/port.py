@@ -5,8 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ouroboros.hw.noc.buffers import Buffers
-from ouroboros.hw.noc.credits import Credits
 from ouroboros.hw.noc.link import Link, flit_layout
+from ouroboros.hw.noc.sending_end import SendingEnd
 from ouroboros.hw.params.noc import NocParams
 
 __all__ = ["RESET_LAG_CYCLES", "HostPort", "LinkReceiver", "LinkSender"]
@@ -43,17 +43,13 @@ class LinkSender(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        m.submodules.credits = credits = Credits(self.noc.channels, self.noc.vc_depth)
-        sent = Signal()
+        m.submodules.end = end = SendingEnd(self.noc)
+        connect(m, end.link, flipped(self.link))
         m.d.comb += [
-            credits.back.eq(self.link.credit),
-            self.i.ready.eq(credits.credited.bit_select(self.i.p.vc, 1)),
-            sent.eq(self.i.valid & self.i.ready),
-            credits.spent.eq(sent << self.i.p.vc),
+            self.i.ready.eq(end.credited.bit_select(self.i.p.vc, 1)),
+            end.sent.eq(self.i.valid & self.i.ready),
+            end.flit.eq(self.i.p),
         ]
-        m.d.sync += self.link.valid.eq(sent)
-        with m.If(sent):
-            m.d.sync += self.link.flit.eq(self.i.p)
 
         return m
 

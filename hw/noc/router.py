@@ -48,14 +48,13 @@ class Router(wiring.Component):
     link carries a flit every cycle. Unicast packets are wormholes: one credit per flit, the
     output's virtual channel theirs from head to tail. A multicast packet (label > 0) is copied to
     the ports of its label's entry; a copy starts only when the credits for the whole packet are
-    there, and copies do not wait for each other. ``Route`` says which channels a packet may use.
+    there, and those that can start leave together. ``Route`` says which channels a packet may use.
     Packets of one virtual channel never mix, those of different ones share a link flit by flit,
     in turn.
 
-    With two virtual channels no unicast packet starves: one at the front of its channel waits
-    while at most ``PACKETS_AHEAD_MAX`` others get a channel of its output that it could use, if
-    the packets of the other channel have one port each. Where three or more channels of an input
-    are busy there is no such bound for a single packet (docs/network.md).
+    No packet starves: one at the front of its channel waits while so many others at most get a
+    channel of its output that it could use. With two virtual channels, whose packets have one port
+    each, these are ``PACKETS_AHEAD_MAX``; more channels have larger bounds (docs/network.md).
 
     Wrong packets (no head, length over 8, label past the table, empty entry, a destination that
     does not exist, a port that is dead or not connected) are taken in and forgotten, as far as
@@ -141,6 +140,7 @@ class Router(wiring.Component):
                 m.d.comb += request.p.ports.eq(entrance.request.p.ports & 1 << o)
                 m.d.comb += request.data.eq(entrance.request.data)
                 taken |= request.taken
+                m.d.comb += entrance.got[o].eq(request.taken != 0)
             m.d.comb += entrance.request.taken.eq(taken)
 
         mesh = [self.outputs[port] for port in Port if port is not Port.LOCAL]

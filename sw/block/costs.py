@@ -5,16 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ouroboros.hw.params.machine import Machine
-from ouroboros.hw.params.position import Position
+from ouroboros.hw.params.timing.network import multicast_cycles
 from ouroboros.sw.block.stage import BlockStage, StageKey, Step
 from ouroboros.sw.perf.cycles import Holds, holds, serial
 from ouroboros.sw.program.image import Token, packet_flits
 
 __all__ = ["PortLoad", "StageCost", "port_loads", "sends", "stage_costs"]
-
-LOCAL_AND_ONWARD = 2
-"""Copies that a router on a multicast tree makes: one for its core, one for the next router."""
-
 
 @dataclass(slots=True)
 class PortLoad:
@@ -25,15 +21,7 @@ class PortLoad:
     flits_out: int = 0
     """Out of it; a multicast leaves once."""
     multicast: int = 0
-    """The part of ``flits_in`` that comes by multicast."""
-
-    @property
-    def copying(self) -> int:
-        """Cycles of a router input on the multicast trees that end here.
-
-        ``hw.noc.channel`` sends the copies of a packet one after the other.
-        """
-        return LOCAL_AND_ONWARD * self.multicast
+    """Cycles of a router input on the multicast trees that end here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +42,7 @@ class StageCost:
         """Cycles by resource."""
         return {"array": self.holds.array, "SFU": self.holds.sfu_and_drain,
                 "send": self.holds.send, "flits in": self.port.flits_in,
-                "flits out": self.port.flits_out, "multicast": self.port.copying,
+                "flits out": self.port.flits_out, "multicast": self.port.multicast,
                 "dispatch": self.holds.dispatch}
 
     @property
@@ -69,21 +57,23 @@ def sends(stage: BlockStage, flags: int = 0) -> list[Step]:
             if step.flow is not None and step.instruction.runs(flags)]
 
 
-def port_loads(stages: Iterable[BlockStage], host: Position) -> dict[StageKey, PortLoad]:
+def port_loads(machine: Machine,
+               stages: Iterable[BlockStage]) -> dict[StageKey, PortLoad]:
     """Flits of every stage's port; the host's embedding rows are left out."""
     loads: dict[StageKey, PortLoad] = defaultdict(PortLoad)
     for stage in stages:
         for step in sends(stage):
             assert step.flow is not None, "a SEND has a flow"
-            flits = packet_flits(step.instruction.fields["flits"])
+            payload = step.instruction.fields["flits"]
+            flits, copying = packet_flits(payload), multicast_cycles(machine.noc, payload)
             loads[stage.key].flits_out += flits
             for target in step.flow.targets:
-                if target[0] != host:
+                if target[0] != machine.host:
                     loads[target].flits_in += flits
-                    loads[target].multicast += flits if len(step.flow.targets) > 1 else 0
+                    loads[target].multicast += copying if len(step.flow.targets) > 1 else 0
         for owner in stage.owners:
             loads[stage.key].flits_out += 1
-            if owner[0] != host:
+            if owner[0] != machine.host:
                 loads[owner].flits_in += 1
     return loads
 
@@ -91,7 +81,7 @@ def port_loads(stages: Iterable[BlockStage], host: Position) -> dict[StageKey, P
 def stage_costs(machine: Machine, stages: Sequence[BlockStage], token: Token,
                 costed: Iterable[BlockStage] | None = None) -> list[StageCost]:
     """Costs of ``costed`` (by default all) among all the stages that send to each other."""
-    loads = port_loads(stages, machine.host)
+    loads = port_loads(machine, stages)
     found = []
     for stage in stages if costed is None else costed:
         image = stage.costed()

@@ -13,15 +13,9 @@ from dataclasses import dataclass
 
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES
+from ouroboros.sw.perf.copies import border_cycles
 from ouroboros.sw.perf.cycles import Holds, holds
-from ouroboros.sw.perf.walk import (
-    Walk,
-    border_cycles,
-    credit_delay,
-    head_dim,
-    injected_flits,
-    walk,
-)
+from ouroboros.sw.perf.walk import Walk, credit_delay, head_dim, injected_flits, walk
 from ouroboros.sw.program.image import Link, Stage, Token, packet_flits, unicast
 from ouroboros.sw.program.program import Program
 

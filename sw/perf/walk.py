@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ouroboros.hw.params.isa import Op
 from ouroboros.hw.params.machine import Machine
-from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES
 from ouroboros.hw.params.timing.network import (
@@ -18,16 +17,16 @@ from ouroboros.hw.params.timing.network import (
     HOST_FIRST_CYCLES,
     LEAVE_CYCLES,
     LOOKUP_CYCLES,
-    crossing_cycles,
 )
 from ouroboros.sw.perf.contention import Flow, delays
+from ouroboros.sw.perf.copies import border_cycles, packet_times
 from ouroboros.sw.perf.cycles import latency
 from ouroboros.sw.perf.errors import PerfError
-from ouroboros.sw.program.image import Link, Route, Stage, Token, packet_flits, unicast
+from ouroboros.sw.program.image import Link, Stage, Token, packet_flits, unicast
 from ouroboros.sw.program.program import EmbedTarget, Program
 
-__all__ = ["Reserved", "Running", "StageWalk", "Walk", "border_cycles", "credit_delay", "head_dim",
-           "injected_flits", "packet_times", "walk"]
+__all__ = ["Reserved", "Running", "StageWalk", "Walk", "credit_delay", "head_dim",
+           "injected_flits", "walk"]
 
 
 _Place = tuple[Position, int]
@@ -145,41 +144,6 @@ class Running:
         return sent
 
 
-def packet_times(first: int, route: Route, flits: int, machine: Machine | None = None,
-                 wires: dict[Link, int] | None = None) -> list[tuple[int, int]]:
-    """Cycles in which header and tail of each packet of a vector are on the receiver's last link.
-
-    ``first`` is the cycle in which the first header is on the link into the first router. A router
-    sends the copies of a packet one after the other, and the next packet after them. A border
-    between dies of ``machine`` (None: there are none) adds its cycles, and spreads the flits if it
-    is narrow; a router's later copies are close again. ``wires`` holds from when on each border is
-    free of what was sent before.
-    """
-    wires = {} if wires is None else wires
-    times: list[tuple[int, int]] = []
-    branches = route.branches or ((1, 0),) * len(route.links)
-    borders = [0 if machine is None else border_cycles(machine, link) for link in route.links]
-    free = [0] * len(branches)
-    while flits:
-        length, at, space = min(flits, PAYLOAD_FLITS_MAX), first, 1
-        for router, (copies, before) in enumerate(branches):
-            begin = max(at, free[router])
-            passing = length * space + 1
-            free[router] = begin + passing + (copies - 1) * (length + 1)
-            at = begin + HOP_CYCLES
-            if before:
-                at, space = at + passing + (before - 1) * (length + 1), 1
-            if borders[router] and machine is not None:
-                width, link = machine.noc.die_cycles_per_flit, route.links[router]
-                at, space = max(at, wires.get(link, 0)), max(space, width)
-                wires[link] = at + (length + 1) * width
-                at += borders[router]
-        times.append((at, at + length * space))
-        first += length + 1
-        flits -= length
-    return times
-
-
 def walk(program: Program, stages: Sequence[Stage], token: Token) -> Walk:
     """Send one token through the machine, nothing else being under way.
 
@@ -238,14 +202,11 @@ def _walk(program: Program, stages: Sequence[Stage], token: Token,
                 if delivery.counters >> counter & 1 and (info.core, counter) in owned:
                     reserved[owned[info.core, counter]].append(
                         Reserved(info.core, info.index, accepted))
-        passed, before = [], dict(wires)
+        arrivals = packet_times(machine, accepted + LEAVE_CYCLES, delivery.routes, flits, wires)
         for route in delivery.routes:
-            # Copies to several receivers pass a border as one packet: all see it as it was.
-            own = dict(before)
-            times = packet_times(accepted + LEAVE_CYCLES, route, flits, machine, own)
-            passed.append(own)
+            times = arrivals[route.target]
             if route.target == machine.host:
-                place = sender.stage.info.core, sender.stage.info.index
+                place = info.core, info.index
                 late = held.get(place, {}).get(at, 0)
                 result = max(result or 0, times[-1][1] + late + HOST_CYCLES)
                 to_host.append(((place, at), Flow(
@@ -255,12 +216,7 @@ def _walk(program: Program, stages: Sequence[Stage], token: Token,
             for header, tail in times:
                 running[key].arrive(delivery.operand, header + LOOKUP_CYCLES,
                                     tail + COUNT_CYCLES)
-        for own in passed:
-            for link, until in own.items():
-                wires[link] = max(wires.get(link, 0), until)
-        for route in delivery.routes:
-            if route.target != machine.host:
-                run(running[route.target, delivery.stage])
+            run(running[key])
     stuck = [run.stage.info.name for run in running.values() if not run.ended]
     if result is None or stuck:
         raise PerfError(f"every stage of the program must get all its operands, not {stuck}")
@@ -276,7 +232,7 @@ def _injection(program: Program, channels: int,
     for target in program.embed:
         route = unicast(machine.mesh, machine.host, target.core)
         for flits in injected_flits(program, target, channels):
-            for header, tail in packet_times(at, route, flits, machine, wires):
+            for header, tail in packet_times(machine, at, [route], flits, wires)[target.core]:
                 found.append((target.core, target.stage, 0, header + LOOKUP_CYCLES,
                               tail + COUNT_CYCLES))
             at += packet_flits(flits)
@@ -299,9 +255,3 @@ def credit_delay(machine: Machine, source: Position, target: Position) -> int:
     """From the act of END in ``source`` to the credit in the counter of ``target``."""
     links = unicast(machine.mesh, source, target).links
     return CREDIT_CYCLES + sum(HOP_CYCLES + border_cycles(machine, link) for link in links)
-
-
-def border_cycles(machine: Machine, link: Link) -> int:
-    """Cycles that a border between dies adds to a router's output link; 0 where there is none."""
-    at, port = link
-    return crossing_cycles(machine.noc) if machine.mesh.crosses(at, port.beyond(at)) else 0

@@ -64,8 +64,6 @@ class Route:
     """The receiver."""
     links: tuple[Link, ...]
     """Router outputs that it passes, the last one the receiver's."""
-    branches: tuple[tuple[int, int], ...] = ()
-    """Multicast: copies that each router makes, and how many of them leave before this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,16 +221,17 @@ def unicast(mesh: MeshParams, source: Position, target: Position) -> Route:
 
 def multicast(labels: Mapping[Position, Mapping[int, int]], source: Position,
               label: int) -> list[Route]:
-    """Routes of a label's tree; copies of one router leave in the order of the ports."""
+    """Routes of a label's tree."""
     routes: list[Route] = []
     open_: list[Route] = [Route(source, ())]
     while open_:
         way = open_.pop()
         at = way.target
         mask = LABEL_ENTRY.unpack(labels[at][label])["ports"]
-        ports = [port for port in Port if mask >> port & 1]
-        for rank, port in enumerate(ports):
+        for port in Port:
+            if not mask >> port & 1:
+                continue
             next_ = Route(at if port is Port.LOCAL else neighbour(at, port),
-                          (*way.links, (at, port)), (*way.branches, (len(ports), rank)))
+                          (*way.links, (at, port)))
             (routes if port is Port.LOCAL else open_).append(next_)
     return routes

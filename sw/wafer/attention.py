@@ -71,7 +71,7 @@ def attention_times(graph: Graph, head: tuple[BlockStage, ...], contexts: int,
     alone = _alone(graph, head)
     loads = {cost.stage.key: cost.port for cost in stage_costs(
         graph.machine, graph.stages, Token(0), head)}
-    port = max(max(load.flits_in, load.flits_out, load.copying) for load in loads.values())
+    port = max(max(load.flits_in, load.flits_out, load.multicast) for load in loads.values())
     at = sampled(contexts, graph.machine.block_tokens)
     hold, way = np.zeros(len(at), np.int64), np.zeros(len(at), np.int64)
     home = next(stage.key for stage in head if stage.kv is not None and not stage.kv["member"])

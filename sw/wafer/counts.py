@@ -118,7 +118,7 @@ def _other(wafer: Wafer, stage: BlockStage) -> Events:
 def _flits(wafer: Wafer, stages: list[BlockStage]) -> Events:
     """Flits of stages' ports and what they come to on their ways."""
     machine = wafer.machine
-    loads = port_loads(wafer.graph.stages, machine.host)
+    loads = port_loads(machine, wafer.graph.stages)
     out = sum(loads[stage.key].flits_out for stage in stages)
     received = sum(loads[stage.key].flits_in for stage in stages)
     return Events(

@@ -186,7 +186,7 @@ class Wafer(WaferPlacement):
 
         What the members of a KV head exchange is left out: they lie side by side.
         """
-        loads = port_loads(self.graph.stages, self.graph.machine.host)
+        loads = port_loads(self.graph.machine, self.graph.stages)
         block = [stage for stage in self.graph.stages if stage.info.layer == 0]
         exchanged = sum(
             packet_flits(step.instruction.fields["flits"])

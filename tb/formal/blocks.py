@@ -5,13 +5,14 @@ from amaranth.hdl import Assert, Assume
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ouroboros.hw.lib.arbiter import RoundRobin
+from ouroboros.hw.lib.arbiter import LeastRecent, RoundRobin
 from ouroboros.hw.lib.queue import Queue
 from ouroboros.hw.noc.output import Output
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import Port
+from ouroboros.tb.formal.packets import fixed
 
-__all__ = ["ArbiterProof", "OutputProof", "QueueProof"]
+__all__ = ["ArbiterProof", "OutputProof", "QueueProof", "RecentProof"]
 
 
 class QueueProof(wiring.Component):
@@ -90,6 +91,41 @@ class ArbiterProof(wiring.Component):
         with m.Elif(self.accept):
             m.d.sync += others.eq(others + 1)
             m.d.comb += Assert(others < self.width - 1)
+
+        return m
+
+
+class RecentProof(wiring.Component):
+    """Grants are one of the requests, and never pass over who was granted longer ago.
+
+    Two requesters, whichever the solver likes: once the one has been granted, it is not granted
+    again while the other asks, until the other was granted.
+    """
+
+    def __init__(self, width: int):
+        self.width = width
+        super().__init__({"requests": In(width), "accept": In(1), "one": In(range(width)),
+                          "other": In(range(width))})
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.arbiter = arbiter = LeastRecent(self.width)
+        m.d.comb += [arbiter.requests.eq(self.requests), arbiter.accept.eq(self.accept)]
+        grant = arbiter.grant
+        m.d.comb += Assert((grant & (grant - 1)) == 0)
+        m.d.comb += Assert((grant & ~self.requests) == 0)
+        m.d.comb += Assert((grant != 0) == (self.requests != 0))
+
+        one, other = fixed(m, self.one), fixed(m, self.other)
+        m.d.comb += Assume((one < self.width) & (other < self.width) & (one != other))
+        later = Signal()
+        with m.If(grant.bit_select(one, 1)):
+            m.d.comb += Assert(~(later & self.requests.bit_select(other, 1)))
+        with m.If(self.accept & grant.bit_select(one, 1)):
+            m.d.sync += later.eq(1)
+        with m.Elif(self.accept & grant.bit_select(other, 1)):
+            m.d.sync += later.eq(0)
 
         return m
 

@@ -29,11 +29,13 @@ class ChannelProof(wiring.Component):
     - The flit moves to the port once if that is in its packet's set, and otherwise never; its place
       is freed once, as many places after it came as flits were before it, and not before it has
       moved to the port. Its head and tail are as they were.
-    - After a flit that is not a tail, the next one that moves at all is the next one of its packet,
-      to the same port and channel. So copies are whole, in order and unmixed.
+    - After a flit that is not a tail, the next one that moves to the port is the next one of its
+      packet, on the same channel; until then nothing moves but the flit itself, to other ports. So
+      copies are whole, in order and unmixed.
     - What is asked of the port is what ``HoldProof`` expects.
     - A multicast copy starts on the channel's own number, with credits for the whole packet, and
-      always has a credit until its tail has gone.
+      always has a credit until its tail has gone. A port that can take one is asked after
+      ``PATIENCE_CYCLES`` at most.
     - Whoever waits asks: a head whose port has a free channel that it may use, or one that it has
       claimed and that has the credits, and that has no other port left, asks for it in this very
       cycle, as ``WaitProof`` expects. A unicast packet claims one channel of those that it may use,
@@ -53,7 +55,7 @@ class ChannelProof(wiring.Component):
         channels = noc.channels
         super().__init__({
             "puts": In(1), "entry": In(entry_layout(noc)), "follow": In(1),
-            "port": In(range(PORTS)), "grants": In(1), "picks": In(channels),
+            "port": In(range(PORTS)), "grants": In(PORTS), "picks": In(channels),
             "free": In(channels).array(PORTS),
             "credits": In(range(noc.vc_depth + 1)).array(channels).array(PORTS),
             "returns": In(1)})
@@ -70,9 +72,10 @@ class ChannelProof(wiring.Component):
         request, taken = channel.request.p, channel.request.taken
         moves, claims, here, sent = (Signal(name=name) for name in (
             "moves", "claims", "here", "sent"))
-        m.d.comb += [here.eq(request.ports == there),
+        m.d.comb += [here.eq((request.ports & there) != 0),
                      moves.eq((taken != 0) & ~request.claim),
-                     claims.eq((taken != 0) & request.claim), sent.eq(moves & here)]
+                     claims.eq((taken != 0) & request.claim),
+                     sent.eq(moves & ((channel.got & there) != 0))]
 
         holds = self._outputs(m, channel, there, here, claims, sent)
         line, flit = self._packets(m, channel, there, moves, sent)
@@ -110,18 +113,17 @@ class ChannelProof(wiring.Component):
                 m.d.comb += credited.eq(state.credited)
 
         allowed, pick = request.allowed, self.picks
-        asks, alone = Signal(), Signal()
-        unowned, available = Signal(noc.channels), Signal(noc.channels)
-        m.d.comb += [asks.eq(request.ports != 0), alone.eq((allowed & (allowed - 1)) == 0)]
+        got, alone = channel.got, Signal()
+        m.d.comb += [got.eq(request.ports & self.grants), alone.eq((allowed & (allowed - 1)) == 0),
+                     taken.eq(Mux(got != 0, pick, 0))]
+        m.d.comb += Assume((got == 0) | (
+            (pick != 0) & ((pick & (pick - 1)) == 0) & ((pick & ~allowed) == 0)))
         for p, state in enumerate(channel.states):
-            with m.If(request.ports[p]):
-                m.d.comb += [unowned.eq(state.free), available.eq(state.available)]
-        m.d.comb += taken.eq(Mux(asks & self.grants, pick, 0))
-        m.d.comb += Assume(~(asks & self.grants) | (
-            (pick != 0) & ((pick & (pick - 1)) == 0) & ((pick & ~allowed) == 0)
-            & Mux(request.claim, (pick & unowned) != 0, alone | ((pick & available) != 0))))
+            m.d.comb += Assume(~got[p] | Mux(
+                request.claim, (pick & state.free) != 0,
+                alone | ((pick & state.available) != 0)))
 
-        m.d.comb += Assert((request.ports & (request.ports - 1)) == 0)
+        m.d.comb += Assert(((request.ports & (request.ports - 1)) == 0) | (allowed == own))
         with m.If(here):
             m.d.comb += Assert(allowed != 0)
             with m.If(request.claim):
@@ -132,7 +134,7 @@ class ChannelProof(wiring.Component):
                                    | ((allowed & free & credited) != 0))
             with m.Else():
                 m.d.comb += Assert(alone & ((allowed & begun & credited) != 0))
-        with m.If(claims & here):
+        with m.If(claims & ((got & there) != 0)):
             m.d.sync += claimed.eq(claimed | taken)
         with m.Elif(sent):
             m.d.sync += claimed.eq(claimed & ~taken)
@@ -204,9 +206,10 @@ class ChannelProof(wiring.Component):
             m.d.comb += Assert((done | goes) == mine)
 
         due, where = Signal(name="flit_due"), Signal(noc.channels, name="flit_where")
-        with m.If(due & moves):
-            m.d.comb += Assert(sent & (front == NEXT) & ~request.head)
+        with m.If(due & moves & ((front != FOLLOWED) | sent)):
+            m.d.comb += Assert((front == NEXT) & ~request.head)
             m.d.comb += Assert(channel.request.taken == where)
+        with m.If(due & sent):
             m.d.sync += due.eq(0)
         with m.If(sent & (front == NEXT)):
             m.d.comb += Assert(due)

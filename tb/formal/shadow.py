@@ -127,12 +127,13 @@ class _Place:
 class _Shadow:
     """State of a channel, kept from what it shows; flits from the front on.
 
-    ``active``: between head and tail of a copy, to ``port`` by channel ``via``, which is also the
-    channel of the latest claim; ``final``: the last
-    copy, whose flits are freed as they go; ``middle``: both. ``copied`` and ``reserved`` ports of
-    the front packet have their copy, or were claimed. ``off`` flits of a copy that is not the last
-    have gone. Of the n-th flit in the buffer: ``inside`` (it exists), ``entry``, ``head`` and
-    ``mark``; of its packet: ``known`` (its head is in the buffer too), ``ports``,
+    ``active``: between head and tail of a copy, to ``port``, a set, by channel ``via``, which is
+    also the channel of the latest claim; ``final``: the last copy, whose flits are freed as they
+    go; ``middle``: both. ``took``: ports that have the flit at ``read`` already, which is
+    ``at_tail``. ``copied`` and ``reserved`` ports of the front packet have their copy, or were
+    claimed. ``off`` flits of a copy that is not the last have gone. Of the n-th flit in the buffer:
+    ``inside`` (it exists), ``entry``, ``head`` and ``mark``; of its packet: ``known`` (its head is
+    in the buffer too), ``ports``,
     ``many`` (multicast), ``need``, and ``nth`` (which flit of it).
     """
 
@@ -145,19 +146,24 @@ class _Shadow:
         self.active, self.final = active, final = Signal(), Signal()
         self.port, self.via = port, via = Signal(PORTS), Signal(noc.channels)
         self.copied, self.reserved = copied, reserved = Signal(PORTS), Signal(PORTS)
+        self.took, self.at_tail = took, at_tail = Signal(PORTS), Signal()
+        whole, goes = Signal(), Signal(PORTS)
+        m.d.comb += [goes.eq(Mux(active, port, channel.got)), at_tail.eq(entries[read.index].tail),
+                     whole.eq(~active | ((port & ~took & ~channel.got) == 0))]
         with m.If(put.puts):
             m.d.sync += [heads[end.index].eq(put.head), entries[end.index].eq(put.entry)]
             m.d.sync += end.set(end.next())
         with m.If((taken != 0) & request.claim):
-            m.d.sync += [reserved.eq(reserved | request.ports), via.eq(taken)]
+            m.d.sync += [reserved.eq(reserved | channel.got), via.eq(taken)]
+        with m.Elif((taken != 0) & ~whole):
+            m.d.sync += [took.eq(took | channel.got), via.eq(taken)]
         with m.Elif(taken != 0):
-            m.d.sync += [active.eq(~request.tail), port.eq(request.ports), via.eq(taken),
+            m.d.sync += [active.eq(~request.tail), port.eq(goes), via.eq(taken), took.eq(0),
                          final.eq(channel.freed), *read.set(read.next())]
             with m.If(channel.freed):
                 m.d.sync += [*base.set(read.next()), copied.eq(0), reserved.eq(0)]
             with m.Elif(request.tail):
-                m.d.sync += [*read.set((base.index, base.wrap)), copied.eq(copied | request.ports),
-                             reserved.eq(reserved & ~request.ports)]
+                m.d.sync += [*read.set((base.index, base.wrap)), copied.eq(copied | goes)]
         with m.Elif(channel.freed):
             m.d.sync += [*read.set(read.next()), *base.set(read.next())]
 
@@ -216,8 +222,8 @@ def _line(m, noc, shadow, put):
 
 def _front(m, noc, number, shadow, put, there, holds):
     """What is done of the front packet."""
-    used, active, final, port, via = (
-        getattr(shadow, name) for name in ("used", "active", "final", "port", "via"))
+    used, active, final, port, via, took = (
+        getattr(shadow, name) for name in ("used", "active", "final", "port", "via", "took"))
     copied, reserved, front = shadow.copied, shadow.reserved, shadow.entry[0]
     multicast = Signal(name="front_multicast")
     m.d.comb += multicast.eq((used != 0) & ~shadow.middle & front.multicast)
@@ -226,26 +232,29 @@ def _front(m, noc, number, shadow, put, there, holds):
         multicast & ((copied & ~front.ports) == 0) & (copied != front.ports)
         & (front.need < used)))
     m.d.comb += Assert((reserved == 0) | (
-        (used != 0) & ~shadow.middle & ((reserved & (copied | ~front.ports)) == 0)
+        (used != 0) & ~shadow.middle & ((reserved & ~front.ports) == 0)
         & (via != 0) & ((via & (via - 1)) == 0)
         & Mux(front.multicast, via == 1 << number, (via & ~front.allowed) == 0)))
     with m.If(active):
-        m.d.comb += Assert((port != 0) & ((port & (port - 1)) == 0))
+        m.d.comb += Assert((port != 0) & (((port & (port - 1)) == 0) | (via == 1 << number)))
         m.d.comb += Assert((via != 0) & ((via & (via - 1)) == 0))
         with m.If(~final):
             m.d.comb += Assert(((port & (copied | ~front.ports)) == 0)
                                & ((front.ports & ~port & ~copied) != 0) & (via == 1 << number))
-    m.d.comb += Assert(holds.begun == Mux(active & (port == there), via, 0))
+    m.d.comb += Assert((took == 0) | (
+        active & ((took & ~port) == 0) & (took != port) & (shadow.off < used)))
+    m.d.comb += Assert(holds.begun == Mux(
+        active & ((port & there & ~Mux(shadow.at_tail, took, 0)) != 0), via, 0))
     m.d.comb += Assert(holds.claimed == Mux(
-        (reserved & there & ~Mux(active, port, 0)) != 0, via, 0))
+        (reserved & there & ~copied & ~Mux(active, port, 0)) != 0, via, 0))
 
 
 def _followed(m, noc, shadow, put, there, flit):
     """Where the flit that is followed is, and the one after it."""
     used, active, final, off = (
         getattr(shadow, name) for name in ("used", "active", "final", "off"))
-    here = Signal()
-    m.d.comb += here.eq(shadow.port == there)
+    here, took = Signal(), Signal()
+    m.d.comb += [here.eq((shadow.port & there) != 0), took.eq((shadow.took & there) != 0)]
     m.d.comb += Assert(flit.marked | ~(flit.waits | flit.follows | flit.due | flit.done))
     m.d.comb += Assert(~flit.waits | (flit.ahead < used))
     for n, entry in enumerate(shadow.entry):
@@ -257,7 +266,7 @@ def _followed(m, noc, shadow, put, there, flit):
         m.d.comb += Assert(~(inside & next_) | (mark == NEXT))
         m.d.comb += Assert(~(inside & (mark == NEXT)) | next_ | (
             ~flit.waits & (n == 0) & ~flit.is_tail & flit.marked & ~flit.follows & shadow.middle
-            & (flit.due == here)))
+            & (flit.due == (here & ~took))))
         others = Cat(shadow.head[i] & shadow.inside[i] for i in range(1, n + 1)).any() if n else 0
         with m.If(it):
             m.d.comb += Assert(inside & (shadow.head[n] == flit.is_head)
@@ -265,12 +274,13 @@ def _followed(m, noc, shadow, put, there, flit):
             with m.If(shadow.known[n]):
                 m.d.comb += Assert(flit.mine == ((shadow.ports[n] & there) != 0))
                 m.d.comb += Assert(flit.done == (~others & ~shadow.middle & (
-                    ((shadow.copied & there) != 0) | (active & here & (off > n)))))
+                    ((shadow.copied & there) != 0)
+                    | (active & here & ((off > n) | ((off == n) & took))))))
             with m.Else():
-                m.d.comb += Assert(flit.mine == (flit.done ^ here))
-                m.d.comb += Assert(~(flit.done & here))
-            m.d.comb += Assert(flit.due == (
-                active & ~final & here & (off == n + 1) & ~flit.is_tail))
+                m.d.comb += Assert(flit.mine == (flit.done | here))
+                m.d.comb += Assert((flit.done & here) == ((n == 0) & took))
+            m.d.comb += Assert(flit.due == (active & here & ~flit.is_tail & Mux(
+                off == n, took & ~others, ~final & (off == n + 1) & ~took)))
     m.d.comb += Assert(~flit.follows | (~flit.is_tail & ~put.head & Mux(
         flit.waits, flit.ahead + 1 == used, (used == 0) & (flit.due == here))))
     m.d.comb += Assert(~flit.waits | flit.follows | flit.is_tail | (flit.ahead + 1 < used))

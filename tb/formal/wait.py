@@ -5,7 +5,7 @@ from amaranth.hdl import Assert, Assume
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ouroboros.hw.lib.arbiter import RoundRobin
+from ouroboros.hw.lib.arbiter import LeastRecent
 from ouroboros.hw.noc.output import Output
 from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import Port
@@ -27,9 +27,9 @@ class WaitProof(wiring.Component):
     ``Route`` gives, otherwise at any time.
 
     ``rivals`` are the other channels of its input that ever ask, for this output or another, one
-    packet each at a time. Where there is one, and it is before the waiting packet in turn, it asks
-    at most ``vain`` times in vain, which is what ``asks`` shows of an input where nothing else
-    asks. Several never ask in vain if ``vain`` is 0.
+    packet each at a time. Where there is one, and it goes before the waiting packet, it asks at
+    most ``vain`` times in vain, which is what ``asks`` shows of an input where nothing else asks.
+    Where there are several, they ask in at most ``blocks`` cycles in which it could.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class WaitProof(wiring.Component):
         The network.
     allowed, rivals : int
         Sets of channels.
-    vain : int
+    vain, blocks : int
         See above.
     most : int
         What is asserted.
@@ -45,10 +45,10 @@ class WaitProof(wiring.Component):
         Count how often the packet asks in vain instead of the packets that get a channel.
     """
 
-    def __init__(self, noc: NocParams, *, allowed: int, rivals: int, vain: int, most: int,
-                 asks: bool = False):
+    def __init__(self, noc: NocParams, *, allowed: int, rivals: int, most: int, vain: int = 0,
+                 blocks: int = 0, asks: bool = False):
         self.noc, self.allowed, self.rivals = noc, allowed, rivals
-        self.vain, self.most, self.by_asks = vain, most, asks
+        self.vain, self.blocks, self.most, self.by_asks = vain, blocks, most, asks
         super().__init__({
             "starts": In(1), "others": In(noc.channels), "elsewhere": In(1), "accepted": In(1),
             "asks": In(PORTS), "heads": In(PORTS), "tails": In(PORTS), "claiming": In(PORTS),
@@ -59,7 +59,7 @@ class WaitProof(wiring.Component):
 
         channels = self.noc.channels
         m.submodules.output = output = Output(self.noc)
-        m.submodules.turn = turn = RoundRobin(channels)
+        m.submodules.turn = turn = LeastRecent(channels)
         state, link = output.state, output.link
         waits, waited, count = Signal(), Signal(), Signal(range(self.most + 3))
         number = (self.allowed & -self.allowed).bit_length() - 1
@@ -83,15 +83,22 @@ class WaitProof(wiring.Component):
                 waits, (ready | claim) << number, self.others & own)),
             mine.eq(turn.grant[number] & waits)]
 
-        # A rival whose turn is before the waiting packet's asks only so often in vain.
-        several = self.rivals & (self.rivals - 1) != 0
-        first = Signal(init=several or (self.rivals & (own - 1)) != 0)
-        vain = Signal(range(self.vain + 2))
-        with m.If(turn.grant.any() & turn.accept):
-            m.d.sync += [first.eq(turn.grant[number] | several), vain.eq(0)]
-        with m.Elif(first & (turn.grant & ~own).any()):
-            m.d.sync += vain.eq(vain + 1)
-            m.d.comb += Assume(vain < self.vain)
+        if self.rivals & (self.rivals - 1):
+            blocked = Signal(range(self.blocks + 2))
+            with m.If(won):
+                m.d.sync += blocked.eq(0)
+            with m.Elif(waits & (ready | claim) & ~turn.grant[number]):
+                m.d.sync += blocked.eq(blocked + 1)
+                m.d.comb += Assume(blocked < self.blocks)
+        else:
+            # A rival that goes before the waiting packet asks only so often in vain.
+            first = Signal(init=(self.rivals & (own - 1)) != 0)
+            vain = Signal(range(self.vain + 2))
+            with m.If(turn.grant.any() & turn.accept):
+                m.d.sync += [first.eq(turn.grant[number]), vain.eq(0)]
+            with m.Elif(first & (turn.grant & ~own).any()):
+                m.d.sync += vain.eq(vain + 1)
+                m.d.comb += Assume(vain < self.vain)
 
         taken = Signal(channels)
         for n, request in enumerate(output.requests):

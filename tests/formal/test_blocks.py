@@ -2,11 +2,11 @@
 
 import pytest
 
-from ouroboros.hw.lib.arbiter import RoundRobin
+from ouroboros.hw.lib.arbiter import LeastRecent, RoundRobin
 from ouroboros.hw.lib.queue import Queue
 from ouroboros.hw.noc.output import Output
 from ouroboros.hw.params.noc import NocParams
-from ouroboros.tb.formal.blocks import ArbiterProof, OutputProof, QueueProof
+from ouroboros.tb.formal.blocks import ArbiterProof, OutputProof, QueueProof, RecentProof
 from ouroboros.tb.formal.broken import broken
 from ouroboros.tb.formal.prove import prove
 
@@ -30,6 +30,13 @@ def test_arbiter(width):
     assert found.for_ever
 
 
+@pytest.mark.parametrize("width", [2, 3, 5, 8])
+def test_least_recent(width):
+    found = prove(RecentProof(width), f"recent{width}", depth=6, invariant=True)
+    assert found.held, found.log
+    assert found.for_ever
+
+
 @pytest.mark.parametrize("noc", [ONE, ALL], ids=["one", "all classes"])
 def test_output(noc):
     found = prove(OutputProof(noc), f"output{noc.channels}", depth=4, induction=True)
@@ -42,6 +49,8 @@ def test_output(noc):
                  id="pointers stay at 0"),
     pytest.param(ArbiterProof(3), RoundRobin, {
         "grant": lambda n, old: n["requests"] & -n["requests"]}, 8, id="the lowest always first"),
+    pytest.param(RecentProof(3), LeastRecent, {"order": lambda n, old: n["order"]}, 8,
+                 id="the order never changes"),
     pytest.param(OutputProof(ONE), Output, {"spent": lambda n, old: n["chosen"]}, 4,
                  id="claims spend credits"),
 ])

@@ -49,7 +49,7 @@ def each_output(n, state):
 
 
 WRONG = {
-    "second copy to a port": {"state.done": lambda n, old: old & n["choice"]},
+    "second copy to a port": {"state.done": lambda n, old: old & n["ports"]},
     "copy starts with a credit too few": {
         "enough": lambda n, old: each_output(
             n, lambda _, credits: credits >= n["get__data.need"])},
@@ -57,16 +57,21 @@ WRONG = {
     "no copy but one": {"final": lambda n, old: 1},
     "copy is not rewound": {"state.read": lambda n, old: n["following"]},
     "copy changes its port": {
-        "choice": lambda n, old: Mux(n["state.active"], Value.cast(old)[:5].rotate_left(1), old)},
+        "request__p.ports": lambda n, old: Mux(n["state.active"], Value.cast(old)[:5].rotate_left(1), old)},
+    "copy goes on before all ports have a flit": {"whole": lambda n, old: 1},
+    "flit goes to a port twice": {"state.sent": lambda n, old: 0},
+    "copy goes on to a port that did not grant its head": {
+        "ports": lambda n, old: Mux(n["state.active"], old, n["request__p.ports"])},
+    "patience without end": {"state.waited": lambda n, old: 0},
     "claims are not kept": {"state.reserved": lambda n, old: 0},
     "claim forgets its channel": {
         "state.channel": lambda n, old: Mux(n["request__p.claim"], n["state.channel"], old)},
     "claim goes on by any channel": {
         "request__p.allowed": lambda n, old: Mux(claimed(n), n["get__data.allowed"], old)},
     "claimed channel needs no credit": {
-        "choice": lambda n, old: Mux(claimed(n), n["state.reserved"], old)},
+        "request__p.ports": lambda n, old: Mux(claimed(n), n["state.reserved"], old)},
     "claim is passed over": {
-        "choice": lambda n, old: Mux(claimed(n) & (n["sendable"] != 0), n["sendable"], old),
+        "request__p.ports": lambda n, old: Mux(claimed(n) & (n["sendable"] != 0), n["sendable"], old),
         "request__p.allowed": lambda n, old: Mux(claimed(n) & (n["sendable"] != 0),
                                                  n["get__data.allowed"], old)},
     "claim of a channel that is not free": {

@@ -33,7 +33,7 @@ def at_most(proof, name):
 def test_nothing_else_at_its_input(vcs, allowed, most):
     """So many packets go before, and do; and it asks no oftener in vain, bodies included."""
     def wait(most, asks):
-        return WaitProof(network(vcs), allowed=allowed, rivals=0, vain=0, most=most, asks=asks)
+        return WaitProof(network(vcs), allowed=allowed, rivals=0, most=most, asks=asks)
 
     name = f"wait{vcs}{allowed}"
     assert at_most(wait(most, asks=False), name)
@@ -64,13 +64,22 @@ def test_both_any_of_two():
     assert at_most(proof, "wait_both")
 
 
-@pytest.mark.parametrize("vcs, class1_vcs, allowed, rivals", [
-    (1, 1, 0b001, 0b110), (2, 0, 0b001, 0b110)], ids=["alone", "ordered, class of two"])
-def test_no_bound_with_two_others_at_its_input(vcs, class1_vcs, allowed, rivals):
-    """More than forty go before it and it could go on so, though the rivals never ask in vain."""
-    proof = WaitProof(network(vcs, class1_vcs), allowed=allowed, rivals=rivals, vain=0, most=40)
-    found = prove(proof, f"wait_{vcs}_{allowed}_two", depth=100, reset=False)
-    assert "Assert failed" in found.log
+@pytest.mark.parametrize("blocks", [0, 1, 5])
+@pytest.mark.parametrize("vcs, class1_vcs, allowed, alone, each", [
+    (1, 1, 0b001, ONE, ONE + 1), (2, 0, 0b001, ONE, ONE + 1), (2, 0, 0b011, ANY + 1, ANY + 1)],
+    ids=["alone", "ordered, class of two", "any of two"])
+def test_two_others_at_its_input(vcs, class1_vcs, allowed, alone, each, blocks):
+    """However the cycles lie in which others keep it from asking, each lets so many more go."""
+    def wait(most, asks=False):
+        return WaitProof(network(vcs, class1_vcs), allowed=allowed, rivals=0b110, blocks=blocks,
+                         most=most, asks=asks)
+
+    name = f"wait_{vcs}_{allowed}_{blocks}"
+    assert at_most(wait(alone + each * blocks), name)
+    assert at_most(wait(alone * (1 + blocks), asks=True), f"{name}_asks")
+    if not blocks:
+        less = prove(wait(alone - 1), f"{name}_less", depth=22, reset=False)
+        assert "Assert failed" in less.log
 
 
 def test_proof_can_fail():
@@ -78,7 +87,7 @@ def test_proof_can_fail():
     def chosen(n, old):
         return Mux(n["won.claim"] & n["won.head"], n["ready"] & -n["ready"], old)
 
-    proof = broken(WaitProof(network(2), allowed=0b11, rivals=0, vain=0, most=3 * ANY), Output,
+    proof = broken(WaitProof(network(2), allowed=0b11, rivals=0, most=3 * ANY), Output,
                    {"chosen": chosen})
     found = prove(proof, "wait_wrong", depth=60, reset=False)
     assert "Assert failed" in found.log

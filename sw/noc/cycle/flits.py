@@ -20,6 +20,7 @@ from ouroboros.sw.noc.cycle.state import (
     FLITS,
     FREE,
     FULL,
+    GRANTED,
     HEAD,
     HOPS,
     I32,
@@ -45,7 +46,8 @@ from ouroboros.sw.noc.cycle.state import (
     Y,
 )
 
-__all__ = ["LOWEST", "channel_for", "first", "left", "made", "send", "step", "take"]
+__all__ = ["LOWEST", "channel_for", "first", "least_recent", "left", "made", "send", "step",
+           "take"]
 
 LOWEST = np.array([0] + [(n & -n).bit_length() - 1 for n in range(1, 256)], np.int32)
 """Number of the lowest set bit."""
@@ -56,6 +58,19 @@ def first(mask: int, turn: int) -> int:
     """Lowest set bit from ``turn`` on, or else the lowest of all."""
     later = mask >> turn << turn
     return int(LOWEST[later] if later else LOWEST[mask])
+
+
+@compiled
+def least_recent(channel: I32, row: int, mask: int) -> int:
+    """Of the channels in a mask, the first one at ``row``, that whose grant is longest ago."""
+    found = LOWEST[mask]
+    mask &= mask - 1
+    while mask:
+        vc = LOWEST[mask]
+        if channel[row + vc, GRANTED] < channel[row + found, GRANTED]:
+            found = vc
+        mask &= mask - 1
+    return int(found)
 
 
 @compiled

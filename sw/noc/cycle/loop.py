@@ -10,9 +10,19 @@ cut off, so that plain unicast is no slower for it.
 import numpy as np
 
 from ouroboros.sw.lib.compiled import compiled
-from ouroboros.sw.noc.cycle.copies import CLAIM, KEEP, LOCAL, TAKE, ask, claimed, kept, route, sent
+from ouroboros.sw.noc.cycle.copies import (
+    CLAIM,
+    COPY,
+    LOCAL,
+    TAKE,
+    ask,
+    claimed,
+    copied,
+    next_flit,
+    route,
+)
 from ouroboros.sw.noc.cycle.ends import generators, sinks, sources
-from ouroboros.sw.noc.cycle.flits import channel_for, first, left, send, take
+from ouroboros.sw.noc.cycle.flits import channel_for, first, least_recent, left, send, take
 from ouroboros.sw.noc.cycle.state import (
     COPIES_MADE,
     COUNT,
@@ -26,6 +36,7 @@ from ouroboros.sw.noc.cycle.state import (
     FLITS,
     FREE,
     FULL,
+    GRANTED,
     HEAD,
     HELD,
     HOPS,
@@ -86,21 +97,33 @@ def _events(settings: I64, node: I32, port: I32, channel: I32, ring: I32, arriva
 @compiled
 def _requests(settings: I64, node: I32, port: I32, channel: I32, ring: I32, packet: I32,
               masks: I32, copying: I32 | None, router: int, wish: I32, asked: I32) -> None:
-    """Each input asks for the output of one of its channels, the next in turn that can go on."""
+    """Each input asks for what one of its channels wants.
+
+    Of those that can go on, it is the one whose last grant is longest ago.
+    """
     vcs = settings[VCS]
     for input_ in range(PORTS - 1):
         entrance = router * PORTS + input_
         mask = port[entrance, OCCUPIED]
+        asks = False
         while mask:
-            vc = first(mask, port[entrance, TURN_IN])
+            vc = least_recent(channel, entrance * vcs, mask)
             mask &= ~(1 << vc)
             row = entrance * vcs + vc
             if copying is not None:
                 output, exit_vc, does = ask(settings, node, port, channel, ring, packet, masks,
                                             copying, router, row, vc)
-                if output < 0 or exit_vc < 0:
+                if asks or output < 0 or exit_vc < 0:
                     continue
+                # On with the others: multicast packets count the cycles in which they wait.
+                asks = True
                 wish[input_, 2] = does
+                if does != TAKE:
+                    wish[input_, 0] = vc
+                    wish[input_, 1] = exit_vc
+                    for n in range(PORTS - 1):
+                        asked[n] |= (output >> n & 1) << input_
+                    continue
             else:
                 if channel[row, WANT] < 0:
                     channel[row, WANT] = route(
@@ -118,7 +141,8 @@ def _requests(settings: I64, node: I32, port: I32, channel: I32, ring: I32, pack
             wish[input_, 0] = vc
             wish[input_, 1] = exit_vc
             asked[output] |= 1 << input_
-            break
+            if copying is None:
+                break
 
 
 @compiled
@@ -143,7 +167,7 @@ def _wires(settings: I64, port: I32, channel: I32, ring: I32, arrivals: I32, arr
 def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ring: I32,
              arrivals: I32, arrival: I32, refunds: I32, refund: I32, packet: I32, unused: I32,
              done: I32, masks: I32, copying: I32 | None, cycle: int, wish: I32,
-             asked: I32) -> None:
+             asked: I32, granted: I32) -> None:
     """Every output grants one of the inputs that ask for it."""
     vcs, slots, entries = settings[VCS], settings[SLOTS], settings[ENTRIES]
     # Credits of a sink that never stalls matter only to packets that need many at once.
@@ -162,32 +186,37 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
             port[exit_, TURN_OUT] = input_ + 1
             entrance = router * PORTS + input_
             vc, exit_vc = wish[input_, 0], wish[input_, 1]
-            port[entrance, TURN_IN] = vc + 1
             row = entrance * vcs + vc
-            does = TAKE
+            channel[row, GRANTED] = cycle + 1
             if copying is not None:
                 does = wish[input_, 2]
                 if does == CLAIM:
                     claimed(port, copying, row, exit_, output, exit_vc)
                     continue
+                if does == COPY:
+                    granted[input_] |= 1 << output
+                    flit = next_flit(settings, channel, ring, copying, row)
+                    if flit & 15 == 0:
+                        packet[flit >> 4, HOPS] += 1
+                    send(port, channel, arrivals, arrival, vcs, slots, cycle, exit_, exit_vc, flit,
+                         (flit & 15) + 1 == packet[flit >> 4, FLITS])
+                    if output == LOCAL:
+                        left(scalars, settings, node, packet, unused, done, copying,
+                             cycle + EJECT_CYCLES, router, flit)
+                    continue
             if not port[exit_, READY] >> exit_vc & 1 and (output != LOCAL or counted):
                 channel[row, OUT] = exit_vc
                 port[exit_, FREE] &= ~(1 << exit_vc)
                 continue
-            if copying is not None and does == KEEP:
-                flit = kept(settings, channel, ring, copying, row)
-            else:
-                flit = take(port, channel, ring, refunds, refund, vcs, slots, entries,
-                            cycle, entrance, vc)
-                node[router, HELD] -= 1
+            flit = take(port, channel, ring, refunds, refund, vcs, slots, entries,
+                        cycle, entrance, vc)
+            node[router, HELD] -= 1
             tail = (flit & 15) + 1 == packet[flit >> 4, FLITS]
             if tail:
                 channel[row, OUT] = -1
                 channel[row, WANT] = -1
             else:
                 channel[row, OUT] = exit_vc
-            if copying is not None:
-                sent(channel, copying, row, output, tail)
             if flit & 15 == 0:
                 packet[flit >> 4, HOPS] += 1
             if output != LOCAL or counted:
@@ -200,6 +229,13 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
             if output == LOCAL:
                 left(scalars, settings, node, packet, unused, done, copying,
                      cycle + EJECT_CYCLES, router, flit)
+        if copying is not None:
+            for input_ in range(PORTS - 1):
+                if granted[input_]:
+                    node[router, HELD] -= copied(
+                        settings, port, channel, ring, packet, copying, refunds, refund, cycle,
+                        router * PORTS + input_, wish[input_, 0], granted[input_])
+                    granted[input_] = 0
 
 
 @compiled
@@ -211,7 +247,7 @@ def run(s: State) -> bool:
 @compiled
 def _run(s: State, copying: I32 | None) -> bool:
     wish = np.zeros((PORTS, 3), np.int32)
-    asked = np.zeros(PORTS, np.int32)
+    asked, granted = np.zeros(PORTS, np.int32), np.zeros(PORTS, np.int32)
     (scalars, settings, node, port, channel, ring, arrivals, arrival, refunds, refund, random,
      _, trace, packet, unused, done, masks, _) = s
     while scalars[CYCLE] < settings[STOP]:
@@ -230,6 +266,7 @@ def _run(s: State, copying: I32 | None) -> bool:
             _wires(settings, port, channel, ring, arrivals, arrival, refunds, refund, packet,
                    cycle)
         _routers(scalars, settings, node, port, channel, ring, arrivals, arrival, refunds,
-                 refund, packet, unused, done, masks, copying, cycle, wish, asked)
+                 refund, packet, unused, done, masks, copying, cycle, wish, asked,
+                 granted)
         scalars[CYCLE] = cycle + 1
     return True

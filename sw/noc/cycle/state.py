@@ -39,15 +39,16 @@ CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
 # flits out and in, flits of measured packets
 (X, Y, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, ACCEPTED,
  INJECTED, OFFERED) = range(12)
-# port, as input: mask of channels with flits, channel in turn, cycles from a grant until the credit
-# can be used, output port before it; as output: masks of channels without owner, with credits, with
-# all credits; input in turn, cycles from a grant to the next one's, input port beyond, credits of a
-# channel; of a wire between dies: cycles for which a flit occupies it, cycle in which it is free
+# port, as input: mask of channels with flits, channel in turn (wires), cycles from a grant until
+# the credit can be used, output port before it; as output: masks of channels without owner, with
+# credits, with all credits; input in turn, cycles from a grant to the next one's, input port
+# beyond, credits of a channel; of a wire between dies: cycles for which a flit occupies it, cycle
+# in which it is free
 (OCCUPIED, TURN_IN, CREDIT_CYCLES, BEFORE, FREE, READY, FULL, TURN_OUT, FLIT_CYCLES, BEYOND, DEPTH,
  WIRE_CYCLES, WIRE_FREE) = range(13)
 # channel, of an input port: ring of flits, channel and port that the front packet leaves by (-1:
-# not yet known); of an output port: credits
-HEAD, COUNT, OUT, WANT, CREDITS = range(5)
+# not yet known), cycle after its last grant; of an output port: credits
+HEAD, COUNT, OUT, WANT, GRANTED, CREDITS = range(6)
 # packet: next in its source's queue; cycles when made and sent; source, destination, flits,
 # routers; waypoint (-1: none), label (0: unicast), copies that have not left
 NEXT, MADE, SENT, SRC, DST, FLITS, HOPS, WAY, LABEL, COPIES = range(10)
@@ -55,9 +56,11 @@ NEXT, MADE, SENT, SRC, DST, FLITS, HOPS, WAY, LABEL, COPIES = range(10)
 (TRACE_CYCLE, TRACE_SRC, TRACE_DST, TRACE_FLITS, TRACE_WAY, TRACE_LABEL,
  TRACE_COPIES) = range(7)
 # copying, of a channel of an input port, about its front packet: mask of the channels that it may
-# go on by; of multicast, masks of the ports that lack a copy, of those where a channel is claimed,
-# and flits of the copy that is being sent while they are kept for others
-ALLOWED, LACKING, CLAIMED, READ = range(4)
+# go on by; of multicast, masks of the ports that lack a copy, and of those where a channel is
+# claimed; flits of the copy that is being sent while they are kept for others; masks of its ports,
+# and of those that have the next flit already; whether it is the packet's last; cycles in which
+# the packet waited for ports that lack credits
+ALLOWED, LACKING, CLAIMED, READ, GOES, TOOK, FINAL, WAITED = range(8)
 # done, of measured packets: cycles since made, since sent, routers
 LATENCY, NETWORK_LATENCY, ROUTERS = range(3)
 
@@ -139,7 +142,7 @@ def new_state(options: LabOptions) -> State:
     # A source uses a credit, and a sink gives it, a cycle sooner than a router.
     port[local, CREDIT_CYCLES] = port[local, FLIT_CYCLES] = 1
 
-    channel = np.zeros((len(port) * vcs, 5), np.int32)
+    channel = np.zeros((len(port) * vcs, 6), np.int32)
     channel[:, [OUT, WANT]] = -1
     channel[:, CREDITS] = np.repeat(port[:, DEPTH], vcs)
     entries = 1 << int(port[:, DEPTH].max() - 1).bit_length()
@@ -161,7 +164,7 @@ def new_state(options: LabOptions) -> State:
         random_sink=_generators(options.seed, nodes, True),
         trace=trace, packet=np.zeros((0, 10), np.int32), unused=np.zeros(0, np.int32),
         done=np.zeros((0, 3), np.int32), masks=masks,
-        copying=np.zeros((len(channel), 4), np.int32) if copies else None)
+        copying=np.zeros((len(channel), 8), np.int32) if copies else None)
 
 
 def with_packets(state: State, more: int) -> State:

@@ -101,8 +101,8 @@ def add_flows(width: int, points: Ints, rates: Floats, flits: Ints, trees: Ints,
         cycles = flits[n]
         if last > n + 1:
             _add_lines(width, points, n, last, work, square, lines, enters, low, high, member)
-            cycles *= add_tree(width, points, n, last, rates[n], flits[n], depth, slow, sums, low,
-                               high, member)
+            add_tree(width, points, n, last, rates[n], flits[n], depth, slow, sums, low, high,
+                     member)
         sourced[0, points[n, 0]] += rates[n] * cycles
         sourced[1, points[n, 0]] += rates[n] * cycles * (cycles - 1)
         for flow in range(n, last):
@@ -158,11 +158,9 @@ def walk_flows(width: int, points: Ints, flits: Ints, trees: Ints, wait_rows: Fl
     3 + 2 H + (L - 1), what crossings add (``extra`` (outputs, routers), and prefix sums of it), and
     the waits: at the source, where a line is entered (``entering`` (outputs, inputs, routers)),
     along lines (prefix sums of the waits of packets that go straight on), and at the exit; of trees
-    as ``link_trees.walk_tree`` has them.
+    as ``trees.walk_tree`` has them.
     """
     zero, latency = np.zeros(len(points)), np.zeros(len(points))
-    low, high = np.zeros(width, np.int32), np.zeros(width, np.int32)
-    member = np.zeros(len(source_wait), np.int32)
     last = 0
     for n in range(len(points)):
         if n >= last:
@@ -170,8 +168,8 @@ def walk_flows(width: int, points: Ints, flits: Ints, trees: Ints, wait_rows: Fl
             while last < len(points) and trees[last] == trees[n]:
                 last += 1
             if last > n + 1:
-                walk_tree(width, points, n, last, flits[n], extra, tree_waits, slower, low, high,
-                          member, zero, latency)
+                walk_tree(width, points, n, last, flits[n], extra, tree_waits, slower, zero,
+                          latency)
                 for branch in range(n, last):
                     wait = latency[branch] + source_wait[points[n, 0]]
                     latency[branch] = zero[branch] + wait if wait < FULL else np.inf

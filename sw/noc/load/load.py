@@ -24,8 +24,8 @@ waits holds up others behind it that go elsewhere, and those are missed at an ou
 link that one input fills, or inputs that have nothing for others, and an exit lose nothing. Both
 constants are fitted to the cycle model, per number and depth of channels (``sw.noc.load.fit``).
 The queue of a source is Geo/G/1: sum(rate * L * (L - 1)) / (2 * (1 - sum(rate * L))) for packets of
-L flits, and for as many flits more as a multicast packet has ports to go to from there. What else
-multicast packets do to each other and to unicast stands in ``link_trees`` and ``_tree_waits``.
+L flits. What else multicast packets do to each other and to unicast stands in ``trees`` and
+``_tree_waits``.
 """
 
 from dataclasses import dataclass, field

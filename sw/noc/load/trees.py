@@ -1,12 +1,10 @@
 """Multicast trees in the link-load model: what they carry, how long packets hold what they use.
 
-A multicast packet is sent to the ports of a router one after the other, north, east, south, west,
-out. So it takes ``ports`` x L cycles to leave the router's input, L being its flits, and copies
-start late even in an empty network. A copy needs credits for all of its flits on one channel. So
-the next multicast packet cannot start on a link before enough flits of the one ahead have left the
-buffer beyond, its last copy being on the way:
+A multicast packet leaves a router by all ports together, but a copy needs credits for all of its
+flits on one channel. So the next multicast packet cannot start on a link before enough flits of the
+one ahead have left the buffer beyond, L being its flits:
 
-    held = (ports beyond - 1) * L + max(L, 2 * L - depth + LOOP)
+    held = max(L, 2 * L - depth + LOOP)
 
 cycles from start to start, the credit of a flit being back LOOP + 1 cycles after it.
 """
@@ -28,7 +26,6 @@ WORK, WORK_SQUARE, HELD, HELD_SQUARE, LONGER = range(5)
 """Sums over packets of trees by output, input and router: flits and their squares; cycles that a
 link is held and their squares; by how much the square is more than that of the link before."""
 LINK_LOOP, EXIT_LOOP = 3, 2
-ORDER = (NORTH, EAST, SOUTH, WEST, LOCAL)
 Floats = npt.NDArray[np.float64]
 
 
@@ -72,17 +69,6 @@ def _leads(width: int, source: int, west: int, east: int, low: Ints, high: Ints,
 
 
 @compiled
-def _ports(width: int, source: int, west: int, east: int, low: Ints, high: Ints, member: Ints,
-           first: int, at: int, before: int) -> int:
-    """How many ports have their copy before ``before`` of ORDER has; 5: how many there are."""
-    count = 0
-    for n in range(before):
-        if _leads(width, source, west, east, low, high, member, first, at, ORDER[n]):
-            count += 1
-    return count
-
-
-@compiled
 def _beyond(width: int, at: int, output: int) -> int:
     if output == EAST:
         return at + 1
@@ -92,51 +78,44 @@ def _beyond(width: int, at: int, output: int) -> int:
 
 
 @compiled
-def _held(flits: int, depth: int, ports: int, loop: int, slow: int) -> int:
+def _held(flits: int, depth: int, loop: int, slow: int) -> int:
     """Cycles for which a link, or an exit, is held; behind a wire between dies lies a buffer."""
     if slow:
-        return max(ports * flits, slow * flits, (2 * flits - depth - 1) * slow + loop + 1)
-    return (ports - 1) * flits + max(flits, 2 * flits - depth + loop)
+        return max(slow * flits, (2 * flits - depth - 1) * slow + loop + 1)
+    return max(flits, 2 * flits - depth + loop)
 
 
 @compiled
 def add_tree(width: int, points: Ints, first: int, last: int, rate: float, flits: int, depth: int,
-             slow: Ints, sums: Floats, low: Ints, high: Ints, member: Ints) -> int:
-    """Add a tree to ``sums`` (5, outputs, inputs, routers); how many copies its source makes.
+             slow: Ints, sums: Floats, low: Ints, high: Ints, member: Ints) -> None:
+    """Add a tree to ``sums`` (5, outputs, inputs, routers).
 
     ``slow`` (outputs, routers) is 0, or the cycles per flit of a wire between dies.
     """
     source = points[first, 0]
     west, east = extents(width, points, first, last, low, high, member)
-    copies = 0
     for x in range(west, east + 1):
         for y in range(low[x], high[x] + 1):
             at = x + width * y
-            ports = _ports(width, source, west, east, low, high, member, first, at, 5)
             kind = SOUTH if y > source // width else NORTH if y < source // width else (
                 EAST if x > source % width else WEST if x < source % width else LOCAL)
-            if kind == LOCAL:
-                copies = ports
-                before = ports * flits
-            else:
+            before = flits
+            if kind != LOCAL:
                 back = _beyond(width, at, _opposite(kind))
-                before = _held(flits, depth, ports, LINK_LOOP, slow[kind, back])
+                before = _held(flits, depth, LINK_LOOP, slow[kind, back])
             for output in range(5):
                 if not _leads(width, source, west, east, low, high, member, first, at, output):
                     continue
                 if output == LOCAL:
-                    held = _held(flits, depth, 1, EXIT_LOOP, 0)
+                    held = _held(flits, depth, EXIT_LOOP, 0)
                 else:
-                    held = _held(flits, depth, _ports(
-                        width, source, west, east, low, high, member, first,
-                        _beyond(width, at, output), 5), LINK_LOOP, slow[output, at])
+                    held = _held(flits, depth, LINK_LOOP, slow[output, at])
                 input_ = STRAIGHT if output == kind and kind != LOCAL else kind
                 sums[WORK, output, input_, at] += rate * flits
                 sums[WORK_SQUARE, output, input_, at] += rate * flits * flits
                 sums[HELD, output, input_, at] += rate * held
                 sums[HELD_SQUARE, output, input_, at] += rate * held * held
                 sums[LONGER, output, input_, at] += rate * max(0, held * held - before * before)
-    return copies
 
 
 @compiled
@@ -148,14 +127,12 @@ def _opposite(output: int) -> int:
 
 @compiled
 def walk_tree(width: int, points: Ints, first: int, last: int, flits: int, extra: Floats,
-              waits: Floats, slower: int, low: Ints, high: Ints, member: Ints, zero: Floats,
-              wait: Floats) -> None:
+              waits: Floats, slower: int, zero: Floats, wait: Floats) -> None:
     """Cycles of each end of a tree in an empty network, and waits (outputs, inputs, routers).
 
-    A wire between dies spreads the flits of a copy, until the packet lies in a buffer whole.
+    A wire between dies spreads the flits of a copy.
     """
     source = points[first, 0]
-    west, east = extents(width, points, first, last, low, high, member)
     for n in range(first, last):
         end = points[n, points.shape[1] - 1]
         at, kind, spread = source, LOCAL, False
@@ -167,13 +144,6 @@ def walk_tree(width: int, points: Ints, first: int, last: int, flits: int, extra
                 output = SOUTH if end // width > at // width else NORTH
             else:
                 output = LOCAL
-            place = 0
-            while ORDER[place] != output:
-                place += 1
-            ahead = _ports(width, source, west, east, low, high, member, first, at, place)
-            if ahead:
-                zero[n] += ahead * flits
-                spread = False
             wait[n] += waits[output, STRAIGHT if output == kind and kind != LOCAL else kind, at]
             if output == LOCAL:
                 break

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from amaranth import EnableInserter
 
 from ouroboros.hw.core.egress import Egress
 from ouroboros.hw.params.machine import load_machine
@@ -21,9 +22,17 @@ def machine(**noc):
     return replace(TINY, core=replace(TINY.core, lanes=8), noc=replace(TINY.noc, **noc))
 
 
+class StoppingEgress(Egress):
+    """Its clock stops while it says that nothing is to be sent, and nothing comes to it."""
+
+    def elaborate(self, platform):
+        return EnableInserter(self.active | self.request.valid | self.link.credit.any())(
+            super().elaborate(platform))
+
+
 @cache
 def simulated(machine):
-    return PySim(Egress(machine))
+    return PySim(StoppingEgress(machine))
 
 
 def value_of(unit, address):

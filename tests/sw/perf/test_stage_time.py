@@ -5,12 +5,16 @@ from dataclasses import replace
 import pytest
 
 from ouroboros.hw.params.isa import Op
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.noc import NocParams
 from ouroboros.hw.params.packet import Flag, Port
+from ouroboros.hw.params.timing.network import multicast_cycles
+from ouroboros.sw.perf.copies import packet_times
 from ouroboros.sw.perf.cycles import Holds
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.perf.events import token_events
 from ouroboros.sw.perf.stage_time import machine_time
-from ouroboros.sw.perf.walk import Reserved, packet_times, walk
+from ouroboros.sw.perf.walk import Reserved, walk
 from ouroboros.sw.program.image import Route, Token, multicast, packet_flits, read_stages
 
 
@@ -90,27 +94,66 @@ def test_packet_flits(flits, network):
     assert packet_flits(flits) == network
 
 
-def test_multicast_copies_leave_in_the_order_of_ports():
-    east, south, local = (1 << port for port in (Port.EAST, Port.SOUTH, Port.LOCAL))
-    labels = {(1, 1): {3: east | local}, (2, 1): {3: south | local}, (2, 2): {3: local}}
-    routes = {route.target: route for route in multicast(labels, (1, 1), 3)}
-    assert {target: route.branches for target, route in routes.items()} == {
-        (1, 1): ((2, 1),), (2, 2): ((2, 0), (2, 0), (1, 0)), (2, 1): ((2, 0), (2, 1))}
-    assert routes[2, 2].links == (((1, 1), Port.EAST), ((2, 1), Port.SOUTH), ((2, 2), Port.LOCAL))
+EAST, SOUTH, LOCAL = (1 << port for port in (Port.EAST, Port.SOUTH, Port.LOCAL))
+
+
+def tree(first):
+    """(1, 1) goes on by ``first``, (2, 1) to itself and to (2, 2)."""
+    return multicast({(1, 1): {3: first}, (2, 1): {3: SOUTH | LOCAL}, (2, 2): {3: LOCAL}},
+                     (1, 1), 3)
+
+
+def test_routes_of_a_tree():
+    routes = {route.target: route.links for route in tree(EAST | LOCAL)}
+    assert routes == {
+        (1, 1): (((1, 1), Port.LOCAL),),
+        (2, 1): (((1, 1), Port.EAST), ((2, 1), Port.LOCAL)),
+        (2, 2): (((1, 1), Port.EAST), ((2, 1), Port.SOUTH), ((2, 2), Port.LOCAL))}
 
 
 def test_gaps_of_all_results_count():
     assert (Holds(sfu=50, gaps=21) + Holds(sfu=10)).sfu_and_drain == 81
 
 
-def test_copies_delay_each_other_and_the_next_packet():
-    links = (((1, 1), Port.EAST), ((2, 1), Port.LOCAL))
-    # 9 flits are packets of 8 and 1. Alone they follow each other.
-    assert packet_times(10, Route((2, 1), links), 9) == [(14, 22), (23, 24)]
-    # The second of two copies at (1, 1) begins 9 cycles later; the second packet waits for it.
-    assert packet_times(10, Route((2, 1), links, ((2, 1), (1, 0))), 9) == [(23, 31), (34, 35)]
-    # At the second router likewise: header there in 12, its other copy takes 9.
-    assert packet_times(10, Route((2, 1), links, ((1, 0), (2, 1))), 9) == [(23, 31), (34, 35)]
+MACHINE = replace(load_machine("tiny"), noc=NocParams())
+
+
+def test_packets_of_a_vector_follow_each_other():
+    """9 flits are packets of 8 and 1."""
+    route = Route((2, 1), (((1, 1), Port.EAST), ((2, 1), Port.LOCAL)))
+    assert packet_times(MACHINE, 10, [route], 9) == {(2, 1): [(14, 22), (23, 24)]}
+
+
+def test_copies_leave_together():
+    """Nine credits are needed, and ten are there; for packets of 5 and 2 that is enough."""
+    assert packet_times(MACHINE, 10, tree(EAST | LOCAL), 4) == {
+        (1, 1): [(12, 16)], (2, 1): [(14, 18)], (2, 2): [(16, 20)]}
+    assert packet_times(MACHINE, 10, tree(EAST | LOCAL), 9) == {
+        (1, 1): [(12, 20), (21, 22)], (2, 1): [(14, 22), (23, 24)], (2, 2): [(16, 24), (25, 26)]}
+
+
+def test_the_next_packet_waits_for_credits_of_all_ports():
+    """Eight credits of a packet of nine must be back before the next one.
+
+    A core gives the eighth back 13 cycles after the header was granted, a router after 11: that is
+    waited for. So the second packet's header, there in 19, goes in 10 + 13.
+    """
+    times = packet_times(MACHINE, 10, tree(EAST | LOCAL), 24)
+    assert [header for header, _ in times[1, 1]] == [12, 25, 38]
+    assert [header for header, _ in times[2, 1]] == [14, 27, 40]
+    assert [header for header, _ in times[2, 2]] == [16, 29, 42]
+    assert multicast_cycles(MACHINE.noc, 24) == 3 * 13
+
+
+def test_ports_whose_credits_take_longer_are_served_by_themselves(monkeypatch):
+    """Patience for 2 cycles, and the core gives credits back 4 cycles after a router does."""
+    monkeypatch.setattr("ouroboros.sw.perf.copies.CORE_LOOP_CYCLES", 8)
+    times = packet_times(MACHINE, 10, tree(EAST | LOCAL), 16)
+    # To the east could be granted in 22, to the core in 26: the one goes in 24, the other 9 later.
+    assert [header for header, _ in times[1, 1]] == [12, 24 + 9 + 1]
+    # At (2, 1) it could go south in 26, and to the core in 28, which is soon enough.
+    assert [header for header, _ in times[2, 1]] == [14, 28 + 1]
+    assert [header for header, _ in times[2, 2]] == [16, 30 + 1]
 
 
 def test_link_binds(by_hand):

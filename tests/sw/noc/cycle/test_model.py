@@ -147,12 +147,11 @@ def test_waypoint():
     assert found.hops_routers.tolist() == [8, 2, 2]
 
 
-def test_copies_one_after_the_other():
-    # From 5: north to 1, east to 6 and on to 7, south to 9, and home; each copy takes 4 cycles, the
-    # buffer is read in the order of the ports.
+def test_copies_leave_together():
+    # From 5: north to 1, east to 6 and on to 7, south to 9, and home.
     found = copies([(0, 5, 4, {"targets": (9, 7, 5, 1, 6)})])
     t0 = 3 + 3
-    expected = {1: t0 + 2, 6: t0 + 2 + 4 + 4, 7: t0 + 4 + 4, 9: t0 + 2 + 8, 5: t0 + 12}
+    expected = {1: t0 + 2, 6: t0 + 2, 7: t0 + 4, 9: t0 + 2, 5: t0}
     assert sorted(found.latency) == sorted(expected.values())
     assert sorted(found.hops_routers) == [1, 2, 2, 2, 3]
     assert found.counts.injected.sum() == found.counts.offered.sum() == 4
