@@ -94,8 +94,8 @@ class StaticBook(KvBook):
 
     least = 0
 
-    def need(self, tokens):
-        return KvBook.need(self, max(tokens, StaticBook.least))
+    def _blocks(self, tokens):
+        return KvBook._blocks(self, max(tokens, StaticBook.least))
 
 
 def serve(chain, rules, prompts, limits, arrivals):
