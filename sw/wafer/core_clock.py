@@ -13,7 +13,8 @@ __all__ = ["core_sizes", "read_core_clock"]
 
 def core_sizes(machine: Machine) -> dict[str, object]:
     """What the hardware of a core depends on; machines that differ in the rest have one clock."""
-    return {part: dataclasses.asdict(getattr(machine, part)) for part in ("cim", "core", "noc")}
+    return {part: dataclasses.asdict(getattr(machine, part))
+            for part in ("cim", "core", "noc", "kv")}
 
 
 def read_core_clock(path: Path, machine: Machine) -> float:
