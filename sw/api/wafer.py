@@ -12,6 +12,7 @@ from ouroboros.sw.lib.options import option
 from ouroboros.sw.models.config_shape import any_shape
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.busiest_link import read_busiest_link
+from ouroboros.sw.wafer.core_clock import read_core_clock
 from ouroboros.sw.wafer.cores import WaferOptions
 from ouroboros.sw.wafer.estimate import Wafer
 from ouroboros.sw.wafer.members import OBJECTIVES, estimate
@@ -29,6 +30,9 @@ class EstimateOptions(OnWafer, WithShape):
     """Tokens that every token attends to."""
     clock_ghz: float | None = option(None, metavar="F")
     """Clock; short for --set clock_ghz=F."""
+    ppa: Path | None = option(None)
+    """What ouroboros ppa wrote by --json: the clock of the core's slowest block, unless --clock-ghz
+    gives one."""
     settings: tuple[str, ...] = option((), flag="--set", metavar="NAME=VALUE")
     """Another value for an assumption; may be repeated."""
     members: int | None = option(None, metavar="N")
@@ -49,6 +53,8 @@ class EstimateOptions(OnWafer, WithShape):
             except ValueError:
                 raise PerfError(f"an assumption must be given as name=number, "
                                 f"not {setting!r}") from None
+        if self.ppa is not None:
+            found["clock_ghz"] = read_core_clock(self.ppa, load_machine(self.machine))
         if self.clock_ghz is not None:
             found["clock_ghz"] = self.clock_ghz
         return found
