@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from ouroboros.sw.runtime.engine import Engine, Request
 from ouroboros.sw.runtime.link import Link, Noting
 from ouroboros.sw.runtime.sampling import Logits, Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
+from ouroboros.sw.serving.options import ServingOptions
 
 __all__ = ["IMAGE", "MESH", "SAID", "Backend", "Generated", "Job", "JobResult", "Progress",
            "RequestSpec", "Waves", "execute", "partial"]
@@ -68,7 +69,9 @@ class Job:
     stop_ids: tuple[int, ...] = ()
     """Ids that end a sequence."""
     window: int | None = None
-    """Most tokens under way; None: as many as the machine has room for."""
+    """Most tokens under way; None: as the policy says."""
+    options: ServingOptions = ServingOptions()
+    """Policy of serving."""
     observe: bool = True
     """Read counters and traces afterwards (only where there is a clock)."""
     twin: bool = False
@@ -228,8 +231,9 @@ async def execute(link: Link, job: Job, progress: Progress,
             request.prompt, [*request.tokens, token])
 
     injected: list[Packet] = []
+    policy = job.options if job.window is None else replace(job.options, window=job.window)
     engine = Engine(Noting(link, injected) if job.tap else link, job.program, job.model,
-                    stop_ids=job.stop_ids, window=job.window, on_token=count_token,
+                    stop_ids=job.stop_ids, options=policy, on_token=count_token,
                     choose=None if job.sampling is None else choose, ended=ends)
     requests = [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
                 for spec in job.requests]
