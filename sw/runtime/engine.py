@@ -40,7 +40,7 @@ class Engine:
     clock : callable, optional
         What time it is, in the unit of requests' times; by default the link's cycles.
     looked : callable, optional
-        Called whenever all that can go in has gone in.
+        Called before tokens go in, and once all that can have.
     on_token : callable, optional
         Called with (request, id) for every generated token.
     choose : callable, optional
@@ -130,14 +130,19 @@ class Engine:
         """
         scheduler = self.scheduler
         scheduler.admit(self.clock())
+        self.look()
         while (step := scheduler.next()) is not None:
             await self._inject(step)
-        if self.looked is not None:
-            self.looked()
+        self.look()
         if scheduler.owed:
             self._take(await self.link.recv())
         elif scheduler.active:
             raise EngineError("nothing is under way and nothing can be injected")
+
+    def look(self) -> None:
+        """Let whoever measures have a look."""
+        if self.looked is not None:
+            self.looked()
 
     async def _inject(self, step: Step[Request]) -> None:
         self.scheduler.inject(step, self.clock())

@@ -90,7 +90,8 @@ async def play(engine: Engine, clock: Clock, specs: Sequence[Timed],
             requests[leaving.pop(0)].cancel()
         if not engine.scheduler.idle:
             await engine.step()
-        elif coming < len(specs):
-            await clock.wait(specs[coming].arrival)
-        else:
+            continue
+        engine.look()
+        if coming == len(specs):
             return
+        await clock.wait(specs[coming].arrival)

@@ -33,7 +33,7 @@ class Sample:
 
 @dataclass(slots=True, kw_only=True)
 class Meter:
-    """Integrals over time, and the most of everything; ``look`` once all that could go in has.
+    """Integrals over time, and the most of everything.
 
     A scheduler is looked at when something may have changed; until the next look it is as it was.
     """
@@ -77,7 +77,8 @@ class Meter:
             reserved=sum(book.reserved(_length(one.request)) for one in active),
             filled=sum(book.filled(one.kept) for one in active),
             tokens=sum(one.kept for one in active), flying=scheduler.flying,
-            bubble=bool(active or scheduler.waiting) and scheduler.credits.ready)
+            bubble=(bool(active or scheduler.waiting) and scheduler.credits.ready
+                    and scheduler.next() is None))
 
     def means(self, until: int) -> dict[str, float]:
         """Time averages from the first look to ``until``; of ``bubble`` the share of time."""

@@ -53,6 +53,12 @@ class Bench:
         owned = self._owned.setdefault(step.sequence.id, 0)
         if step.free:
             self.free += self._owned.pop(step.sequence.id)
+        elif step.move:
+            needed = -(-step.sequence.request.saved // BLOCK)
+            if needed > self.free:
+                return False
+            self.free -= needed
+            self._owned[step.sequence.id] = needed
         elif step.position // BLOCK >= owned:
             if not self.free:
                 return False
@@ -65,6 +71,8 @@ class Bench:
         assert sequence is step.sequence
         if step.free:
             self.scheduler.freed(sequence)
+        elif step.move:
+            self.scheduler.restored(sequence, step.position, took=took)
         elif not took:
             self.scheduler.refused(sequence, step.position)
         else:
