@@ -63,7 +63,8 @@ def scale(requests: Requests, *, context: int, second: float,
 
 def _lengths(requests: Requests, factor: float) -> Ints:
     lengths = np.stack([requests.prompts, requests.outputs])
-    return np.maximum(np.ceil(lengths * factor), 1).astype(np.int64)
+    found: Ints = np.maximum(np.ceil(lengths * factor), 1).astype(np.int64)
+    return found
 
 
 def specs(load: Load, *, vocab_size: int, context: int, seed: int = 0, cancel: float = 0.0,

@@ -82,7 +82,7 @@ class Job:
     """Ids that end a sequence."""
     window: int | None = None
     """Most tokens under way; None: as the policy says."""
-    options: ServingOptions = ServingOptions()
+    options: ServingOptions = field(default_factory=ServingOptions)
     """Policy of serving."""
     observe: bool = True
     """Read counters and traces afterwards (only where there is a clock)."""

@@ -12,13 +12,33 @@ __all__ = ["Clock", "CycleClock", "Timed", "TokenClock", "play"]
 class Timed(Protocol):
     """What is played: see ``sw.runtime.job.RequestSpec``."""
 
-    prompt: tuple[int, ...]
-    limit: int
-    logits: str
-    arrival: int
-    priority: int
-    deadline: int | None
-    cancel_at: int | None
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        """Token ids."""
+
+    @property
+    def limit(self) -> int:
+        """Tokens to generate at most."""
+
+    @property
+    def logits(self) -> str:
+        """Whose are streamed."""
+
+    @property
+    def arrival(self) -> int:
+        """When it is submitted."""
+
+    @property
+    def priority(self) -> int:
+        """Higher ones go first."""
+
+    @property
+    def deadline(self) -> int | None:
+        """When it is too late."""
+
+    @property
+    def cancel_at(self) -> int | None:
+        """When it is given up."""
 
 
 class Clock(Protocol):

@@ -194,10 +194,8 @@ class _Routes:
             return StreamingResponse(self._events(answer, text, shape), headers=headers,
                                      media_type="text/event-stream")
         watch = asyncio.create_task(self._watch(request, answer))
-        parts = []
         try:
-            async for part in self._texts(answer, text):
-                parts.append(part)
+            parts = [part async for part in self._texts(answer, text)]
         finally:
             watch.cancel()
         return JSONResponse(shape.whole("".join(parts), _reason(answer, text), answer),

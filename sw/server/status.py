@@ -47,8 +47,11 @@ def _cells(program: Program, state: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _member(stage: str, members: int, state: dict[str, Any]) -> float:
-    """Share of a KV core's blocks that is reserved, by the host's book; its name ends in its
-    number among the members of a head, if there are several."""
+    """Share of a KV core's blocks that is reserved, by the host's book.
+
+    Its stage's name ends in its number among the members of a head, if there are several.
+    """
     last = stage.rpartition(".")[2]
     member = int(last) % members if last.isdecimal() else 0
-    return float(state["kv_held"][member]) / max(state["kv_blocks"], 1)
+    held, room = int(state["kv_held"][member]), int(state["kv_blocks"])
+    return held / max(room, 1)

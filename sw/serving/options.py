@@ -27,7 +27,7 @@ class ServingOptions:
     window: int | None = None
     """Most tokens under way at once; 1 sends them one at a time."""
     headroom_blocks: int = 1
-    """Blocks kept free for decode growth when a sequence is admitted: the threshold of admission."""
+    """Blocks kept free for decode growth when a sequence is admitted: the threshold."""
     static_tokens: int = 0
     """Tokens that every sequence reserves at least when it is admitted, as a static KV cache does;
     0: as many as it has."""

@@ -42,5 +42,5 @@ def test_a_higher_priority_takes_the_place_of_a_lower(make_bench, make_prompts):
 
 
 def test_kv_cannot_be_moved(make_bench):
-    with pytest.raises(EngineError, match="^swap_cost must not be given: cores have no way"):
+    with pytest.raises(EngineError, match=r"^swap_cost must not be given: cores have no way"):
         make_bench(swap_cost=1.0)

@@ -66,7 +66,8 @@ def test_static_reservation(static, together):
 
 
 def test_prompts_go_first():
-    for first, order in (("decode", [(0, 1), (1, 0), (1, 1)]), ("prompt", [(1, 0), (1, 1), (0, 1)])):
+    for first, order in (("decode", [(0, 1), (1, 0), (1, 1)]),
+                         ("prompt", [(1, 0), (1, 1), (0, 1)])):
         made = scheduler((1, 3), (2, 3), room=1, first=first)
         inject(made)
         back(made, 0, 0)
