@@ -92,7 +92,9 @@ def play_model(stage: Stage, load: Load, options: ServingOptions) -> Played:
                           f"headroom_blocks, static_tokens and grain only, not "
                           f"{getattr(options, name)!r}")
     requests = Requests(load.arrivals / 1.0, load.prompts, load.outputs, load.name)
-    found = service(stage.machine, stage.model.shape, WaferOptions(), requests, stage.context,
+    # Of the programs that the machine has, whatever the load.
+    context = stage.context or stage.program().context
+    found = service(stage.machine, stage.model.shape, WaferOptions(), requests, context,
                     headroom_blocks=options.headroom_blocks, ring=stage.ring,
                     static_tokens=options.static_tokens, grain=options.grain)
     rules = found.rules

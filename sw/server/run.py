@@ -17,6 +17,8 @@ from ouroboros.sw.server.machine import Machine
 
 __all__ = ["run_server"]
 
+BACKLOG = 128
+"""Connections that wait to be taken."""
 CONNECTIONS_PER_REQUEST = 4
 """Connections that are open at once, for each request that is taken: idle ones, pages, refusals."""
 
@@ -75,6 +77,8 @@ async def _serve(job: Job, on: str, coder: Coder, template: ChatTemplate | None,
                 limit_concurrency=CONNECTIONS_PER_REQUEST * limits.requests + 16,
                 timeout_keep_alive=5))
             server.service = service
+            # Whoever reads the address may come at once.
+            listening.listen(BACKLOG)
             shown = f"[{host}]" if ":" in host else host
             told(f"http://{shown}:{listening.getsockname()[1]}/")
             # uvicorn raises what it was told by again, once it has ended; that was all.
