@@ -1,4 +1,4 @@
-"""A trace's requests played on a machine: options in, latencies and what was held out."""
+"""A trace played on a machine: options in, latencies and what was held out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
