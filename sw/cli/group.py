@@ -1,4 +1,4 @@
-"""Groups of commands, imported when they are called, and what other packages add."""
+"""Groups of commands, imported when they are called, and what other packages add.
 
 Nothing of a command is imported to list it: its first sentence is read from its source.
 """
