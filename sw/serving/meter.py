@@ -22,7 +22,7 @@ class Sample:
     reserved: int
     """KV blocks that sequences reserve, over all members of a head."""
     filled: int
-    """KV blocks in which tokens lie."""
+    """KV blocks in which tokens lie, those under way included, also if they will be refused."""
     tokens: int
     """Tokens whose KV is kept."""
     flying: int
