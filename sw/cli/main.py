@@ -31,6 +31,8 @@ COMMANDS = {
     "repair": "ouroboros.sw.cli.repair:repair",
     "run": "ouroboros.sw.cli.run:run",
     "search": "ouroboros.sw.cli.search:search",
+    "serve": "ouroboros.sw.cli.serve:serve",
+    "serve-trace": "ouroboros.sw.cli.serve_trace:serve_trace_command",
     "speed": "ouroboros.sw.cli.speed:speed",
     "tile": "ouroboros.sw.cli.tile:tile",
     "wafer": "ouroboros.sw.cli.wafer:wafer",

@@ -63,6 +63,12 @@ class SimLink:
         """Wait for the next whole packet."""
         return await self._received.get()
 
+    async def wait(self, cycles: int) -> None:
+        """Let cycles pass in which nothing has to pass the host's port."""
+        if cycles > 0:
+            self._moved = self.cycles + cycles
+            await Timer(cycles * PERIOD_NS, "ns")
+
     @property
     def cycles(self) -> int:
         """Clock cycles since the start of the simulation."""
