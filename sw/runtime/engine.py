@@ -58,13 +58,9 @@ class Engine:
         self.link, self.program, self.model = link, program, model
         self.stop_ids = frozenset(stop_ids)
         self.on_token, self.choose, self.ended = on_token, choose, ended
-        book = KvBook(block_tokens=program.machine.block_tokens, members=program.kv_members,
-                      blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks,
-                      ring=program.machine.kv.ring)
         self.scheduler: Scheduler[Request] = Scheduler(
-            book, {target.counter: target.slots for target in program.embed},
-            sequences=program.sequences, context=program.context, window=window,
-            headroom_blocks=headroom_blocks)
+            _book(program), _room(program), sequences=program.sequences, context=program.context,
+            window=window, headroom_blocks=headroom_blocks)
         self.results = Results(program)
 
     @property
@@ -105,6 +101,11 @@ class Engine:
         """Serve until every submitted request has finished, its KV is free and nothing moves."""
         while not self.scheduler.idle:
             await self.step()
+
+    def restart(self, program: Program, kept: Callable[[Sequence[Request]], int]) -> int:
+        """Go on with another program on a machine that has lost its tokens; see ``Scheduler``."""
+        self.program, self.results = program, Results(program)
+        return self.scheduler.restart(_room(program), _book(program), kept)
 
     async def step(self) -> None:
         """Inject what can go, then take one packet.
@@ -174,6 +175,16 @@ class Engine:
             request.tokens.append(token)
             if self.on_token is not None:
                 self.on_token(request, token)
+
+
+def _book(program: Program) -> KvBook:
+    return KvBook(block_tokens=program.machine.block_tokens, members=program.kv_members,
+                  blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks,
+                  ring=program.machine.kv.ring)
+
+
+def _room(program: Program) -> dict[int, int]:
+    return {target.counter: target.slots for target in program.embed}
 
 
 def _flags(step: Step[Request]) -> int:

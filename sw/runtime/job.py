@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,14 @@ from ouroboros.sw.program.program import Program
 from ouroboros.sw.runtime.device import CoreCounters, Device, TraceEntry
 from ouroboros.sw.runtime.difference import Sent
 from ouroboros.sw.runtime.engine import Engine, Request
+from ouroboros.sw.runtime.fault import Fault, FaultError, Hurts
 from ouroboros.sw.runtime.link import Link, Noting
 from ouroboros.sw.runtime.sampling import Logits, Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
+from ouroboros.sw.runtime.watchdog import ClockedLink, RecoveryError, Watched
+
+if TYPE_CHECKING:       # runs without faults need not wait for the compiler behind it
+    from ouroboros.sw.runtime.recovery import Recovered, Recovery
 
 __all__ = ["IMAGE", "MESH", "SAID", "Backend", "Generated", "Job", "JobResult", "Progress",
            "RequestSpec", "Waves", "execute", "partial"]
@@ -87,6 +93,8 @@ class Job:
     """``MESH``, or ``IMAGE``: every core is given its own image, all at once."""
     tap: bool = False
     """Keep what the host injects and what the cores send (``sw.runtime.locate``)."""
+    faults: tuple[Fault, ...] = ()
+    """What happens to the machine while it runs; counters and traces are not read then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -139,6 +147,13 @@ class JobResult:
     """Packets of tokens that the host sent, if they were to be kept."""
     sent: list[Sent] = field(default_factory=list)
     """Data packets that cores sent, each core's in their order, if they were to be kept."""
+    come: list[Fault] = field(default_factory=list)
+    """The job's faults that came before the last token was back."""
+    recovered: "list[Recovered]" = field(default_factory=list)
+    """How the machine was brought back each time."""
+    refused: str | None = None
+    """Why it could not be brought back: then some requests are ``refused``, and hold what was
+    generated before."""
     interrupted: bool = False
     """The user ended the run: requests are as far as they were, ``finished`` is ``interrupted``."""
 
@@ -183,6 +198,8 @@ async def execute(link: Link, job: Job, progress: Progress,
     load : callable, optional
         Loads images; by default the program is sent through the mesh.
     """
+    watched = _watched(link, job) if job.faults else None
+    link = link if watched is None else watched
     device = Device(link, job.program, job.built)
     started, start_cycles = time.perf_counter(), link.cycles
     progress("load", 0, 1)
@@ -234,7 +251,12 @@ async def execute(link: Link, job: Job, progress: Progress,
     requests = [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
                 for spec in job.requests]
     recorded: list[set[int]] = [set() for _ in requests]
-    await engine.run()
+    recovery = None if watched is None else _recovery(watched, job, engine)
+    refused = None
+    try:
+        await (engine.run() if recovery is None else recovery.run())
+    except RecoveryError as error:
+        refused = str(error)
     ended, end_cycles = time.perf_counter(), link.cycles
 
     result = JobResult(requests=requests, injected=injected, tokens=engine.injected,
@@ -242,10 +264,31 @@ async def execute(link: Link, job: Job, progress: Progress,
     if start_cycles is not None and loaded_cycles is not None and end_cycles is not None:
         result.load_cycles = loaded_cycles - start_cycles - reading
         result.cycles = end_cycles - loaded_cycles
-        if job.observe:
+        if watched is not None and recovery is not None:
+            result.come, result.recovered = watched.hurts.come, recovery.recovered
+            result.refused = refused
+            for request in requests:
+                request.finished = request.finished or "refused"
+        elif job.observe:
             await _observe(device, result)
             result.errors = errors + await device.errors()
     return result
+
+
+def _watched(link: Link, job: Job) -> Watched:
+    """The link with the job's faults on it."""
+    from ouroboros.sw.runtime.recovery import silence_limit
+    if link.cycles is None:
+        raise FaultError("faults must come to a machine with a clock: simulate it with verilator")
+    positions = max(len(spec.prompt) + spec.limit for spec in job.requests)
+    return Watched(cast(ClockedLink, link), Hurts(job.program.machine, job.faults),
+                   silence_limit(job.program, positions))
+
+
+def _recovery(watched: Watched, job: Job, engine: Engine) -> "Recovery":
+    from ouroboros.sw.runtime.recovery import Recovery
+    watched.begin()
+    return Recovery(watched, job.model, engine)
 
 
 async def _observe(device: Device, result: JobResult) -> None:
