@@ -41,7 +41,9 @@ class Found:
     bad: set[Join] = field(default_factory=set)
     """Links over which a core did not answer."""
     untried: set[Join] = field(default_factory=set)
-    """Links that the host has no way to ask over, which are not used any more either."""
+    """Links that the host has no way to ask over."""
+    wary: bool = False
+    """Links that were not tried are taken for dead."""
     deaf: frozenset[Position] = frozenset()
     """Cores that do not answer but whose routers pass packets on: only the one beside the host's
     port is asked for that, since others can be gone around."""
@@ -52,7 +54,7 @@ class Found:
     def faults(self) -> Faults:
         """For the routes: cores without an answer with their routers, and links between others."""
         standing = self.alive | self.deaf
-        links = self.bad | self.untried
+        links = self.bad | self.untried if self.wary else self.bad
         return Faults(
             mesh=self.machine.mesh,
             routers=frozenset(self.machine.mesh.coordinates) - standing,

@@ -105,6 +105,7 @@ class Recovery:
         self.contents = Contents(engine.program)
         self.recovered: list[Recovered] = []
         self._told = 0
+        self._before: tuple[set[Position], list[tuple[Position, Position]]] | None = None
 
     @property
     def machine(self) -> Machine:
@@ -154,6 +155,9 @@ class Recovery:
         await link.reset()
         found = await locate(link, self.machine)
         located = link.run_cycles
+        # What was found last time was not all, so it may be where the host cannot ask.
+        state = found.alive, found.dead_links
+        found.wary, self._before = state == self._before, state
         program = self._lay(old, self.model, found)
         device = Device(link, program)
         lost = [core for core in program.images if not self.contents.keeps_kv(program, core)]
