@@ -19,6 +19,7 @@ COMMANDS = {
     "baseline": "ouroboros.sw.cli.baseline:baseline",
     "demo": "ouroboros.sw.cli.demo:demo",
     "energy": "ouroboros.sw.cli.energy:energy",
+    "faults": "ouroboros.sw.cli.faults:faults",
     "fetch": "ouroboros.sw.cli.fetch:fetch_command",
     "htree": "ouroboros.sw.cli.htree:htree",
     "list": "ouroboros.sw.cli.list:list_command",

@@ -7,8 +7,8 @@ from rich.table import Table
 from ouroboros.sw.api.serve_trace import ServeTraceOptions, compare_trace, serve_trace
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.group import DIFFERS
-from ouroboros.sw.cli.progress import steps_or_lines
 from ouroboros.sw.cli.tables import cell, table
+from ouroboros.sw.cli.watch import Watch
 from ouroboros.sw.replay.compare import PAPER, Case
 from ouroboros.sw.replay.perfetto import write_trace
 from ouroboros.sw.replay.picture import draw
@@ -37,10 +37,10 @@ def serve_trace_command(options: ServeTraceOptions, output: Output) -> dict[str,
     Lengths are scaled to the machine's context, prompts are drawn. Exit code 3 if a token differs
     from the golden decoder's.
     """
-    with steps_or_lines() as progress:
+    with Watch() as watch:
         if options.compare:
-            return _compare(options, output, progress)
-        played = serve_trace(options, progress)
+            return _compare(options, output, watch.progress)
+        played = serve_trace(options, watch.progress)
     if options.picture is not None:
         draw(played, options.picture)
     if options.perfetto is not None:

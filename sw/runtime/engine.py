@@ -66,16 +66,13 @@ class Engine:
         self.on_token, self.choose, self.ended = on_token, choose, ended
         self.clock = clock or (lambda: link.cycles)
         self.looked = looked
-        options = options or ServingOptions()
-        if options.swap_cost is not None:
+        self.options = options or ServingOptions()
+        if self.options.swap_cost is not None:
             raise EngineError("swap_cost must not be given: cores have no way to send KV back to "
                               "the host, so what gives way is computed again")
-        book = KvBook(block_tokens=program.machine.block_tokens, members=program.kv_members,
-                      blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks,
-                      ring=program.machine.kv.ring, static_tokens=options.static_tokens)
         self.scheduler: Scheduler[Request] = Scheduler(
-            book, {target.counter: target.slots for target in program.embed},
-            sequences=program.sequences, context=program.context, options=options)
+            self._book(program), _room(program), sequences=program.sequences,
+            context=program.context, options=self.options)
         self.results = Results(program)
 
     @property
@@ -119,6 +116,16 @@ class Engine:
         """Serve until every submitted request has finished, its KV is free and nothing moves."""
         while not self.scheduler.idle:
             await self.step()
+
+    def restart(self, program: Program, kept: Callable[[Sequence[Request]], int]) -> int:
+        """Go on with another program on a machine that has lost its tokens; see ``Scheduler``."""
+        self.program, self.results = program, Results(program)
+        return self.scheduler.restart(_room(program), self._book(program), kept)
+
+    def _book(self, program: Program) -> KvBook:
+        return KvBook(block_tokens=program.machine.block_tokens, members=program.kv_members,
+                      blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks,
+                      ring=program.machine.kv.ring, static_tokens=self.options.static_tokens)
 
     async def step(self) -> None:
         """Inject what can go, then take one packet.
@@ -195,6 +202,10 @@ class Engine:
             request.tokens.append(token)
             if self.on_token is not None:
                 self.on_token(request, token)
+
+
+def _room(program: Program) -> dict[int, int]:
+    return {target.counter: target.slots for target in program.embed}
 
 
 def _flags(step: Step[Request]) -> int:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,17 @@ from ouroboros.sw.runtime.attend import attend
 from ouroboros.sw.runtime.device import CoreCounters, Device, TraceEntry
 from ouroboros.sw.runtime.difference import Sent
 from ouroboros.sw.runtime.engine import Engine, Request
+from ouroboros.sw.runtime.fault import Fault, FaultError, Hurts
 from ouroboros.sw.runtime.link import Link, Noting
 from ouroboros.sw.runtime.play import CycleClock, TokenClock, play
 from ouroboros.sw.runtime.sampling import Logits, Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
+from ouroboros.sw.runtime.watchdog import ClockedLink, RecoveryError, Watched
 from ouroboros.sw.serving.meter import Meter, Sample
 from ouroboros.sw.serving.options import ServingOptions
+
+if TYPE_CHECKING:       # runs without faults need not wait for the compiler behind it
+    from ouroboros.sw.runtime.recovery import Recovered, Recovery
 
 __all__ = ["IMAGE", "MESH", "SAID", "Backend", "Generated", "Held", "Job", "JobResult", "Progress",
            "RequestSpec", "Waves", "execute", "partial"]
@@ -106,6 +112,8 @@ class Job:
     """Keep what was alive, held and under way over time."""
     door: str | None = None
     """Path of a Unix socket: requests come from there while it is open (``sw.runtime.attend``)."""
+    faults: tuple[Fault, ...] = ()
+    """What happens to the machine while it runs; counters and traces are not read then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -174,6 +182,13 @@ class JobResult:
     """Data packets that cores sent, each core's in their order, if they were to be kept."""
     held: Held | None = None
     """What was held over time, if it was measured."""
+    come: list[Fault] = field(default_factory=list)
+    """The job's faults that came before the last token was back."""
+    recovered: "list[Recovered]" = field(default_factory=list)
+    """How the machine was brought back each time."""
+    refused: str | None = None
+    """Why it could not be brought back: then some requests are ``refused``, and hold what was
+    generated before."""
     interrupted: bool = False
     """The user ended the run: requests are as far as they were, ``finished`` is ``interrupted``."""
 
@@ -218,6 +233,8 @@ async def execute(link: Link, job: Job, progress: Progress,
     load : callable, optional
         Loads images; by default the program is sent through the mesh.
     """
+    watched = _watched(link, job) if job.faults else None
+    link = link if watched is None else watched
     device = Device(link, job.program, job.built)
     started, start_cycles = time.perf_counter(), link.cycles
     progress("load", 0, 1)
@@ -286,7 +303,17 @@ async def execute(link: Link, job: Job, progress: Progress,
     recorded: list[set[int]] = [set() for _ in job.requests]
     if job.door is not None:
         await attend(engine, job.door)
-    await play(engine, clock, job.requests, requests)
+    recovery = None if watched is None else _recovery(watched, job, engine)
+    refused = None
+    if recovery is None:
+        await play(engine, clock, job.requests, requests)
+    else:
+        requests += [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
+                     for spec in job.requests]
+        try:
+            await recovery.run()
+        except RecoveryError as error:
+            refused = str(error)
     ended, end_cycles = time.perf_counter(), link.cycles
 
     result = JobResult(requests=requests, injected=injected, tokens=engine.injected,
@@ -298,10 +325,36 @@ async def execute(link: Link, job: Job, progress: Progress,
     if start_cycles is not None and loaded_cycles is not None and end_cycles is not None:
         result.load_cycles = loaded_cycles - start_cycles - reading
         result.cycles = end_cycles - loaded_cycles
-        if job.observe:
+        if watched is not None and recovery is not None:
+            result.come, result.recovered = watched.hurts.come, recovery.recovered
+            result.refused = refused
+            for request in requests:
+                request.finished = request.finished or "refused"
+        elif job.observe:
             await _observe(device, result)
             result.errors = errors + await device.errors()
     return result
+
+
+def _watched(link: Link, job: Job) -> Watched:
+    """The link with the job's faults on it."""
+    from ouroboros.sw.runtime.recovery import silence_limit
+    if job.door is not None or job.measured or any(
+            spec.arrival or spec.deadline is not None or spec.cancel_at is not None
+            for spec in job.requests):
+        raise FaultError("faults must come to a run whose requests are all there at its start, not "
+                         "to a server or a trace")
+    if link.cycles is None:
+        raise FaultError("faults must come to a machine with a clock: simulate it with verilator")
+    positions = max(len(spec.prompt) + spec.limit for spec in job.requests)
+    return Watched(cast(ClockedLink, link), Hurts(job.program.machine, job.faults),
+                   silence_limit(job.program, positions))
+
+
+def _recovery(watched: Watched, job: Job, engine: Engine) -> "Recovery":
+    from ouroboros.sw.runtime.recovery import Recovery
+    watched.begin()
+    return Recovery(watched, job.model, engine)
 
 
 async def _observe(device: Device, result: JobResult) -> None:

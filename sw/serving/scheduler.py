@@ -1,7 +1,7 @@
 """Who is admitted, who goes next, who gives way and what is sent again: decisions alone."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic
@@ -285,6 +285,32 @@ class Scheduler(Generic[AnyRequest]):
         elif not any(s.leaving for s in self.active):
             victim = self._victim()
             victim.leaving = "kv_full" if len(self.active) == 1 else self._way_out(victim)
+
+    def restart(self, room: Mapping[int, int], book: KvBook,
+                kept: Callable[[Sequence[AnyRequest]], int]) -> int:
+        """The machine has lost every token under way, and KV of some sequences.
+
+        Parameters
+        ----------
+        room, book
+            Of the machine as it is now.
+        kept : callable
+            Position up to which the machine still has a sequence's KV.
+
+        Returns
+        -------
+        int
+            Tokens that have to go in again.
+        """
+        self.credits, self.book = Credits(room), book
+        again = 0
+        for sequence in self.active:
+            first = min([sequence.next, *sequence.flying, kept(sequence)]
+                        + ([] if sequence.rewind is None else [sequence.rewind]))
+            again += sequence.next - first
+            sequence.next, sequence.rewind = first, None
+            sequence.flying.clear()
+        return again
 
     @staticmethod
     def _resume(sequence: Sequence[AnyRequest]) -> None:
