@@ -5,9 +5,9 @@ of one are on the GPUs, attention of the other is beside the memory, so a block 
 ``max(G0, P1) + max(G1, P0)``. Requests are all there from the beginning and served in order; who
 is admitted last is preempted first, and its context becomes a prompt.
 
-With a prediction, a sub-batch takes one prompt, then sequences in order while its predicted
-attention is no longer than the other's predicted dense layers; the others wait. A prompt is cut to
-what the other's attention leaves time for.
+Prompts may be cut to what the other half's attention leaves time for. A scheduler that balances
+gives a half sequences in order while its predicted attention is no longer than the other's
+predicted dense layers; the others wait.
 """
 
 import numpy as np
@@ -26,7 +26,8 @@ FLOATS = ("kv_s", "link_token_s", "link_prompt_s", "gpu_token_s", "prompt_arithm
 all groups busy; ``gpu_token_s``: of one on the GPUs; ``prompt_*``: of a prompt's attention, for
 square, length and square of its length; ``pim_*``: the scheduler's prediction."""
 INTS = ("layers", "groups", "on_gpu", "gpu_rows", "processors", "pages", "page", "headroom",
-        "prompt_tokens", "adaptive", "sequences", "every", "lanes", "at_once")
+        "prompt_tokens", "adaptive", "sequences", "every", "lanes", "at_once",
+        "chunked")
 """Parameters of ``serve``: counts. ``on_gpu``: 1 if attention is on the GPUs; ``gpu_rows``: blocks
 of attention of a sequence there; ``adaptive``: 1 if the scheduler balances; ``every``: steps from
 one log to the next."""
@@ -48,6 +49,13 @@ def _prompt_s(f: Floats, length: float) -> float:
     return max(f[4] * square, f[5] * length + f[6] * square)
 
 
+@embedded
+def _at(table: Floats, tokens: int) -> float:
+    """A table by tokens, which goes on in proportion to them."""
+    most = len(table) - 1
+    return table[tokens] if tokens <= most else table[most] * tokens / most
+
+
 @compiled
 def serve(inputs: Ints, outputs: Ints, dense: Floats, guess: Floats, f: Floats, n: Ints,
           stats: Floats, log: Floats) -> int:
@@ -67,14 +75,14 @@ def serve(inputs: Ints, outputs: Ints, dense: Floats, guess: Floats, f: Floats, 
         ``(rows, len(COLUMNS))``: filled in while there is room.
     """
     requests, layers, groups = len(inputs), n[0], n[1]
-    page, most, lanes, adaptive = n[6], len(dense) - 1, n[12], n[9]
+    page, lanes, adaptive = n[6], n[12], n[9]
     context, left = np.zeros(requests, np.int64), np.zeros(requests, np.int64)
     half, group = np.zeros(requests, np.int64), np.zeros(requests, np.int64)
     waits = np.zeros(requests, np.int64)        # tokens of a prompt that are still to be computed
     goes = np.zeros(requests, np.int64)         # 1: decodes in this step; 2: its prompt ends in it
     again_in, again_out = np.zeros(requests, np.int64), np.zeros(requests, np.int64)
     held, loads, raw = np.zeros((2, groups)), np.zeros((2, groups)), np.zeros((2, groups))
-    prompt, ready = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    prompt, ready, budget = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
     within, pim_s, dense_s = np.zeros(2), np.zeros(2), np.zeros(2)
     counts, closed = np.zeros(2, np.int64), np.zeros(2, np.int64)
     alive, coming, again, used, rows = 0, 0, 0, 0, 0
@@ -93,7 +101,7 @@ def serve(inputs: Ints, outputs: Ints, dense: Floats, guess: Floats, f: Floats, 
             if adaptive and alive > 1:
                 fullest = max(held[s].max(), held[s, g] + length)
                 pim = f[7] + f[8] * fullest * groups + f[9] * (counts[s] + 1)
-                if pim > guess[min(max(counts[1 - s], 1), most)]:
+                if pim > _at(guess, max(counts[1 - s], 1)):
                     break
             context[alive], half[alive], group[alive] = length, s, g
             left[alive] = again_out[again - 1] if back else outputs[coming]
@@ -137,7 +145,7 @@ def serve(inputs: Ints, outputs: Ints, dense: Floats, guess: Floats, f: Floats, 
             if adaptive and ready[s] and ready[s] % n[13] == 0:
                 fullest = max(raw[s].max(), raw[s, g] + context[k])
                 pim = f[7] + f[8] * fullest * groups + f[9] * (ready[s] + 1)
-                if pim > guess[min(max(counts[1 - s], 1), most)]:
+                if pim > _at(guess, max(counts[1 - s], 1)):
                     closed[s] = 1
                     continue
             padded = -(-context[k] // lanes) * lanes
@@ -151,32 +159,33 @@ def serve(inputs: Ints, outputs: Ints, dense: Floats, guess: Floats, f: Floats, 
             pim_s[s] = loads[s].max() * groups * f[0] + ready[s] * f[1]
             idle[s] = f[7] + f[8] * raw[s].max() * groups + f[9] * ready[s]
         # Prompts: whole, or as much as the other half's attention leaves time for.
+        for s in range(2):
+            budget[s] = n[8] if ready[0] + ready[1] == 0 else CHUNK
+            while n[14] and budget[s] < n[8] and _at(
+                    guess, ready[s] + budget[s] + CHUNK) <= idle[1 - s]:
+                budget[s] += CHUNK
+            if not n[14]:
+                budget[s] = 1 << 40
         for k in range(alive):
-            if waits[k]:
-                s, take = half[k], waits[k]
-                if adaptive and ready[0] + ready[1] > 0:
-                    if prompt[s]:
-                        continue
-                    fits = 0
-                    while fits + CHUNK <= take and guess[
-                            min(ready[s] + fits + CHUNK, most)] <= idle[1 - s]:
-                        fits += CHUNK
-                    take = min(take, max(fits, CHUNK))
+            s = half[k]
+            take = min(waits[k], budget[s])
+            if take:
                 had = float(context[k] - waits[k])
                 within[s] += _prompt_s(f, had + take) - _prompt_s(f, had)
                 stats[6] += (had + take) ** 2 - had ** 2
                 prompt[s] += take
+                budget[s] -= take
                 waits[k] -= take
                 if waits[k] == 0:
                     goes[k] = 2
         batch = ready[0] + ready[1]
         for s in range(2):
-            dense_s[s] = dense[min(ready[s] + prompt[s], most)]
+            dense_s[s] = _at(dense, ready[s] + prompt[s])
             pim_s[s] += prompt[s] * f[2]
         if n[2]:
             blocks = n[3] * batch
             share = blocks / (-(-blocks // n[4]) * n[4]) if blocks else 1.0
-            step_s = layers * (dense[min(batch + prompt[0] + prompt[1], most)]
+            step_s = layers * (_at(dense, batch + prompt[0] + prompt[1])
                                + within[0] + within[1] + full * f[3] / share)
             stats[4] += 1
         elif ready[0] + prompt[0] == 0 or ready[1] + prompt[1] == 0:

@@ -49,8 +49,10 @@ class Prediction:
         return found
 
     def dense_s(self, tokens: Floats) -> Floats:
-        """Dense layers of a block."""
-        return np.interp(tokens, self.knots, self.times)
+        """Dense layers of a block; beyond the last number that was timed in proportion."""
+        last = self.knots[-1]
+        found: Floats = np.interp(tokens, self.knots, self.times) * np.maximum(tokens / last, 1)
+        return found
 
     def dense(self, most: int) -> Floats:
         """``(most + 1,)``: the same by tokens; 0 for none."""

@@ -91,13 +91,15 @@ def too_long(system: System, traffic: Traffic) -> npt.NDArray[np.int64]:
 
 
 def run(system: System, traffic: Traffic, *, prediction: Prediction | None = None,
-        every: int = 64) -> Run:
+        chunked: bool | None = None, every: int = 64) -> Run:
     """Serve requests, dealt to the replicas in turn; one of them is followed.
 
     Parameters
     ----------
     prediction : Prediction, optional
         By it the scheduler balances attention and dense layers; without, memory is filled.
+    chunked : bool, optional
+        Prompts are cut to what attention leaves time for; by default those of the tier.
     every : int
         Steps from one row of the log to the next.
 
@@ -123,7 +125,9 @@ def run(system: System, traffic: Traffic, *, prediction: Prediction | None = Non
               system.kv_token_bytes / system.kv_bytes_per_s,
               "link_token_s": system.link_token_s, "link_prompt_s": system.link_prompt_s,
               "gpu_token_s": gpu_token_s(system) if on_gpu else 0.0,
-              "pim_fixed_s": 0.0, "pim_context_s": 0.0, "pim_sequence_s": 0.0}
+              "pim_fixed_s": 0.0, "pim_context_s": 0.0 if on_gpu else
+              system.kv_token_bytes / system.kv_bytes_per_s,
+              "pim_sequence_s": system.link_token_s}
     if prediction is not None:
         floats |= prediction.floats
     page = int(c.of("page_tokens"))
@@ -133,7 +137,8 @@ def run(system: System, traffic: Traffic, *, prediction: Prediction | None = Non
             "pages": pages, "page": page, "headroom": int(pages * c.of("headroom")),
             "prompt_tokens": int(c.of("prompt_tokens")), "adaptive": int(prediction is not None),
             "sequences": SEQUENCES, "every": every, "lanes": system.lanes,
-            "at_once": 1 if s.n_kv_heads == s.n_heads else GROUPED_AT_ONCE}
+            "at_once": 1 if s.n_kv_heads == s.n_heads else GROUPED_AT_ONCE,
+            "chunked": int(system.name == "tier" if chunked is None else chunked)}
     stats, log = np.zeros(len(STATS)), np.zeros((ROWS, len(COLUMNS)))
     rows = serve(own.input_tokens, own.output_tokens, table,
                  table if prediction is None else prediction.dense(len(table) - 1),
