@@ -1,7 +1,7 @@
 """Joules of a run: dense layers, attention, standby of the memories, what passes links.
 
-Counted events times sourced figures: on the GPUs the accesses of AttAcc's simulator (memory, caches,
-registers, products), in DRAM its currents.
+Counted events times sourced figures: on the GPUs the accesses of AttAcc's simulator (memory,
+caches, registers, products), in DRAM its currents.
 """
 
 import math
@@ -91,7 +91,8 @@ def joules(run: Run, technology: Technology, currents: Currents | None,
         attention += read * (opened + pins)
     else:
         own = largest(technology, s, technology.of("lockstep"))
-        sums = 2 * own.group * own.score_bytes * own.chips_of_a_head * s.n_kv_heads * s.n_layers
+        sent = own.score_bytes + own.weight_bytes
+        sums = sent * own.group * own.chips_of_a_head * s.n_kv_heads * s.n_layers
         attention += (read * (opened + currents.read_pj_per_byte(technology, within_bank))
                       + n["read_steps"] * sums * pins)
     watts = _hbm_w() / system.replicas

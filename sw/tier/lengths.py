@@ -88,4 +88,5 @@ def _gamma(rng: np.random.Generator, count: int, mean: float, deviation: float,
             break
         found[long] = rng.gamma(shape, mean / shape, int(long.sum()))
     # What was drawn again is shorter: the mean is restored.
-    return np.clip(found * (mean / found.mean()), 1, most).astype(np.int64)
+    whole: Whole = np.clip(found * (mean / found.mean()), 1, most).astype(np.int64)
+    return whole

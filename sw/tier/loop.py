@@ -46,14 +46,14 @@ CHUNK = 128
 def _prompt_s(f: Floats, length: float) -> float:
     """Attention within a prompt, of a block."""
     square = length * length
-    return max(f[4] * square, f[5] * length + f[6] * square)
+    return float(max(f[4] * square, f[5] * length + f[6] * square))
 
 
 @embedded
 def _at(table: Floats, tokens: int) -> float:
     """A table by tokens, which goes on in proportion to them."""
     most = len(table) - 1
-    return table[tokens] if tokens <= most else table[most] * tokens / most
+    return float(table[tokens] if tokens <= most else table[most] * tokens / most)
 
 
 @compiled
@@ -97,7 +97,7 @@ def serve(inputs: Ints, outputs: Ints, dense: Floats, guess: Floats, f: Floats, 
             if used + need > n[5] - (n[7] if alive else 0) or (length > room and room < n[8]):
                 break
             s = 0 if held[0].sum() <= held[1].sum() else 1
-            g = np.argmin(held[0] + held[1])
+            g = int(np.argmin(held[0] + held[1]))
             if adaptive and alive > 1:
                 fullest = max(held[s].max(), held[s, g] + length)
                 pim = f[7] + f[8] * fullest * groups + f[9] * (counts[s] + 1)

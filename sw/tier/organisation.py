@@ -42,7 +42,9 @@ class Organisation:
     element_bytes: int = 2
     """Of K and V."""
     score_bytes: float = 2
-    """Of a partial sum on the rank's bus, and of a weight sent back."""
+    """Of a partial sum on the rank's bus."""
+    weight_bytes: float = 2
+    """Of a weight that is sent back."""
 
     def __post_init__(self) -> None:
         chips, n = int(self.technology.of("chips")), self.chips_of_a_head
@@ -79,7 +81,8 @@ class Organisation:
     @property
     def context_bytes(self) -> int:
         """A bank's sums of the context: tokens lie over a quarter of the banks, channels over
-        four."""
+        four.
+        """
         return self.shape.head_dim // (4 * self.chips_of_a_head) * self.queries * 4
 
     def compute_s(self, efficiency: float) -> float:
@@ -91,27 +94,40 @@ class Organisation:
         read = self.shape.head_dim * self.element_bytes * math.ceil(self.group / QUERIES)
         return read / (self.technology.rank_bytes_per_s * efficiency)
 
-    def exchange_s(self) -> float:
-        """Of partial scores to the buffer, or weights back: likewise, for each token."""
-        # Every chip of the head sends a sum of its channels for each query.
-        sent = self.group * self.score_bytes * self.chips_of_a_head
-        return sent / (self.technology.of("bus_gb_s") * 1e9)
+    def exchange_s(self, sent: float) -> float:
+        """Of partial scores to the buffer, or weights back: likewise, for each token.
+
+        Parameters
+        ----------
+        sent : float
+            Bytes of each: every chip of the head sends a sum of its channels for each query, and
+            needs all weights.
+        """
+        return self.group * sent * self.chips_of_a_head / (self.technology.of("bus_gb_s") * 1e9)
 
     def head_s(self, efficiency: float, *, pipelined: bool = True) -> float:
         """Score and context of a K and V head, for each token of its context."""
-        compute, exchange = self.compute_s(efficiency), self.exchange_s()
-        return 2 * (max(compute, exchange) if pipelined else compute + exchange)
+        compute = self.compute_s(efficiency)
+        both = (self.exchange_s(self.score_bytes), self.exchange_s(self.weight_bytes))
+        return sum(max(compute, one) if pipelined else compute + one for one in both)
+
+    def stall(self, efficiency: float) -> float:
+        """Time over that of the banks alone: 1 where they never wait for the rank's bus."""
+        return self.head_s(efficiency) / (2 * self.compute_s(efficiency))
 
     def free_of_bubbles(self, efficiency: float) -> bool:
         """Whether the banks never wait for the rank's bus."""
-        return self.exchange_s() <= self.compute_s(efficiency) * (1 + 1e-9)
+        most = max(self.score_bytes, self.weight_bytes)
+        return self.exchange_s(most) <= self.compute_s(efficiency) * (1 + 1e-9)
 
 
 def largest(technology: Technology, shape: ModelShape, efficiency: float, *,
-            element_bytes: int = 2, score_bytes: float = 2) -> Organisation:
+            element_bytes: int = 2, score_bytes: float = 2,
+            weight_bytes: float = 2) -> Organisation:
     """A head over as many chips as the bus keeps up with; over one if it never does."""
     tried = [Organisation(technology=technology, shape=shape, chips_of_a_head=n,
-                          element_bytes=element_bytes, score_bytes=score_bytes)
+                          element_bytes=element_bytes, score_bytes=score_bytes,
+                          weight_bytes=weight_bytes)
              for n in range(int(technology.of("chips")), 0, -1)
              if technology.of("chips") % n == 0 and shape.head_dim % n == 0
              and _fits(technology, shape, n)]

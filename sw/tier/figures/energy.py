@@ -35,10 +35,10 @@ def energy_group(bars: Bars, runs: Runs, currents: Currents | None) -> Group:
     spread = [1 - joules(run, runs.technology, currents, part).total / total
               for part in reversed(currents.within_bank.spread)]
     return Group(title="energy of GPT-175B on OpenR1", bars=tuple(rows), most=0.10, words=(
-        f"gpu {total:.2f}, tier {found['tier'].total:.2f}, hbm-pim {found['hbm-pim'].total:.2f} "
-        "J a token, from sourced figures; nothing fitted",
-        f"how much of a read stays in a bank is the open figure: {spread[0]:.0%} to "
-        f"{spread[1]:.0%} saved over its spread; parts are shown, not limited"))
+        (f"gpu {total:.2f}, tier {found['tier'].total:.2f}, hbm-pim {found['hbm-pim'].total:.2f} "
+         "J a token, from sourced figures; nothing fitted"),
+        (f"how much of a read stays in a bank is the open figure: {spread[0]:.0%} to "
+         f"{spread[1]:.0%} saved over its spread; parts are shown, not limited")))
 
 
 def _sum(bars: Bars, title: str) -> float | None:

@@ -11,7 +11,8 @@ from ouroboros.sw.tier.technology import Technology
 __all__ = ["CASES", "link_group", "micro_efficiency"]
 
 CASES = {
-    "gpt-175b": ("GPT-175B", (("P4x192 D64x8K", 4 * 192, 64, 8), ("P4x192 D48x12K", 4 * 192, 48, 12),
+    "gpt-175b": ("GPT-175B", (("P4x192 D64x8K", 4 * 192, 64, 8),
+                              ("P4x192 D48x12K", 4 * 192, 48, 12),
                               ("P8x96 D64x8K", 8 * 96, 64, 8))),
     "qwen2-72b": ("QWEN-72B", (("P2x96 D64x10K", 2 * 96, 64, 10), ("P2x96 D48x12K", 2 * 96, 48, 12),
                                ("P4x48 D64x10K", 4 * 48, 64, 10))),
@@ -74,5 +75,5 @@ def link_group(bars: Bars, technology: Technology) -> Group:
         + (f"fitted to the first bar; lockstep of the timings: {technology.of('lockstep'):.3f}"
            if fitted else "lockstep of the timings"),
         f"link {link.mid:g} GB/s a GPU: {link.source}",
-        "rank sets hide 1 - 1/sets of the link: 75 % of GPT-175B's (4 sets), 50 % of Qwen-72B's "
-        "(2, as replicas share ranks)"))
+        ("rank sets hide 1 - 1/sets of the link: 75 % of GPT-175B's (4 sets), 50 % of Qwen-72B's "
+         "(2, as replicas share ranks)")))

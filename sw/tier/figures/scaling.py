@@ -45,8 +45,9 @@ def scaling_group(bars: Bars, runs: Runs) -> Group:
                f"{runs.technology.pool_gib.mid / STEP:.0f} GiB to read for each token of a batch, "
                f"has it the other way round")
     return Group(title="GPT-175B on OpenR1: scaling of the tier", bars=tuple(found), most=0.05,
-                 words=(swapped, f"base: a quarter of the tier; {many:,} requests, so that the "
-                        "largest tier is not half empty at the end; limits hold for x8"))
+                 words=(swapped, (
+                     f"base: a quarter of the tier; {many:,} requests, so that the largest tier "
+                     "is not half empty at the end; limits hold for x8")))
 
 
 def capacity_group(bars: Bars, runs: Runs) -> Group:
@@ -61,6 +62,6 @@ def capacity_group(bars: Bars, runs: Runs) -> Group:
                              published=bars.number("breakdown_OpenR1", "GPT-175B", kind, n)))
     return Group(title="GPT-175B on OpenR1: a part of the tier", bars=tuple(found), most=0.05,
                  limited="none", words=(
-                     "at 40 and 60 % the model is up to a fifth too fast: it balances sub-batches "
-                     "perfectly, so attention hides all of the dense layers or the other way "
-                     "round; how the publication forms sub-batches is not said",))
+                     ("at 40 and 60 % the model is up to a fifth too fast: it balances "
+                      "sub-batches perfectly, so attention hides all of the dense layers or the "
+                      "other way round; how the publication forms sub-batches is not said"),))

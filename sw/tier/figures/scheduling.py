@@ -14,7 +14,7 @@ from ouroboros.sw.tier.predict import Prediction, fit
 from ouroboros.sw.tier.serve import Run, run
 from ouroboros.sw.tier.systems import system
 
-__all__ = ["Predicted", "Steps", "predicted", "scheduler_group", "steps_of"]
+__all__ = ["Predicted", "Steps", "predicted", "prediction_of", "scheduler_group", "steps_of"]
 
 FITTED_TO = ("openr1", 1)
 HELD_OUT = (("openr1", 2), ("dolphin", 3), ("openthoughts", 4))
@@ -117,8 +117,9 @@ def scheduler_group(bars: Bars, runs: Runs) -> Group:
         saved = 1 - found.step_s / filled.step_s
         rows.append(Bar(name=f"{cap:g} of the tier: time between tokens saved", ours=saved,
                         published=SHORTER if cap == CAPS[-1] else None, status="not comparable"))
-        words.append(f"{cap:g} of the tier: throughput {filled.tokens_per_s / base.tokens_per_s:.2f}"
-                     f" without, {found.tokens_per_s / base.tokens_per_s:.2f} with the scheduler; "
+        words.append(f"{cap:g} of the tier: throughput "
+                     f"{filled.tokens_per_s / base.tokens_per_s:.2f} without, "
+                     f"{found.tokens_per_s / base.tokens_per_s:.2f} with the scheduler; "
                      f"step {filled.step_s * 1e3:.0f} and {found.step_s * 1e3:.0f} ms; longest "
                      f"{filled.counts['longest_step_s'] * 1e3:,.0f} and "
                      f"{found.counts['longest_step_s'] * 1e3:,.0f} ms")
@@ -127,11 +128,11 @@ def scheduler_group(bars: Bars, runs: Runs) -> Group:
         rows.append(Bar(name=f"{TITLES[name]}: throughput without rank sets",
                         ours=bare.tokens_per_s / whole.tokens_per_s, status="derived"))
     words += [
-        "the publication saves 70.93 % at the largest of three capacities that it does not name; "
-        "balanced, a step takes twice the dense layers, and those of the roofline (GPT-175B: "
-        f"{2 * 96 * system('tier', load_shape(model), runs.technology).dense.block_s(8) * 1e3:.0f}"
-        " ms a step) bound what can be saved",
-        "sequences that do not fit into a balanced step wait: the time between their tokens is "
-        "longer than a step, and the publication does not say how it counts that"]
+        ("the publication saves 70.93 % at the largest of three capacities that it does not name; "
+         "balanced, a step takes twice the dense layers, and those of the roofline (GPT-175B: "
+         f"{2 * 96 * system('tier', load_shape(model), runs.technology).dense.block_s(8) * 1e3:.0f}"
+         " ms a step) bound what can be saved"),
+        ("sequences that do not fit into a balanced step wait: the time between their tokens is "
+         "longer than a step, and the publication does not say how it counts that")]
     return Group(title="scheduler and rank sets switched off", bars=tuple(rows), most=0.10,
                  limited="none", words=tuple(words))
