@@ -160,12 +160,12 @@ def serve(inputs: Ints, outputs: Ints, dense: Floats, guess: Floats, f: Floats, 
             idle[s] = f[7] + f[8] * raw[s].max() * groups + f[9] * ready[s]
         # Prompts: whole, or as much as the other half's attention leaves time for.
         for s in range(2):
-            budget[s] = n[8] if ready[0] + ready[1] == 0 else CHUNK
-            while n[14] and budget[s] < n[8] and _at(
-                    guess, ready[s] + budget[s] + CHUNK) <= idle[1 - s]:
-                budget[s] += CHUNK
-            if not n[14]:
-                budget[s] = 1 << 40
+            budget[s] = 1 << 40
+            if n[14] and counts[s] > ready[s]:
+                budget[s] = n[8] if ready[0] + ready[1] == 0 else CHUNK
+                while budget[s] < n[8] and _at(
+                        guess, ready[s] + budget[s] + CHUNK) <= idle[1 - s]:
+                    budget[s] += CHUNK
         for k in range(alive):
             s = half[k]
             take = min(waits[k], budget[s])
