@@ -1,4 +1,4 @@
-"""A memory tier: requests through a system, and figures of the publication beside the model's."""
+"""A memory tier beside GPUs: requests through a system, published figures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from ouroboros.sw.cli.group import LazyGroup
 __all__ = ["tier"]
 
 COMMANDS = {
-    "edge": "ouroboros.sw.cli.tier_edge:edge",
+    "edge": "ouroboros.sw.cli.tier_system:edge",
     "figures": "ouroboros.sw.cli.tier_system:figures",
     "run": "ouroboros.sw.cli.tier_system:run",
 }

@@ -162,7 +162,7 @@ def system(name: str, shape: ModelShape, technology: Technology, *,
     grouped = shape.n_kv_heads < shape.n_heads
     return replace(one(pool * capacity, technology.pool_bytes_per_s * part * bandwidth, pcie),
                    rank_sets=sets, lanes=int(technology.of("banks")),
-                   groups=int(technology.of("channels")) * sets if grouped else 1)
+                   groups=technology.pool_ranks // replicas if grouped else 1)
 
 
 def _fewest(shape: ModelShape, c: Constants) -> int:

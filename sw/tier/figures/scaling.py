@@ -62,6 +62,6 @@ def capacity_group(bars: Bars, runs: Runs) -> Group:
                              published=bars.number("breakdown_OpenR1", "GPT-175B", kind, n)))
     return Group(title="GPT-175B on OpenR1: a part of the tier", bars=tuple(found), most=0.05,
                  limited="none", words=(
-                     ("at 40 and 60 % the model is up to a fifth too fast: it balances "
+                     ("at 40 and 60 % the model is up to a quarter too fast: it balances "
                       "sub-batches perfectly, so attention hides all of the dense layers or the "
                       "other way round; how the publication forms sub-batches is not said"),))

@@ -47,7 +47,7 @@ def test_two_halves_take_turns(ddr4, gpt):
 
 @pytest.mark.parametrize("name", ["gpu", "hbm-pim", "hbm-pim-ext", "cpu", "rank-pim", "tier"])
 def test_every_token_is_served_where_room_is_short(ddr4, gpt, name):
-    found = system(name, gpt, ddr4[0], capacity=0.05)
+    found = system(name, gpt, ddr4[0], capacity=0.1)
     traffic = draw("openr1", 60, 3)
     served = run(found, traffic, every=1)
     assert served.counts["tokens"] == traffic.output_tokens.sum()
