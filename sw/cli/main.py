@@ -1,4 +1,4 @@
-"""The ``ouroboros`` command: its group, and how errors become one sentence and exit code 2.
+"""The ``ouroboros`` command: its group; errors become one sentence and exit code 2.
 
 Commands of other packages register under the entry point group ``ouroboros.commands``.
 """

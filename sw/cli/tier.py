@@ -1,4 +1,4 @@
-"""``ouroboros tier``: memory with processing units, beside GPUs and at the wafer's edge."""
+"""``ouroboros tier``: memory with processing units."""
 
 import click
 

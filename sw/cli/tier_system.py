@@ -1,4 +1,4 @@
-"""``ouroboros tier run``, ``figures`` and ``edge``: beside GPUs, and at the wafer's edge."""
+"""``ouroboros tier run``, ``figures`` and ``edge``."""
 
 from typing import Any
 

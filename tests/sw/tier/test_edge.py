@@ -65,7 +65,7 @@ def test_a_split_sequence_has_both_sides_work(wafers, ddr4):
 
 @pytest.mark.parametrize(("context", "pools", "words"), [
     (3_000_000, 1, r"context must be at most 2,753,184 tokens \(a pool of 2048 GiB\), not 3,0"),
-    (1024, 569, "pools must be 0 to 568"),
+    (1024, 473, "pools must be 0 to 472"),
 ])
 def test_what_no_pool_holds(wafers, ddr4, context, pools, words):
     with pytest.raises(TierError, match=words):
