@@ -13,7 +13,7 @@ from ouroboros.sw.tier.organisation import largest
 from ouroboros.sw.tier.serve import Run
 from ouroboros.sw.tier.technology import Currents, Technology, load_technology
 
-__all__ = ["Joules", "joules"]
+__all__ = ["Joules", "joules", "need_currents"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,14 @@ class Joules:
         return {one.name: getattr(self, one.name) for one in fields(self)} | {"total": self.total}
 
 
+def need_currents(currents: Currents | None) -> Currents:
+    """Refuse a technology without currents."""
+    if currents is None:
+        raise TierError("technology must have currents for energy (a file NAME-currents.toml "
+                        "beside its own), not none: take ddr4-3200, or add them")
+    return currents
+
+
 def joules(run: Run, technology: Technology, currents: Currents | None,
            within_bank: float | None = None) -> Joules:
     """Of a run.
@@ -53,9 +61,7 @@ def joules(run: Run, technology: Technology, currents: Currents | None,
     TierError
         If the technology has no currents.
     """
-    if currents is None:
-        raise TierError("technology must have currents for energy (a file NAME-currents.toml "
-                        "beside its own), not none: take ddr4-3200, or add them")
+    currents = need_currents(currents)
     c, s, n = run.system.dense.constants, run.system.dense.shape, run.counts
     system, size, pico = run.system, run.system.dense.constants.of("element_bytes"), 1e-12
     tokens = n["tokens"]

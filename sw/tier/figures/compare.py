@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ouroboros.sw.tier.energy import need_currents
 from ouroboros.sw.tier.figures.ablation import ablation_group
 from ouroboros.sw.tier.figures.bar import Bars, Group
 from ouroboros.sw.tier.figures.energy import energy_group
@@ -55,6 +56,7 @@ def compare(bars: Bars, technology: Technology, currents: Currents | None, *,
     progress : callable, optional
         Told what is computed next.
     """
+    currents = need_currents(currents)
     runs = Runs(technology, requests, seed)
     progress("micro-benchmarks")
     efficiency, _ = micro_efficiency(bars, technology)

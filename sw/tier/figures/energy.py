@@ -13,7 +13,7 @@ BARS = "energy_GPT175B_OpenR1_norm_HBMPIM"
 TITLES = {"tier": "CHIME", "gpu": "GPU", "hbm-pim": "HBM-PIM"}
 
 
-def energy_group(bars: Bars, runs: Runs, currents: Currents | None) -> Group:
+def energy_group(bars: Bars, runs: Runs, currents: Currents) -> Group:
     """What is saved of the GPU's energy; then parts, over the GPU's total."""
     found: dict[str, Joules] = {
         name: joules(runs.need("gpt-175b", "openr1", name), runs.technology, currents)
@@ -30,7 +30,6 @@ def energy_group(bars: Bars, runs: Runs, currents: Currents | None) -> Group:
             rows.append(Bar(name=f"{name}: {part}, of the gpu's total", ours=value / total,
                             published=published / base if published and base else None,
                             status="not comparable"))
-    assert currents is not None, "joules refuses a technology without currents"
     run = runs.need("gpt-175b", "openr1", "tier")
     spread = [1 - joules(run, runs.technology, currents, part).total / total
               for part in reversed(currents.within_bank.spread)]
