@@ -1,4 +1,4 @@
-"""The ``ouroboros`` command: its group, and how errors become one sentence and exit code 2.
+"""The ``ouroboros`` command: its group; errors become one sentence and exit code 2.
 
 Commands of other packages register under the entry point group ``ouroboros.commands``.
 """
@@ -35,6 +35,7 @@ COMMANDS = {
     "serve": "ouroboros.sw.cli.serve:serve",
     "serve-trace": "ouroboros.sw.cli.serve_trace:serve_trace_command",
     "speed": "ouroboros.sw.cli.speed:speed",
+    "tier": "ouroboros.sw.cli.tier:tier",
     "tile": "ouroboros.sw.cli.tile:tile",
     "wafer": "ouroboros.sw.cli.wafer:wafer",
     "yield": "ouroboros.sw.cli.yields:yield_command",
