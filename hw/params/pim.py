@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ouroboros.hw.params.check import between, power_of_two
-from ouroboros.hw.params.dram import DDR4_3200, DramTiming
+from ouroboros.hw.params.dram import DDR4_3200, POSTPONED, DramTiming
 
 __all__ = ["BURST_BYTES", "RANK", "SCORE_BITS", "PimParams"]
 
@@ -57,6 +57,8 @@ class PimParams:
     """Tokens that the score memory holds; a multiple of ``banks``, up to 131072."""
     result_depth: int = 8
     """Steps of scores that a chip's result buffer holds; a power of two, at least 2."""
+    refresh_batch: int = 1
+    """Refreshes that are put off until they are done one after the other; 1 to 8."""
     weight_depth: int = 16
     """Steps of weights that a chip's shared buffer holds; a power of two, at least 2."""
 
@@ -67,6 +69,7 @@ class PimParams:
                                 ("weight_depth", 2, 64)):
             between(name, getattr(self, name), low, high)
             power_of_two(name, getattr(self, name))
+        between("refresh_batch", self.refresh_batch, 1, POSTPONED)
         between("rows", self.rows, 2, 1 << 16)
         between("context", self.context, self.banks, 1 << 17)
         if self.chips % self.head_chips:

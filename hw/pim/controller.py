@@ -68,7 +68,8 @@ class Controller(wiring.Component):
         m = Module()
         pim = self.pim
 
-        m.submodules.gate = gate = TimingGate(pim.banks, pim.groups, pim.timing)
+        m.submodules.gate = gate = TimingGate(
+            pim.banks, pim.groups, pim.timing, pim.refresh_batch)
         m.submodules.walker = walker = Walker(pim)
         m.submodules.transfer = transfer = Transfer(pim)
         m.submodules.host = host = HostColumns(pim)

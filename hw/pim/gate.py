@@ -19,6 +19,8 @@ class TimingGate(wiring.Component):
         Banks of a chip, and their groups.
     timing : DramTiming
         What must hold.
+    batch : int
+        Refreshes that are owed before any is asked for; then all are.
 
     Members
     -------
@@ -34,8 +36,8 @@ class TimingGate(wiring.Component):
         A refresh is owed.
     """
 
-    def __init__(self, banks: int, groups: int, timing: DramTiming):
-        self.groups, self.timing = groups, timing
+    def __init__(self, banks: int, groups: int, timing: DramTiming, batch: int = 1):
+        self.groups, self.timing, self.batch = groups, timing, batch
         masks = ("is_open", "activate", "precharge", "mac", "read", "write", "load")
         super().__init__({
             "op": In(4),
@@ -112,7 +114,9 @@ class TimingGate(wiring.Component):
             m.d.sync += owed.eq(owed + 1)
         with m.Elif(~turn & (self.op == Op.REF) & (owed != 0)):
             m.d.sync += owed.eq(owed - 1)
-        m.d.comb += self.due.eq(owed != 0)
+        paying = Signal()
+        m.d.comb += self.due.eq((owed >= self.batch) | (paying & (owed != 0)))
+        m.d.sync += paying.eq(self.due)
 
 
 assert set(COLUMN_OPS) == {Op.RD, Op.WR, Op.MAC, Op.LD_SB}

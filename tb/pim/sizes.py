@@ -18,6 +18,8 @@ SIZES = {
                     rows=128),
     "rank": RANK,
     # Eight queries of a KV head, a whole head in every chip.
+    # So long that the ends of a phase do not count.
+    "long": replace(RANK, context=131072, rows=1024),
     "gqa": replace(RANK, head_chips=1, queries=8, context=1024),
 }
 """By name."""
