@@ -73,6 +73,8 @@ class TimingChecker(wiring.Component):
     def __init__(self, banks: int, groups: int, timing: DramTiming):
         self.groups, self.timing = groups, timing
         self.names = rule_names(timing)
+        self.ages: dict[tuple[int, int], Signal] = {}      # of proofs: by rule and instance
+        self.history, self.is_open = Signal(timing.faw - 1), Signal(banks)
         super().__init__({
             "op": In(4),
             "banks": In(banks),
@@ -106,6 +108,7 @@ class TimingChecker(wiring.Component):
         found = []
         for n, here in enumerate(touched(self.banks, rule.scope, self.groups)):
             age = Signal(range(rule.cycles + 1), init=rule.cycles, name=f"age_{number}_{n}")
+            self.ages[number, n] = age
             with m.If(before & here):
                 m.d.sync += age.eq(min(1, rule.cycles))
             with m.Elif(age < rule.cycles):
@@ -115,7 +118,7 @@ class TimingChecker(wiring.Component):
 
     def _activates(self, m: Module):
         """FAW: activates of the last clocks, one bit each."""
-        history = Signal(self.timing.faw - 1)
+        history = self.history
         activate = self.op == Op.ACT
         recent = Signal(range(self.timing.faw))
         m.d.comb += recent.eq(sum(history[n] for n in range(len(history))))
@@ -139,8 +142,7 @@ class TimingChecker(wiring.Component):
 
     def _state(self, m: Module):
         """Columns are of open rows, ACT is of one closed bank, REF of closed banks only."""
-        is_open = Signal(len(self.banks), name="is_open")
-        banks = self.banks
+        is_open, banks = self.is_open, self.banks
         broken = Signal(name="state_broken")
         with m.If(is_op(self.op, COLUMN_OPS)):
             m.d.comb += broken.eq(((banks & ~is_open) != 0) | (banks == 0))

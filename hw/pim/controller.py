@@ -53,6 +53,8 @@ class Controller(wiring.Component):
 
     def __init__(self, pim: PimParams):
         self.pim = pim
+        self.gate = TimingGate(pim.banks, pim.groups, pim.timing, pim.refresh_batch)
+        self.chosen = Signal(command_layout(pim))
         words = data.ArrayLayout(WORD, pim.chips)
         super().__init__({
             "jobs": In(stream.Signature(job_layout(pim))), "staggered": In(1),
@@ -68,8 +70,7 @@ class Controller(wiring.Component):
         m = Module()
         pim = self.pim
 
-        m.submodules.gate = gate = TimingGate(
-            pim.banks, pim.groups, pim.timing, pim.refresh_batch)
+        m.submodules.gate = gate = self.gate
         m.submodules.walker = walker = Walker(pim)
         m.submodules.transfer = transfer = Transfer(pim)
         m.submodules.host = host = HostColumns(pim)
@@ -133,8 +134,7 @@ class Controller(wiring.Component):
     def _command(self, m: Module, gate: TimingGate, walker: Walker, transfer: Transfer,
                  host: HostColumns) -> None:
         """Choose a command; the first that may be given."""
-        pim = self.pim
-        chosen = Signal(command_layout(pim))
+        chosen = self.chosen
         m.d.sync += self.command.eq(chosen)
         m.d.comb += [gate.op.eq(chosen.op), gate.banks.eq(chosen.banks)]
         with m.If(gate.due & gate.refresh):

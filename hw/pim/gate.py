@@ -39,6 +39,8 @@ class TimingGate(wiring.Component):
     def __init__(self, banks: int, groups: int, timing: DramTiming, batch: int = 1):
         self.groups, self.timing, self.batch = groups, timing, batch
         masks = ("is_open", "activate", "precharge", "mac", "read", "write", "load")
+        self.waits: dict[tuple[int, int], Signal] = {}     # of proofs: by rule and instance
+        self.windows: list[Signal] = []
         super().__init__({
             "op": In(4),
             "banks": In(banks),
@@ -63,6 +65,7 @@ class TimingGate(wiring.Component):
             before = is_op(op, rule.before)
             for n, here in enumerate(touched(self.banks, rule.scope, groups)):
                 wait = Signal(range(rule.cycles), name=f"wait_{number}_{n}")
+                self.waits[number, n] = wait
                 with m.If(before & here):
                     m.d.sync += wait.eq(rule.cycles - 1)
                 with m.Elif(wait != 0):
@@ -93,6 +96,7 @@ class TimingGate(wiring.Component):
         """Whether four activates are too near: a countdown for each of the last four."""
         left = [Signal(range(self.timing.faw), name=f"window_{n}") for n in range(FAW_ACTIVATES)]
         turn = Signal(range(FAW_ACTIVATES))
+        self.windows, self.turn = left, turn
         self.window = Signal(name="window_full")
         for n, one in enumerate(left):
             with m.If((self.op == Op.ACT) & (turn == n)):

@@ -49,7 +49,7 @@ class Transfer(wiring.Component):
     scored, sums_idle : In(2), In(1)
         Halves whose scores have all come; whether sums may begin.
     idle : Out(1)
-        Nothing is at work.
+        Nothing is at work, and no score on its way.
     """
 
     def __init__(self, pim: PimParams):
@@ -104,9 +104,11 @@ class Transfer(wiring.Component):
         next_ = self.jobs.p
         count = self.jobs.p.head.tokens
         half_before, ever = Signal(), Signal()
+        arrived = ~ever | self.scored.bit_select(half_before, 1)
         with m.FSM() as fsm:
             with m.State("IDLE"):
-                m.d.comb += self.idle.eq(~self.jobs.valid & ~tail & self.sums_idle)
+                m.d.comb += self.idle.eq(
+                    ~self.jobs.valid & ~tail & self.sums_idle & arrived)
                 m.d.sync += [unit.eq(0), burst.eq(0), score.eq(0)]
                 with m.If(self.jobs.valid):
                     m.d.sync += job.eq(next_)
@@ -116,8 +118,7 @@ class Transfer(wiring.Component):
                             m.next = "QUERY"
                         with m.Case(JobOp.SCORE):
                             # Scores of the phase before may still be on their way.
-                            m.d.comb += self.jobs.ready.eq(
-                                ~ever | self.scored.bit_select(half_before, 1))
+                            m.d.comb += self.jobs.ready.eq(arrived)
                             with m.If(self.jobs.ready):
                                 m.d.sync += [
                                     allowed.eq(allowed + 1), moved.eq(0), ever.eq(1),

@@ -32,6 +32,7 @@ COMMANDS = {
     "run": "ouroboros.sw.cli.run:run",
     "search": "ouroboros.sw.cli.search:search",
     "speed": "ouroboros.sw.cli.speed:speed",
+    "tier": "ouroboros.sw.cli.tier:tier",
     "tile": "ouroboros.sw.cli.tile:tile",
     "wafer": "ouroboros.sw.cli.wafer:wafer",
     "yield": "ouroboros.sw.cli.yields:yield_command",

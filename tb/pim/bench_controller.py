@@ -41,11 +41,11 @@ async def phases(dut):
     waited = 0
     while jobs.queue or not agent.dut.get("idle"):
         assert waited < PATIENCE, "the controller hangs"
-        # Nothing is to be looked at meanwhile: the checker counts.
         await agent.step()
         if not jobs.queue:
-            await ClockCycles(dut.clk, AT_ONCE)
+            # No job is offered from here on. Nothing is to be looked at: the checker counts.
             await agent.step()
+            await ClockCycles(dut.clk, AT_ONCE)
         waited += AT_ONCE
     await agent.step()
     found = {name: agent.dut.get(name)

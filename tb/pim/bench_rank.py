@@ -5,17 +5,21 @@ environment.
 """
 
 import os
+from dataclasses import replace
 
 import cocotb
+import numpy as np
 
 from ouroboros.hw.lib.library import Library
+from ouroboros.hw.params.pim import SCORE_BITS
 from ouroboros.hw.pim.job import JobOp
 from ouroboros.hw.pim.rank import Rank
+from ouroboros.sw.golden.pim import attend, combine, scores_of
 from ouroboros.tb.lib.agent import seeded
 from ouroboros.tb.lib.cosim import CocotbDut
 from ouroboros.tb.pim.agent import RankAgent
 from ouroboros.tb.pim.sizes import SIZES
-from ouroboros.tb.pim.story import compare, golden, make_rounds, play, store
+from ouroboros.tb.pim.story import SE, compare, golden, make_rounds, play, store
 
 
 @cocotb.test()
@@ -49,6 +53,35 @@ async def queries_from_banks(dut):
         agent.store(pim.rows - 1, one.q[:, query:query + 1], value=False, first=query * pim.banks)
     agent.job(JobOp.LOAD, row=pim.rows - 1, half=1)
     agent.job(JobOp.SCORE, row=one.key_row, tokens=one.tokens, half=1)
-    agent.job(JobOp.CONTEXT, row=one.value_row, tokens=one.tokens, half=1, me=one.me, se=20)
+    agent.job(JobOp.CONTEXT, row=one.value_row, tokens=one.tokens, half=1, me=one.me, se=SE)
     await agent.finished()
     assert compare(agent.contexts(), golden(one))
+
+
+@cocotb.test()
+async def a_split_head(dut):
+    """Tokens here, and others elsewhere: with the larger maximum, sums add up to the whole's."""
+    pim, rng = SIZES[os.environ["SIZE"]], seeded()
+    agent = RankAgent(await CocotbDut.started(dut, Rank(pim, Library())), pim, rng=rng)
+    whole, = make_rounds(pim, [2 * pim.banks + 5], rng.randrange(1 << 30))
+    cut = pim.banks + 1
+    here = replace(whole, k=whole.k[:, :cut], v=whole.v[:, :cut])
+    tops = np.array([[scores_of(q, k[cut:]).max() for q in queries]
+                     for queries, k in zip(whole.q, whole.k, strict=True)])
+    await store(agent, [here])
+    agent.queries(0, whole.q)
+    agent.job(JobOp.SCORE, row=here.key_row, tokens=cut)
+    await agent.finished()
+    own = agent.dut.get("tops")[0]
+    agent.job(JobOp.CONTEXT, row=here.value_row, tokens=cut, me=whole.me, se=SE, floor=tops)
+    await agent.finished()
+    found, wanted = agent.contexts(), golden(whole)
+    for slot in range(pim.slots):
+        for query in range(pim.queries):
+            top = own[slot][query]
+            rest = attend(whole.q[slot, query], whole.k[slot, cut:], whole.v[slot, cut:],
+                          int(whole.me[slot, query]), SE,
+                          floor=top - (1 << SCORE_BITS) * (top >> (SCORE_BITS - 1)))
+            both = combine([found[slot][query], rest])
+            assert (both.values == wanted[slot][query].values).all()
+            assert (both.sums == wanted[slot][query].sums).all()

@@ -10,7 +10,7 @@ from ouroboros.hw.pim.softmax import Part
 from ouroboros.sw.golden.pim import Context, attend
 from ouroboros.tb.pim.agent import RankAgent
 
-__all__ = ["Round", "compare", "golden", "make_rounds", "play", "store"]
+__all__ = ["SE", "Round", "compare", "golden", "make_rounds", "play", "store"]
 
 SE = 20
 
