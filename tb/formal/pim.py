@@ -88,20 +88,23 @@ def allowed(gate: TimingGate, op, banks):
 class GateProof(wiring.Component):
     """Whatever a gate allows, at whatever time, breaks no rule of the checker.
 
-    How often refreshes come is for who asks for them.
+    How often refreshes come is for who asks for them. ``kept`` is what the gate is built from, if
+    that is something else.
     """
 
-    def __init__(self, banks: int, groups: int, timing: DramTiming):
-        self.groups, self.timing = groups, timing
+    def __init__(self, banks: int, groups: int, timing: DramTiming,
+                 kept: DramTiming | None = None):
+        self.groups, self.timing, self.kept = groups, timing, kept or timing
         super().__init__({"op": In(4), "banks": In(banks)})
 
     def elaborate(self, platform):
         m = Module()
         banks, timing = len(self.banks), self.timing
 
-        gate = TimingGate(banks, self.groups, timing)
+        gate = TimingGate(banks, self.groups, self.kept)
         checker = TimingChecker(banks, self.groups, timing)
         # Elaborated here: their counters are spoken of below.
+        gate._MustUse__silence = checker._MustUse__silence = True
         m.submodules.gate = gate.elaborate(platform)
         m.submodules.checker = checker.elaborate(platform)
         m.d.comb += [gate.op.eq(self.op), gate.banks.eq(self.banks), checker.op.eq(self.op),
@@ -117,6 +120,7 @@ class GateProof(wiring.Component):
                 if of == number:
                     m.d.comb += Assert(wait + checker.ages[of, n] >= rule.cycles)
         windows, history = gate.windows, checker.history
+        m.d.comb += [Assert(window < timing.faw) for window in windows]
         for place in range(len(history)):
             left = timing.faw - 1 - place
             there = windows[0] == left
@@ -139,8 +143,6 @@ class ControllerProof(wiring.Component):
     def __init__(self, pim: PimParams):
         self.pim = pim
         self.controller = Controller(pim)
-        self.inputs = {name: member for name, member in self.controller.signature.members.items()
-                       if name not in ("command", "data", "job", "octets")}
         super().__init__({"any": In(sum(len(value) for value in self._free()))})
 
     def _free(self):
