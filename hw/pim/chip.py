@@ -74,7 +74,8 @@ class Chip(wiring.Component):
             m.d.comb += [
                 bank.act.eq((op == Op.ACT) & here), bank.mac.eq((op == Op.MAC) & here),
                 bank.load.eq(((op == Op.RD) | (op == Op.LD_SB)) & here),
-                bank.store.eq((op == Op.WR) & here), bank.restart.eq(begin), bank.row.eq(command.row),
+                bank.store.eq((op == Op.WR) & here), bank.restart.eq(begin),
+                bank.row.eq(command.row),
                 bank.column.eq(command.column), bank.data.eq(self.data),
                 # In the clock of WR_R the new mode, then the kept one.
                 bank.value.eq((begin & command.value) | (~begin & value)),

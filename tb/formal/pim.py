@@ -1,5 +1,7 @@
 """Memory with processing units: re-layout loses nothing, no command breaks a timing."""
 
+from itertools import pairwise
+
 from amaranth import Module, Mux, Signal
 from amaranth.hdl import Assert, Assume
 from amaranth.lib import wiring
@@ -131,7 +133,7 @@ class GateProof(wiring.Component):
             # The next one to be used is the oldest.
             ages = [windows[(turn + n) % FAW_ACTIVATES] for n in range(FAW_ACTIVATES)]
             with m.If(gate.turn == turn):
-                for old, new in zip(ages, ages[1:], strict=False):
+                for old, new in pairwise(ages):
                     m.d.comb += Assert((old < new) | (old == 0))
 
         return m

@@ -42,11 +42,12 @@ async def phases(dut):
     while jobs.queue or not agent.dut.get("idle"):
         assert waited < PATIENCE, "the controller hangs"
         await agent.step()
+        waited += 1
         if not jobs.queue:
             # No job is offered from here on. Nothing is to be looked at: the checker counts.
             await agent.step()
             await ClockCycles(dut.clk, AT_ONCE)
-        waited += AT_ONCE
+            waited += AT_ONCE
     await agent.step()
     found = {name: agent.dut.get(name)
              for name in ("macs", "first", "last", "refreshes", "breaks")}

@@ -112,8 +112,8 @@ def test_a_head_of_8k_tokens(options):
 @pytest.mark.parametrize("options, message", [
     (TierRtl(tokens=10_000), "--tokens must be at most 8192, the context of rank rank, not 10000"),
     (TierRtl(heads=3), "--heads must fit 64 rows of rank rank: 3 of 8192 tokens take 96"),
-    (TierRtl(wide=True), "--tokens must be at most 4129 with weights of 12 bits, so that sums fit "
-                         "int32, not 8192"),
+    (TierRtl(wide=True), ("--tokens must be at most 4129 with weights of 12 bits, so that sums "
+                          "fit int32, not 8192")),
 ])
 def test_heads_without_room_are_refused(options, message):
     with pytest.raises(OuroborosError, match=f"^{message}$"):

@@ -12,8 +12,8 @@ from ouroboros.sw.golden.pim import key_places, value_places
     ({"chips": 4, "head_chips": 8}, "head_chips must divide chips = 4, not 8"),
     ({"head_dim": 96}, "head_dim must be a power of two, not 96"),
     ({"head_dim": 1024}, "head_dim must be between 8 and 512, not 1024"),
-    ({"head_chips": 8, "head_dim": 32}, "head_dim must fill whole columns of 8 chips: "
-                                        "a multiple of 64, not 32"),
+    ({"head_chips": 8, "head_dim": 32}, (
+        "head_dim must fill whole columns of 8 chips: a multiple of 64, not 32")),
     ({"context": 1000}, "context must be a multiple of banks = 16, not 1000"),
     ({"banks": 4}, "banks must be between 8 and 32, not 4"),
     ({"banks": 8, "groups": 8}, "banks must be at least 2 a group, not 8 in 8"),
@@ -44,7 +44,7 @@ def test_every_column_of_a_token_has_a_place_of_its_own(head_chips, queries):
 
 
 def test_a_row_beyond_the_last_is_refused():
-    with pytest.raises(RangeError, match="^row must be below 64, not 64: the rank is too small"):
+    with pytest.raises(RangeError, match=r"^row must be below 64, not 64: the rank is too small"):
         key_places(RANK, 63, RANK.columns // RANK.token_columns * RANK.banks)
 
 

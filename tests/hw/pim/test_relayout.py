@@ -81,5 +81,5 @@ def test_where_a_dimension_lies():
 
 
 def test_half_a_group_is_refused():
-    with pytest.raises(RangeError, match="^beats must be groups of 2, not 3"):
+    with pytest.raises(RangeError, match=r"^beats must be groups of 2, not 3"):
         relayout(np.zeros((3, 8)), 2)

@@ -50,5 +50,5 @@ def test_parts_with_different_maxima_are_refused():
 
 
 def test_scores_beyond_24_bits_are_refused():
-    with pytest.raises(RangeError, match="^scores must fit 24 bits"):
+    with pytest.raises(RangeError, match=r"^scores must fit 24 bits"):
         scores_of(np.full(1024, 127), np.full((1, 1024), 127))
