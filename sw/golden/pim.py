@@ -123,7 +123,7 @@ def scores_of(q: npt.ArrayLike, k: npt.ArrayLike) -> Ints:
     RangeError
         If a score does not fit the bits in which chips send their parts.
     """
-    scores = numerics.mvm(np.asarray(q)[None], k)[0]
+    scores: Ints = numerics.mvm(np.asarray(q)[None], k)[0]
     if (np.abs(scores) >= 1 << (SCORE_BITS - 1)).any():
         raise RangeError(f"scores must fit {SCORE_BITS} bits")
     return scores
