@@ -31,6 +31,8 @@ class EstimateOptions(OnWafer, WithShape):
     """Clock; short for --set clock_ghz=F."""
     settings: tuple[str, ...] = option((), flag="--set", metavar="NAME=VALUE")
     """Another value for an assumption; may be repeated."""
+    wafers: int = option(1, metavar="N", least=1)
+    """Wafers in a row, over optical links; each has an equal share of the blocks."""
     members: int | None = option(None, metavar="N")
     """Cores that share the tokens of a KV head; by default the best for --objective."""
     objective: str = option("decode", choices=lambda: OBJECTIVES)
@@ -89,7 +91,8 @@ def estimate_wafer(options: EstimateOptions) -> Estimated:
     best, tried = estimate(
         load_machine(options.machine), any_shape(options.model),
         WaferOptions(context=options.context, members=options.members,
-                     objective=options.objective, overrides=options.overrides(),
+                     wafers=options.wafers, objective=options.objective,
+                     overrides=options.overrides(),
                      busiest_link=(None if options.mapped is None
                                    else read_busiest_link(options.mapped))))
     return Estimated(best=best, tried=tuple(tried), objective=options.objective)
