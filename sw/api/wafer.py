@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.api.catalogue import model_names
 from ouroboros.sw.api.shared import OnWafer, WithShape
 from ouroboros.sw.lib.digest import digest_of
@@ -80,8 +80,13 @@ class Estimated:
                 for other in self.tried]}
 
 
-def estimate_wafer(options: EstimateOptions) -> Estimated:
+def estimate_wafer(options: EstimateOptions, machine: Machine | None = None) -> Estimated:
     """Tokens/s, latency, room for KV, and what binds.
+
+    Parameters
+    ----------
+    machine : Machine, optional
+        Instead of the one that ``options`` name.
 
     Raises
     ------
@@ -89,7 +94,7 @@ def estimate_wafer(options: EstimateOptions) -> Estimated:
         If the model does not fit, or an assumption cannot have its value.
     """
     best, tried = estimate(
-        load_machine(options.machine), any_shape(options.model),
+        machine or load_machine(options.machine), any_shape(options.model),
         WaferOptions(context=options.context, members=options.members,
                      wafers=options.wafers, objective=options.objective,
                      overrides=options.overrides(),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.api.wafer import EstimateOptions
 from ouroboros.sw.energy.events import Events
 from ouroboros.sw.energy.technology import load_technology
@@ -201,8 +201,13 @@ class Served:
         return found
 
 
-def serve_wafer(options: TrafficOptions) -> Served:
+def serve_wafer(options: TrafficOptions, machine: Machine | None = None) -> Served:
     """Serve requests on a wafer.
+
+    Parameters
+    ----------
+    machine : Machine, optional
+        Instead of the one that ``options`` name.
 
     Raises
     ------
@@ -211,7 +216,7 @@ def serve_wafer(options: TrafficOptions) -> Served:
     """
     requests, technology = options.read_requests(), load_technology(options.technology)
     found = service(
-        load_machine(options.machine), any_shape(options.model),
+        machine or load_machine(options.machine), any_shape(options.model),
         WaferOptions(members=options.members, wafers=options.wafers,
                      objective=options.objective, overrides=options.overrides(),
                      busiest_link=(None if options.mapped is None

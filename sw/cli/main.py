@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 
 COMMANDS = {
     "baseline": "ouroboros.sw.cli.baseline:baseline",
+    "compare": "ouroboros.sw.cli.compare:compare",
     "demo": "ouroboros.sw.cli.demo:demo",
     "energy": "ouroboros.sw.cli.energy:energy",
     "fetch": "ouroboros.sw.cli.fetch:fetch_command",
@@ -32,6 +33,7 @@ COMMANDS = {
     "run": "ouroboros.sw.cli.run:run",
     "search": "ouroboros.sw.cli.search:search",
     "speed": "ouroboros.sw.cli.speed:speed",
+    "sweep": "ouroboros.sw.cli.sweep:sweep",
     "tile": "ouroboros.sw.cli.tile:tile",
     "wafer": "ouroboros.sw.cli.wafer:wafer",
     "yield": "ouroboros.sw.cli.yields:yield_command",

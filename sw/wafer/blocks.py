@@ -77,8 +77,8 @@ def model_chain(wafer: Wafer, layers: Mapping[int, LayerWays] | None = None) -> 
             way = shift if context else latency.get(kind, 0)
             cells.append(Cell(f"{kind} {layer}", hold.get(kind, 0) + own.hold.get(kind, 0),
                               way + own.way.get(kind, 0), context))
-        # Behind a wafer's last block, slots of the next norm are taken, and come back, over the link
-        # between the two.
+        # Behind a wafer's last block, slots of the next norm are taken, and come back, over the
+        # link between the two.
         crosses = layer + 1 < wafer.shape.n_layers and not (layer + 1) % wafer.wafer_layers
         if crosses:
             cells.append(Cell(f"wafer link {layer}", link, link + link_way))
