@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": "ouroboros.sw.cli.compare:compare",
     "demo": "ouroboros.sw.cli.demo:demo",
     "energy": "ouroboros.sw.cli.energy:energy",
+    "experiments": "ouroboros.sw.cli.experiments:experiments",
     "fetch": "ouroboros.sw.cli.fetch:fetch_command",
     "htree": "ouroboros.sw.cli.htree:htree",
     "list": "ouroboros.sw.cli.list:list_command",

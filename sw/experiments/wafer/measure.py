@@ -8,6 +8,7 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.baselines.errors import BaselineError
 from ouroboros.sw.baselines.systems import BASELINES
 from ouroboros.sw.baselines.wse2 import Wse2
+from ouroboros.sw.energy.joules import capped_rate
 from ouroboros.sw.energy.technology import load_technology
 from ouroboros.sw.experiments.wafer.traffic import as_requests, drawn
 from ouroboros.sw.lib.quantities import CORNERS
@@ -80,8 +81,10 @@ class Place:
     @classmethod
     def of(cls, point: Mapping[str, Any]) -> "Place":
         """From what ``point`` made."""
-        return cls(**{key: tuple((str(a), float(b)) for a, b in value)
-                      if isinstance(value, list) else value for key, value in point.items()})
+        values: dict[str, Any] = {
+            key: tuple((str(a), float(b)) for a, b in value) if isinstance(value, list) else value
+            for key, value in point.items()}
+        return cls(**values)
 
 
 def measure(point: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def tokens_per_s(found: Mapping[str, Any], *, clock_ghz: float = 1.0, cap_w: flo
     if not cap_w:
         return rate
     energy = found["energy"][corner]
-    return max(0.0, min(rate, (cap_w - energy["leakage_w"]) / energy["dynamic_per_output"]))
+    return capped_rate(rate, energy["dynamic_per_output"], energy["leakage_w"], cap_w)
 
 
 def _wafer(place: Place) -> dict[str, Any]:
