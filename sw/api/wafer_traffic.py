@@ -76,6 +76,8 @@ class TrafficOptions(EstimateOptions):
     power of the run holds it."""
     csv: Path | None = option(None, written=True, mark=",".join(CSV_COLUMNS))
     """Write a line for every request."""
+    report: Path | None = option(None, written=True, mark="ouroboros wafer", suffixes=(".html",))
+    """Write a page of its own: pictures, tables, sources. It takes some more runs."""
 
     @property
     def has_traffic(self) -> bool:

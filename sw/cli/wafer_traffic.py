@@ -5,10 +5,11 @@ from typing import Any
 
 from rich.table import Table
 
+from ouroboros.sw.api.wafer_report import report_of
 from ouroboros.sw.api.wafer_traffic import CSV_COLUMNS, Served
 from ouroboros.sw.cli.command import Output
 from ouroboros.sw.cli.tables import cell, table
-from ouroboros.sw.lib.write import replaced
+from ouroboros.sw.lib.write import replaced, write
 from ouroboros.sw.wafer.metrics import PERCENTILES
 
 __all__ = ["show_served"]
@@ -30,6 +31,8 @@ def show_served(served: Served, output: Output) -> dict[str, Any]:
     output.detail(_energy(found), _utilisation(found), _events(found), _sources(found))
     if not output.verbose:
         output.say("energy by kind, utilisation, events, sources: -v")
+    if served.options.report is not None:
+        write(served.options.report, report_of(served))
     if served.options.csv is not None:
         with replaced(served.options.csv) as aside, \
                 aside.open("w", encoding="utf-8", newline="") as file:

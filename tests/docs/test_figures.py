@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ouroboros.sw.api.energy import EnergyOptions, energy_of_model
+from ouroboros.sw.api.experiments import ExperimentOptions, run_experiments
 from ouroboros.sw.api.wafer import EstimateOptions, estimate_wafer
 from ouroboros.sw.lib.quantities import CORNERS
 
@@ -80,3 +81,25 @@ def test_power():
             row = table[float(clock), float(cap) * 1e3 if cap else None]
             assert figures == [f"{row['watts'] / 1e3:.1f}", f"{row['tokens_per_s']:,.0f}",
                                f"{row['joules_per_token']:.3f}"]
+
+
+@pytest.mark.slow
+def test_the_paper_s_table():
+    """Each figure of the page's three tables; results lie in the cache, by digest."""
+    [done] = run_experiments(ExperimentOptions(names=("paper",)))
+    found = {row.what: row for row in done.finding.rows}
+    mixes = ("chat", "512:512", "2048:128", "128:128", "128:2048")
+    for model, *cells in rows("experiments.md", "| gain / gain of llama-13b"):
+        line = [found[f"gain of {model} / gain of llama-13b, {mix}"] for mix in mixes]
+        assert cells == [*(f"{row.ours:.2f}" for row in line), f"{line[0].paper:.2f}"]
+    for model, *cells in rows("experiments.md", "| gain over the DGX"):
+        watts = "11.2" if model == "llama-65b" else "5.6"
+        line = [*(found[f"{model}: tokens/s over DGX at {ghz} GHz"] for ghz in ("0.25", "0.5", 1)),
+                *(found[f"{model}: the same within {watts} kW, {corner} energies"]
+                  for corner in CORNERS)]
+        assert cells == [*(f"{row.ours:.1f}" for row in line), f"{line[0].paper:.1f}"]
+    for system, *cells in rows("experiments.md", "| change, %"):
+        way = "100% of full power" + ("" if system == "wse2" else " while busy")
+        line = [found[f"13B: energy of a token against {system}, {way}, {corner} energies, %"]
+                for corner in CORNERS]
+        assert cells == [*(f"{row.ours:+.0f}" for row in line), f"{line[0].paper:+.0f}"]

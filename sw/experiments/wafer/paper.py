@@ -81,7 +81,7 @@ def _ratios(figures: Figures) -> tuple[list[Row], tuple[Curve, ...]]:
         paper = GAINS[model] / GAINS["llama-13b"]
         ours = [gain(figures, model, mix) / gain(figures, "llama-13b", mix) for mix in MIXES]
         nearest = min(zip(ours, MIXES, strict=True), key=lambda one: abs(one[0] - paper))
-        why = (f"term: mix (system {_fill(figures, model)} of its pipeline at {CHAT}); "
+        why = (f"term: mix ({model} {_fill(figures, model)} of its pipeline at {CHAT}); "
                f"{min(ours):.2f} to {max(ours):.2f} over the five, {nearest[0]:.2f} at "
                f"{nearest[1]}; the paper names no lengths")
         rows += [Row(what=f"gain of {model} / gain of llama-13b, {mix}", paper=paper, ours=value,

@@ -193,6 +193,9 @@ def test_command(tmp_path):
         assert result.exit_code == 0, result.output
         outputs.append((out.read_bytes(), rows.read_bytes()))
     assert outputs[0] == outputs[1]
+    page = tmp_path / "page.html"
+    result = command("--lengths", "60:20", "--requests", "10", "--report", str(page))
+    assert result.exit_code == 0 and "What binds" in page.read_text(), result.output
     found = json.loads(outputs[0][0])
     assert found["requests"] == 30 and found["output_tokens"] == 600
     assert found["prompt_tokens"] == 1800 and found["requests_refused"] == 0
