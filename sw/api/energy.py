@@ -1,4 +1,4 @@
-"""Energy of a model on a wafer: options in, joules by kind, power and capped throughput out."""
+"""Energy of a model on a wafer: options in, joules, power, capped throughput out."""
 
 from dataclasses import dataclass
 from pathlib import Path

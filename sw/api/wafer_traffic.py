@@ -1,4 +1,4 @@
-"""What a full wafer would do with a model's traffic: requests in, latencies and counts out."""
+"""A model's traffic on a full wafer: requests in, latencies and counts out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

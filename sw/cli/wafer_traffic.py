@@ -1,4 +1,4 @@
-"""What ``ouroboros wafer`` shows of requests: throughput, latencies, clocks, events."""
+"""What ``ouroboros wafer`` shows of requests: throughput, latencies, clocks."""
 
 import csv
 from typing import Any
