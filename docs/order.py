@@ -15,7 +15,7 @@ ORDER = """
 hw.params hw.lib hw.pim hw.cim hw.kv hw.sfu hw.noc hw.array hw.core hw.mesh
 sw.lib sw.models sw.defects sw.place sw.noc sw.program sw.golden sw.quantise sw.perf sw.block
 sw.mapper sw.serving sw.runtime sw.energy sw.baselines sw.wafer sw.replay sw.tier sw.search
-sw.experiments sw.report sw.server sw.api sw.cli
+sw.sweep sw.experiments sw.report sw.server sw.api sw.cli
 floorplan tb docs
 """.split()
 """Lowest first."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.api.catalogue import model_names
 from ouroboros.sw.api.shared import OnWafer, WithShape
 from ouroboros.sw.lib.digest import digest_of
@@ -35,6 +35,8 @@ class EstimateOptions(OnWafer, WithShape):
     gives one."""
     settings: tuple[str, ...] = option((), flag="--set", metavar="NAME=VALUE")
     """Another value for an assumption; may be repeated."""
+    wafers: int = option(1, metavar="N", least=1)
+    """Wafers in a row, over optical links; each has an equal share of the blocks."""
     members: int | None = option(None, metavar="N")
     """Cores that share the tokens of a KV head; by default the best for --objective."""
     objective: str = option("decode", choices=lambda: OBJECTIVES)
@@ -84,8 +86,13 @@ class Estimated:
                 for other in self.tried]}
 
 
-def estimate_wafer(options: EstimateOptions) -> Estimated:
+def estimate_wafer(options: EstimateOptions, machine: Machine | None = None) -> Estimated:
     """Tokens/s, latency, room for KV, and what binds.
+
+    Parameters
+    ----------
+    machine : Machine, optional
+        Instead of the one that ``options`` name.
 
     Raises
     ------
@@ -93,9 +100,10 @@ def estimate_wafer(options: EstimateOptions) -> Estimated:
         If the model does not fit, or an assumption cannot have its value.
     """
     best, tried = estimate(
-        load_machine(options.machine), any_shape(options.model),
+        machine or load_machine(options.machine), any_shape(options.model),
         WaferOptions(context=options.context, members=options.members,
-                     objective=options.objective, overrides=options.overrides(),
+                     wafers=options.wafers, objective=options.objective,
+                     overrides=options.overrides(),
                      busiest_link=(None if options.mapped is None
                                    else read_busiest_link(options.mapped))))
     return Estimated(best=best, tried=tuple(tried), objective=options.objective)

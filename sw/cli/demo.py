@@ -1,4 +1,4 @@
-"""``ouroboros demo``: the shipped language model on the RTL, compared, measured and drawn."""
+"""``ouroboros demo``: the shipped language model on the RTL, compared and drawn."""
 
 from dataclasses import fields, replace
 from typing import Any

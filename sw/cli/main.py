@@ -17,8 +17,10 @@ __all__ = ["cli", "main"]
 
 COMMANDS = {
     "baseline": "ouroboros.sw.cli.baseline:baseline",
+    "compare": "ouroboros.sw.cli.compare:compare",
     "demo": "ouroboros.sw.cli.demo:demo",
     "energy": "ouroboros.sw.cli.energy:energy",
+    "experiments": "ouroboros.sw.cli.experiments:experiments",
     "faults": "ouroboros.sw.cli.faults:faults",
     "fetch": "ouroboros.sw.cli.fetch:fetch_command",
     "htree": "ouroboros.sw.cli.htree:htree",
@@ -35,6 +37,7 @@ COMMANDS = {
     "serve": "ouroboros.sw.cli.serve:serve",
     "serve-trace": "ouroboros.sw.cli.serve_trace:serve_trace_command",
     "speed": "ouroboros.sw.cli.speed:speed",
+    "sweep": "ouroboros.sw.cli.sweep:sweep",
     "tier": "ouroboros.sw.cli.tier:tier",
     "tile": "ouroboros.sw.cli.tile:tile",
     "wafer": "ouroboros.sw.cli.wafer:wafer",

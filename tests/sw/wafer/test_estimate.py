@@ -248,7 +248,7 @@ def test_every_assumption_has_a_source():
     (lambda: model(clock_ghz=0), "clock_ghz must be a positive number, not 0"),
     (lambda: model(greedy=2), ("assumption must be one of clock_ghz, core_area_mm2, "
      "defect_density_per_cm2, edge_cores, spare_cores_per_die, die_crossings_per_way, "
-     "hops_per_block_side, busiest_link_share, not 'greedy'"))])
+     "hops_per_block_side, busiest_link_share, wafer_link_gb_s, wafer_link_ns, not 'greedy'"))])
 def test_refused(call, message):
     with pytest.raises(OuroborosError) as error:
         call()
