@@ -56,6 +56,8 @@ class WaferPlacement:
         Context and assumptions.
     members : int, optional
         Cores that share the tokens of a KV head; by default as many as fit.
+    count : CoreCount, optional
+        Cores as somebody else has shared them out, instead of ``members``.
 
     Raises
     ------
@@ -67,7 +69,7 @@ class WaferPlacement:
     """
 
     def __init__(self, machine: Machine, shape: ModelShape, options: WaferOptions,
-                 members: int | None = None):
+                 members: int | None = None, count: CoreCount | None = None):
         if options.context < 1:
             raise PerfError(f"context must be at least 1, not {options.context}")
         self.machine, self.shape, self.options = machine, shape, options
@@ -76,7 +78,7 @@ class WaferPlacement:
         if shape.kind != "decoder":
             raise PerfError(f"kind of model {shape.name!r} must be 'decoder' for the wafer model, "
                             f"not {shape.kind!r}")
-        self.count: CoreCount = count_cores(
+        self.count: CoreCount = count or count_cores(
             machine, shape, members=members, dead=self.dead + self.edge,
             spares_per_die=int(self.value("spare_cores_per_die")))
         self.busiest_link = options.busiest_link
