@@ -1,9 +1,9 @@
 """Places: which dies of the grid hold weights and which KV, and what that adds to each block.
 
-Weights lie along a snake over the dies that have them, block after block; so does KV over its own.
-A wafer of one kind has a block's KV beside its weights, as the wafer model assumes. On two kinds
-the way between them is longer: by the hops and borders from die to die. So is that of a block whose
-weights lie on dies that do not touch.
+Weights lie along a snake over the dies that have them, block after block; the KV of each block on
+the nearest dies of KV that have room. A wafer of one kind has a block's KV beside its weights, as
+the wafer model assumes. On two kinds the way between them is longer, by the hops and borders from
+die to die. So is that of a block whose weights lie on dies that do not touch.
 """
 
 from collections.abc import Iterable
@@ -110,14 +110,31 @@ class Places:
         """Blocks on a pattern."""
         weights = self._spread(np.flatnonzero(kinds == WEIGHTS), self.dies.weight_cores,
                                self.model.plan_cores(self.design.weights))
-        kv = self._spread(np.flatnonzero(kinds == KV), self.dies.kv_cores,
-                          self.model.groups(self.design.heads) * self.design.members)
+        kv = self._nearest(np.flatnonzero(kinds == KV), weights)
         to_kv = np.array([self.to_kv[np.ix_(w, k)].max()
                           for w, k in zip(weights, kv, strict=True)])
         inside = np.array([
             self.inside[np.ix_(w, [*w, *weights[min(n + 1, len(weights) - 1)][:1]])].max()
             for n, w in enumerate(weights)])
         return Place(tuple(weights), tuple(kv), to_kv, inside)
+
+    def _nearest(self, dies: npt.NDArray[np.int64],
+                 weights: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Dies with the KV of each block: one after the other takes the nearest that have room."""
+        free = np.full(len(dies), self.dies.kv_cores)
+        need = self.model.groups(self.design.heads) * self.design.members // self.blocks
+        found = []
+        for block in weights:
+            far = self.to_kv[np.ix_(block, dies)].max(axis=0)
+            left, taken = need, []
+            for n in np.argsort(far, kind="stable"):
+                if free[n] and left:
+                    cores = min(left, int(free[n]))
+                    free[n] -= cores
+                    left -= cores
+                    taken.append(int(dies[n]))
+            found.append(tuple(taken))
+        return found
 
     def _spread(self, dies: npt.NDArray[np.int64], each: int,
                 cores: int) -> list[tuple[int, ...]]:

@@ -245,7 +245,8 @@ def anneal(model: Model, design: Design, budget: Budget, until: float,
     now = min((places.first(), places.naive()), key=lambda one: places.place(one).cycles)
     cost = places.place(now).cycles
     best, least, tried = now, cost, 0
-    start, begin = max(cost, 1), budget.spent
+    # What is spent is never above 1; sums of parts of it may be.
+    start, begin, until = max(cost, 1), budget.spent, min(until, 1.0)
     while (spent := budget.spent) < until:
         part = (spent - begin) / max(until - begin, 1e-9)
         allowed = start * HOT * (COLD / HOT) ** part * rng.exponential()
