@@ -126,7 +126,7 @@ class Places:
         found = []
         for block in weights:
             far = self.to_kv[np.ix_(block, dies)].max(axis=0)
-            left, taken = need, []
+            left, taken = need, list[int]()
             for n in np.argsort(far, kind="stable"):
                 if free[n] and left:
                     cores = min(left, int(free[n]))
