@@ -125,7 +125,7 @@ class Places:
         need = self.model.groups(self.design.heads) * self.design.members // self.blocks
         found = []
         for block in weights:
-            far = self.to_kv[np.ix_(block, dies)].max(axis=0)
+            far = self.to_kv[np.ix_(np.array(block), dies)].max(axis=0)
             left, taken = need, list[int]()
             for n in np.argsort(far, kind="stable"):
                 if free[n] and left:
