@@ -1,4 +1,4 @@
-"""Heterogeneous dies for a model and its traffic: options in, homogeneous wafer and winner out."""
+"""Dies of several kinds for a model and a trace: options in, wafers out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
