@@ -58,6 +58,8 @@ class WaferPlacement:
         Context and assumptions.
     members : int, optional
         Cores that share the tokens of a KV head; by default as many as fit.
+    count : CoreCount, optional
+        Cores as somebody else has shared them out, instead of ``members``.
 
     Raises
     ------
@@ -69,7 +71,7 @@ class WaferPlacement:
     """
 
     def __init__(self, machine: Machine, shape: ModelShape, options: WaferOptions,
-                 members: int | None = None):
+                 members: int | None = None, count: CoreCount | None = None):
         if options.context < 1:
             raise PerfError(f"context must be at least 1, not {options.context}")
         self.machine, self.shape, self.options = machine, shape, options
@@ -88,7 +90,7 @@ class WaferPlacement:
             raise PerfError(f"wafers must be {-(-shape.n_layers // self.wafer_layers)} for "
                             f"{self.wafer_layers} of {shape.n_layers} blocks on each, not "
                             f"{options.wafers}: the last would have none")
-        self.count: CoreCount = count_cores(
+        self.count: CoreCount = count or count_cores(
             machine, replace(shape, n_layers=self.wafer_layers), members=members,
             dead=self.dead + self.edge,
             spares_per_die=int(self.value("spare_cores_per_die")))
