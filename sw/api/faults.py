@@ -1,4 +1,4 @@
-"""Faults one after the other on a machine that generates text: options in, what it took out."""
+"""Faults one by one on a machine that generates text: options in, what it took out."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
