@@ -9,6 +9,7 @@ from ouroboros.hw.params.packet import FAULT_ADDRESS, FAULT_ENTRY, MESH_PORTS, P
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.program.packets import Packet, write_packets
+from ouroboros.sw.program.program import NO_WAY, Program
 
 __all__ = ["CORE", "FLIP", "LINK", "ROUTER", "UPSET", "Fault", "FaultError", "Hurts", "every_fault",
            "hurtable", "parse_fault", "random_faults"]
@@ -159,6 +160,8 @@ class Hurts:
         self.machine = machine
         self._coming = sorted(faults, key=lambda fault: fault.cycle)
         self._entries: dict[Position, dict[str, int]] = {}
+        self.program: Program | None = None
+        """By whose ways the host reaches tiles now; None: XY."""
         self.come: list[Fault] = []
         """Those that have come, in their order."""
         if self._coming and not machine.noc.faults:
@@ -210,9 +213,13 @@ class Hurts:
         return entry is not None and bool(entry["stuck"] >> Port.LOCAL & 1)
 
     def _packets(self, cores: Iterable[Position]) -> list[Packet]:
-        return [packet for core in cores for packet in write_packets(
-            self.machine, (FAULT_ENTRY.pack(self._entries[core]),), src=self.machine.host, dst=core,
-            unit=Unit.CONTROL, address=FAULT_ADDRESS)]
+        program = self.program
+        # What the program has gone around already is out of reach, and out of use.
+        return [packet for core in cores if program is None or core in program.reachable
+                for packet in write_packets(
+                    self.machine, (FAULT_ENTRY.pack(self._entries[core]),), src=self.machine.host,
+                    dst=core, unit=Unit.CONTROL, address=FAULT_ADDRESS,
+                    way=NO_WAY if program is None else program.way_there(core))]
 
 
 def _landings(machine: Machine) -> set[Position]:

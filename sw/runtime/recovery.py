@@ -176,6 +176,7 @@ class Recovery:
 
     async def _load(self, device: Device, program: Program) -> int:
         network = device.network_packets()
+        self.link.hurts.program = program
         if network and program.detours is not None:
             await self.link.send(network)
             await device.together(core for core, _ in program.detours.writes)

@@ -108,6 +108,8 @@ class Watched:
     async def reset(self) -> None:
         """See ``ClockedLink``; what is hurt stays hurt."""
         await self.link.reset()
+        # Routers know of nothing dead now.
+        self.hurts.program = None
         await self._hurt()
         await self.link.send(self.hurts.again())
 
