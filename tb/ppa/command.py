@@ -10,8 +10,8 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api.catalogue import machine_names
 from ouroboros.sw.api.shared import OnMachine
 from ouroboros.sw.cli.command import Output, command
-from ouroboros.sw.cli.progress import steps_or_lines
 from ouroboros.sw.cli.tables import table
+from ouroboros.sw.cli.watch import Watch
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.lib.quantities import CORNERS
 from ouroboros.tb.ppa.report import measure
@@ -43,9 +43,9 @@ def ppa(options: PpaOptions, output: Output) -> dict[str, Any]:
     is counted in bits. A path that leaves one block and ends in another is seen in two parts, and
     so is one through a memory of flip-flops.
     """
-    with steps_or_lines() as progress:
+    with Watch() as watch:
         report = measure(load_machine(options.machine), options.blocks, liberty=options.liberty,
-                         limit_s=options.limit, progress=progress)
+                         limit_s=options.limit, progress=watch.progress)
     found = report.as_dict()
     output.keep(found)
     output.show(_blocks(found, options.corner))
