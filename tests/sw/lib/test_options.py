@@ -115,7 +115,7 @@ def test_nested_values_and_defaults():
     ({"vc_depth": 2}, "vc_depth must be at least 9, not 2"),
     ({"nothing": 2}, ("option must be one of machine, tokens, path, on, share, seconds, "
                       "flit_bits, vcs, class1_vcs, class2_vcs, vc_depth, multicast_flits, labels, "
-                      "die_latency_cycles, die_cycles_per_flit, not 'nothing'")),
+                      "die_latency_cycles, die_cycles_per_flit, parity, faults, not 'nothing'")),
 ])
 def test_refused(values, message):
     with pytest.raises(OuroborosError) as error:
