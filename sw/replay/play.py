@@ -42,10 +42,14 @@ class Stage:
     twin: bool | None = None
     """See ``sw.runtime.service.serve``."""
 
+    @property
+    def ringed(self) -> Machine:
+        """The machine, its ring as it is wanted."""
+        return replace(self.machine, kv=replace(self.machine.kv, ring=self.ring))
+
     def program(self) -> Program:
         """What runs."""
-        machine = replace(self.machine, kv=replace(self.machine.kv, ring=self.ring))
-        program = place_model(machine, self.model, placement=self.placement, context=self.context)
+        program = place_model(self.ringed, self.model, placement=self.placement, context=self.context)
         return program if self.kv_blocks is None else with_kv_blocks(program, self.kv_blocks)
 
 
@@ -94,8 +98,8 @@ def play_model(stage: Stage, load: Load, options: ServingOptions) -> Played:
     requests = Requests(load.arrivals / 1.0, load.prompts, load.outputs, load.name)
     # Of the programs that the machine has, whatever the load.
     context = stage.context or stage.program().context
-    found = service(stage.machine, stage.model.shape, WaferOptions(), requests, context,
-                    headroom_blocks=options.headroom_blocks, ring=stage.ring,
+    found = service(stage.ringed, stage.model.shape, WaferOptions(), requests, context,
+                    headroom_blocks=options.headroom_blocks,
                     static_tokens=options.static_tokens, grain=options.grain)
     rules = found.rules
     if stage.kv_blocks is not None:
