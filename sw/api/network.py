@@ -43,7 +43,7 @@ class MeshOptions(Options):
     die: str | None = option(None, metavar="WxH")
     """Nodes of one die."""
     noc: Mapping[str, Any] = part_of(
-        LabOptions, under=("noc",), skip=("multicast_flits",), flags=FLAGS)
+        LabOptions, under=("noc",), skip=("multicast_flits", "parity", "faults"), flags=FLAGS)
     """The routers, by the names of ``NocParams``."""
 
     def experiment(self, **others: Any) -> LabOptions:

@@ -49,7 +49,8 @@ class Stage:
 
     def program(self) -> Program:
         """What runs."""
-        program = place_model(self.ringed, self.model, placement=self.placement, context=self.context)
+        program = place_model(self.ringed, self.model, placement=self.placement,
+                              context=self.context)
         return program if self.kv_blocks is None else with_kv_blocks(program, self.kv_blocks)
 
 

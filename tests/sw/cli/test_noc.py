@@ -333,7 +333,7 @@ def test_trace_of_all_kinds(run, tmp_path):
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["packets_measured"] == 6
-    assert found["packet_latency"] == pytest.approx((8 + 14 + 16 + 16 + 18 + 20) / 6)
+    assert found["packet_latency"] == pytest.approx((6 + 8 + 8 + 8 + 10 + 20) / 6)
 
 
 HEAD = "cycle,source,destination,flits\n"
