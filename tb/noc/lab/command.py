@@ -35,8 +35,8 @@ class RtlOptions(OnSimulator, MeshOptions):
     """Routers in RTL and their mesh."""
 
     noc: Mapping[str, Any] = part_of(
-        LabOptions, under=("noc",), skip=("multicast_flits",), flags=FLAGS, vc_depth=9,
-        flit_bits=128)
+        LabOptions, under=("noc",), skip=("multicast_flits", "parity", "faults"), flags=FLAGS,
+        vc_depth=9, flit_bits=128)
 
 
 @dataclass(frozen=True, kw_only=True)
