@@ -16,6 +16,7 @@ from ouroboros.sw.block.costs import sends
 from ouroboros.sw.block.graph import Graph
 from ouroboros.sw.block.stage import BlockStage
 from ouroboros.sw.energy.events import Events
+from ouroboros.sw.perf.cycles import loaded
 from ouroboros.sw.perf.events import unit_events
 from ouroboros.sw.program.image import Token, packet_flits
 
@@ -125,7 +126,7 @@ def _operand_bytes(machine: Machine, stage: BlockStage, token: Token) -> int:
             continue
         match i.op:
             case Op.LOAD:
-                total += i.fields["length"]
+                total += loaded(i).bytes(machine)
             case Op.APPEND:
                 total += 2 * kv["head_dim"] if mine else 0
             case Op.SCORE:

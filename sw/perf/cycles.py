@@ -30,7 +30,7 @@ from ouroboros.hw.params.timing.sfu import fetch_cycles, reads_c, sfu_cycles, sf
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.program.image import Instruction, Stage, Token
 
-__all__ = ["Holds", "holds", "latency", "loaded_groups", "serial", "vector_length"]
+__all__ = ["Holds", "holds", "latency", "loaded", "loaded_groups", "serial", "vector_length"]
 
 @dataclass(slots=True)
 class Holds:
@@ -123,7 +123,7 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
         f, cycles = i.fields, latency(machine, stage, i, token)
         match i.op:
             case Op.LOAD:
-                load = _loaded(i)
+                load = loaded(i)
             case Op.MVM:
                 began = ISSUE_CYCLES + LOAD_CYCLES
                 total.load += max(began + ACCEPT_CYCLES, loading_cycles(machine, load))
@@ -194,10 +194,11 @@ def _load(stage: Stage, mvm: Instruction) -> Loaded:
     if ops[-1:] != [Op.LOAD] or ops == [Op.LOAD, Op.LOAD] or stage.code[at - 1].fields["offset"]:
         raise PerfError(f"MVM number {at} of stage {stage.info.name} must come after one LOAD to "
                         f"operand word 0, not after {', '.join(op.name for op in ops) or 'none'}")
-    return _loaded(stage.code[at - 1])
+    return loaded(stage.code[at - 1])
 
 
-def _loaded(load: Instruction) -> Loaded:
+def loaded(load: Instruction) -> Loaded:
+    """What a LOAD brings."""
     f = load.fields
     return Loaded(f["length"], max(f["tiles"], 1), f["tile"])
 

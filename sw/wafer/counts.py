@@ -16,6 +16,7 @@ from ouroboros.hw.params.isa import Op
 from ouroboros.sw.block.costs import port_loads
 from ouroboros.sw.block.stage import BlockStage
 from ouroboros.sw.energy.events import Events
+from ouroboros.sw.perf.cycles import loaded
 from ouroboros.sw.perf.events import unit_events
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.wafer.estimate import Wafer
@@ -110,7 +111,7 @@ def _other(wafer: Wafer, stage: BlockStage) -> Events:
         if not i.runs(0):
             continue
         if i.op is Op.LOAD:
-            read += i.fields["length"]
+            read += loaded(i).bytes(machine)
         elif i.op is Op.SEND:
             read += i.fields["flits"] * flit
         elif i.op is Op.MVM:

@@ -45,6 +45,10 @@ class Loaded:
     tile: int = 0
     """Words of a row tile, if there are several."""
 
+    def bytes(self, machine: Machine) -> int:
+        """Read from the buffer."""
+        return (self.tiles - 1) * self.tile * machine.core.word_bits // 8 + self.length
+
     def rows(self, machine: Machine) -> int:
         """Rows of words: a row is one word of each tile."""
         return self.tile if self.tiles > 1 else max(1, _words(machine, self.length))

@@ -49,7 +49,7 @@ def test_events_are_those_of_the_cores_counters(placement, position, flags, make
     if not flags & Flag.FREE:
         assert found.array_reads * 8 == found.array_group_cycles > 0
     # All flits into cores but the host's, by who receives them.
-    sent = sum(load.flits_in for load in port_loads(graph.stages, machine.host).values())
+    sent = sum(load.flits_in for load in port_loads(machine, graph.stages).values())
     if not flags:
         whole = model_events(graph, 2, token, WAYS)
         assert counters["flits_in"] == sent + whole.host_flits - _to_host(graph)
