@@ -12,10 +12,10 @@ __all__ = ["ORDER", "ROOT", "imports", "main", "package", "sources"]
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = """
-hw.params hw.lib hw.cim hw.kv hw.sfu hw.noc hw.array hw.core hw.mesh
+hw.params hw.lib hw.pim hw.cim hw.kv hw.sfu hw.noc hw.array hw.core hw.mesh
 sw.lib sw.models sw.defects sw.place sw.noc sw.program sw.golden sw.quantise sw.perf sw.block
-sw.mapper sw.serving sw.runtime sw.energy sw.baselines sw.wafer sw.search sw.experiments
-sw.report sw.api sw.cli
+sw.mapper sw.serving sw.runtime sw.energy sw.baselines sw.wafer sw.replay sw.tier sw.search
+sw.sweep sw.experiments sw.report sw.server sw.api sw.cli
 floorplan tb docs
 """.split()
 """Lowest first."""

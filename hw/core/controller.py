@@ -129,10 +129,13 @@ class Controller(wiring.Component):
 
         layout = struct(KV_CONFIG)
         m.submodules.owner = owner = BlockOwner(self.machine)
+        settings = {name: Signal.like(owner.settings[name], name=name,
+                                      reset_less=self.machine.kv.keeps)
+                    for name in ("members", "member", "ring")}
+        m.d.comb += [owner.settings[name].eq(value) for name, value in settings.items()]
         with m.If(self.config.valid & (self.config.unit == Unit.KV)):
             entry = data.View(layout, self.config.data[:layout.size])
-            m.d.sync += [owner.settings[name].eq(entry[name])
-                         for name in ("members", "member", "ring")]
+            m.d.sync += [settings[name].eq(entry[name]) for name in settings]
 
         word = Signal(isa.INSTRUCTION_BITS)
         m.d.comb += word.eq(fetch.data)

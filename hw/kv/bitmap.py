@@ -44,6 +44,8 @@ class BlockBitmap(wiring.Component):
     ----------
     macros, blocks, slots : int
         Size.
+    keeps : bool
+        A reset frees nothing.
 
     Members
     -------
@@ -67,8 +69,8 @@ class BlockBitmap(wiring.Component):
         Free every block.
     """
 
-    def __init__(self, *, macros: int, blocks: int, slots: int):
-        self.macros, self.blocks, self.slots = macros, blocks, slots
+    def __init__(self, *, macros: int, blocks: int, slots: int, keeps: bool = False):
+        self.macros, self.blocks, self.slots, self.keeps = macros, blocks, slots, keeps
         macro, block, slot = (index_bits(count) for count in (macros, blocks, slots))
         super().__init__({
             "allowed": In(macros), "limit": In(range(blocks + 1)),
@@ -87,8 +89,8 @@ class BlockBitmap(wiring.Component):
         read, write = words.read_port(), words.write_port()
         # A bit per macro and slot, so that the search over macros reads no word; and one per macro
         # whose word counts as empty, so that a wipe writes none.
-        room = Signal(data.ArrayLayout(self.macros, self.slots))
-        fresh = Signal(self.macros)
+        room = Signal(data.ArrayLayout(self.macros, self.slots), reset_less=self.keeps)
+        fresh = Signal(self.macros, reset_less=self.keeps)
         slot, found, at = Signal.like(self.slot), Signal(), Signal.like(self.at)
 
         candidates = Signal(self.macros)

@@ -43,7 +43,9 @@ class KvManager(wiring.Component):
     room after the slot that was chosen last. Within a macro the lowest free block.
 
     A write of ``KV_CONFIG`` forgets everything; commands wait ``KV_WIPE_CYCLES`` then. Before the
-    first one there are no heads. ``k_macros`` and ``v_macros`` must be disjoint.
+    first one there are no heads. With ``kv.keeps`` a reset ends the command at work and forgets
+    nothing: an APPEND has then changed all or nothing, a FREE may have left some. ``k_macros`` and
+    ``v_macros`` must be disjoint.
 
     Parameters
     ----------
@@ -82,7 +84,10 @@ class KvManager(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        kv, cmd, settings = self.machine.kv, self.cmd.p, self.settings
+        kv, cmd, keeps = self.machine.kv, self.cmd.p, self.machine.kv.keeps
+        settings = Signal(struct(KV_CONFIG), reset_less=keeps)
+        used = Signal.like(self.used, reset_less=keeps)
+        m.d.comb += [self.settings.eq(settings), self.used.eq(used)]
         m.submodules.tags = tags = PageTags(self.machine)
         m.submodules.tables = tables = KvTables(self.machine)
         m.submodules.pool = pool = BlockPool(self.machine)
@@ -113,7 +118,7 @@ class KvManager(wiring.Component):
         wipe, wiping = Signal(), Signal()
         m.d.comb += [tags.wipe.eq(wiping), pool.wipe.eq(wiping)]
         with m.If(wiping):
-            m.d.sync += [wipe.eq(0), self.used.eq(0)]
+            m.d.sync += [wipe.eq(0), used.eq(0)]
         with m.If(self.config.valid & (self.config.unit == Unit.KV)):
             m.d.sync += [settings.eq(self.config.data), wipe.eq(1)]
 
@@ -140,13 +145,13 @@ class KvManager(wiring.Component):
                         m.next = "Free"
             with m.State("Append"):
                 m.d.comb += [answered.eq(appender.ended), ok.eq(appender.ok)]
-                m.d.sync += self.used.eq(self.used + pool.found)
+                m.d.sync += used.eq(used + pool.found)
                 with m.If(answered):
                     m.next = "Accept"
             with m.State("Free"):
                 m.d.comb += [answered.eq(freer.ended | ~held_legal), ok.eq(held_legal),
                              tags.query.eq(TagQuery.SEQUENCE)]
-                m.d.sync += self.used.eq(self.used - freer.drop)
+                m.d.sync += used.eq(used - freer.drop)
                 with m.If(answered):
                     m.next = "Accept"
 

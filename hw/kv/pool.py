@@ -70,13 +70,16 @@ class BlockPool(wiring.Component):
 
         cim, core, settings = self.machine.cim, self.machine.core, self.settings
         slots = cim.outputs // core.lanes
-        m.submodules.k = k = BlockBitmap(macros=core.macros, blocks=cim.groups, slots=1)
+        keeps = self.machine.kv.keeps
+        m.submodules.k = k = BlockBitmap(macros=core.macros, blocks=cim.groups, slots=1,
+                                         keeps=keeps)
         m.submodules.v = v = BlockBitmap(macros=core.macros, blocks=cim.rows // cim.outputs,
-                                         slots=slots)
-        k_start = Signal.like(k.after, init=core.macros - 1)
+                                         slots=slots, keeps=keeps)
+        k_start = Signal.like(k.after, init=core.macros - 1, reset_less=keeps)
         v_start = Signal.like(k_start)
         # Column slot for the next (sequence, head) that has none.
-        slot_start, slot_next = Signal.like(v.slot, init=slots - 1), Signal.like(v.slot)
+        slot_start = Signal.like(v.slot, init=slots - 1, reset_less=keeps)
+        slot_next = Signal.like(v.slot)
         follows, kin, slot = Signal(), Signal(), Signal.like(v.slot)
         exists = Signal(slots)
 

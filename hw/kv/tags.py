@@ -80,7 +80,7 @@ class PageTags(wiring.Component):
         m = Module()
 
         kv = self.machine.kv
-        pages, valid = kv.pages, Signal(kv.pages)
+        pages, valid = kv.pages, Signal(kv.pages, reset_less=kv.keeps)
         free, given = Signal(pages), Signal(pages)
         m.d.comb += [self.room.eq(~valid.all()), free.eq(_lowest_bit(~valid)),
                      self.free.eq(_index(free, pages)), given.eq(free & self.take.replicate(pages))]
@@ -90,7 +90,7 @@ class PageTags(wiring.Component):
         for name, count in (("sequence", kv.sequences), ("head", kv.heads), ("block", kv.blocks)):
             equal = Const(-1, pages)
             for n in range(ceil_log2(count)):
-                column = Signal(pages, name=f"{name}_{n}")
+                column = Signal(pages, name=f"{name}_{n}", reset_less=kv.keeps)
                 bit = getattr(self, name)[n].replicate(pages)
                 equal &= ~(column ^ bit)
                 m.d.sync += column.eq((column & ~given) | (bit & given))

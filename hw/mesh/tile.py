@@ -7,10 +7,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ouroboros.hw.core.core import Core
 from ouroboros.hw.lib.gate import gated_domain
 from ouroboros.hw.lib.library import Library
+from ouroboros.hw.mesh.fault_gate import FaultGate
 from ouroboros.hw.noc.link import Link
 from ouroboros.hw.noc.router import Router, RouterTable
 from ouroboros.hw.params.machine import Machine
-from ouroboros.hw.params.packet import MESH_PORTS, Port, Unit
+from ouroboros.hw.params.packet import FAULT_ADDRESS, MESH_PORTS, Port, Unit
 from ouroboros.hw.params.widths import COORDINATE_BITS
 
 __all__ = ["Tile"]
@@ -62,16 +63,29 @@ class Tile(wiring.Component):
         m.submodules.core = core = library.instance(
             "core", lambda: Core(machine, library), params=machine)
 
+        inputs, outputs = router.inputs, router.outputs
+        dropped = router.dropped
+        if machine.noc.faults or machine.noc.parity:
+            m.submodules.gate = gate = FaultGate(machine.noc)
+            for port in Port:
+                connect(m, gate.inner_in[port], router.inputs[port])
+                connect(m, router.outputs[port], gate.inner_out[port])
+            inputs, outputs = gate.outer_in, gate.outer_out
+            dropped |= gate.refused
+            m.d.comb += [
+                gate.write.eq(core.config.valid & (core.config.unit == Unit.CONTROL)
+                              & (core.config.address == FAULT_ADDRESS)),
+                gate.data.eq(core.config.data)]
         for port in MESH_PORTS:
-            connect(m, flipped(self.inputs[port]), router.inputs[port])
-            connect(m, router.outputs[port], flipped(self.outputs[port]))
+            connect(m, flipped(self.inputs[port]), inputs[port])
+            connect(m, outputs[port], flipped(self.outputs[port]))
         is_router, table = Signal(), Signal(2)
         with m.Switch(core.config.unit):
             for unit, kind in ROUTER_UNITS.items():
                 with m.Case(unit):
                     m.d.comb += [is_router.eq(1), table.eq(kind)]
-        connect(m, core.link_out, router.inputs[Port.LOCAL])
-        connect(m, router.outputs[Port.LOCAL], core.link_in)
+        connect(m, core.link_out, inputs[Port.LOCAL])
+        connect(m, outputs[Port.LOCAL], core.link_in)
         for name in STATIC:
             place = Signal.like(getattr(self, name), name=f"{name}_moving", reset_less=True)
             m.d.moving += place.eq(getattr(self, name))
@@ -83,6 +97,6 @@ class Tile(wiring.Component):
             router.config.address.eq(core.config.address),
             router.config.data.eq(core.config.data),
             core.hops_data.eq(router.hops.data), core.hops_control.eq(router.hops.control),
-            core.dropped.eq(router.dropped), core.drop_header.eq(router.drop_header)]
+            core.dropped.eq(dropped), core.drop_header.eq(router.drop_header)]
 
         return m

@@ -24,7 +24,8 @@ class Link(wiring.Signature):
 
     A flit moves in every cycle with ``valid``. The sender starts with ``vc_depth`` credits for each
     virtual channel, spends one per flit and gets one back for each cycle that a bit of ``credit``
-    is set. Both directions are registered at the sender.
+    is set. Both directions are registered at the sender. ``parity``, if there is one, is that of
+    the flit; only tiles look at it (``hw.mesh.fault_gate``).
     """
 
     def __init__(self, params: NocParams):
@@ -32,4 +33,5 @@ class Link(wiring.Signature):
             "valid":  Out(1),
             "flit":   Out(flit_layout(params)),
             "credit": In(params.channels),
+            **({"parity": Out(1)} if params.parity else {}),
         })

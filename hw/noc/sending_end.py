@@ -48,5 +48,7 @@ class SendingEnd(wiring.Component):
         m.d.sync += self.link.valid.eq(self.sent)
         with m.If(self.sent):
             m.d.sync += self.link.flit.eq(self.flit)
+        if self.noc.parity:
+            m.d.comb += self.link.parity.eq(self.link.flit.as_value().xor())
 
         return m

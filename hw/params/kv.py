@@ -33,6 +33,9 @@ class KvParams:
     v_stays: bool = False
     """Whether programs let V of a sequence grow in one macro, not over all in turn as K does; no
     hardware depends on it."""
+    keeps: bool = False
+    """Tables outlive a reset, which then empties the network and the cores of tokens only; a write
+    of ``KV_CONFIG`` empties them. Before the first one they hold anything."""
 
     def __post_init__(self) -> None:
         for name, high in (("sequences", 65536), ("heads", 16), ("blocks", 8192), ("pages", 1024)):

@@ -46,6 +46,11 @@ class NocParams:
     """Cycles of a flit on the wire between two dies (20: BusyBarn, published model); 1 to 64."""
     die_cycles_per_flit: int = 1
     """Cycles for which a flit occupies that wire: flit width over the wire's; 1 to 16."""
+    parity: bool = False
+    """Links between tiles have a parity bit for each flit; a tile takes nothing more from a port on
+    which a flit came with the wrong one."""
+    faults: bool = False
+    """The host can hurt cores and links, to try what becomes of it (``FAULT_ENTRY``)."""
 
     def __post_init__(self) -> None:
         at_least("flit_bits", self.flit_bits, 128)

@@ -142,6 +142,15 @@ LABEL_ENTRY = Format((Field("ports", len(Port)),))
 """Entry of a router's label table: the set of output ports of a multicast packet."""
 
 
+FAULT_ADDRESS = 1
+"""Address of ``FAULT_ENTRY`` in ``Unit.CONTROL``."""
+
+FAULT_ENTRY = Format((Field("stuck", len(Port)), Field("flip", len(Port)), Field("bit", 10),
+                      Field("once", 1)))
+"""What is hurt in a tile, for tests: ports that pass nothing, LOCAL being the core's own; ports
+that invert data bit ``bit`` of the flits that they send, or with ``once`` of the next one."""
+
+
 class Turn(IntEnum):
     """Entry of the tables for class 2: where a packet goes from here."""
 
@@ -161,7 +170,8 @@ class Unit(IntEnum):
     """Targets of WRITE and READ inside a core. Macro m's rows are unit ``WEIGHT + m``."""
 
     CONTROL = 0
-    """Address 0, any data: clears counters and trace."""
+    """Address 0, any data: clears counters and trace. Address 1 (``noc.faults``): ``FAULT_ENTRY``,
+    what is hurt."""
     PROGRAM = 1
     """Instructions (``hw.params.isa``), one flit each."""
     STAGE = 2

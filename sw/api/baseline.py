@@ -1,4 +1,4 @@
-"""Other machines on the same traffic: options in, what was served, checked or fitted out."""
+"""Other machines on the same traffic: options in, what was served or fitted out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""A function called as a command calls it, with options by name: what ``import ouroboros`` does."""
+"""A function called as a command calls it, by name: what ``import ouroboros`` does."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

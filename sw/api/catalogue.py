@@ -1,4 +1,4 @@
-"""What there is by name: machines, models, checkpoints, placements, back ends, simulators."""
+"""What there is by name: machines, models, checkpoints, back ends, simulators."""
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points

@@ -70,12 +70,15 @@ class Demonstrated:
 
 
 def demonstrate(options: DemoOptions, progress: Progress = lambda what, done, total: None, *,
+                told: Callable[[int, str], None] | None = None,
                 others: Mapping[str, Path | None] | None = None,
                 begins: Callable[[str], None] = lambda words: None) -> Demonstrated:
     """Serve prompts, compare, measure; write page and summary.
 
     Parameters
     ----------
+    told : callable, optional
+        Gets texts as they come (``sw.runtime.service.serve``).
     others : Mapping[str, Path | None], optional
         Other files that are written, which must be none of the two; as in ``check_folder``.
     begins : callable, optional
@@ -92,7 +95,7 @@ def demonstrate(options: DemoOptions, progress: Progress = lambda what, done, to
            f"up to {options.tokens} tokens each, on {options.on}")
     served = serve(source, machine, options.prompts, tokens=options.tokens, on=options.on,
                    logits=options.verify, twin=options.twin, scheme=options.scheme,
-                   progress=progress)
+                   progress=progress, told=told)
     found = Demonstrated(folder=folder, report=page.Report(
         served=served, prompts=options.prompts, command=typed("demo", options),
         backend=options.on, macro="behavioural twin" if served.job.twin else "bit-serial RTL",

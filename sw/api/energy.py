@@ -1,4 +1,4 @@
-"""Energy of a model on a wafer: options in, joules by kind, power and capped throughput out."""
+"""Energy of a model on a wafer: options in, joules, power, capped throughput out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +16,12 @@ from ouroboros.sw.lib.options import option
 from ouroboros.sw.lib.quantities import CORNERS, at
 from ouroboros.sw.models.shape import load_shape
 from ouroboros.sw.program.image import Token
+from ouroboros.sw.wafer.clocks import CAPS_W, clocks
 from ouroboros.sw.wafer.cores import WaferOptions
 from ouroboros.sw.wafer.estimate import Wafer
 from ouroboros.sw.wafer.members import estimate
 
 __all__ = ["EnergyOfModel", "EnergyOptions", "energy_of_model"]
-
-CLOCKS_GHZ = (0.2, 0.33, 0.5, 1.0)
-"""28 nm CIM macros run at 0.18 to 0.33 GHz; the machine's clock is published nowhere."""
-CAPS_W = (5600.0, 15000.0, 23000.0)
-"""What the paper's figures imply (0.86 of a DGX), a WSE-2, and half as much again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +42,8 @@ class EnergyOptions(OnWafer, WithShape):
     """Read the array for every bit of an activation; the macro reads once and holds."""
     caps: tuple[float, ...] = option(CAPS_W, flag="--cap", metavar="W", above=0)
     """Power of the machine at most, in watts; may be repeated."""
-    clocks: tuple[float, ...] = option(CLOCKS_GHZ, flag="--clock-ghz", metavar="F", above=0)
+    clocks: tuple[float, ...] = option(tuple(one.mid for one in clocks().values()),
+                                      flag="--clock-ghz", metavar="F", above=0)
     """Clock; may be repeated."""
 
 

@@ -1,4 +1,4 @@
-"""The cheapest assignment of a matrix's tiles to the macros of a core, beside simple ones."""
+"""The cheapest assignment of a matrix's tiles to a core's macros, beside simple ones."""
 
 from dataclasses import dataclass
 from typing import Any

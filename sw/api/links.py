@@ -180,8 +180,9 @@ class LinksOptions(RouteOptions):
         NocError
             If there are no such routers.
         """
-        given = {"vcs": self.vcs, "vc_depth": self.depth, "die_latency_cycles": self.die_latency,
-                 "die_cycles_per_flit": self.die_cycles}
+        given: dict[str, Any] = {
+            "vcs": self.vcs, "vc_depth": self.depth, "die_latency_cycles": self.die_latency,
+            "die_cycles_per_flit": self.die_cycles}
         depth = machine.noc.vc_depth if self.depth is None else self.depth
         try:
             return dataclasses.replace(

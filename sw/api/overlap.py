@@ -1,4 +1,4 @@
-"""Token-grained pipelining, measured on RTL: options in, cycles beside their formulas out."""
+"""Token-grained pipelining, measured on RTL: options in, cycles and formulas out."""
 
 from dataclasses import dataclass
 from typing import Any

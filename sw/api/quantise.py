@@ -1,4 +1,4 @@
-"""A checkpoint to the machine's integers: options in, the model and what it costs out."""
+"""A checkpoint to the machine's integers: options in, model and its cost out."""
 
 from dataclasses import asdict, dataclass
 from functools import partial

@@ -10,6 +10,7 @@ from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.noc.routes.faults import parse_links
 from ouroboros.sw.place.dead import dead_cores
+from ouroboros.sw.runtime.fault import parse_fault
 from ouroboros.sw.runtime.job import IMAGE, MESH, Progress, Waves
 from ouroboros.sw.runtime.sampling import Sampling
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve
@@ -50,7 +51,7 @@ class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
     top_p: float | None = option(None, above=0, metavar="P")
     """Draw from the likeliest tokens only that have this probability together."""
     seed: int = option(0, least=0, metavar="N")
-    """Of the draws: the same seed gives the same text on every back end."""
+    """Of the draws, of faults too: the same seed gives the same text on every back end."""
     stop: tuple[str, ...] = option((), metavar="TEXT")
     """A text that ends a continuation and is left out; may be repeated."""
     context: int | None = option(None, metavar="N", least=1)
@@ -62,6 +63,12 @@ class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
     meshes of at most 64 cores."""
     waves: str | None = option(None, metavar="X,Y,CYCLE")
     """Icarus: record the core at X, Y (both from 1) and its router from a cycle on."""
+    fault: tuple[str, ...] = option((), metavar="KIND:X,Y[:PORT[:BIT]]@CYCLE")
+    """What happens to the machine while it runs: core, router, link, flip or upset, in a cycle
+    from the first token on; may be repeated. It is built with fault gates, parity and a class of
+    channels for ways around."""
+    faults_random: int = option(0, least=0, metavar="N")
+    """As many cores and links lost at random, drawn by --seed."""
     logits: bool = False
     """Write the streamed logits to --json, too."""
 
@@ -71,7 +78,7 @@ class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
             return Sampling(temperature=self.temperature, top_k=self.top_k, top_p=self.top_p,
                             seed=self.seed)
         for name in ("top_k", "top_p", "seed"):
-            if getattr(self, name):
+            if getattr(self, name) and not (name == "seed" and self.faults_random):
                 raise OuroborosError(f"{name} must be given with a temperature above 0")
         return None
 
@@ -110,7 +117,9 @@ def serve_prompts(options: RunOptions,
                    defects=dead_cores(options.dead, machine.mesh),
                    dead_links=parse_links(options.dead_links, machine.mesh),
                    waves=options.recorded(), chat=options.chat, system=options.system,
-                   sampling=sampling, stops=options.stop, scheme=options.scheme, told=told,
+                   sampling=sampling, stops=options.stop, scheme=options.scheme,
+                   faults=[*map(parse_fault, options.fault)], faults_random=options.faults_random,
+                   faults_seed=options.seed, told=told,
                    progress=progress)
     if options.on != "golden":
         remember(options.habit, {"build": served.result.build_s, "load": served.result.load_s})

@@ -1,4 +1,4 @@
-"""Mappings of mixed serving on chips of several kinds: options in, mappings with bounds out."""
+"""Mappings of serving on chips of several kinds: options in, mappings with bounds out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.api.catalogue import model_names
 from ouroboros.sw.api.shared import OnWafer, WithShape
 from ouroboros.sw.lib.digest import digest_of
@@ -12,6 +12,7 @@ from ouroboros.sw.lib.options import option
 from ouroboros.sw.models.config_shape import any_shape
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.busiest_link import read_busiest_link
+from ouroboros.sw.wafer.core_clock import read_core_clock
 from ouroboros.sw.wafer.cores import WaferOptions
 from ouroboros.sw.wafer.estimate import Wafer
 from ouroboros.sw.wafer.members import OBJECTIVES, estimate
@@ -29,8 +30,13 @@ class EstimateOptions(OnWafer, WithShape):
     """Tokens that every token attends to."""
     clock_ghz: float | None = option(None, metavar="F")
     """Clock; short for --set clock_ghz=F."""
+    ppa: Path | None = option(None)
+    """What ouroboros ppa wrote by --json: the clock of the core's slowest block, unless --clock-ghz
+    gives one."""
     settings: tuple[str, ...] = option((), flag="--set", metavar="NAME=VALUE")
     """Another value for an assumption; may be repeated."""
+    wafers: int = option(1, metavar="N", least=1)
+    """Wafers in a row, over optical links; each has an equal share of the blocks."""
     members: int | None = option(None, metavar="N")
     """Cores that share the tokens of a KV head; by default the best for --objective."""
     objective: str = option("decode", choices=lambda: OBJECTIVES)
@@ -49,6 +55,8 @@ class EstimateOptions(OnWafer, WithShape):
             except ValueError:
                 raise PerfError(f"an assumption must be given as name=number, "
                                 f"not {setting!r}") from None
+        if self.ppa is not None:
+            found["clock_ghz"] = read_core_clock(self.ppa, load_machine(self.machine))
         if self.clock_ghz is not None:
             found["clock_ghz"] = self.clock_ghz
         return found
@@ -78,8 +86,13 @@ class Estimated:
                 for other in self.tried]}
 
 
-def estimate_wafer(options: EstimateOptions) -> Estimated:
+def estimate_wafer(options: EstimateOptions, machine: Machine | None = None) -> Estimated:
     """Tokens/s, latency, room for KV, and what binds.
+
+    Parameters
+    ----------
+    machine : Machine, optional
+        Instead of the one that ``options`` name.
 
     Raises
     ------
@@ -87,9 +100,10 @@ def estimate_wafer(options: EstimateOptions) -> Estimated:
         If the model does not fit, or an assumption cannot have its value.
     """
     best, tried = estimate(
-        load_machine(options.machine), any_shape(options.model),
+        machine or load_machine(options.machine), any_shape(options.model),
         WaferOptions(context=options.context, members=options.members,
-                     objective=options.objective, overrides=options.overrides(),
+                     wafers=options.wafers, objective=options.objective,
+                     overrides=options.overrides(),
                      busiest_link=(None if options.mapped is None
                                    else read_busiest_link(options.mapped))))
     return Estimated(best=best, tried=tuple(tried), objective=options.objective)

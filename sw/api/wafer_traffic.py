@@ -1,4 +1,4 @@
-"""What a full wafer would do with a model's traffic: requests in, latencies and counts out."""
+"""A model's traffic on a full wafer: requests in, latencies and counts out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,18 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.api.wafer import EstimateOptions
 from ouroboros.sw.energy.events import Events
+from ouroboros.sw.energy.technology import load_technology
 from ouroboros.sw.lib.digest import digest_of
 from ouroboros.sw.lib.options import leaves, option
+from ouroboros.sw.lib.quantities import CORNERS
 from ouroboros.sw.models.config_shape import any_shape
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.busiest_link import read_busiest_link
-from ouroboros.sw.wafer.clocks import clocks
+from ouroboros.sw.wafer.clocks import CAPS_W, clocks
 from ouroboros.sw.wafer.cores import WaferOptions
 from ouroboros.sw.wafer.counts import run_events
 from ouroboros.sw.wafer.metrics import latencies, summary
+from ouroboros.sw.wafer.power import Power
 from ouroboros.sw.wafer.requests import Requests, at_rate, of_lengths, read_trace
 from ouroboros.sw.wafer.run import GRAINS, MODES, Run
 from ouroboros.sw.wafer.saturation import Saturation, find_rate
@@ -60,14 +63,21 @@ class TrafficOptions(EstimateOptions):
     """Tokens that every sequence reserves; 0: as many as it has."""
     headroom_blocks: int = option(1, least=0, metavar="N")
     """KV blocks of a core kept free for growth when a sequence is admitted."""
-    ring: bool = False
-    """Spread the first blocks of sequences over the members of a head."""
     longest: int | None = option(None, least=1, metavar="N")
     """Positions that the programs have room for; by default the longest request's."""
     seed: int = option(0, least=0, metavar="N")
     """Of arrivals that are drawn."""
+    technology: Path | None = option(None)
+    """TOML file of energies that replace shipped ones, of the form of sw/energy/technology.toml."""
+    corner: str = option("mid", choices=lambda: CORNERS)
+    """Of these figures, for limits of power."""
+    caps: tuple[float, ...] = option(CAPS_W, flag="--cap", metavar="W", above=0)
+    """Power of the machine at most, in watts; may be repeated. The clock goes down until the mean
+    power of the run holds it."""
     csv: Path | None = option(None, written=True, mark=",".join(CSV_COLUMNS))
     """Write a line for every request."""
+    report: Path | None = option(None, written=True, mark="ouroboros wafer", suffixes=(".html",))
+    """Write a page of its own: pictures, tables, sources. It takes some more runs."""
 
     @property
     def has_traffic(self) -> bool:
@@ -123,8 +133,10 @@ class Served:
     """What arrived when; of --find-rate: at the rate that was found."""
     run: Run
     """What came of it."""
+    power: Power
+    """What it draws."""
     by_clock: Mapping[str, Mapping[str, Any]]
-    """Metrics at other clocks, by their name."""
+    """Metrics at other clocks, by their name, and within limits of power."""
     saturation: Saturation | None = None
     """The highest rate, where it was searched."""
 
@@ -174,13 +186,15 @@ class Served:
             "traffic": self.requests.name, "rate": self.options.rate or "as given",
             "seed": self.options.seed, "mode": self.options.mode, "grain": self.service.grain,
             "clock_ghz": wafer.value("clock_ghz"), "context": wafer.context,
-            "members": wafer.members, "policy": rules._asdict(),
+            "members": wafer.members, "wafers": wafer.wafers, "policy": rules._asdict(),
             "interval_cycles": wafer.interval_cycles, "latency_cycles": wafer.latency_cycles,
             "kv_tokens": wafer.kv_tokens, **self.metrics,
             "kv_share": run.kv_share, "kv_peak": run.kv_peak, "sequences": run.sequences,
             "preemptions": int(run.preemptions.sum()), "tokens_recomputed": run.recomputed,
             "tokens_without_room": run.poisoned, "utilisation": self.utilisation,
             "events": self.events.as_dict(), "by_clock": dict(self.by_clock),
+            "energy": self.power.as_dict(run, wafer.clock_hz), "corner": self.options.corner,
+            "technology": self.power.technology.as_dict(),
             "assumptions": [{"name": name, "value": one.mid, **one.as_dict()}
                             for name, one in wafer.assumptions.items()]}
         if self.saturation is not None:
@@ -189,22 +203,27 @@ class Served:
         return found
 
 
-def serve_wafer(options: TrafficOptions) -> Served:
+def serve_wafer(options: TrafficOptions, machine: Machine | None = None) -> Served:
     """Serve requests on a wafer.
+
+    Parameters
+    ----------
+    machine : Machine, optional
+        Instead of the one that ``options`` name.
 
     Raises
     ------
     OuroborosError
         If the model does not fit, or the requests or an assumption are wrong.
     """
-    requests = options.read_requests()
+    requests, technology = options.read_requests(), load_technology(options.technology)
     found = service(
-        load_machine(options.machine), any_shape(options.model),
-        WaferOptions(members=options.members, objective=options.objective,
-                     overrides=options.overrides(),
+        machine or load_machine(options.machine), any_shape(options.model),
+        WaferOptions(members=options.members, wafers=options.wafers,
+                     objective=options.objective, overrides=options.overrides(),
                      busiest_link=(None if options.mapped is None
                                    else read_busiest_link(options.mapped))),
-        requests, options.longest, headroom_blocks=options.headroom_blocks, ring=options.ring,
+        requests, options.longest, headroom_blocks=options.headroom_blocks,
         static_tokens=options.static_tokens, grain=options.grain)
     clock, saturation = found.wafer.clock_hz, None
     if options.find_rate:
@@ -217,18 +236,38 @@ def serve_wafer(options: TrafficOptions) -> Served:
             options.limits)
         requests = at_rate(requests, f"x{saturation.factor!r}", options.seed)
     run = found.serve(requests, mode=options.mode)
-    return Served(options=options, service=found, requests=requests, run=run,
-                  saturation=saturation, by_clock=_by_clock(found, requests, run, options))
+    power = Power(wafer=found.wafer, technology=technology, corner=options.corner)
+    return Served(options=options, service=found, requests=requests, run=run, power=power,
+                  saturation=saturation, by_clock=_by_clock(found, requests, run, power, options))
 
 
-def _by_clock(found: Service, requests: Requests, run: Run,
+def _by_clock(found: Service, requests: Requests, run: Run, power: Power,
               options: TrafficOptions) -> dict[str, dict[str, Any]]:
-    """Metrics at each clock; where times of arrival are in seconds, that is another run."""
+    """Metrics at each clock, and within each limit of power there.
+
+    Where times of arrival are in seconds, a clock is another run.
+    """
+    timed = bool(requests.arrivals_s[-1])
+
+    def serve(hz: float) -> Run:
+        return found.serve(requests, mode="fast", clock_hz=hz)
+
     metrics = {}
     for name, value in clocks().items():
         hz = value.mid * 1e9
-        other = run if not requests.arrivals_s[-1] or hz == found.wafer.clock_hz else found.serve(
-            requests, mode="fast", clock_hz=hz)
+        at_clock = serve(hz) if timed and hz != found.wafer.clock_hz else run
+        caps = []
+        for cap in options.caps:
+            held = power.throttled(at_clock, hz, cap, serve if timed else None)
+            caps.append({"cap_w": cap, "clock_ghz": 0.0, "output_tokens_per_s": 0.0,
+                         "tokens_per_s": 0.0, "watts": None, "joules_per_output_token": None}
+                        if held is None else
+                        {"cap_w": cap, "clock_ghz": held.clock_hz / 1e9,
+                         **summary(held.run, held.clock_hz, options.limits),
+                         "watts": held.energy.watts,
+                         "joules_per_output_token": held.energy.per_output})
+        energy = power.energy(at_clock, hz)
         metrics[name] = {"clock_ghz": value.mid, "source": value.source,
-                         **summary(other, hz, options.limits)}
+                         **summary(at_clock, hz, options.limits), "watts": energy.watts,
+                         "joules_per_output_token": energy.per_output, "caps": caps}
     return metrics

@@ -1,4 +1,4 @@
-"""``ouroboros demo``: the shipped language model on the RTL, compared, measured and drawn."""
+"""``ouroboros demo``: the shipped language model on the RTL, compared and drawn."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -8,9 +8,8 @@ import click
 from ouroboros.sw.api.demo import PAGE, SUMMARY, DemoOptions, demonstrate
 from ouroboros.sw.api.run import RunOptions, ServeOptions
 from ouroboros.sw.cli.command import Output, command
-from ouroboros.sw.cli.progress import steps_or_lines
 from ouroboros.sw.cli.run import INTERRUPTED_WORDS, exit_code, say_where
-from ouroboros.sw.cli.watch import LINES
+from ouroboros.sw.cli.watch import LINES, Watch
 from ouroboros.sw.lib.text import visible
 from ouroboros.sw.report import utilisation
 from ouroboros.sw.report.page import Report
@@ -25,9 +24,9 @@ def demo(options: DemoOptions, output: Output) -> dict[str, Any]:
     Writes a page with pictures. Exit code 3 if a logit differs from the golden decoder's. Ctrl-C
     ends the run: text and results so far are kept, exit code 130.
     """
-    with steps_or_lines() as progress:
-        found = demonstrate(options, progress, others={"--json": output.json_path},
-                            begins=output.say)
+    with Watch() as watch:
+        found = demonstrate(options, watch.progress, told=watch.told,
+                            others={"--json": output.json_path}, begins=output.say)
     served = found.report.served
     _print(found.report)
     output.keep(found.as_dict())

@@ -1,4 +1,4 @@
-"""Groups of commands that are imported when they are called, and what other packages add to them.
+"""Groups of commands, imported when they are called, and what other packages add.
 
 Nothing of a command is imported to list it: its first sentence is read from its source.
 """

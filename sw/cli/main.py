@@ -1,4 +1,4 @@
-"""The ``ouroboros`` command: its group, and how errors become one sentence and exit code 2.
+"""The ``ouroboros`` command: its group; errors become one sentence and exit code 2.
 
 Commands of other packages register under the entry point group ``ouroboros.commands``.
 """
@@ -18,8 +18,11 @@ __all__ = ["cli", "main"]
 COMMANDS = {
     "baseline": "ouroboros.sw.cli.baseline:baseline",
     "block": "ouroboros.sw.cli.block:block",
+    "compare": "ouroboros.sw.cli.compare:compare",
     "demo": "ouroboros.sw.cli.demo:demo",
     "energy": "ouroboros.sw.cli.energy:energy",
+    "experiments": "ouroboros.sw.cli.experiments:experiments",
+    "faults": "ouroboros.sw.cli.faults:faults",
     "fetch": "ouroboros.sw.cli.fetch:fetch_command",
     "htree": "ouroboros.sw.cli.htree:htree",
     "list": "ouroboros.sw.cli.list:list_command",
@@ -32,7 +35,11 @@ COMMANDS = {
     "repair": "ouroboros.sw.cli.repair:repair",
     "run": "ouroboros.sw.cli.run:run",
     "search": "ouroboros.sw.cli.search:search",
+    "serve": "ouroboros.sw.cli.serve:serve",
+    "serve-trace": "ouroboros.sw.cli.serve_trace:serve_trace_command",
     "speed": "ouroboros.sw.cli.speed:speed",
+    "sweep": "ouroboros.sw.cli.sweep:sweep",
+    "tier": "ouroboros.sw.cli.tier:tier",
     "tile": "ouroboros.sw.cli.tile:tile",
     "wafer": "ouroboros.sw.cli.wafer:wafer",
     "yield": "ouroboros.sw.cli.yields:yield_command",

@@ -1,10 +1,8 @@
 """How far the work is, on standard error."""
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 
-import click
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,7 +15,7 @@ from rich.progress import (
 
 from ouroboros.sw.lib.text import Console
 
-__all__ = ["TITLES", "bars", "progress_bar", "step_bars", "steps_or_lines"]
+__all__ = ["TITLES", "bars", "progress_bar", "step_bars"]
 
 Steps = Callable[[str, int, int], None]
 """Told of a step's name, how much of it is done, and of how much."""
@@ -53,21 +51,3 @@ def step_bars() -> Iterator[Steps]:
             shown.update(tasks[what], completed=done, total=total)
 
         yield update
-
-
-@contextlib.contextmanager
-def steps_or_lines() -> Iterator[Steps]:
-    """``step_bars`` on a terminal; elsewhere a line for each step and tenth of it."""
-    if sys.stderr.isatty():
-        with step_bars() as update:
-            yield update
-        return
-    said: set[tuple[str, int]] = set()
-
-    def say(what: str, done: int, total: int) -> None:
-        key = what, 10 * done // max(total, 1)
-        if key not in said:
-            said.add(key)
-            click.echo(f"{TITLES.get(what, what)}: {done} of {total}", err=True)
-
-    yield say

@@ -53,6 +53,7 @@ def print_measured(served: Served) -> None:
     if result.flit_hops is not None:
         click.echo(f"{result.flit_hops} data flits sent from router to router, by the routers' "
                    f"counters")
+    print_recoveries(served)
     if result.waves is not None:
         click.echo(f"waves: {result.waves}")
     if result.errors is not None:
@@ -61,9 +62,26 @@ def print_measured(served: Served) -> None:
                f"machine {served.program.machine.name!r}, placement {served.program.placement!r}")
 
 
+def print_recoveries(served: Served) -> None:
+    """What happened to the machine, and how it was brought back."""
+    job, result = served.job, served.result
+    for fault in job.faults:
+        if fault not in result.come:
+            click.echo(f"{fault} did not come: the run was over")
+    if result.come and not result.recovered and result.refused is None:
+        click.echo(f"{', '.join(map(str, result.come))}: nobody noticed, since nothing was lost")
+    for one in result.recovered:
+        click.echo(f"Noticed in cycle {one.noticed} of the run"
+                   + ("" if one.after_fault is None else f", {one.after_fault} after the fault")
+                   + f"; went on {one.cycles} cycles later: dead cores {one.dead_cores}, links "
+                   f"{one.dead_links}, moved {one.moved}, {one.tokens_again} tokens sent again")
+    if result.refused is not None:
+        click.echo(f"REFUSED: {result.refused}")
+
+
 def say_where(served: Served, options: RunOptions) -> Place | None:
     """Look for where a run began to differ, and print it with the command that shows the waves."""
-    if served.bit_exact is not False or served.result.interrupted:
+    if served.bit_exact is not False or served.result.interrupted or served.job.faults:
         return None
     click.echo(f"\nLooking for where: the machine is built again with taps, and runs to the token "
                f"that differs, {served.result.load_s + served.result.run_s:.0f} s at most ...")
@@ -90,7 +108,7 @@ def exit_code(served: Served) -> int:
     """Of a process that has shown a run."""
     if served.result.interrupted:
         return INTERRUPTED
-    return DIFFERS if served.bit_exact is False else 0
+    return DIFFERS if served.bit_exact is False or served.result.refused is not None else 0
 
 
 @command(RunOptions)

@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": "ouroboros.sw.cli.search_studies:compare",
     "make": "ouroboros.sw.cli.search_studies:make",
     "reproduce": "ouroboros.sw.cli.search_studies:reproduce",
+    "wafer": "ouroboros.sw.cli.search_wafer:wafer",
 }
 
 

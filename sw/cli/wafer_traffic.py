@@ -1,14 +1,15 @@
-"""What ``ouroboros wafer`` shows of requests: throughput, latencies, clocks, events."""
+"""What ``ouroboros wafer`` shows of requests: throughput, latencies, clocks."""
 
 import csv
 from typing import Any
 
 from rich.table import Table
 
+from ouroboros.sw.api.wafer_report import report_of
 from ouroboros.sw.api.wafer_traffic import CSV_COLUMNS, Served
 from ouroboros.sw.cli.command import Output
-from ouroboros.sw.cli.tables import table
-from ouroboros.sw.lib.write import replaced
+from ouroboros.sw.cli.tables import cell, table
+from ouroboros.sw.lib.write import replaced, write
 from ouroboros.sw.wafer.metrics import PERCENTILES
 
 __all__ = ["show_served"]
@@ -27,9 +28,11 @@ def show_served(served: Served, output: Output) -> dict[str, Any]:
         output.say(f"highest rate: {served.saturation.factor:.3g} times that of the requests, "
                    f"{found['requests_per_s']:,.1f} requests/s")
     output.show(_totals(found), _latencies(found), _clocks(found))
-    output.detail(_utilisation(found), _events(found))
+    output.detail(_energy(found), _utilisation(found), _events(found), _sources(found))
     if not output.verbose:
-        output.say("utilisation and events: -v")
+        output.say("energy by kind, utilisation, events, sources: -v")
+    if served.options.report is not None:
+        write(served.options.report, report_of(served))
     if served.options.csv is not None:
         with replaced(served.options.csv) as aside, \
                 aside.open("w", encoding="utf-8", newline="") as file:
@@ -71,13 +74,43 @@ def _latencies(found: dict[str, Any]) -> Table:
 
 
 def _clocks(found: dict[str, Any]) -> Table:
-    shown = table("clock, GHz", "output,\ntokens/s", "all,\ntokens/s", "TTFT 99 %,\nms",
-                  "TPOT 99 %,\nms", "source", title="Per clock", right=range(5), widest={5: 44})
+    shown = table("clock,\nGHz", "cap,\nkW", "throttled\nto, GHz", "output,\ntokens/s",
+                  "all,\ntokens/s", "kW", "J/token", "TTFT\n99 %, ms", "TPOT\n99 %, ms",
+                  right=range(9), title=f"Per clock and limit of power: energies {found['corner']}")
     for one in found["by_clock"].values():
-        shown.add_row(f"{one['clock_ghz']:g}", f"{one['output_tokens_per_s']:,.0f}",
-                      f"{one['tokens_per_s']:,.0f}",
-                      *("" if one[name] is None else f"{one[name]['p99'] * 1e3:,.2f}"
-                        for name in ("ttft_s", "tpot_s")), one["source"])
+        for row in (one, *one["caps"]):
+            cap = row.get("cap_w")
+            throttled = cap is not None and row["clock_ghz"] < one["clock_ghz"]
+            shown.add_row(
+                "" if cap else f"{one['clock_ghz']:g}", f"{cap / 1e3:g}" if cap else "",
+                f"{row['clock_ghz']:.3g}" if throttled else "",
+                f"{row['output_tokens_per_s']:,.0f}", f"{row['tokens_per_s']:,.0f}",
+                "all leaks" if row["watts"] is None else f"{row['watts'] / 1e3:,.2f}",
+                cell(row["joules_per_output_token"], ".4f"),
+                *(cell((row.get(name) or {}).get("p99", 0) * 1e3 or None, ",.2f")
+                  for name in ("ttft_s", "tpot_s")))
+    return shown
+
+
+def _sources(found: dict[str, Any]) -> Table:
+    shown = table("clock, GHz", "source", title="Clocks", right=(0,), widest={1: 60})
+    for one in found["by_clock"].values():
+        shown.add_row(f"{one['clock_ghz']:g}", one["source"])
+    return shown
+
+
+def _energy(found: dict[str, Any]) -> Table:
+    corners = found["energy"]
+    shown = table("energy of the run, J", *corners, right=range(1, 1 + len(corners)))
+    for kind in corners["mid"]["dynamic"]:
+        if kind != "total":
+            shown.add_row(kind.replace("_", " "), *(f"{one['dynamic'][kind]:,.3f}"
+                                                    for one in corners.values()))
+    for name, words, form in (("leakage", "leakage", ",.3f"), ("joules", "all", ",.3f"),
+                              ("recomputed", "of tokens computed again", ",.3f"),
+                              ("joules_per_token", "each token", ",.5f"),
+                              ("joules_per_output_token", "each output token", ",.5f")):
+        shown.add_row(words, *(cell(one[name], form) for one in corners.values()))
     return shown
 
 

@@ -29,7 +29,8 @@ _TAIL = 400
 
 
 class Watch:
-    """Bars and growing texts on a terminal; elsewhere a line with its time for each step and token.
+    """Bars and growing texts on a terminal; elsewhere a line with its time for each token, and for
+    each tenth of any other step.
 
     Both on stderr: what is printed at the end is the result. ``progress`` and ``told`` are what
     ``sw.runtime.service.serve`` takes.
@@ -51,6 +52,7 @@ class Watch:
         self._started = time.perf_counter()
         self._first: tuple[int, float] | None = None
         self._new: list[tuple[int, str]] = []
+        self._tenths: set[tuple[str, int]] = set()
         self._live = Live(console=console, transient=True, get_renderable=self._shown)
 
     def __enter__(self) -> "Watch":
@@ -84,6 +86,10 @@ class Watch:
     def _line(self, what: str, done: int, total: int) -> None:
         now = time.perf_counter() - self._started
         if what != "token":
+            tenth = what, 10 * done // max(total, 1)
+            if tenth in self._tenths:
+                return
+            self._tenths.add(tenth)
             title = self._title(what) if done < total else TITLES.get(what, what)
             click.echo(f"{now:7.1f} s  {title}: {done} of {total}", err=True)
             return

@@ -198,6 +198,9 @@ class GoldenLink:
             raise CoreError("the machine is idle and has sent nothing to the host")
         return self.golden.to_host.popleft()
 
+    async def wait(self, cycles: int) -> None:
+        """Golden models have no clock, so nothing passes."""
+
     @property
     def cycles(self) -> int | None:
         """Golden models have no clock."""

@@ -1,6 +1,6 @@
 """Places an integer model on a machine: layers to stages to cores to macros."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ouroboros.hw.params.machine import Machine
@@ -24,7 +24,7 @@ __all__ = ["map_graph", "map_model", "model_graph"]
 
 def map_model(machine: Machine, model: QuantModel, *, placement: str | LayoutPlan = "plain",
               cores: Sequence[Position] | None = None, context: int | None = None,
-              routes: "Routes | None" = None) -> Program:
+              routes: "Routes | None" = None, deaf: Collection[Position] = ()) -> Program:
     """Place ``model`` on ``machine``.
 
     Parameters
@@ -39,6 +39,8 @@ def map_model(machine: Machine, model: QuantModel, *, placement: str | LayoutPla
         256. It may be more than the KV macros hold: a sequence that outgrows them ends there.
     routes : Routes, optional
         Routes around dead cores and links; by default nothing is dead and all packets go XY.
+    deaf : collection of tuple of int
+        Cores that do not answer, whose routers pass packets on (``Ways``); with routes.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def map_model(machine: Machine, model: QuantModel, *, placement: str | LayoutPla
     NocError
         If the host's port is beside a dead core.
     """
-    ways = Ways(machine, routes)
+    ways = Ways(machine, routes, deaf)
     graph = model_graph(machine, model, placement, cores=cores, context=context, live=ways.live)
     return map_graph(graph, Weights(model), ways)
 

@@ -7,6 +7,7 @@ from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import Unit
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.mapper.limits import MapperError
+from ouroboros.sw.noc.routes.xy import path
 from ouroboros.sw.program.program import Detours, Way, Write
 
 if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
@@ -24,6 +25,9 @@ class Ways:
         Whose network.
     routes : Routes, optional
         Routes around what is dead; without them every packet goes XY.
+    deaf : collection of tuple of int
+        Cores that do not answer, though their routers pass packets on: none is sent there, and no
+        multicast by way of them, since their routers cannot be told of labels.
 
     Raises
     ------
@@ -33,8 +37,9 @@ class Ways:
         If the host's port is beside a dead core.
     """
 
-    def __init__(self, machine: Machine, routes: "Routes | None" = None):
-        self.machine, self.routes = machine, routes
+    def __init__(self, machine: Machine, routes: "Routes | None" = None,
+                 deaf: Collection[Position] = ()):
+        self.machine, self.routes, self.deaf = machine, routes, frozenset(deaf)
         self._tables = False
         if routes is not None:
             if routes.mesh != machine.mesh:
@@ -48,7 +53,8 @@ class Ways:
         if self.routes is None:
             return None
         width = self.machine.mesh.width
-        return tuple((n % width + 1, n // width + 1) for n in self.routes.cores.tolist())
+        cores = ((n % width + 1, n // width + 1) for n in self.routes.cores.tolist())
+        return tuple(core for core in cores if core not in self.deaf)
 
     def way(self, source: Position, target: Position, *, tables: bool = True) -> Way:
         """Way of unicast packets, by the routers' tables only if ``tables``.
@@ -86,8 +92,9 @@ class Ways:
     def groups(self, source: Position,
                targets: Sequence[Position]) -> list[tuple[Position, ...]]:
         """Who is sent to together: those whose XY way is alive, then each of the others alone."""
-        straight = [target for target in targets
-                    if self.routes is None or self.routes.route(source, target).route_class == 0]
+        straight = [target for target in targets if self.routes is None or (
+            self.routes.route(source, target).route_class == 0
+            and self.deaf.isdisjoint(at for at, _ in path(source, target, self.machine.mesh)))]
         return [*([tuple(straight)] if straight else []),
                 *((target,) for target in targets if target not in straight)]
 

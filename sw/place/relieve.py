@@ -21,12 +21,12 @@ from ouroboros.sw.place.traffic import Ints32, traffic_of
 
 __all__ = ["Relieved", "relieve"]
 
-LEVEL = 0.85
-"""Of the busiest link: what is above it is worked on."""
+LEVELS = 0.7, 0.85, 0.8
+"""Of the busiest link: what is above it is worked on; the next one after a round in vain."""
 WINDOW = 6
 MOVES_PER_TILE = 15
 """Proposals for each tile that can help, and round."""
-ROUNDS_MAX, VAIN_MAX = 60, 3
+ROUNDS_MAX, VAIN_MAX = 80, 6
 """Rounds, and rounds in a row that bring nothing, after which the best is returned."""
 Bools = npt.NDArray[np.bool_]
 
@@ -81,7 +81,7 @@ def relieve(instance: Instance, core: Ints, *, share: float, target_bytes: float
     for _ in range(ROUNDS_MAX):
         if busiest <= target_bytes or vain == VAIN_MAX:
             break
-        level = int(2 * max(target_bytes, LEVEL * busiest))
+        level = int(2 * max(target_bytes, LEVELS[vain % len(LEVELS)] * busiest))
         loads = np.rint(2 * link_loads(instance, core).bytes).astype(np.int64).ravel()
         hot = _hot(grid.width, core, nets.source, nets.start, nets.sink, loads, level, movable)
         tiles = np.flatnonzero(hot)

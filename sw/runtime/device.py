@@ -71,15 +71,15 @@ class Device:
         """Every configuration packet of the program, those of the network first."""
         return [*self.network_packets(), *(
             packet for core, image in self.program.images.items()
-            for write in image.writes for packet in self._write(core, write))]
+            for write in image.writes for packet in self.write(core, write))]
 
     def network_packets(self) -> list[Packet]:
         """What tells the routers about dead ports, and how to get around them."""
         detours = self.program.detours
         return [] if detours is None else [
-            packet for core, write in detours.writes for packet in self._write(core, write)]
+            packet for core, write in detours.writes for packet in self.write(core, write)]
 
-    def _write(self, core: Position, write: Write) -> list[Packet]:
+    def write(self, core: Position, write: Write) -> list[Packet]:
         machine = self.program.machine
         return write_packets(machine, write.values, src=machine.host, dst=core, unit=write.unit,
                              address=write.address, way=self.program.way_there(core))
@@ -104,11 +104,32 @@ class Device:
         for core in self.program.images if cores is None else cores:
             await self.read(core, Unit.COUNTER, Counter.CYCLES, 1)
 
+    async def together(self, cores: Iterable[Position]) -> None:
+        """As ``barrier``, but all are asked at once.
+
+        Raises
+        ------
+        DeviceError
+            If something else than their answers arrives.
+        """
+        machine, waiting = self.program.machine, set(cores)
+        await self.link.send([
+            read_packet(machine, src=machine.host, dst=core, unit=Unit.COUNTER,
+                        address=Counter.CYCLES, way=self.program.way_there(core),
+                        back=self.program.way_back(core)) for core in sorted(waiting)])
+        while waiting:
+            header = (await self.link.recv()).header
+            core = header["src_x"], header["src_y"]
+            if header["kind"] != Kind.REPLY or core not in waiting:
+                raise DeviceError(f"expected replies of cores {sorted(waiting)}, "
+                                  f"not {dict(header)}")
+            waiting.remove(core)
+
     async def clear(self) -> None:
         """Clear counters and traces of all cores: idle ones pass other cores' packets on."""
         cores = self.cores
         await self.link.send([packet for core in cores
-                              for packet in self._write(core, Write(Unit.CONTROL, 0, (0,)))])
+                              for packet in self.write(core, Write(Unit.CONTROL, 0, (0,)))])
         await self.barrier(cores)
 
     async def read(self, core: Position, unit: Unit, address: int, count: int) -> list[int]:

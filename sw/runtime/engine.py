@@ -13,6 +13,7 @@ from ouroboros.sw.runtime.results import Result, Results
 from ouroboros.sw.runtime.rows import token_packets
 from ouroboros.sw.runtime.sampling import Logits
 from ouroboros.sw.serving.book import KvBook
+from ouroboros.sw.serving.options import ServingOptions
 from ouroboros.sw.serving.request import Sequence
 from ouroboros.sw.serving.scheduler import Scheduler, Step, Verdict
 
@@ -34,8 +35,12 @@ class Engine:
         For embedding and RoPE rows, all that the host injects.
     stop_ids : iterable of int
         Ids that end a sequence.
-    window, headroom_blocks
-        See ``Scheduler``.
+    options : ServingOptions
+        Policy.
+    clock : callable, optional
+        What time it is, in the unit of requests' times; by default the link's cycles.
+    looked : callable, optional
+        Called before tokens go in, and once all that can have.
     on_token : callable, optional
         Called with (request, id) for every generated token.
     choose : callable, optional
@@ -45,26 +50,29 @@ class Engine:
 
     Raises
     ------
-    ServingError
-        If ``window`` or ``headroom_blocks`` is out of range.
+    EngineError
+        If the policy asks for what no machine can do.
     """
 
     def __init__(self, link: Link, program: Program, model: QuantModel, *,
-                 stop_ids: Iterable[int] = (), window: int | None = None,
-                 headroom_blocks: int = 1,
+                 stop_ids: Iterable[int] = (), options: ServingOptions | None = None,
+                 clock: Callable[[], int | None] | None = None,
+                 looked: Callable[[], None] | None = None,
                  on_token: Callable[[Request, int], None] | None = None,
                  choose: Callable[[Request, int, Logits], int] | None = None,
                  ended: Callable[[Request, int], bool] | None = None):
         self.link, self.program, self.model = link, program, model
         self.stop_ids = frozenset(stop_ids)
         self.on_token, self.choose, self.ended = on_token, choose, ended
-        book = KvBook(block_tokens=program.machine.block_tokens, members=program.kv_members,
-                      blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks,
-                      ring=program.machine.kv.ring)
+        self.clock = clock or (lambda: link.cycles)
+        self.looked = looked
+        self.options = options or ServingOptions()
+        if self.options.swap_cost is not None:
+            raise EngineError("swap_cost must not be given: cores have no way to send KV back to "
+                              "the host, so what gives way is computed again")
         self.scheduler: Scheduler[Request] = Scheduler(
-            book, {target.counter: target.slots for target in program.embed},
-            sequences=program.sequences, context=program.context, window=window,
-            headroom_blocks=headroom_blocks)
+            self._book(program), _room(program), sequences=program.sequences,
+            context=program.context, options=self.options)
         self.results = Results(program)
 
     @property
@@ -72,7 +80,9 @@ class Engine:
         """Tokens sent to the machine so far, control tokens and those sent again included."""
         return self.scheduler.injected
 
-    def submit(self, prompt: Iterable[int], *, limit: int, logits: str = "last") -> Request:
+    def submit(self, prompt: Iterable[int], *, limit: int, logits: str = "last",
+               priority: int = 0, deadline: int | None = None,
+               arrival: int | None = None) -> Request:
         """Queue a request.
 
         Raises
@@ -97,14 +107,25 @@ class Engine:
                               "not 'none'")
         if limit < 0:
             raise EngineError(f"limit must be at least 0, not {limit!r}")
-        request = Request(prompt=prompt, limit=limit, logits=logits)
-        self.scheduler.submit(request)
+        request = Request(prompt=prompt, limit=limit, logits=logits, priority=priority,
+                          deadline=deadline, arrival=arrival)
+        self.scheduler.submit(request, self.clock())
         return request
 
     async def run(self) -> None:
         """Serve until every submitted request has finished, its KV is free and nothing moves."""
         while not self.scheduler.idle:
             await self.step()
+
+    def restart(self, program: Program, kept: Callable[[Sequence[Request]], int]) -> int:
+        """Go on with another program on a machine that has lost its tokens; see ``Scheduler``."""
+        self.program, self.results = program, Results(program)
+        return self.scheduler.restart(_room(program), self._book(program), kept)
+
+    def _book(self, program: Program) -> KvBook:
+        return KvBook(block_tokens=program.machine.block_tokens, members=program.kv_members,
+                      blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks,
+                      ring=program.machine.kv.ring, static_tokens=self.options.static_tokens)
 
     async def step(self) -> None:
         """Inject what can go, then take one packet.
@@ -115,16 +136,23 @@ class Engine:
             If the machine sends something that nobody asked for.
         """
         scheduler = self.scheduler
-        scheduler.admit()
+        scheduler.admit(self.clock())
+        self.look()
         while (step := scheduler.next()) is not None:
             await self._inject(step)
+        self.look()
         if scheduler.owed:
             self._take(await self.link.recv())
         elif scheduler.active:
             raise EngineError("nothing is under way and nothing can be injected")
 
+    def look(self) -> None:
+        """Let whoever measures have a look."""
+        if self.looked is not None:
+            self.looked()
+
     async def _inject(self, step: Step[Request]) -> None:
-        self.scheduler.inject(step, self.link.cycles)
+        self.scheduler.inject(step, self.clock())
         sequence = step.sequence
         await self.link.send(token_packets(
             self.program, self.model, token=sequence.request.token(step.position),
@@ -165,7 +193,7 @@ class Engine:
                 stops = token in self.stop_ids or (
                     self.ended is not None and self.ended(request, token))
             self._done(request, result, token, self.scheduler.done(
-                sequence, result.position, stops=stops, now=self.link.cycles))
+                sequence, result.position, stops=stops, now=self.clock()))
 
     def _done(self, request: Request, result: Result, token: int, verdict: Verdict) -> None:
         if verdict is not Verdict.IGNORED and result.logits is not None:
@@ -174,6 +202,10 @@ class Engine:
             request.tokens.append(token)
             if self.on_token is not None:
                 self.on_token(request, token)
+
+
+def _room(program: Program) -> dict[int, int]:
+    return {target.counter: target.slots for target in program.embed}
 
 
 def _flags(step: Step[Request]) -> int:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +13,23 @@ from ouroboros.hw.params.position import Position
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.program.packets import Packet
 from ouroboros.sw.program.program import Program
+from ouroboros.sw.runtime.attend import attend
 from ouroboros.sw.runtime.device import CoreCounters, Device, TraceEntry
 from ouroboros.sw.runtime.difference import Sent
 from ouroboros.sw.runtime.engine import Engine, Request
+from ouroboros.sw.runtime.fault import Fault, FaultError, Hurts
 from ouroboros.sw.runtime.link import Link, Noting
+from ouroboros.sw.runtime.play import CycleClock, TokenClock, play
 from ouroboros.sw.runtime.sampling import Logits, Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
+from ouroboros.sw.runtime.watchdog import ClockedLink, RecoveryError, Watched
+from ouroboros.sw.serving.meter import Meter, Sample
+from ouroboros.sw.serving.options import ServingOptions
 
-__all__ = ["IMAGE", "MESH", "SAID", "Backend", "Generated", "Job", "JobResult", "Progress",
+if TYPE_CHECKING:       # runs without faults need not wait for the compiler behind it
+    from ouroboros.sw.runtime.recovery import Recovered, Recovery
+
+__all__ = ["IMAGE", "MESH", "SAID", "Backend", "Generated", "Held", "Job", "JobResult", "Progress",
            "RequestSpec", "Waves", "execute", "partial"]
 
 Progress = Callable[[str, int, int], None]
@@ -43,6 +53,15 @@ class RequestSpec:
     """Tokens to generate at most."""
     logits: str = "last"
     """See ``sw.runtime.engine.Request``."""
+    arrival: int = 0
+    """When it is submitted, in cycles from the end of loading; on the golden machine, which has no
+    clock, in tokens that have gone in. No earlier than that of the request before."""
+    priority: int = 0
+    """See ``sw.serving.request.Request``."""
+    deadline: int | None = None
+    """The same; in the unit of ``arrival``."""
+    cancel_at: int | None = None
+    """When it is given up, in the unit of ``arrival``; None: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +87,9 @@ class Job:
     stop_ids: tuple[int, ...] = ()
     """Ids that end a sequence."""
     window: int | None = None
-    """Most tokens under way; None: as many as the machine has room for."""
+    """Most tokens under way; None: as the policy says."""
+    options: ServingOptions = field(default_factory=ServingOptions)
+    """Policy of serving."""
     observe: bool = True
     """Read counters and traces afterwards (only where there is a clock)."""
     twin: bool = False
@@ -87,6 +108,12 @@ class Job:
     """``MESH``, or ``IMAGE``: every core is given its own image, all at once."""
     tap: bool = False
     """Keep what the host injects and what the cores send (``sw.runtime.locate``)."""
+    measured: bool = False
+    """Keep what was alive, held and under way over time."""
+    door: str | None = None
+    """Path of a Unix socket: requests come from there while it is open (``sw.runtime.attend``)."""
+    faults: tuple[Fault, ...] = ()
+    """What happens to the machine while it runs; counters and traces are not read then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -101,6 +128,20 @@ class Generated:
     """Logits that have come since the request's token before, by position."""
     run_s: float
     """Wall time since the machine was loaded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """What a run held; times are those of ``RequestSpec.arrival``."""
+
+    samples: tuple[Sample, ...]
+    """Over time."""
+    means: dict[str, float]
+    """Time averages by quantity of a sample."""
+    peaks: dict[str, int]
+    """The most of each."""
+    until: int
+    """When all had ended."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -139,6 +180,15 @@ class JobResult:
     """Packets of tokens that the host sent, if they were to be kept."""
     sent: list[Sent] = field(default_factory=list)
     """Data packets that cores sent, each core's in their order, if they were to be kept."""
+    held: Held | None = None
+    """What was held over time, if it was measured."""
+    come: list[Fault] = field(default_factory=list)
+    """The job's faults that came before the last token was back."""
+    recovered: "list[Recovered]" = field(default_factory=list)
+    """How the machine was brought back each time."""
+    refused: str | None = None
+    """Why it could not be brought back: then some requests are ``refused``, and hold what was
+    generated before."""
     interrupted: bool = False
     """The user ended the run: requests are as far as they were, ``finished`` is ``interrupted``."""
 
@@ -183,6 +233,8 @@ async def execute(link: Link, job: Job, progress: Progress,
     load : callable, optional
         Loads images; by default the program is sent through the mesh.
     """
+    watched = _watched(link, job) if job.faults else None
+    link = link if watched is None else watched
     device = Device(link, job.program, job.built)
     started, start_cycles = time.perf_counter(), link.cycles
     progress("load", 0, 1)
@@ -227,25 +279,82 @@ async def execute(link: Link, job: Job, progress: Progress,
         return job.stops is not None and job.stops.reached(
             request.prompt, [*request.tokens, token])
 
+    # Without arrivals times are the link's own, as those of cores' traces.
+    timed = job.measured or any(
+        spec.arrival or spec.deadline is not None or spec.cancel_at is not None
+        for spec in job.requests)
+    clock: CycleClock | TokenClock = (
+        TokenClock() if loaded_cycles is None else CycleClock(link, loaded_cycles if timed else 0))
     injected: list[Packet] = []
+    policy = job.options if job.window is None else replace(job.options, window=job.window)
     engine = Engine(Noting(link, injected) if job.tap else link, job.program, job.model,
-                    stop_ids=job.stop_ids, window=job.window, on_token=count_token,
-                    choose=None if job.sampling is None else choose, ended=ends)
-    requests = [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
-                for spec in job.requests]
-    recorded: list[set[int]] = [set() for _ in requests]
-    await engine.run()
+                    stop_ids=job.stop_ids, options=policy, on_token=count_token,
+                    choose=None if job.sampling is None else choose, ended=ends,
+                    clock=clock.now if timed else None,
+                    looked=(lambda: look()) if job.measured else None)
+    if isinstance(clock, TokenClock):
+        clock.engine = engine
+    meter = Meter(scheduler=engine.scheduler, keep=True)
+
+    def look() -> None:
+        meter.look(clock.now())
+
+    requests: list[Request] = []
+    recorded: list[set[int]] = [set() for _ in job.requests]
+    if job.door is not None:
+        await attend(engine, job.door)
+    recovery = None if watched is None else _recovery(watched, job, engine)
+    refused = None
+    if recovery is None:
+        await play(engine, clock, job.requests, requests)
+    else:
+        requests += [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
+                     for spec in job.requests]
+        try:
+            await recovery.run()
+        except RecoveryError as error:
+            refused = str(error)
     ended, end_cycles = time.perf_counter(), link.cycles
 
     result = JobResult(requests=requests, injected=injected, tokens=engine.injected,
                        run_s=ended - loaded, load_s=loaded - started)
+    if job.measured:
+        until = clock.now()
+        result.held = Held(samples=tuple(meter.samples), means=meter.means(until),
+                           peaks=meter.peaks, until=until)
     if start_cycles is not None and loaded_cycles is not None and end_cycles is not None:
         result.load_cycles = loaded_cycles - start_cycles - reading
         result.cycles = end_cycles - loaded_cycles
-        if job.observe:
+        if watched is not None and recovery is not None:
+            result.come, result.recovered = watched.hurts.come, recovery.recovered
+            result.refused = refused
+            for request in requests:
+                request.finished = request.finished or "refused"
+        elif job.observe:
             await _observe(device, result)
             result.errors = errors + await device.errors()
     return result
+
+
+def _watched(link: Link, job: Job) -> Watched:
+    """The link with the job's faults on it."""
+    from ouroboros.sw.runtime.recovery import silence_limit
+    if job.door is not None or job.measured or any(
+            spec.arrival or spec.deadline is not None or spec.cancel_at is not None
+            for spec in job.requests):
+        raise FaultError("faults must come to a run whose requests are all there at its start, not "
+                         "to a server or a trace")
+    if link.cycles is None:
+        raise FaultError("faults must come to a machine with a clock: simulate it with verilator")
+    positions = max(len(spec.prompt) + spec.limit for spec in job.requests)
+    return Watched(cast(ClockedLink, link), Hurts(job.program.machine, job.faults),
+                   silence_limit(job.program, positions))
+
+
+def _recovery(watched: Watched, job: Job, engine: Engine) -> "Recovery":
+    from ouroboros.sw.runtime.recovery import Recovery
+    watched.begin()
+    return Recovery(watched, job.model, engine)
 
 
 async def _observe(device: Device, result: JobResult) -> None:

@@ -20,6 +20,9 @@ class Link(Protocol):
     async def recv(self) -> Packet:
         """Wait for the next packet to the host."""
 
+    async def wait(self, cycles: int) -> None:
+        """Let clock cycles pass while the machine has nothing to do; 0 where there is no clock."""
+
     @property
     def cycles(self) -> int | None:
         """Clock cycles so far, or None where there is no clock."""
@@ -47,6 +50,10 @@ class Noting:
     async def recv(self) -> Packet:
         """See ``Link``."""
         return await self.link.recv()
+
+    async def wait(self, cycles: int) -> None:
+        """See ``Link``."""
+        await self.link.wait(cycles)
 
     @property
     def cycles(self) -> int | None:

@@ -20,6 +20,7 @@ from ouroboros.sw.perf.agreement import Agreement, agreement
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.quantise.source import ModelSource
 from ouroboros.sw.runtime.engine import Request
+from ouroboros.sw.runtime.fault import Fault, hurtable, random_faults
 from ouroboros.sw.runtime.job import (
     SAID,
     Backend,
@@ -127,6 +128,10 @@ class Served:
             "load_s": result.load_s,
             "run_s": result.run_s,
             "wall_s": self.wall_s,
+            "faults": [str(fault) for fault in self.job.faults],
+            "faults_come": [str(fault) for fault in result.come],
+            "recoveries": [{**asdict(one), "cycles": one.cycles} for one in result.recovered],
+            "refused": result.refused,
             "prediction": None if self.agreement is None else self.agreement.as_dict(),
         }
 
@@ -177,7 +182,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
           defects: Sequence[int] = (),
           dead_links: Sequence[Link] = (), waves: Waves | None = None, chat: bool = False,
           system: str | None = None, sampling: Sampling | None = None, stops: Sequence[str] = (),
-          scheme: str | None = None, told: Callable[[int, str], None] | None = None,
+          scheme: str | None = None, faults: Sequence[Fault] = (), faults_random: int = 0,
+          faults_seed: int = 0, told: Callable[[int, str], None] | None = None,
           progress: Progress = lambda what, done, total: None) -> Served:
     """Quantise, map and run.
 
@@ -209,6 +215,10 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         Texts that end a continuation.
     scheme : str
         Integer definition by name; by default the widest that the machine computes.
+    faults : sequence of Fault
+        What happens to the machine while it runs; it is built as ``hurtable`` says then.
+    faults_random : int
+        As many more, drawn by ``faults_seed``, while tokens are generated.
     told : callable
         Called with a request's number and what a token adds to its continuation, as it comes.
 
@@ -224,6 +234,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     backend(on)
     if waves is not None:
         _check_waves(waves, machine, on)
+    if faults or faults_random:
+        machine = hurtable(machine)
     model = integer_model(source, machine, scheme)
     program = place_model(machine, model, placement=placement, context=context, defects=defects,
                           dead_links=dead_links)
@@ -240,7 +252,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     job = Job(program=program, model=model, requests=specs, stop_ids=model.special.stop_ids,
               window=window, twin=is_big(machine) if twin is None else twin,
               load=load_by(program, load), built=built_cores(program), observe=on != "icarus",
-              waves=waves, sampling=sampling, stops=stop_texts, told=told is not None)
+              waves=waves, sampling=sampling, stops=stop_texts, told=told is not None,
+              faults=(*faults, *_drawn(program, specs, faults_random, faults_seed)))
     streams = [TextStream(coder, spec.prompt, stops) for spec in specs]
 
     def pass_on(what: str, done: int, total: int) -> None:
@@ -304,6 +317,17 @@ def _agreement(job: Job, result: JobResult) -> Agreement | None:
     return agreement(job.program, result.traces, starts=request.start_times,
                      ends=request.finish_times, prompt_tokens=len(request.prompt),
                      stream=request.logits != "none")
+
+
+def _drawn(program: Program, specs: Sequence[RequestSpec], count: int,
+           seed: int) -> list[Fault]:
+    """Faults at random while tokens are generated."""
+    if not count:
+        return []
+    from ouroboros.sw.runtime.recovery import run_cycles
+    tokens = max(spec.limit for spec in specs)
+    last = run_cycles(program, max(len(spec.prompt) + spec.limit for spec in specs), tokens)
+    return random_faults(program.machine, count, seed=seed, first=0, last=last)
 
 
 def _check_waves(waves: Waves, machine: Machine, on: str) -> None:

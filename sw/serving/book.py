@@ -20,10 +20,12 @@ class KvBook:
     """Blocks that it holds of a sequence that is alone."""
     ring: bool = False
     """Block j of sequence s lies in member ``(j + s) % members`` instead."""
+    static_tokens: int = 0
+    """Tokens that a sequence reserves at least."""
 
     def need(self, tokens: int) -> int:
         """Blocks of a sequence of so many tokens, in the core that has most of them."""
-        return -(-self._blocks(tokens) // self.members)
+        return -(-self.reserved(tokens) // self.members)
 
     def holds(self, tokens: int) -> bool:
         """Whether a sequence of so many tokens fits when it is alone."""
@@ -34,13 +36,22 @@ class KvBook:
 
         Negative if they do not fit.
         """
+        return self.blocks - max(self.held(sequences))
+
+    def held(self, sequences: Iterable[tuple[int, int]]) -> list[int]:
+        """Blocks of sequences of these ids and lengths, by member: (members,)."""
         held = [0] * self.members
         for sequence, tokens in sequences:
-            rounds, more = divmod(self._blocks(tokens), self.members)
+            rounds, more = divmod(self.reserved(tokens), self.members)
             for turn in range(self.members):
                 member = (turn + sequence * self.ring) % self.members
                 held[member] += rounds + (turn < more)
-        return self.blocks - max(held)
+        return held
 
-    def _blocks(self, tokens: int) -> int:
+    def filled(self, tokens: int) -> int:
+        """Blocks in which so many tokens of a sequence lie, in all members together."""
         return -(-tokens // self.block_tokens)
+
+    def reserved(self, tokens: int) -> int:
+        """Blocks that a sequence of so many tokens reserves, in all members together."""
+        return self.filled(max(tokens, self.static_tokens))

@@ -1,21 +1,17 @@
 """Who is admitted, who goes next, who gives way and what is sent again: decisions alone."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic
 
-from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.serving.book import KvBook
 from ouroboros.sw.serving.credits import Credits
+from ouroboros.sw.serving.options import ServingError, ServingOptions
 from ouroboros.sw.serving.request import AnyRequest, Sequence
 
 __all__ = ["Scheduler", "ServingError", "Step", "Verdict"]
-
-
-class ServingError(OuroborosError):
-    """Settings that no scheduler can work with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +24,8 @@ class Step(Generic[AnyRequest]):
     """Which."""
     free: bool = False
     """It computes nothing and frees the sequence's KV."""
+    move: bool = False
+    """It computes nothing: KV goes to the host before it is freed, or comes back from there."""
 
     @property
     def last(self) -> bool:
@@ -50,55 +48,56 @@ class Scheduler(Generic[AnyRequest]):
     """Continuous batching, first come first served, with preemption.
 
     Tokens go in as soon as the first stage has room: decode tokens of running sequences first, then
-    prompt tokens of the oldest admitted sequence. A sequence is admitted only while the KV blocks
-    of all, plus ``headroom_blocks``, fit. If a core was full all the same, the youngest sequence
-    gives up its KV and starts again later, not before another has ended.
+    prompt tokens of the oldest admitted sequence; ``ServingOptions`` has the alternatives. A
+    sequence is admitted only while the KV blocks of all, plus ``headroom_blocks``, fit. If a core
+    was full all the same, the youngest sequence gives up its KV and starts again later, not before
+    another has ended.
+
+    Requests of a higher priority are admitted before others and go in first; where one finds no
+    room, the youngest sequence of the lowest priority below its own gives way.
 
     A token that found a core full is refused. It is sent again, with those behind it, once a
     sequence has been freed that might have made room; tokens of a sequence come back in any order,
     as those that compute nothing overtake others.
 
     Whoever drives it asks ``admit`` and ``next``, says ``inject`` of what goes in, and ``done``,
-    ``refused`` or ``freed`` of what comes out, and ``credits.give``.
+    ``refused``, ``freed`` or ``restored`` of what comes out, and ``credits.give``.
 
     Parameters
     ----------
     book : KvBook
-        KV of the machine.
+        KV of the machine; ``options.static_tokens`` is what it reserves.
     room : mapping
         Tokens that the first stage has room for, by credit counter.
     sequences : int
         Sequences that may be alive at once.
     context : int
         Positions that a sequence may have.
-    window : int, optional
-        Most tokens under way at once; 1 sends them one at a time.
-    headroom_blocks : int
-        Blocks kept free for decode growth when a sequence is admitted.
+    options : ServingOptions
+        Policy.
 
     Raises
     ------
     ServingError
-        If ``window`` or ``headroom_blocks`` is out of range.
+        If the book reserves something else than the options say.
     """
 
     def __init__(self, book: KvBook, room: Mapping[int, int], *, sequences: int, context: int,
-                 window: int | None = None, headroom_blocks: int = 1):
-        if window is not None and window < 1:
-            raise ServingError(f"window must be at least 1, not {window!r}")
-        if headroom_blocks < 0:
-            raise ServingError(f"headroom_blocks must be at least 0, not {headroom_blocks!r}")
+                 options: ServingOptions | None = None):
+        self.options = options or ServingOptions()
+        if book.static_tokens != self.options.static_tokens:
+            raise ServingError(f"static_tokens of book and options must be the same, not "
+                               f"{book.static_tokens} and {self.options.static_tokens}")
         self.book, self.credits = book, Credits(room)
         self.context = context
-        self.window = window
-        self.headroom_blocks = headroom_blocks
         self.injected = 0
         self.free_ids = deque(range(sequences))
         self.waiting: deque[AnyRequest] = deque()
         self.active: list[Sequence[AnyRequest]] = []
-        self._freed = 0
-        # No admission between a preemption and the next end of a sequence: the room is not there.
-        self._crowded = False
+        self._freed = self._turns = 0
+        # No admission between a preemption and the next end of a sequence: the room is not there,
+        # but for requests of a higher priority than this.
+        self._crowded: int | None = None
 
     @property
     def flying(self) -> int:
@@ -121,36 +120,66 @@ class Scheduler(Generic[AnyRequest]):
 
     # Admission
 
-    def submit(self, request: AnyRequest) -> None:
-        """Queue a request."""
-        self.waiting.append(request)
+    def submit(self, request: AnyRequest, now: int | None = None) -> None:
+        """Queue a request behind those of its priority and above."""
+        request.arrival = now if request.arrival is None else request.arrival
+        self.waiting.insert(sum(other.priority >= request.priority for other in self.waiting),
+                            request)
 
-    def admit(self) -> None:
-        """Drop what was cancelled, then make sequences of those that wait and fit."""
-        self._cancel()
-        while self.waiting and self.free_ids:
+    def admit(self, now: int | None = None) -> None:
+        """Drop what was given up, then make sequences of those that wait and fit."""
+        self._cancel(now)
+        while self.waiting:
             request = self.waiting[0]
             if not self.book.holds(request.length):
                 # Not even alone: nobody has to make room for it in vain.
                 self.waiting.popleft()
                 request.finished = "kv_full"
                 continue
-            if self.active and (self._crowded or not self._has_room(request.length + 1)):
+            if not self.free_ids or (self.active and not self._may_enter(request)):
+                self._make_room(request)
                 return
             self.waiting.popleft()
-            self.active.append(Sequence(request, self.free_ids.popleft()))
+            request.admitted = now if request.admitted is None else request.admitted
+            self.active.append(Sequence(
+                request, self.free_ids.popleft(), next=request.saved, fill=request.length,
+                turn=self._turns, restore=request.saved > 0))
 
-    def _has_room(self, tokens: int) -> bool:
+    def _may_enter(self, request: AnyRequest) -> bool:
+        if self._crowded is not None and request.priority <= self._crowded:
+            return False
         alive = [(sequence.id, sequence.request.length) for sequence in self.active]
-        return self.headroom_blocks <= self.book.free([*alive, (self.free_ids[0], tokens)])
+        return self.options.headroom_blocks <= self.book.free(
+            [*alive, (self.free_ids[0], request.length + 1)])
 
-    def _cancel(self) -> None:
+    def _make_room(self, request: AnyRequest) -> None:
+        """A sequence of a lower priority gives way, one at a time."""
+        if not any(sequence.leaving for sequence in self.active):
+            victim = self._victim()
+            if victim.request.priority < request.priority:
+                victim.leaving = self._way_out(victim)
+
+    def _victim(self) -> Sequence[AnyRequest]:
+        """The youngest of the lowest priority."""
+        return min(reversed(self.active), key=lambda sequence: sequence.request.priority)
+
+    def _way_out(self, victim: Sequence[AnyRequest]) -> str:
+        """How a sequence gives way: what costs less when it comes again."""
+        cost, tokens = self.options.swap_cost, victim.kept
+        if cost is None or victim.restore:
+            return "preempted"
+        return "swapped" if 2 * cost * self.book.filled(tokens) < tokens else "preempted"
+
+    def _cancel(self, now: int | None) -> None:
+        for request in [*self.waiting, *(sequence.request for sequence in self.active)]:
+            if now is not None and request.deadline is not None and now >= request.deadline:
+                request.cancel("deadline")
         for request in [request for request in self.waiting if request.cancelled]:
             self.waiting.remove(request)
-            request.finished = "cancelled"
+            request.finished = request.cancelled
         for sequence in self.active:
             if sequence.request.cancelled and sequence.leaving is None:
-                sequence.leaving = "cancelled"
+                sequence.leaving = sequence.request.cancelled
 
     # Tokens in
 
@@ -158,16 +187,32 @@ class Scheduler(Generic[AnyRequest]):
         """The token that goes in now, if any may."""
         if not self.credits.ready:
             return None
-        if self.window is not None and self.flying >= self.window:
+        if self.options.window is not None and self.flying >= self.options.window:
             return None
+        if self.options.grain == "sequence":
+            for sequence in self.active:
+                if sequence.filling:
+                    within = sequence.ready and sequence.next < sequence.fill
+                    return Step(sequence, sequence.next) if within else None
         for sequence in self.active:
             if sequence.leaving and not sequence.flying:
-                return Step(sequence, sequence.next, free=True)
-        ready = [s for s in self.active if not s.leaving and s.rewind is None
-                 and s.next < s.request.length]
-        # Decode tokens first; min() keeps the order of admission among equals.
-        chosen = min(ready, key=lambda s: not s.decodes, default=None)
+                return Step(sequence, sequence.next, free=True, move=sequence.leaving == "swapped")
+            if sequence.restore and not sequence.flying:
+                return Step(sequence, sequence.next, move=True)
+        ready = [sequence for sequence in self.active if sequence.ready]
+        if self.options.grain == "sequence":
+            whole = [sequence for sequence in ready if sequence.next < sequence.fill]
+            if whole and self.flying:
+                return None
+            ready = whole or ready
+        # min() keeps the order of admission among equals.
+        chosen = min(ready, key=self._rank, default=None)
         return None if chosen is None else Step(chosen, chosen.next)
+
+    def _rank(self, sequence: Sequence[AnyRequest]) -> tuple[int, bool, int]:
+        """The lowest goes first."""
+        second = sequence.decodes == (self.options.first == "prompt")
+        return -sequence.request.priority, second, 0 if sequence.decodes else sequence.turn
 
     def inject(self, step: Step[AnyRequest], now: int | None = None) -> None:
         """The token goes in."""
@@ -175,7 +220,13 @@ class Scheduler(Generic[AnyRequest]):
         self.credits.take()
         self.injected += 1
         sequence.flying[position] = self._freed
+        if step.free or step.move:
+            return
         sequence.next = position + 1
+        chunk = self.options.chunk_tokens
+        if chunk is not None and sequence.next % chunk == 0:
+            self._turns += 1
+            sequence.turn = self._turns
         if now is not None:
             sequence.request.start_times.setdefault(position, now)
 
@@ -185,12 +236,16 @@ class Scheduler(Generic[AnyRequest]):
              now: int | None = None) -> Verdict:
         """A token was computed; ``stops``: the likeliest one after it would end the text."""
         del sequence.flying[position]
-        verdict = Verdict.IGNORED
+        request, verdict = sequence.request, Verdict.IGNORED
+        request.recomputed += position in request.computed
+        request.computed.add(position)
         if ((sequence.rewind is None or position < sequence.rewind)
-                and not sequence.request.cancelled):
+                and not request.cancelled):
             verdict = self._accept(sequence, position, stops)
             if now is not None:
-                sequence.request.finish_times[position] = now
+                request.finish_times[position] = now
+                if verdict is Verdict.GENERATED:
+                    request.token_times.append(now)
         self._settle(sequence)
         return verdict
 
@@ -228,8 +283,34 @@ class Scheduler(Generic[AnyRequest]):
         elif self._freed > sequence.refused_at:
             self._resume(sequence)
         elif not any(s.leaving for s in self.active):
-            victim = self.active[-1]
-            victim.leaving = "kv_full" if len(self.active) == 1 else "preempted"
+            victim = self._victim()
+            victim.leaving = "kv_full" if len(self.active) == 1 else self._way_out(victim)
+
+    def restart(self, room: Mapping[int, int], book: KvBook,
+                kept: Callable[[Sequence[AnyRequest]], int]) -> int:
+        """The machine has lost every token under way, and KV of some sequences.
+
+        Parameters
+        ----------
+        room, book
+            Of the machine as it is now.
+        kept : callable
+            Position up to which the machine still has a sequence's KV.
+
+        Returns
+        -------
+        int
+            Tokens that have to go in again.
+        """
+        self.credits, self.book = Credits(room), book
+        again = 0
+        for sequence in self.active:
+            first = min([sequence.next, *sequence.flying, kept(sequence)]
+                        + ([] if sequence.rewind is None else [sequence.rewind]))
+            again += sequence.next - first
+            sequence.next, sequence.rewind = first, None
+            sequence.flying.clear()
+        return again
 
     @staticmethod
     def _resume(sequence: Sequence[AnyRequest]) -> None:
@@ -243,12 +324,28 @@ class Scheduler(Generic[AnyRequest]):
         self.free_ids.append(sequence.id)
         self._freed += 1
         request = sequence.request
-        self._crowded = sequence.leaving == "preempted"
-        if self._crowded:
+        if sequence.leaving in ("preempted", "swapped"):
+            self._crowded = request.priority
             request.preemptions += 1
-            self.waiting.appendleft(request)
+            request.swaps += sequence.leaving == "swapped"
+            if sequence.leaving == "swapped":
+                request.saved = sequence.kept
+            elif not sequence.restore:
+                request.saved = 0
+            self.waiting.insert(
+                sum(other.priority > request.priority for other in self.waiting), request)
         else:
+            self._crowded = None
             request.finished = sequence.leaving
+            request.computed.clear()
         for other in self.active:
             if not other.flying and not other.leaving:
                 self._resume(other)
+
+    def restored(self, sequence: Sequence[AnyRequest], position: int, *, took: bool) -> None:
+        """The sequence's KV is back from the host; without ``took`` there was no room for it."""
+        del sequence.flying[position]
+        if took:
+            sequence.restore, sequence.request.saved = False, 0
+        else:
+            sequence.leaving = sequence.leaving or "preempted"

@@ -68,6 +68,7 @@ def model_chain(wafer: Wafer, layers: Mapping[int, LayerWays] | None = None) -> 
     shift = latency["attention"] - int(attention.way[wafer.context])
     cells, windows = [_embedding(wafer)], [_credits(wafer)]
     spans = _spans(wafer, latency)
+    link, link_way = wafer.crossing
     for layer in range(wafer.shape.n_layers):
         own = (layers or {}).get(layer, LayerWays({}, {}))
         first = len(cells)
@@ -76,7 +77,14 @@ def model_chain(wafer: Wafer, layers: Mapping[int, LayerWays] | None = None) -> 
             way = shift if context else latency.get(kind, 0)
             cells.append(Cell(f"{kind} {layer}", hold.get(kind, 0) + own.hold.get(kind, 0),
                               way + own.way.get(kind, 0), context))
-        windows += [Window(f"slots of {kind} {layer}", first + a, first + b, slots, back)
+        # Behind a wafer's last block, slots of the next norm are taken, and come back, over the
+        # link between the two.
+        crosses = layer + 1 < wafer.shape.n_layers and not (layer + 1) % wafer.wafer_layers
+        if crosses:
+            cells.append(Cell(f"wafer link {layer}", link, link + link_way))
+        windows += [Window(f"slots of {kind} {layer}", first + a,
+                           first + b + (crosses and b == NEXT), slots,
+                           back + link_way * (crosses and b == NEXT))
                     for kind, (a, b, slots, back) in spans.items()]
     blocks = len(KINDS)
     ends = {"first_block": 1 + blocks, "last_block": len(cells) - blocks, "block_cells": blocks}
@@ -129,7 +137,9 @@ def _embedding(wafer: Wafer) -> Cell:
     stages = [stage for stage in wafer.graph.stages if stage.info.kind == "embed"]
     costs = stage_costs(wafer.graph.machine, wafer.graph.stages, wafer.token, stages)
     ways = wafer.block_latency
-    lead = (wafer.latency_cycles - wafer.shape.n_layers * sum(ways.values()) - wafer.head_cycles)
+    between = (wafer.wafers - 1) * sum(wafer.crossing)
+    lead = (wafer.latency_cycles - wafer.shape.n_layers * sum(ways.values()) - wafer.head_cycles
+            - between)
     return Cell("embedding", max(cost.cycles for cost in costs), max(0, lead - ways["norm 1"]))
 
 

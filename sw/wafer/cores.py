@@ -35,6 +35,8 @@ class WaferOptions:
     members: int | None = None
     """Cores that share the tokens of a KV head; by default those that are best for
     ``objective``."""
+    wafers: int = 1
+    """Wafers in a row, each with an equal share of the blocks."""
     objective: str = "decode"
     """What members are chosen for: tokens/s of decode, of prefill, or room for KV."""
     overrides: dict[str, float] = field(default_factory=dict)
@@ -56,18 +58,20 @@ class WaferPlacement:
         Context and assumptions.
     members : int, optional
         Cores that share the tokens of a KV head; by default as many as fit.
+    count : CoreCount, optional
+        Cores as somebody else has shared them out, instead of ``members``.
 
     Raises
     ------
     PerfError
-        If the model is no decoder, the context is longer than the KV that fits, or an assumption is
-        unknown.
+        If the model is no decoder, wafers are more than blocks, the context is longer than the KV
+        that fits, or an assumption is unknown.
     BlockError
         If the model does not fit the machine, or its programs a core's tables.
     """
 
     def __init__(self, machine: Machine, shape: ModelShape, options: WaferOptions,
-                 members: int | None = None):
+                 members: int | None = None, count: CoreCount | None = None):
         if options.context < 1:
             raise PerfError(f"context must be at least 1, not {options.context}")
         self.machine, self.shape, self.options = machine, shape, options
@@ -76,8 +80,19 @@ class WaferPlacement:
         if shape.kind != "decoder":
             raise PerfError(f"kind of model {shape.name!r} must be 'decoder' for the wafer model, "
                             f"not {shape.kind!r}")
-        self.count: CoreCount = count_cores(
-            machine, shape, members=members, dead=self.dead + self.edge,
+        if not 1 <= options.wafers <= shape.n_layers:
+            raise PerfError(f"wafers must be 1 to {shape.n_layers}, the blocks of model "
+                            f"{shape.name!r}, not {options.wafers}")
+        self.wafers = options.wafers
+        # Each wafer is costed as the one with most blocks, embedding and head.
+        self.wafer_layers = -(-shape.n_layers // options.wafers)
+        if (self.wafers - 1) * self.wafer_layers >= shape.n_layers:
+            raise PerfError(f"wafers must be {-(-shape.n_layers // self.wafer_layers)} for "
+                            f"{self.wafer_layers} of {shape.n_layers} blocks on each, not "
+                            f"{options.wafers}: the last would have none")
+        self.count: CoreCount = count or count_cores(
+            machine, replace(shape, n_layers=self.wafer_layers), members=members,
+            dead=self.dead + self.edge,
             spares_per_die=int(self.value("spare_cores_per_die")))
         self.busiest_link = options.busiest_link
         if self.busiest_link is not None:
@@ -154,7 +169,7 @@ class WaferPlacement:
         No dead or spare cores then, and no tiles that do not fill their core.
         """
         cim, core = self.machine.cim, self.machine.core
-        sram = self.machine.mesh.cores * core.macros * cim.rows * cim.outputs
+        sram = self.wafers * self.machine.mesh.cores * core.macros * cim.rows * cim.outputs
         return (sram - self.shape.weight_bytes) // self.shape.kv_bytes_per_token
 
     @property

@@ -6,7 +6,7 @@ assumption, as for time.
 """
 
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import add
 
 import numpy as np
@@ -41,6 +41,7 @@ class TokenEvents:
         return self.fixed + self.first_block[rest] + self.block * blocks
 
 
+@lru_cache(maxsize=8)
 def token_events(wafer: Wafer) -> TokenEvents:
     """Events of all blocks, embedding and head."""
     graph, size = wafer.graph, wafer.machine.block_tokens
@@ -62,7 +63,9 @@ def token_events(wafer: Wafer) -> TokenEvents:
         return _all([_units(wafer, stage, context) for stage in head]) * times
 
     first = tuple(attention(context) for context in range(1, size + 1))
-    return TokenEvents(replace(fixed, tokens=1), first, _minus(attention(size + 1), first[0]))
+    crossings = (wafer.wafers - 1) * wafer.wafer_flits
+    return TokenEvents(replace(fixed, tokens=1, wafer_crossings=crossings), first,
+                       _minus(attention(size + 1), first[0]))
 
 
 def run_events(wafer: Wafer, run: Run) -> Events:

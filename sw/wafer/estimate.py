@@ -68,7 +68,7 @@ class Wafer(WaferPlacement):
 
         By default the side of the square that a block's cores fill.
         """
-        block = (self.count.weights + self.count.kv) / self.shape.n_layers
+        block = (self.count.weights + self.count.kv) / self.wafer_layers
         return math.ceil(math.sqrt(block) * self.value("hops_per_block_side"))
 
     @property
@@ -106,7 +106,24 @@ class Wafer(WaferPlacement):
     @cached_property
     def latency_cycles(self) -> int:
         """Of one token, from the host and back, the machine being empty."""
-        return self.walk.result + (self.shape.n_layers - 2) * sum(self.block_latency.values())
+        return (self.walk.result + (self.shape.n_layers - 2) * sum(self.block_latency.values())
+                + (self.wafers - 1) * sum(self.crossing))
+
+    @cached_property
+    def wafer_flits(self) -> int:
+        """Flits that go from one block to the next for a token, headers included."""
+        return sum(packet_flits(step.instruction.fields["flits"])
+                   for stage in self.graph.stages if stage.info.layer == 0
+                   for step in sends(stage) if step.flow and any(
+                       target in self.graph.by_key and self.graph.by_key[target].info.layer == 1
+                       for target in step.flow.targets))
+
+    @cached_property
+    def crossing(self) -> tuple[int, int]:
+        """Cycles of a token between two wafers: on the link, and on its way beside that."""
+        clock = self.value("clock_ghz")
+        sent = self.wafer_flits * self.machine.noc.flit_bits // 8 / self.value("wafer_link_gb_s")
+        return math.ceil(sent * clock), math.ceil(self.value("wafer_link_ns") * clock)
 
     @cached_property
     def head_cycles(self) -> int:
@@ -170,7 +187,10 @@ class Wafer(WaferPlacement):
                                    cost.holds.kv_write, cost.serial, slots))
             if kind == "attention, home":
                 found += self._attention_parts(cost)
-        return [*found, StageTime("mesh", 0, {"busiest link": self.link_flits})]
+        found.append(StageTime("mesh", 0, {"busiest link": self.link_flits}))
+        if self.wafers > 1:
+            found.append(StageTime("wafer link", 0, {"wafer link": self.crossing[0]}))
+        return found
 
     @cached_property
     def link_flits(self) -> int:
@@ -259,6 +279,7 @@ class Wafer(WaferPlacement):
         return {
             "machine": self.machine.name, "model": self.shape.name,
             "model_source": self.shape.source, "context": self.context,
+            "wafers": self.wafers,
             "cores": {"all": self.machine.mesh.cores, "dead": self.dead, "edge": self.edge,
                       "spare": self.count.spares, "weights": self.count.weights,
                       "embedding": self.count.embedding, "kv": self.count.kv,

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ouroboros.sw.wafer.chain import Ints
 from ouroboros.sw.wafer.run import Run
 
-__all__ = ["PERCENTILES", "latencies", "summary"]
+__all__ = ["PERCENTILES", "latencies", "latencies_of", "spread", "summary"]
 
 PERCENTILES = (50, 90, 95, 99)
 Floats = npt.NDArray[np.float64]
@@ -25,12 +26,16 @@ Floats = npt.NDArray[np.float64]
 
 def latencies(run: Run, clock_hz: float) -> dict[str, Floats]:
     """Seconds of every request; nan where there is none."""
-    arrivals = run.traffic.arrivals
-    served = run.served
-    ttft = np.where(served, (run.first - arrivals) / clock_hz, np.nan)
-    e2e = np.where(served, (run.end - arrivals) / clock_hz, np.nan)
-    several = np.maximum(run.traffic.outputs - 1, 1)
-    tpot = np.where(run.traffic.outputs > 1, (e2e - ttft) / several, np.nan)
+    return latencies_of(run.traffic.arrivals / clock_hz, run.first / clock_hz, run.end / clock_hz,
+                        run.traffic.outputs, run.served)
+
+
+def latencies_of(arrivals: Floats, first: Floats, end: Floats, outputs: Ints,
+                 served: npt.NDArray[np.bool_]) -> dict[str, Floats]:
+    """Latencies from times of arrival, first and last token, (requests,) each, in any unit."""
+    ttft = np.where(served, first - arrivals, np.nan)
+    e2e = np.where(served, end - arrivals, np.nan)
+    tpot = np.where(outputs > 1, (e2e - ttft) / np.maximum(outputs - 1, 1), np.nan)
     return {"ttft": ttft, "tpot": tpot, "e2e": e2e}
 
 
@@ -66,8 +71,13 @@ def summary(run: Run, clock_hz: float, limits: Mapping[str, float]) -> dict[str,
         "good_share": float(good.sum()) / max(len(good), 1),
     }
     for name, values in times.items():
-        have = values[~np.isnan(values)]
-        found[f"{name}_s"] = None if not len(have) else {
-            "mean": float(have.mean()),
-            **{f"p{p}": float(np.percentile(have, p)) for p in PERCENTILES}}
+        found[f"{name}_s"] = spread(values)
     return found
+
+
+def spread(values: Floats) -> dict[str, float] | None:
+    """Mean and ``PERCENTILES`` of values, (n,), nan where there is none; None of nothing."""
+    have = values[~np.isnan(values)]
+    return None if not len(have) else {
+        "mean": float(have.mean()),
+        **{f"p{p}": float(np.percentile(have, p)) for p in PERCENTILES}}

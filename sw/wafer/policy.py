@@ -2,8 +2,8 @@
 
 A trace of a wafer has tens of millions of tokens, too many for objects. What one decides the other
 does (``tests/sw/wafer/test_policy.py`` drives both with the same machine and compares every step).
-Two things are not the scheduler's: the blocks that the machine itself gives out (``allocate``), and
-reservation of a fixed length (``STATIC``).
+One thing is not the scheduler's: the blocks that the machine itself gives out (``allocate``). Of
+the scheduler's options it has ``headroom_blocks`` and ``static_tokens``.
 """
 
 from typing import NamedTuple

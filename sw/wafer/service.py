@@ -27,8 +27,6 @@ class Service:
         The model; its context is the longest that programs have room for.
     headroom_blocks : int
         KV blocks kept free for growth when a sequence is admitted.
-    ring : bool
-        Block j of sequence s lies in member (j + s) mod members, not in j mod members.
     static_tokens : int
         Tokens that every sequence reserves; 0: as many as it has.
     grain : str
@@ -40,8 +38,8 @@ class Service:
         If an option is out of range.
     """
 
-    def __init__(self, wafer: Wafer, *, headroom_blocks: int = 1, ring: bool = False,
-                 static_tokens: int = 0, grain: str = "token"):
+    def __init__(self, wafer: Wafer, *, headroom_blocks: int = 1, static_tokens: int = 0,
+                 grain: str = "token"):
         if static_tokens > wafer.context:
             raise PerfError(f"static tokens must be at most {wafer.context}, the context of the "
                             f"programs, not {static_tokens}")
@@ -51,7 +49,7 @@ class Service:
             block_tokens=machine.block_tokens, members=wafer.members, blocks=graph.kv_blocks,
             sequence_blocks=min(graph.kv_sequence_blocks, machine.kv.blocks),
             sequences=machine.kv.sequences, context=wafer.context,
-            headroom_blocks=headroom_blocks, ring=int(ring), static_tokens=static_tokens)
+            headroom_blocks=headroom_blocks, ring=int(machine.kv.ring), static_tokens=static_tokens)
 
     @cached_property
     def chain(self) -> Chain:
@@ -71,6 +69,8 @@ class Service:
         clock_hz : float, optional
             Other clock than the wafer's: arrivals in cycles depend on it.
         """
+        if mode == "fast" and self.wafer.wafers > 1:
+            mode = "exact"      # blocks on both sides of a link between wafers are not alike
         return run(self.chain, self.rules, requests.at(clock_hz or self.wafer.clock_hz), mode=mode,
                    grain=self.grain)
 

@@ -13,7 +13,7 @@ from ouroboros.hw.params.machine import Machine, load_machine
 from ouroboros.sw.api.catalogue import machine_names
 from ouroboros.sw.api.shared import OnMachine, WithDead
 from ouroboros.sw.cli.command import Output, command
-from ouroboros.sw.cli.progress import steps_or_lines
+from ouroboros.sw.cli.watch import Watch
 from ouroboros.sw.lib.digest import digest_of
 from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.sw.lib.options import option
@@ -105,8 +105,8 @@ def emit(options: EmitOptions, output: Output) -> dict[str, Any]:
     The text is that which the benches simulate. Its connections are read back from it: every link
     is driven once and leads to the right neighbour.
     """
-    with steps_or_lines() as progress:
-        found = write_verilog(options, {"--json": output.json_path}, progress)
+    with Watch() as watch:
+        found = write_verilog(options, {"--json": output.json_path}, watch.progress)
     checked, manifest = found.checked, found.manifest
     output.say(f"{found.path}: {len(manifest['modules'])} modules, {manifest['bytes'] / 1e6:.2f} "
                f"MB, top {manifest['top']}, sha256 {manifest['sha256'][:16]}")

@@ -45,7 +45,8 @@ class SetupError(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--extra", action="append", default=[], choices=["formal", "test", "train"],
+    parser.add_argument("--extra", action="append", default=[],
+                        choices=["formal", "serve", "test", "train"],
                         help="also install these optional dependencies")
     arguments = parser.parse_args()
     try:

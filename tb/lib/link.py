@@ -5,7 +5,15 @@ from collections import deque
 
 import cocotb
 from cocotb.queue import Queue
-from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge, Timer
+from cocotb.triggers import (
+    ClockCycles,
+    Event,
+    FallingEdge,
+    First,
+    ReadOnly,
+    RisingEdge,
+    Timer,
+)
 from cocotb.utils import get_sim_time
 
 from ouroboros.hw.noc.link import flit_layout
@@ -13,10 +21,11 @@ from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.program.packets import Flit, Packet, packets_of
 from ouroboros.tb.lib.stream import pack, unpack
 
-__all__ = ["PERIOD_NS", "SimLink"]
+__all__ = ["PERIOD_NS", "RESET_CYCLES", "SimLink"]
 
 PERIOD_NS = 2
 """Clock period of the benches."""
+RESET_CYCLES = 4
 HOLDS_CYCLES = (1, 4, 80)
 """How long a host that stalls takes nothing; in the longest, idle cores stop their clocks."""
 
@@ -45,6 +54,7 @@ class SimLink:
         self._wake: Queue[None] = Queue()
         self._received: Queue[Packet] = Queue()
         self._open: dict[int, list[Flit]] = {}
+        self._came = Event()
         dut.host_i__valid.value = 0
         dut.host_o__ready.value = 1
         cocotb.start_soon(self._drive())
@@ -63,10 +73,41 @@ class SimLink:
         """Wait for the next whole packet."""
         return await self._received.get()
 
+    async def wait(self, cycles: int) -> None:
+        """Let cycles pass in which nothing has to pass the host's port."""
+        if cycles > 0:
+            self._moved = self.cycles + cycles
+            await Timer(cycles * PERIOD_NS, "ns")
+
+    async def recv_until(self, cycle: int) -> Packet | None:
+        """Wait for the next whole packet, or until a cycle: then None."""
+        while self._received.empty():
+            left = cycle - self.cycles
+            if left <= 0:
+                return None
+            self._came.clear()
+            await First(self._came.wait(), Timer(left * PERIOD_NS, "ns"))
+        return self._received.get_nowait()
+
+    async def reset(self) -> None:
+        """Reset the machine; forget what was to be sent and what has come."""
+        self._dut.rst.value = 1
+        self._sending.clear()
+        await ClockCycles(self._dut.clk, RESET_CYCLES)
+        self._open.clear()
+        while not self._received.empty():
+            self._received.get_nowait()
+        self._dut.rst.value = 0
+
     @property
     def cycles(self) -> int:
         """Clock cycles since the start of the simulation."""
         return int(get_sim_time("ns")) // PERIOD_NS
+
+    @property
+    def moved(self) -> int:
+        """Cycle in which the last flit passed the host's port, in or out."""
+        return self._moved
 
     async def watch(self, limit_cycles: int) -> None:
         """Fail when no flit has passed the host's port, in or out, for so many cycles."""
@@ -86,7 +127,7 @@ class SimLink:
                 await ReadOnly()
                 ready = dut.host_i__ready.value == 1
                 await RisingEdge(dut.clk)
-                if ready:
+                if ready and self._sending:
                     self._sending.popleft()
                     self._moved = self.cycles
             dut.host_i__valid.value = 0
@@ -121,3 +162,4 @@ class SimLink:
         if flit.tail:
             for packet in packets_of(self._open.pop(flit.vc)):
                 self._received.put_nowait(packet)
+                self._came.set()

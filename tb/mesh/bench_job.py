@@ -18,10 +18,9 @@ from cocotb.triggers import ClockCycles
 
 from ouroboros.sw.program.image import images
 from ouroboros.sw.runtime.job import IMAGE, execute
-from ouroboros.tb.lib.link import PERIOD_NS, SimLink
+from ouroboros.tb.lib.link import PERIOD_NS, RESET_CYCLES, SimLink
 from ouroboros.tb.mesh.preload import AFTER_IMAGE_CYCLES, remove_images, write_images
 
-RESET_CYCLES = 4
 SILENCE_CYCLES, STAGE_SILENCE_CYCLES = 100_000, 10_000
 """Beyond this for a machine and this for each stage, one that says nothing has lost something."""
 

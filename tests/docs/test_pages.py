@@ -13,7 +13,7 @@ from ouroboros.hw.params.load import ConfigError
 from ouroboros.hw.params.machine import CONFIGS, load_machine
 
 COLUMNS = 100
-SCREEN = 50
+SCREEN = 60
 PARTS = ("docs", "floorplan", "hw", "sw", "tb", "tests")
 FENCE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`([^`\n]+)`")

@@ -57,7 +57,8 @@ WRONG = {
     "no copy but one": {"final": lambda n, old: 1},
     "copy is not rewound": {"state.read": lambda n, old: n["following"]},
     "copy changes its port": {
-        "request__p.ports": lambda n, old: Mux(n["state.active"], Value.cast(old)[:5].rotate_left(1), old)},
+        "request__p.ports": lambda n, old: Mux(
+            n["state.active"], Value.cast(old)[:5].rotate_left(1), old)},
     "copy goes on before all ports have a flit": {"whole": lambda n, old: 1},
     "flit goes to a port twice": {"state.sent": lambda n, old: 0},
     "copy goes on to a port that did not grant its head": {
@@ -71,7 +72,8 @@ WRONG = {
     "claimed channel needs no credit": {
         "request__p.ports": lambda n, old: Mux(claimed(n), n["state.reserved"], old)},
     "claim is passed over": {
-        "request__p.ports": lambda n, old: Mux(claimed(n) & (n["sendable"] != 0), n["sendable"], old),
+        "request__p.ports": lambda n, old: Mux(
+            claimed(n) & (n["sendable"] != 0), n["sendable"], old),
         "request__p.allowed": lambda n, old: Mux(claimed(n) & (n["sendable"] != 0),
                                                  n["get__data.allowed"], old)},
     "claim of a channel that is not free": {

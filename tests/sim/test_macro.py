@@ -14,6 +14,7 @@ ODD = {
     "one_group": "rows = 8, outputs = 4, active_rows = 8",
     "one_row": "rows = 16, outputs = 4, active_rows = 1",
     "one_group_a_word": "rows = 64, outputs = 8, active_rows = 16",
+    "kv_rich": "rows = 2048, outputs = 8, active_rows = 16, k_write_rows_per_cycle = 8",
     "two_rows_written": "rows = 64, outputs = 16, active_rows = 8, k_write_rows_per_cycle = 2",
 }
 
@@ -59,6 +60,18 @@ def test_products_of_a_tiny_macro(sim, count):
     found = products(sim, "tiny", count, 1)
     assert found["products"] == count
     assert found["token_counts"] == 64 + 16
+
+
+@pytest.mark.slow
+@pytest.mark.sim
+@pytest.mark.parametrize("active", [16, 32])
+def test_products_of_a_kv_rich_macro(active, tmp_path):
+    """2048 x 128 of the dies that ouroboros search wafer picks: twice the rows of the paper's."""
+    config, path = (CONFIGS / "die.toml").read_text(), tmp_path / "rich.toml"
+    path.write_text(re.sub(r"(?m)^cim .*$", "cim = { rows = 2048, outputs = 128, active_rows = "
+                           f"{active}, k_write_rows_per_cycle = {active} }}", config))
+    found = products("verilator", str(path), 400, 1)
+    assert (found["products"], found["cycles_per_product"]) == (400, 8 * 2048 // active)
 
 
 @pytest.mark.slow

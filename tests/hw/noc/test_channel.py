@@ -12,6 +12,7 @@ NOC = NocParams(flit_bits=128, vcs=1, class1_vcs=1, class2_vcs=0, vc_depth=5, mu
 CLASSES = [0, 1]
 """Channels of class 0 and class 1; the latter knows no multicast."""
 DEPTH, ALL = NOC.vc_depth, (1 << NOC.channels) - 1
+ALL_PORTS = (1 << len(Port)) - 1
 N, E, S = 1 << Port.NORTH, 1 << Port.EAST, 1 << Port.SOUTH
 
 
@@ -24,8 +25,9 @@ async def put(ctx, dut, ports, *, payload=0, multicast=0):
     """Put a packet of ``payload + 1`` flits."""
     for n in range(payload + 1):
         ctx.set(dut.put.valid, 1)
-        ctx.set(dut.put.entry, {"tail": n == payload, "ports": ports if n == 0 else 0,
-                                "allowed": 1 << dut.number, "multicast": multicast, "need": payload})
+        ctx.set(dut.put.entry, {
+            "tail": n == payload, "ports": ports if n == 0 else 0, "allowed": 1 << dut.number,
+            "multicast": multicast, "need": payload})
         await ctx.tick()
     ctx.set(dut.put.valid, 0)
 
@@ -41,7 +43,7 @@ def outputs(ctx, dut, *, free=ALL, credits=DEPTH, only=tuple(Port)):
         ctx.set(state.credits[dut.number], credits)
 
 
-async def step(ctx, dut, *, take=True, only=(1 << len(Port)) - 1):
+async def step(ctx, dut, *, take=True, only=ALL_PORTS):
     """What is asked for, as (ports, head, tail, claim), and whether room became free.
 
     With ``take`` those of the ports that are in ``only`` answer.

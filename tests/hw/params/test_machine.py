@@ -129,8 +129,8 @@ def test_unknown_machines():
     with pytest.raises(ConfigError) as error:
         load_machine("huge")
     assert str(error.value) == (
-        "machine must be one of ['detour', 'die', 'pair', 'small', 'tiny', 'wafer'] or a path to a .toml "
-        "file, not 'huge'")
+        "machine must be one of ['detour', 'die', 'pair', 'small', 'tiny', 'wafer'] or a path to a "
+        ".toml file, not 'huge'")
 
 
 def test_a_path_without_a_file(tmp_path):

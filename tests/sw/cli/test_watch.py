@@ -28,7 +28,8 @@ def test_lines(clock, capsys):
         watch.progress("build", 0, 1)
         clock.now += 140
         watch.progress("build", 1, 1)
-        watch.progress("load", 0, 1)
+        for done in range(3):
+            watch.progress("load", done, 100)
         for n, text in enumerate([" a", "\x1b[2J", "\n"]):
             clock.now += 100
             watch.told(n % 2, text)
@@ -37,7 +38,7 @@ def test_lines(clock, capsys):
     assert out == "" and err.splitlines() == [
         "    0.0 s  Building the simulator (2 min the last time): 0 of 1",
         "  140.0 s  Building the simulator: 1 of 1",
-        "  140.0 s  Loading the machine (12 s the last time): 0 of 1",
+        "  140.0 s  Loading the machine (12 s the last time): 0 of 100",
         "  240.0 s  token 1 of 5 at most  [0]  a",
         "  340.0 s  token 2 of 5 at most, 5 min left  [1] \\x1b[2J",
         "  440.0 s  token 3 of 5 at most, 3 min left  [0] \\n"]

@@ -16,6 +16,7 @@ from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.runtime.device import Device
 from ouroboros.sw.runtime.engine import Engine
+from ouroboros.sw.serving.options import ServingOptions
 
 TINY = load_machine("tiny")
 TIGHT = replace(TINY, cim=replace(TINY.cim, rows=32), kv=replace(TINY.kv, blocks=8, heads=1))
@@ -49,7 +50,8 @@ class Bench:
         asyncio.run(self.link.send(Device(self.link, program).load_packets()))
         # The machine is loaded in order; what follows is not.
         self.link.golden.disorder = None if seed is None else random.Random(seed)
-        self.engine = Engine(self.link, program, model, **options)
+        policy = {name: options.pop(name) for name in ServingOptions.__slots__ if name in options}
+        self.engine = Engine(self.link, program, model, options=ServingOptions(**policy), **options)
 
     def serve(self, prompts, limits, logits="last"):
         """Submit requests and serve them all."""

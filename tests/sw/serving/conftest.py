@@ -5,6 +5,7 @@ import random
 import pytest
 
 from ouroboros.sw.serving.book import KvBook
+from ouroboros.sw.serving.options import ServingOptions
 from ouroboros.sw.serving.request import Request
 from ouroboros.sw.serving.scheduler import Scheduler, Verdict
 
@@ -16,10 +17,12 @@ class Bench:
     """Tokens come back in random order; one that finds no block free is refused."""
 
     def __init__(self, *, blocks=BLOCKS, believed=None, seed=0, room=6, context=40, **options):
+        made = ServingOptions(**options)
         book = KvBook(block_tokens=BLOCK, members=1, sequence_blocks=blocks,
-                      blocks=blocks if believed is None else believed)
+                      blocks=blocks if believed is None else believed,
+                      static_tokens=made.static_tokens)
         self.scheduler = Scheduler(book, {3: room, 5: room}, sequences=4, context=context,
-                                   **options)
+                                   options=made)
         self.rng, self.free = random.Random(seed), blocks
         self.order, self.now = [], 0
         self._tokens, self._credits, self._owned = [], [], {}
@@ -50,6 +53,12 @@ class Bench:
         owned = self._owned.setdefault(step.sequence.id, 0)
         if step.free:
             self.free += self._owned.pop(step.sequence.id)
+        elif step.move:
+            needed = -(-step.sequence.request.saved // BLOCK)
+            if needed > self.free:
+                return False
+            self.free -= needed
+            self._owned[step.sequence.id] = needed
         elif step.position // BLOCK >= owned:
             if not self.free:
                 return False
@@ -62,6 +71,8 @@ class Bench:
         assert sequence is step.sequence
         if step.free:
             self.scheduler.freed(sequence)
+        elif step.move:
+            self.scheduler.restored(sequence, step.position, took=took)
         elif not took:
             self.scheduler.refused(sequence, step.position)
         else:

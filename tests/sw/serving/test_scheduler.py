@@ -6,14 +6,16 @@ from dataclasses import replace
 import pytest
 
 from ouroboros.sw.serving.book import KvBook
+from ouroboros.sw.serving.options import ServingOptions
 from ouroboros.sw.serving.request import Request
 from ouroboros.sw.serving.scheduler import Scheduler, ServingError, Verdict
 
 BOOK = KvBook(block_tokens=16, members=1, blocks=4, sequence_blocks=4)
 
 
-def scheduler(*requests, room=64, book=BOOK, **options):
-    made = Scheduler(book, {0: room}, sequences=4, **{"context": 80, **options})
+def scheduler(*requests, room=64, book=BOOK, context=80, **options):
+    made = Scheduler(book, {0: room}, sequences=4, context=context,
+                     options=ServingOptions(**options))
     for prompt, limit in requests:
         made.submit(Request(prompt_tokens=prompt, limit=limit))
     made.admit()

@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from ouroboros.sw.serving.book import KvBook
+from ouroboros.sw.serving.options import ServingOptions
 from ouroboros.sw.serving.request import Request
 from ouroboros.sw.serving.scheduler import Scheduler
 
@@ -74,41 +75,15 @@ class PlainKv:
         self.pages = {page for page in self.pages if page[0] != sequence}
 
 
-class RingScheduler(Scheduler):
-    """Admission member by member: a sequence's first block lies where its id says."""
-
-    rules = None
-
-    def _has_room(self, tokens):
-        def share(length, s, m):
-            blocks = -(-max(length, self.rules.static_tokens) // self.rules.block_tokens)
-            return sum((j + s) % self.rules.members == m for j in range(blocks))
-        return all(
-            share(tokens, self.free_ids[0], m) + self.headroom_blocks
-            <= self.rules.blocks - sum(share(a.request.length, a.id, m) for a in self.active)
-            for m in range(self.rules.members))
-
-
-class StaticBook(KvBook):
-    """Every sequence reserves a length."""
-
-    least = 0
-
-    def need(self, tokens):
-        return KvBook.need(self, max(tokens, StaticBook.least))
-
-
 def serve(chain, rules, prompts, limits, arrivals):
     """Requests as they ended, and every step: cycle, sequence, position, tokens, outcome."""
-    StaticBook.least = rules.static_tokens
-    book = StaticBook(block_tokens=rules.block_tokens, members=rules.members, blocks=rules.blocks,
-                      sequence_blocks=rules.sequence_blocks)
+    book = KvBook(block_tokens=rules.block_tokens, members=rules.members, blocks=rules.blocks,
+                  sequence_blocks=rules.sequence_blocks, ring=bool(rules.ring),
+                  static_tokens=rules.static_tokens)
     room = next(w.slots for w in chain.windows if not w.first)
-    cls = RingScheduler if rules.ring else Scheduler
-    scheduler = cls(book, {0: room}, sequences=rules.sequences, context=rules.context,
-                    headroom_blocks=rules.headroom_blocks)
-    if rules.ring:
-        scheduler.rules = rules
+    scheduler = Scheduler(book, {0: room}, sequences=rules.sequences, context=rules.context,
+                          options=ServingOptions(headroom_blocks=rules.headroom_blocks,
+                                                 static_tokens=rules.static_tokens))
     machine, kv = PlainChain(chain), PlainKv(rules)
     requests = [Arriving(prompt_tokens=int(p), limit=int(n), arrival=int(a))
                 for p, n, a in zip(prompts, limits, arrivals, strict=True)]

@@ -92,7 +92,7 @@ def test_stage_times_of_13b():
     assert times["norm 2"].cores == 2 and times["norm 1"].cores == 1
     assert times["norm 2"].units["flits in"] == 2 + 32
     assert times["norm 1"].units["flits in"] == 21 * 3 + 20 + 7 + 2
-    assert times["mesh"].cycles == math.ceil(0.0953 * model().block_flits) == 400
+    assert times["mesh"].cycles == math.ceil(0.0727 * model().block_flits) == 305
 
 
 def test_totals_of_13b():
@@ -101,12 +101,12 @@ def test_totals_of_13b():
     # and a header, and of two roots' word that slots are reserved, leave together.
     times = {time.name: time.units for time in found.times}
     assert times["projection"]["multicast"] == 40 * 5 + 6 * 3 + 2 * 2
-    assert found.interval_cycles == times["mesh"]["busiest link"] == 400
+    assert found.interval_cycles == times["mesh"]["busiest link"] == 305
     assert (found.slowest.name, found.slowest.binds) == ("mesh", "busiest link")
-    assert found.prefill_tokens_per_s == pytest.approx(1e9 / 400)
-    assert found.prefill_s == pytest.approx((found.latency_cycles + 1023 * 400) / 1e9)
+    assert found.prefill_tokens_per_s == pytest.approx(1e9 / 305)
+    assert found.prefill_s == pytest.approx((found.latency_cycles + 1023 * 305) / 1e9)
     # 64 sequences are fewer than the tokens that fill the pipeline, so room for KV binds.
-    assert found.tokens_to_fill == math.ceil(found.latency_cycles / 400) > 64
+    assert found.tokens_to_fill == math.ceil(found.latency_cycles / 305) > 64
     assert found.decode_tokens_per_s == pytest.approx(64e9 / found.latency_cycles)
     assert found.decode_binds == "KV room"
 
@@ -167,7 +167,7 @@ def test_the_busiest_link_follows_the_flits(name, flit_bits):
     machine = load_machine("wafer")
     machine = replace(machine, noc=replace(machine.noc, flit_bits=flit_bits))
     found = Wafer(machine, load_shape(name), WaferOptions(), 2)
-    assert found.link_flits == math.ceil(0.0953 * found.block_flits)
+    assert found.link_flits == math.ceil(0.0727 * found.block_flits)
     bytes_sent = found.block_flits * flit_bits // 8
     assert bytes_sent == pytest.approx(model(name, members=2).block_flits * 32, rel=0.1)
 
@@ -248,7 +248,7 @@ def test_every_assumption_has_a_source():
     (lambda: model(clock_ghz=0), "clock_ghz must be a positive number, not 0"),
     (lambda: model(greedy=2), ("assumption must be one of clock_ghz, core_area_mm2, "
      "defect_density_per_cm2, edge_cores, spare_cores_per_die, die_crossings_per_way, "
-     "hops_per_block_side, busiest_link_share, not 'greedy'"))])
+     "hops_per_block_side, busiest_link_share, wafer_link_gb_s, wafer_link_ns, not 'greedy'"))])
 def test_refused(call, message):
     with pytest.raises(OuroborosError) as error:
         call()

@@ -96,6 +96,14 @@ def test_preemption_and_refusals_happen():
     assert {one.finished for one in requests} == {"length"}
 
 
+def test_a_reservation_is_room_that_others_lack():
+    """Ten tokens are all three blocks: one sequence at a time."""
+    rules = RULES._replace(members=1, blocks=3, sequence_blocks=3, sequences=2, context=6,
+                           headroom_blocks=0, static_tokens=10)
+    first, second = compare(machine(6), rules, [1, 1], [1, 1], [0, 0])
+    assert second.first > first.end
+
+
 def test_a_ring_has_room_for_more():
     """Sequences of one block each lie in one member without it, in both with it."""
     ends = {}

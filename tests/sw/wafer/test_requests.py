@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ouroboros.sw.lib.errors import OuroborosError
-from ouroboros.sw.wafer.clocks import capped, clocks
+from ouroboros.sw.wafer.clocks import clocks
 from ouroboros.sw.wafer.metrics import summary
 from ouroboros.sw.wafer.requests import at_rate, of_lengths, read_trace
 from ouroboros.sw.wafer.run import Run, Traffic
@@ -64,8 +64,6 @@ def test_rates(tmp_path):
      "a second, or a factor such as x20, not 'fast'")),
     (lambda: at_rate(of_lengths("1:1", 1), "x0", 0), ("rate must be 'all', a number of requests a "
      "second, or a factor such as x20, not 'x0'")),
-    (lambda: capped(1, 1, 10, 9), ("power cap must be at least 10 W, what the idle machine draws, "
-     "not 9 W")),
     (lambda: find_rate(lambda _: {}, {}), ("a rate is searched for limits of latency: give "
      "--ttft-ms, --tpot-ms or --e2e-ms"))])
 def test_refused(call, message):
@@ -114,8 +112,6 @@ def test_a_rate_is_found():
         find_rate(lambda _: {"requests": 1, "ttft_s": {"p99": 9}}, {"ttft": 5.0})
 
 
-def test_power_throttles():
-    assert capped(1e6, 0.036, 600, 15_000) == pytest.approx(14_400 / 0.036)
-    assert capped(1e5, 0.036, 600, 15_000) == 1e5
+def test_clocks_have_sources():
     assert all(clock.source and clock.unit == "GHz" for clock in clocks().values())
     assert len(clocks()) == 3

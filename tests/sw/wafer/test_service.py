@@ -193,6 +193,9 @@ def test_command(tmp_path):
         assert result.exit_code == 0, result.output
         outputs.append((out.read_bytes(), rows.read_bytes()))
     assert outputs[0] == outputs[1]
+    page = tmp_path / "page.html"
+    result = command("--lengths", "60:20", "--requests", "10", "--report", str(page))
+    assert result.exit_code == 0 and "What binds" in page.read_text(), result.output
     found = json.loads(outputs[0][0])
     assert found["requests"] == 30 and found["output_tokens"] == 600
     assert found["prompt_tokens"] == 1800 and found["requests_refused"] == 0
@@ -216,7 +219,10 @@ def test_command_finds_a_rate():
     (["--lengths", "5:5", "--trace", "x.csv"],
      "requests must be those of --trace or of --lengths, one of the two"),
     (["--rate", "x2"], "--rate needs requests: give --trace or --lengths"),
-    (["--ring"], "--ring needs requests: give --trace or --lengths"),
+    (["--cap", "5600"], "--cap needs requests: give --trace or --lengths"),
+    (["--lengths", "5:5", "--technology", "absent.toml"], "absent.toml"),
+    (["--wafers", "33"], "wafers must be 1 to 32, the blocks of model 'llama-7b', not 33"),
+    (["--wafers", "20"], "wafers must be 16 for 2 of 32 blocks on each, not 20"),
     (["--lengths", "5:5", "--find-rate", "--ttft-ms", "1"],
      "a rate is searched from one that requests have: give --trace or --rate N"),
     (["--lengths", "5:5", "--longest", "40000"], "context must be at most 32768 tokens"),

@@ -1,0 +1,1 @@
+"""Figures of the publication beside what the model says."""

@@ -1,0 +1,1 @@
+"""DRAM technologies of pools, as TOML files."""

@@ -1,0 +1,101 @@
+"""Serving on the RTL of the small machine: arrivals, cancellations, policies, a real client."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.api.catalogue import SHIPPED
+from ouroboros.sw.mapper.integers import integer_model
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.program.kv_room import with_kv_blocks
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.runtime.job import Job, RequestSpec
+from ouroboros.sw.runtime.service import backend, compare
+from ouroboros.sw.serving.options import ServingOptions
+from ouroboros.tests.sw.server.conftest import Server
+from ouroboros.tests.sw.server.test_server import PROMPTS, chat, metric, said, wait_for
+
+
+def drawn(rng, count, vocab_size, gap, longest=8):
+    """Requests whose lengths, arrivals and ends are drawn; three in ten are given up."""
+    arrival, lengths, found = 0, range(1, longest + 1), []
+    for _ in range(count):
+        arrival += rng.randrange(gap)
+        found.append(RequestSpec(
+            prompt=tuple(rng.randrange(3, vocab_size) for _ in range(rng.choice(lengths))),
+            limit=rng.randrange(1, 6), logits="none", arrival=arrival, priority=rng.randrange(2),
+            cancel_at=arrival + rng.randrange(40 * gap) if rng.random() < 0.3 else None))
+    return tuple(found)
+
+
+def check(job, result):
+    """Every request said what it says alone, and none but those given up is cut short."""
+    assert len(result.requests) == len(job.requests)
+    assert compare(job.model, result.requests)[0]
+    for spec, one in zip(job.requests, result.requests, strict=True):
+        assert (one.finished == "length" and len(one.tokens) == spec.limit) or (
+            one.finished == "cancelled" and spec.cancel_at is not None)
+    assert {one.finished for one in result.requests} == {"length", "cancelled"}
+    assert result.errors == 0
+    # Every sequence has been freed in every core.
+    assert not any(core.events["kv_blocks"] for core in result.counters.values())
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("options", [{}, {"grain": "sequence"}, {"static_tokens": 32}],
+                         ids=["token", "sequence", "static"])
+def test_arrivals_and_cancellations_on_the_tiny_machine(make_checkpoint, options):
+    """Crowded: two blocks of KV, so that sequences give way and come again."""
+    model = quantise(make_checkpoint(dim=32, hidden_dim=40, n_layers=1, n_heads=4, n_kv_heads=2,
+                                     vocab_size=40, seq_len=64))
+    program = with_kv_blocks(map_model(load_machine("tiny"), model), 2)
+    job = Job(program=program, model=model, requests=drawn(random.Random(2), 24, 40, 400, 20),
+              options=ServingOptions(headroom_blocks=0, **options), measured=True)
+    result = backend("verilator")(job, lambda *step: None)
+    check(job, result)
+    assert result.held.peaks["filled"] >= 2
+    token = replace(job, options=ServingOptions(headroom_blocks=0))
+    golden = backend("golden")(token, lambda *step: None)
+    assert compare(model, golden.requests)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.sim
+def test_500_requests_on_the_small_machine():
+    """The shipped model; arrivals and cancellations at random. Macro twins: the same cycles."""
+    machine = load_machine("small")
+    model = integer_model(open_model(SHIPPED, None), machine, None)
+    program = with_kv_blocks(map_model(machine, model), 16)
+    job = Job(program=program, model=model, measured=True, twin=True,
+              requests=drawn(random.Random(12), 500, program.vocab_size, 3000))
+    check(job, backend("verilator")(job, lambda *step: None))
+
+
+@pytest.mark.slow
+@pytest.mark.sim
+def test_a_real_client_of_simulated_hardware(tmp_path):
+    """Two chats at once, one disconnects: the other's text is the golden machine's; it drains."""
+    golden = Server(tmp_path)
+    try:
+        alone = golden.text(PROMPTS[1], 12)
+    finally:
+        golden.close()
+    server = Server(tmp_path, "--on", "verilator", "--twin", timeout=600)
+    try:
+        first, second = chat(server, PROMPTS[0], 200), chat(server, PROMPTS[1], 12)
+        next(first), next(first)
+        got = next(second).choices[0].delta.content or ""
+        first.response.close()
+        assert got + said(second) == alone
+        wait_for(lambda: metric(server, "ouroboros_requests_under_way") == 0, 120)
+        assert metric(server, "ouroboros_machine_cycles") > 10_000
+        stream = chat(server, PROMPTS[1], 12)
+        next(stream)
+        server.process.terminate()
+        assert said(stream) == alone
+        assert server.process.wait(120) == 0
+    finally:
+        server.close()
