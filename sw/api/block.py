@@ -20,6 +20,7 @@ from ouroboros.sw.quantise.drawn import drawn_model, drawn_shape
 from ouroboros.sw.runtime.job import Job, Progress, RequestSpec
 from ouroboros.sw.runtime.scale import built_cores, load_by
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve_job
+from ouroboros.sw.runtime.times import remember
 
 __all__ = ["BlockOptions", "BlockRun", "run_block", "run_shape"]
 
@@ -47,6 +48,11 @@ class BlockOptions(WithMembers, WithShape):
     """Positions per sequence; by default what the machine allows, at most 256."""
     seed: int = option(0, metavar="N", least=0)
     """Of weights, prompt and placement."""
+
+    @property
+    def habit(self) -> str:
+        """What the times of a run's steps depend on, for ``sw.runtime.times``."""
+        return f"block {self.model} {self.blocks} {self.machine} {self.on}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -83,7 +89,11 @@ def run_block(options: BlockOptions,
         If the blocks do not fit the machine, the tokens do not fit the context, or a tool, memory
         or disk is missing.
     """
-    return run_shape(load_machine(options.machine), load_shape(options.model), options, progress)
+    found = run_shape(load_machine(options.machine), load_shape(options.model), options, progress)
+    if options.on != "golden":
+        result = found.served.result
+        remember(options.habit, {"build": result.build_s, "load": result.load_s})
+    return found
 
 
 def run_shape(machine: Machine, shape: ModelShape, options: BlockOptions,

@@ -6,10 +6,11 @@ import click
 
 from ouroboros.sw.api.block import BlockOptions, BlockRun, run_block
 from ouroboros.sw.cli.command import Output, command
-from ouroboros.sw.cli.progress import steps_or_lines
 from ouroboros.sw.cli.run import exit_code, print_measured
 from ouroboros.sw.cli.tables import table
+from ouroboros.sw.cli.watch import Watch
 from ouroboros.sw.perf.agreement import Agreement, Pair
+from ouroboros.sw.runtime.times import recall
 
 __all__ = ["block"]
 
@@ -22,8 +23,8 @@ def block(options: BlockOptions, output: Output) -> dict[str, Any]:
     held against the golden decoder and the cycles against the cycle model, stage by stage. Exit
     code 3 if a logit or token differs.
     """
-    with steps_or_lines() as progress:
-        found = run_block(options, progress)
+    with Watch(recall(options.habit)) as watch:
+        found = run_block(options, watch.progress)
     print_measured(found.served)
     click.echo(f"{len(found.served.program.roles)} cores on {found.dies} dies; weights drawn in "
                f"{found.draw_s:.1f} s, placed in {found.place_s:.1f} s")
