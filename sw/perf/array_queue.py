@@ -20,6 +20,10 @@ __all__ = ["ArrayQueue"]
 
 Who = TypeVar("Who")
 BANKS = 2
+SCORE_FIRST_CYCLES = 5
+"""Of a SCORE that it does while the drain stage has no room for its result."""
+HAND_CYCLES = 2
+"""From room in the drain stage to ``done`` of a result that is complete."""
 
 
 @dataclass(slots=True)
@@ -32,10 +36,22 @@ class _Result(Generic[Who]):
     """Cycles from acceptance to ``done`` in a unit with nothing else."""
     busy: int
     """Of these, the macros' with all operands loaded."""
+    macros: tuple[Op, int] | None
+    """Operation and head, which say whose macros they are; None: all, of an MVM."""
     loaded: int | None
-    """When an MVM that follows its LOAD at once would have been accepted; None: it has no LOAD."""
+    """When an MVM that follows its LOAD at once would have been accepted."""
+    end: int | None = None
+    """When its macros have done; None: not known yet."""
     ready: int | None = None
-    """When it could be current; None: not known yet."""
+    """When it could be current, if it is known."""
+
+    held: bool = False
+    """Its sums may have to wait in the macros for the current result's."""
+
+    def stands_behind(self, other: "_Result[Who] | None") -> bool:
+        """Whether its sums cannot move to registers that still hold another's."""
+        return other is not None and (None in (self.macros, other.macros)
+                                      or self.macros == other.macros)
 
 
 @dataclass(slots=True)
@@ -59,7 +75,8 @@ class ArrayQueue(Generic[Who]):
     """Not current yet, the executing one's included."""
     place: int = 0
     """Since when the drain stage has room for a result that waits."""
-    current: bool = False
+    current: _Result[Who] | None = None
+    """What is read out."""
     opens: int = 0
     """From when on the next result may be current."""
     begun: int = 0
@@ -81,7 +98,7 @@ class ArrayQueue(Generic[Who]):
 
     def release(self, opens: int) -> None:
         """The current result is read; the next can be current from a cycle on."""
-        self.current, self.opens = False, opens
+        self.current, self.opens = None, opens
 
     def advance(self) -> list[tuple[Who, int]]:
         """Go on as far as is known: who is done, and when."""
@@ -92,19 +109,20 @@ class ArrayQueue(Generic[Who]):
 
     def _turn(self, done: list[tuple[Who, int]]) -> bool:
         """The next result becomes current."""
-        if self.current or not self.results or self.results[0].ready is None:
+        if self.current is not None or not self.results or self.results[0].ready is None:
             return False
         result = self.results.popleft()
         assert result.ready is not None
         at = max(result.ready, self.opens)
-        self.current = True
+        self.current = result
         done.append((result.who, at))
         if result.loaded is not None:
             self.banks[self.banks.index(None)] = at
         # Its place in the drain stage is for the next, with whose result the executor may wait.
         self.place = at
-        # Macros stood still with its sums, and the next command's first cycles were done.
-        self.macros = max(self.macros, at - self.machine.cim.fill_cycles - 1)
+        if result.held:
+            # Macros stood still with its sums, and the next command's first cycles were done.
+            self.macros = max(self.macros, at - self.machine.cim.fill_cycles - 1)
         if self.results:
             self._compute(self.results[0])
         return True
@@ -145,25 +163,46 @@ class ArrayQueue(Generic[Who]):
             done.append((who, end))
             return
         multiplies = instruction.op is Op.MVM
-        busy = (self.machine.cim.command_cycles(max(self.load.groups(self.machine)))
-                if multiplies else max(cycles - self.machine.cim.fill_cycles, 1))
-        result = _Result(who, accepted, cycles, busy, self.begun if multiplies else None)
+        result = _Result(
+            who, accepted, cycles,
+            self.machine.cim.command_cycles(max(self.load.groups(self.machine))) if multiplies
+            else max(cycles - self.machine.cim.fill_cycles, 1),
+            None if multiplies else (instruction.op, instruction.fields["head"]),
+            self.begun if multiplies else None)
+        before = self.results[0] if self.results else None
         self.results.append(result)
-        if len(self.results) == 1:
+        if before is None:
             self._compute(result)
+        elif not multiplies and not before.held:
+            # Other macros than those of the result that waits; only handing it over has to.
+            self._multiply(result)
 
-    def _compute(self, result: _Result[Who]) -> None:
-        """When the sums are there, the macros being free when they are."""
+    def _multiply(self, result: _Result[Who]) -> None:
+        """Macros at work, once they are free."""
         fill = self.machine.cim.fill_cycles
         start = max(result.accepted, self.macros)
         if result.loaded is not None:
             # Operands that have come while it waited are no longer waited for.
             start = max(start, result.accepted + 1)
-            end = max(result.loaded + result.alone - fill - 1, start + result.busy)
+            result.end = max(result.loaded + result.alone - fill - 1, start + result.busy)
             self.compute = max(self.compute, start, self.place)
-            result.ready = end + fill + 1
         else:
-            end = start + result.busy
-            self.compute = max(self.compute, end, self.place)
-            result.ready = end + fill
-        self.macros = end
+            result.end = start + result.busy
+            self.compute = max(self.compute, result.end, self.place)
+        self.macros = result.end
+
+    def _compute(self, result: _Result[Who]) -> None:
+        """The drain stage has room for a result: when it could be current."""
+        fill = self.machine.cim.fill_cycles
+        early = result.end is not None
+        if not early:
+            self._multiply(result)
+        assert result.end is not None
+        result.ready = result.end + fill + (result.loaded is not None)
+        result.held = result.stands_behind(self.current)
+        if early:
+            # A CONTEXT hands over its sums, a SCORE begins to multiply.
+            again = (result.alone - SCORE_FIRST_CYCLES if result.macros is not None
+                     and result.macros[0] is Op.SCORE else HAND_CYCLES)
+            result.ready = max(result.ready, self.place + again)
+            self.compute = max(self.compute, result.ready - fill)

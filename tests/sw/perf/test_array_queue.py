@@ -9,7 +9,8 @@ from ouroboros.sw.program.image import Instruction
 
 TINY = load_machine("tiny")
 LOAD = Instruction(Op.LOAD, {"length": 64, "tiles": 1, "tile": 0})
-MVM, SCORE, APPEND = (Instruction(op, {}) for op in (Op.MVM, Op.SCORE, Op.APPEND))
+MVM, SCORE, CONTEXT, APPEND = (
+    Instruction(op, {"head": 0}) for op in (Op.MVM, Op.SCORE, Op.CONTEXT, Op.APPEND))
 COMMAND, FILL = TINY.cim.command_cycles(TINY.cim.groups), TINY.cim.fill_cycles
 ALONE = COMMAND + FILL + 2
 """Of an MVM that finds all operands."""
@@ -73,3 +74,19 @@ def test_scores_and_appends_begin_when_macros_are_idle(queue):
     assert who == "b" and done >= 100 + COMMAND + 20
     queue.offer("b", SCORE, done + 1, FILL + 30)
     assert queue.advance() == [("b", done + 1 + 30 + FILL)]
+
+
+@pytest.mark.parametrize(("second", "done"), [(CONTEXT, 410), (SCORE, 400 + FILL + 30 - 5)])
+def test_k_and_v_are_different_macros(second, done, queue):
+    """A result that waits holds up its own macros: a CONTEXT behind a SCORE computes meanwhile, and
+    a SCORE loads."""
+    first = SCORE if second is CONTEXT else CONTEXT
+    queue.offer("a", second, 0, FILL + 30)
+    [(_, read)] = queue.advance()
+    queue.offer("b", first, 100, FILL + 30)
+    assert queue.advance() == []
+    queue.offer("c", second, 200, FILL + 30)
+    queue.release(400)
+    assert queue.advance() == [("b", 400)]
+    queue.release(410)
+    assert read == FILL + 30 and queue.advance() == [("c", done)]
