@@ -8,6 +8,9 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api.block import BlockOptions, run_block, run_shape
 from ouroboros.sw.models.scheme import R2
 from ouroboros.sw.models.shape import ModelShape
+from ouroboros.sw.program.ways import routers
+from ouroboros.sw.runtime.job import IMAGE
+from ouroboros.tb.flow.backend import verilator
 
 TOTAL_TOLERANCE, STAGE_TOLERANCE = 0.02, 0.05
 
@@ -37,6 +40,15 @@ def test_a_narrow_block():
                       scheme=replace(R2, f_bits=11))
     assert found.served.model.scheme == replace(R2, f_bits=11)
     check(found, decoded=3)
+
+    # As large machines are run: from images, and cores that nothing reaches stay in reset.
+    job = found.served.job
+    built = routers(job.program)
+    assert len(built) < machine.mesh.cores
+    result = verilator(replace(job, built=built, load=IMAGE), lambda *_: None)
+    assert result.cycles == found.served.result.cycles
+    assert [one.tokens for one in result.requests] == [
+        one.tokens for one in found.served.result.requests]
 
 
 @pytest.mark.sim

@@ -75,7 +75,7 @@ def test_predicted_cycles_and_events(placement, make_checkpoint):
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("heads", [2, 4])
+@pytest.mark.parametrize("heads", [1, 2])
 def test_tokens_that_follow_each_other(heads, make_checkpoint):
     """A prompt at once: when the host has each token, and how long each stage holds one.
 
