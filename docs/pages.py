@@ -17,7 +17,7 @@ from ouroboros.sw.models import shape
 __all__ = ["PAGES", "commands_page", "isa_page", "machine_page", "packet_page", "shape_page"]
 
 ROOT = Path(__file__).resolve().parents[1]
-MACHINES = ("tiny", "small", "detour", "die", "wafer")
+MACHINES = ("tiny", "small", "detour", "die", "pair", "wafer")
 
 
 def isa_page() -> str:

@@ -178,7 +178,8 @@ rest of the drain stream is dropped when the instruction ends.
 
 With ``core.residual_bits = 24`` only: ``digits`` (MAC without B, EXP; D type I8): y, clipped to
 -2047 .. 2047, is written as two int8 vectors, y >> 6 to ``d_addr`` and y & 63 to ``b_addr``; EXP
-then has 12 bits. ``less`` (MAC, any ``m_mode`` but SCALAR): the shift is S less lane 1 of word C.
+then has 12 bits. With ``wide`` MAC clips to -1023 .. 1023 instead. ``less`` (MAC, any ``m_mode``
+but SCALAR): the shift is S less lane 1 of word C.
 ``magnitude``: see MAX. The new values of ``fn``, ``a_type``, ``d_type`` and ``b_mode`` likewise.
 """
 SEND = _format(Field("dest", 6), _word("src"), Field("flits", 10), Field("dst", OFFSET_BITS),

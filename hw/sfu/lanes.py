@@ -184,7 +184,8 @@ class SfuLanes(wiring.Component):
                 m.d.comb += [low.eq(Mux(tag.wide, -128, -127)), high.eq(127)]
                 if is_wide(self.machine):
                     with m.If(tag.digits):
-                        m.d.comb += [low.eq(-2047), high.eq(2047)]
+                        m.d.comb += [low.eq(Mux(tag.wide, -1023, -2047)),
+                                     high.eq(Mux(tag.wide, 1023, 2047))]
             with m.Case(Type.I16):
                 m.d.comb += [low.eq(-1 << 15), high.eq((1 << 15) - 1)]
             if is_wide(self.machine):

@@ -108,13 +108,14 @@ class UpGroup:
                 stage.wait(OPERAND_EXPONENT)
             for k in range(others):
                 stage.sfu(Fn.MAX, a=word, b=stage.at("others", k * lanes), d=word, length=lanes)
-            stage.sfu(Fn.EXPONENT, c=word, d=word, shift=R2.f_bits - 1)
+            stage.sfu(Fn.EXPONENT, c=word, d=word, shift=self.draft.scheme.f_bits - 1)
             if others:
                 stage.send(self.stages[1:], operand=OPERAND_EXPONENT, src=word, flits=flits,
                            area="exponent")
             down.take_exponent(stage, word)
         stage.sfu(Fn.MAC, a=stage.at("w"), m_mode=MMode.SCALAR, c=word, d=stage.at("f"),
-                  d_type=Type.I8, b=stage.at("low"), length=length, digits=True)
+                  d_type=Type.I8, b=stage.at("low"), length=length, digits=True,
+                  wide=self.draft.scheme.f_bits < R2.f_bits)
 
     def _requantise(self, stage: StageDraft, name: str, area: str, channels: Channels, *,
                     wide: bool) -> Operation:

@@ -8,6 +8,9 @@ from ouroboros.sw.models.shape import ModelShape
 
 __all__ = ["check_context", "check_scheme", "residual_type"]
 
+F_BITS = (R2.f_bits - 1, R2.f_bits)
+"""Widths of the down projection's operand: a bit of the instruction says which."""
+
 
 def residual_type(scheme: Scheme) -> Type:
     """Elements of the residual in the buffer and in packets."""
@@ -25,14 +28,16 @@ def check_scheme(machine: Machine, shape: ModelShape, scheme: Scheme) -> None:
     if scheme == R:
         return
     # Narrower operands need a table and a clip of their own, which the unit does not have.
-    for name, remedy in (("exp_bits", "quantise for at most 4,129 positions"),
-                         ("f_bits", "hidden_dim must be at most 8,260"),
-                         ("residual_bits", "quantise to scheme R or R2"),
-                         ("gate", "quantise to scheme R or R2")):
-        value, wanted = getattr(scheme, name), getattr(R2, name)
-        if value != wanted:
-            raise BlockError(f"{name} of the model's scheme {scheme.name} must be {wanted}, the "
-                             f"one that cores compute beside scheme R, not {value}: {remedy}")
+    for name, known, remedy in (
+            ("exp_bits", (R2.exp_bits,), "quantise for at most 4,129 positions"),
+            ("f_bits", F_BITS, "hidden_dim must be at most 16,529"),
+            ("residual_bits", (R2.residual_bits,), "quantise to scheme R or R2"),
+            ("gate", (R2.gate,), "quantise to scheme R or R2")):
+        value = getattr(scheme, name)
+        if value not in known:
+            raise BlockError(f"{name} of the model's scheme {scheme.name} must be "
+                             f"{' or '.join(map(str, known))}, what cores compute beside scheme R, "
+                             f"not {value}: {remedy}")
     if machine.core.residual_bits != scheme.residual_bits:
         raise BlockError(f"core.residual_bits of machine {machine.name!r} must be "
                          f"{scheme.residual_bits} for a model of scheme {scheme.name}, not "

@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 
 COMMANDS = {
     "baseline": "ouroboros.sw.cli.baseline:baseline",
+    "block": "ouroboros.sw.cli.block:block",
     "compare": "ouroboros.sw.cli.compare:compare",
     "demo": "ouroboros.sw.cli.demo:demo",
     "energy": "ouroboros.sw.cli.energy:energy",

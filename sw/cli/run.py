@@ -16,7 +16,7 @@ from ouroboros.sw.runtime.locate import Place, locate
 from ouroboros.sw.runtime.service import Served, backend
 from ouroboros.sw.runtime.times import recall
 
-__all__ = ["INTERRUPTED_WORDS", "exit_code", "print_served", "run", "say_where"]
+__all__ = ["INTERRUPTED_WORDS", "exit_code", "print_measured", "print_served", "run", "say_where"]
 
 WAVES_BEFORE = 3000
 """Cycles that are recorded before a wrong word leaves its core."""
@@ -29,6 +29,11 @@ def print_served(served: Served, *, answers: bool = False) -> None:
     for text, request in zip(texts, served.result.requests, strict=True):
         click.echo(f"--- {request.finished}, {len(request.tokens)} tokens\n"
                    f"{visible(text, keep=LINES)}")
+    print_measured(served)
+
+
+def print_measured(served: Served) -> None:
+    """What was compared and measured."""
     summary, result = served.summary(), served.result
     if result.interrupted:
         click.echo(INTERRUPTED_WORDS)

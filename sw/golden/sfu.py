@@ -223,7 +223,7 @@ class _Step:
             rounded = rounded + b
         rounded = np.asarray(np.where(valid, rounded, INT32_MIN))
         if self.fields["digits"]:
-            return sfu_wide.sat12(rounded)
+            return sfu_wide.sat11(rounded) if self.fields["wide"] else sfu_wide.sat12(rounded)
         if self.d_type == Type.I8:
             return numerics.clip8(rounded) if self.fields["wide"] else numerics.sat8(rounded)
         if self.d_type == Type.I16:

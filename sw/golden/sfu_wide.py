@@ -8,7 +8,7 @@ import numpy as np
 from ouroboros.sw.golden.numerics import exp_table
 from ouroboros.sw.golden.operands import Ints
 
-__all__ = ["EXP12", "sat12", "sat24", "sum_digits", "sum_of_digits"]
+__all__ = ["EXP12", "sat11", "sat12", "sat24", "sum_digits", "sum_of_digits"]
 
 EXP12 = exp_table(12)
 """Step 6: powers of two in sixteenths of an octave, (256,) of 12 bits."""
@@ -17,6 +17,11 @@ EXP12 = exp_table(12)
 def sat24(a: Ints) -> Ints:
     """Clip to -(2**23 - 1) .. 2**23 - 1."""
     return np.clip(a, -(1 << 23) + 1, (1 << 23) - 1)
+
+
+def sat11(a: Ints) -> Ints:
+    """Clip to -1023 .. 1023."""
+    return np.clip(a, -1023, 1023)
 
 
 def sat12(a: Ints) -> Ints:

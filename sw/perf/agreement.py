@@ -1,7 +1,6 @@
 """A run on RTL beside the cycle model: prefill, every decoded token, every stage.
 
-Of one sequence. Its decoded tokens are alone in the machine; those of its prompt follow each other,
-which the model bounds from below.
+Of one sequence. Its decoded tokens are alone in the machine; those of its prompt follow each other.
 """
 
 from collections.abc import Iterable, Mapping
@@ -67,6 +66,9 @@ class Agreement:
     """From a token's first flit to its result, by position."""
     stages: dict[str, Pair]
     """From a stage's start to its END, over all decoded tokens, by its name."""
+    interval: Pair | None
+    """Between results of the second half of the prompt, but for its last token; None for a prompt
+    of less than 5 tokens."""
 
     @property
     def total(self) -> Pair:
@@ -83,6 +85,7 @@ class Agreement:
         """For a file."""
         return {"total": self.total.as_dict(), "prefill": self.prefill.as_dict(),
                 "decode": {str(n): pair.as_dict() for n, pair in self.decode.items()},
+                "interval": self.interval and self.interval.as_dict(),
                 "worst_stage": self.worst_stage,
                 "stages": {name: pair.as_dict() for name, pair in self.stages.items()}}
 
@@ -127,7 +130,12 @@ def agreement(program: Program, traces: Mapping[Position, Iterable[Traced]], *,
             entry = seen[one.stage.info.core, one.stage.info.index, position]
             measured[name] = measured.get(name, 0) + entry.end - entry.start
             predicted[name] = predicted.get(name, 0) + one.end - one.start
-    prefill = Prediction(program, prompt_tokens=prompt_tokens, context=prompt_tokens,
-                         stream=stream).prefill_cycles
-    return Agreement(prefill=Pair(ends[prompt_tokens - 1] - starts[0], prefill), decode=decode,
+    prediction = Prediction(program, prompt_tokens=prompt_tokens, context=prompt_tokens,
+                            stream=stream)
+    first, last = prompt_tokens // 2, prompt_tokens - 2
+    results = prediction.prefill.results
+    interval = Pair((ends[last] - ends[first]) // (last - first),
+                    (results[last] - results[first]) // (last - first)) if last > first else None
+    return Agreement(prefill=Pair(ends[prompt_tokens - 1] - starts[0], prediction.prefill_cycles),
+                     decode=decode, interval=interval,
                      stages={name: Pair(measured[name], predicted[name]) for name in measured})

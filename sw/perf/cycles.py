@@ -30,7 +30,8 @@ from ouroboros.hw.params.timing.sfu import fetch_cycles, reads_c, sfu_cycles, sf
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.program.image import Instruction, Stage, Token
 
-__all__ = ["Holds", "holds", "latency", "loaded", "loaded_groups", "serial", "vector_length"]
+__all__ = ["Holds", "holds", "last_beats", "latency", "loaded", "loaded_groups", "serial",
+           "vector_length"]
 
 @dataclass(slots=True)
 class Holds:
@@ -148,8 +149,8 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
                 if since_done is None:
                     continue
                 if f["release"]:
-                    total.drain += since_done + ISSUE_CYCLES + _last_beats(machine, i, length)
-                    total.gaps += ISSUE_CYCLES + _last_beats(machine, i, length) - occupancy
+                    total.drain += since_done + ISSUE_CYCLES + last_beats(machine, i, length)
+                    total.gaps += ISSUE_CYCLES + last_beats(machine, i, length) - occupancy
                     since_done = None
                 else:
                     since_done += ISSUE_CYCLES + cycles
@@ -159,7 +160,7 @@ def holds(machine: Machine, stage: Stage, token: Token) -> Holds:
     return total
 
 
-def _last_beats(machine: Machine, sfu: Instruction, length: int) -> int:
+def last_beats(machine: Machine, sfu: Instruction, length: int) -> int:
     """From the acceptance of an instruction with ``release`` to ``done`` of a result that waits."""
     f = sfu.fields
     fetch = 0 if f["fn"] in SCALAR_FUNCTIONS else fetch_cycles(machine, length, digits=f["digits"])

@@ -1,8 +1,8 @@
 """Totals of a placed program: prefill and decode, from stage times and one token's way.
 
-Prefill of n tokens takes the last token's latency plus the intervals of those before it. In decode
-a sequence's next token waits for its last, so a round over N sequences takes the latency of one
-token, or N intervals if that is more. Both are bounds from below: see ``sw.perf.stage_time``.
+Prefill is followed token by token (``sw.perf.flow``). In decode a sequence's next token waits for
+its last, so a round over N sequences takes the latency of one token, or N intervals if that is
+more: a bound from below, see ``sw.perf.stage_time``.
 """
 
 from collections import Counter
@@ -14,6 +14,7 @@ from typing import Any
 from ouroboros.hw.params.packet import Flag
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.perf.events import token_events
+from ouroboros.sw.perf.flow import Flow, flow
 from ouroboros.sw.perf.stage_time import MachineTime, machine_time
 from ouroboros.sw.program.image import Token, read_stages
 from ouroboros.sw.program.program import Program
@@ -82,11 +83,22 @@ class Prediction:
         return self._time(0, self._flags).latency
 
     @cached_property
+    def prefill(self) -> Flow:
+        """The prompt's tokens on their way."""
+        last = self.prompt_tokens - 1
+        return flow(self.program, self._stages, [
+            *(Token(position, Flag.QUIET) for position in range(last)),
+            Token(last, self._flags)])
+
+    @cached_property
+    def prefill_interval(self) -> int:
+        """Least cycles between tokens in the middle of the prompt, by the busiest unit."""
+        return self._time(self.prompt_tokens // 2, Flag.QUIET).interval
+
+    @cached_property
     def prefill_cycles(self) -> int:
         """From the prompt's first flit to its last token's result."""
-        last = self.prompt_tokens - 1
-        return self._time(last, self._flags).latency + sum(
-            self._time(position, Flag.QUIET).interval for position in range(last))
+        return self.prefill.results[-1]
 
     def decode(self, sequences: int) -> Decode:
         """A round over ``sequences``.

@@ -40,7 +40,7 @@ from ouroboros.sw.quantise.calibrate import (
 from ouroboros.sw.quantise.equivalent import balanced, rotated
 from ouroboros.sw.quantise.recipe import RECIPES, Recipe
 
-__all__ = ["check_supported", "quantise"]
+__all__ = ["check_supported", "quantise", "requant_of", "rope_table"]
 
 GATE_HEADROOM = 2
 """int16 gate and up hold this many times their largest value of the calibration."""
@@ -127,7 +127,7 @@ def _integers(checkpoint: Checkpoint, scales: Calibration, recipe: Recipe, wante
         positions=shape.seq_len, hidden_dim=shape.hidden_dim))
     bits = _residual_bits(checkpoint, scales, recipe, wanted)
     head, head_step = _rows(checkpoint.head.astype(np.float64) * checkpoint.final_norm)
-    rq_head = _requant(checkpoint.label("head"), scales.h * head_step * 2**LOGIT_FRACTION_BITS)
+    rq_head = requant_of(checkpoint.label("head"), scales.h * head_step * 2**LOGIT_FRACTION_BITS)
     _check_logits(checkpoint.label("head"), head, rq_head)
     return QuantModel(
         shape=shape,
@@ -135,7 +135,7 @@ def _integers(checkpoint: Checkpoint, scales: Calibration, recipe: Recipe, wante
         residual_fraction_bits=bits,
         norm_c=round(shape.dim * shape.norm_eps * 4**bits),
         embedding=np.rint(checkpoint.embedding.astype(np.float64) * 2**bits).astype(np.int16),
-        rope=_rope_table(shape),
+        rope=rope_table(shape),
         layers=tuple(_layer(checkpoint, n, scales, recipe, bits) for n in range(shape.n_layers)),
         norm_final=_norm(checkpoint.label("final_norm"), shape, recipe, scales.h),
         head=head,
@@ -157,7 +157,7 @@ def _layer(checkpoint: Checkpoint, n: int, scales: Calibration, recipe: Recipe,
     def matrix(name: str, weights: npt.NDArray[Any], inputs: float, outputs: float | Float64,
                least_shift: int = 0) -> tuple[npt.NDArray[np.int8], Requant]:
         rows, step = _rows(weights.astype(np.float64))
-        return rows, _requant(label(name), inputs * step / outputs, least_shift)
+        return rows, requant_of(label(name), inputs * step / outputs, least_shift)
 
     residual = 2.0**-bits
     gain1, gain2 = layer.norm1.astype(np.float64), layer.norm2.astype(np.float64)
@@ -172,8 +172,9 @@ def _layer(checkpoint: Checkpoint, n: int, scales: Calibration, recipe: Recipe,
     w3, rq_3 = matrix("w3", layer.w3 * gain2, scales.h2[n], t_step)
     w2, rq_2 = matrix("w2", layer.w2, f_step, residual, recipe.scheme.exponent_max)
     k_of_head = np.repeat(scales.k[n], shape.heads_per_kv)
-    softmax = _requant(f"scores of {label('wq', 'wk')}", scales.q[n] * k_of_head * math.log2(math.e)
-                       / math.sqrt(shape.head_dim) * EXP_STEPS_PER_OCTAVE)
+    softmax = requant_of(
+        f"scores of {label('wq', 'wk')}", scales.q[n] * k_of_head * math.log2(math.e)
+        / math.sqrt(shape.head_dim) * EXP_STEPS_PER_OCTAVE)
     return QuantLayer(
         wq=wq, wk=wk, wv=wv, wo=wo, w1=w1, w2=w2, w3=w3, rq_q=rq_q, rq_k=rq_k, rq_v=rq_v,
         rq_o=rq_o, rq_1=rq_1, rq_3=rq_3, rq_2=rq_2,
@@ -191,7 +192,7 @@ def _table_gate(w1: str, w3: str, scales: Calibration,
                 n: int) -> tuple[TableGate, float, float, float]:
     """Constants of a gate, and the steps of gate, up and their product."""
     silu, silu_step = _silu_table(scales.u[n])
-    product = _requant(f"product of {w1} and {w3}",
+    product = requant_of(f"product of {w1} and {w3}",
                        np.array([silu_step * scales.t[n] / scales.f[n]]))
     gate = TableGate(silu=silu, mf=int(product.m[0]), sf=product.s)
     return gate, scales.u[n], scales.t[n], scales.f[n]
@@ -227,8 +228,14 @@ def _rows(weights: Float64) -> tuple[npt.NDArray[np.int8], Float64]:
     return np.clip(np.rint(weights / divisor), -127, 127).astype(np.int8), step
 
 
-def _requant(name: str, scale: Float64, least_shift: int = 0) -> Requant:
-    """Multipliers and the common shift of real factors."""
+def requant_of(name: str, scale: Float64, least_shift: int = 0) -> Requant:
+    """Multipliers and the common shift of real factors (channels,).
+
+    Raises
+    ------
+    QuantModelError
+        Names the tensor, if they do not fit.
+    """
     largest = float(scale.max())
     if largest == 0:
         return Requant(m=np.zeros(scale.shape, np.uint16), s=least_shift)
@@ -241,7 +248,7 @@ def _requant(name: str, scale: Float64, least_shift: int = 0) -> Requant:
 
 
 def _norm(name: str, shape: DecoderShape, recipe: Recipe, step: float) -> Norm:
-    requant = _requant(name, np.array([math.sqrt(shape.dim) / step]))
+    requant = requant_of(name, np.array([math.sqrt(shape.dim) / step]))
     # The sum of squares adds (e + 6) / 2, with e even and at most bits - 8, rounded up.
     bits = (shape.dim << 2 * (recipe.scheme.residual_bits - 1)).bit_length()
     widest = requant.s + (max(0, bits - 7) // 2 * 2 + 6) // 2
@@ -251,7 +258,8 @@ def _norm(name: str, shape: DecoderShape, recipe: Recipe, step: float) -> Norm:
     return Norm(mg=int(requant.m[0]), sg=requant.s)
 
 
-def _rope_table(shape: DecoderShape) -> npt.NDArray[np.int16]:
+def rope_table(shape: DecoderShape) -> npt.NDArray[np.int16]:
+    """Cosines and sines of every position, in Q1.14: (seq_len, head_dim)."""
     table = np.empty((shape.seq_len, shape.head_dim), np.int16)
     for start in range(0, shape.seq_len, _ROPE_CHUNK):
         positions = np.arange(start, min(start + _ROPE_CHUNK, shape.seq_len))

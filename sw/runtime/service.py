@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -34,7 +34,8 @@ from ouroboros.sw.runtime.sampling import Sampling, next_token
 from ouroboros.sw.runtime.scale import built_cores, is_big, load_by, needs
 from ouroboros.sw.runtime.stopping import StopTexts
 
-__all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve"]
+__all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve",
+           "serve_job"]
 
 BACKENDS = ("golden", "verilator", "icarus")
 
@@ -230,7 +231,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     coder = source.coder
     stop_texts = StopTexts(coder=coder, texts=tuple(stops)) if stops else None
     texts = _texts(source, prompts, chat, system)
-    run = backend(on)
+    backend(on)
     if waves is not None:
         _check_waves(waves, machine, on)
     if faults or faults_random:
@@ -253,8 +254,6 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
               load=load_by(program, load), built=built_cores(program), observe=on != "icarus",
               waves=waves, sampling=sampling, stops=stop_texts, told=told is not None,
               faults=(*faults, *_drawn(program, specs, faults_random, faults_seed)))
-    if on != "golden":
-        _say_needs(job, progress)
     streams = [TextStream(coder, spec.prompt, stops) for spec in specs]
 
     def pass_on(what: str, done: int, total: int) -> None:
@@ -263,15 +262,38 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         else:
             progress(what, done, total)
 
-    result = run(job, pass_on)
-    exact, vectors = compare(model, result.requests, sampling)
+    served = serve_job(job, on, pass_on)
+    requests = served.result.requests
     answers = [TextStream(coder, request.prompt, stops, request.tokens).text
-               for request in result.requests]
-    return Served(
-        job=job, result=result, answers=answers,
+               for request in requests]
+    return replace(
+        served, answers=answers,
         texts=[coder.decode(request.prompt) + answer
-               for request, answer in zip(result.requests, answers, strict=True)],
-        bit_exact=None if on == "golden" else exact,
+               for request, answer in zip(requests, answers, strict=True)],
+        wall_s=time.perf_counter() - started)
+
+
+def serve_job(job: Job, on: str, progress: Progress = lambda what, done, total: None) -> Served:
+    """Run a job and hold what came of it against the golden decoder; texts are left out.
+
+    Parameters
+    ----------
+    on : str
+        A name of ``BACKENDS``.
+
+    Raises
+    ------
+    OuroborosError
+        If there is too little memory or disk, or a tool is missing.
+    """
+    started = time.perf_counter()
+    run = backend(on)
+    if on != "golden":
+        _say_needs(job, progress)
+    result = run(job, progress)
+    exact, vectors = compare(job.model, result.requests, job.sampling)
+    return Served(
+        job=job, result=result, answers=[], texts=[], bit_exact=None if on == "golden" else exact,
         vectors_checked=vectors, agreement=_agreement(job, result),
         wall_s=time.perf_counter() - started)
 

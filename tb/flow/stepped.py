@@ -4,6 +4,9 @@ Verilator's own hierarchical blocks are evaluated several times a cycle, asleep 
 of which most tiles sleep that is nearly all of the time. Here the instance in the design is a few
 lines that call the compiled block at a rising edge, and not at all while it sleeps.
 
+A block that is held in reset, as a machine holds its dead cores, is stepped a few times and then
+left as it is.
+
 A block may be stepped if all its outputs are registers of the rising edge of its one clock ``clk``.
 It sleeps while the enables of its own clock gates are low: then nothing in it may change but a
 count of cycles, which asks for their number (``hw.lib.cycles``) instead of counting.
@@ -14,7 +17,10 @@ from dataclasses import dataclass
 
 __all__ = ["Port", "Stepped", "SteppedError", "driver", "ports_of", "stand_in"]
 
-CLOCK = "clk"
+CLOCK, RESET = "clk", "rst"
+RESET_STEPS = 15
+"""In reset, after which no register changes any more: those that pass reset on, and gates, are
+few in a row."""
 
 
 class SteppedError(ValueError):
@@ -85,7 +91,7 @@ def stand_in(block: Stepped, ports: list[Port]) -> str:
         If a port that the block names is none of it.
     """
     module, names = block.module, {port.name for port in ports}
-    if missing := sorted({*block.wakes, *block.pulses} - names):
+    if missing := sorted({RESET, *block.wakes, *block.pulses} - names):
         raise SteppedError(f"module {module} must have a port {missing[0]}")
     inputs = [port for port in ports if port.into and port.name != CLOCK]
     outputs = [port for port in ports if not port.into]
@@ -99,16 +105,19 @@ def stand_in(block: Stepped, ports: list[Port]) -> str:
         *(f"output {wide[port.name]} {port.name}" for port in outputs)])
     actual = ", ".join(["block", "cycle", *(port.name for port in inputs),
                         *(f"next_{port.name}" for port in outputs)])
+    woken = " | ".join(f"(|{name})" for name in block.wakes)
     lines = [
         f"module {module} (", header, ");",
         f"import \"DPI-C\" function chandle {module}_create(input string name);",
         f"import \"DPI-C\" function bit {module}_step({formal});",
-        "chandle block;", "longint cycle;", "bit awake;",
+        "chandle block;", "longint cycle;", "bit awake;", "bit [3:0] held;",
         *(f"{wide[port.name]} next_{port.name};" for port in outputs),
         "initial begin", f"  block = {module}_create($sformatf(\"%m\"));",
-        "  cycle = 0;", "  awake = 1;", *(f"  {port.name} = 0;" for port in outputs), "end",
+        "  cycle = 0;", "  awake = 1;", "  held = 0;",
+        *(f"  {port.name} = 0;" for port in outputs), "end",
         f"always @(posedge {CLOCK}) begin", "  cycle <= cycle + 1;",
-        f"  if (awake | {' | '.join(f'(|{name})' for name in block.wakes)}) begin",
+        f"  held <= {RESET} ? held + {{3'b0, held != {RESET_STEPS}}} : 0;",
+        f"  if ({RESET} ? held != {RESET_STEPS} : awake | {woken}) begin",
         f"    awake <= {module}_step({actual});",
         *(f"    {port.name} <= next_{port.name};" for port in outputs),
         "  end", "end", "endmodule", ""]

@@ -117,14 +117,16 @@ def _magnitudes(place: _Place) -> Iterator[Case]:
 def _digits(place: _Place) -> Iterator[Case]:
     """Both ends of f and of a digit, in vectors that end in each beat of a word; e of 12 bits."""
     lanes = place.lanes
-    values = [2047, 2048, -2047, -2048, 63, 64, -1, -64, -65, 0, HIGH, LOW, 4095, 1, -63, 127]
-    at = place.put([values[n % 16] for n in range(6 * lanes)])
+    values = [2047, 2048, -2047, -2048, 1023, 1024, -1023, -1024, 63, 64, -1, -64, -65, 0, HIGH,
+              LOW, 4095, 1, -63, 127]
+    at = place.put([values[n % len(values)] for n in range(6 * lanes)])
     scale = place.put([1, 3, 0, 0])
     for beats in range(7):
         length = max(beats * lanes - 1, 0)
         yield place.case(Fn.MAC, length, a_addr=at, d_type=Type.I8, b_addr=9, digits=1)
         yield place.case(Fn.MAC, length, a_addr=at, d_type=Type.I8, b_addr=9, digits=1,
                          m_mode=MMode.SCALAR, c_addr=scale)
+        yield place.case(Fn.MAC, length, a_addr=at, d_type=Type.I8, b_addr=9, digits=1, wide=1)
         yield place.case(Fn.EXP, length, a_addr=at, d_type=Type.I8, b_addr=9, digits=1,
                          m_mode=MMode.FIXED, param=0, shift=beats, c_addr=12)
     steps = place.put([-16 * n for n in range(4 * lanes)])

@@ -22,8 +22,7 @@ def test_a_question_is_answered(smollm2):
     job, found = served.job, served.agreement
     assert job.twin and job.load == IMAGE
     assert len(served.program.roles) == 162 < len(job.built) < job.program.machine.mesh.cores
-    # Prefill is bounded from below only: docs/die.md.
-    for pair in found.decode.values():
+    for pair in (found.total, found.prefill, *found.decode.values()):
         assert abs(pair.error) < TOTAL_TOLERANCE
     for name, pair in found.stages.items():
         assert abs(pair.error) < STAGE_TOLERANCE, name

@@ -6,6 +6,8 @@ from ouroboros.sw.energy.count import Ways, graph_events
 from ouroboros.sw.energy.events import Events
 from ouroboros.sw.mapper.mapper import map_model, model_graph
 from ouroboros.sw.perf.events import token_events
+from ouroboros.sw.perf.flow import flow
+from ouroboros.sw.perf.stage_time import machine_time
 from ouroboros.sw.perf.walk import walk
 from ouroboros.sw.program.image import Token, read_stages
 from ouroboros.sw.quantise.quantise import quantise
@@ -16,6 +18,7 @@ EQUAL = ("array_group_cycles", "row_writes", "byte_writes", "kv_operations", "sf
          "flit_hops_data")
 """Counters that reading the counters does not change."""
 NETWORK_TOLERANCE = 0.03
+PROMPT, PROMPT_TOLERANCE, STAGE_TOLERANCE = 30, 0.02, 0.05
 
 
 @pytest.mark.sim
@@ -69,3 +72,37 @@ def test_predicted_cycles_and_events(placement, make_checkpoint):
                         ("byte_writes", energy.kv_bytes_written),
                         ("sfu_elements", energy.sfu_elements)):
         assert event == sum(core.events[name] for core in result.counters.values()), name
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("heads", [1, 2])
+def test_tokens_that_follow_each_other(heads, make_checkpoint):
+    """A prompt at once: when the host has each token, and how long each stage holds one.
+
+    Where tokens run up behind each other, whoever is a cycle earlier goes first, so that single
+    tokens differ and the whole hardly does.
+    """
+    model = quantise(make_checkpoint(dim=32, n_heads=4, n_kv_heads=heads, n_layers=2,
+                                     hidden_dim=40, seq_len=48))
+    program = map_model(load_machine("tiny"), model)
+    request = RequestSpec(prompt=tuple(n % 20 + 3 for n in range(PROMPT)), limit=1, logits="none")
+    result = verilator(Job(program=program, model=model, requests=(request,)), lambda *_: None)
+    [seen] = result.requests
+    stages = read_stages(program)
+    found = flow(program, stages, [*(Token(n, Flag.QUIET) for n in range(PROMPT - 1)),
+                                   Token(PROMPT - 1)])
+    ends = [seen.finish_times[n] - seen.start_times[0] for n in range(PROMPT)]
+    whole = ends[-1]
+    assert found.results[-1] == pytest.approx(whole, rel=PROMPT_TOLERANCE)
+    assert max(abs(got - want) for got, want in zip(found.results, ends, strict=True)) < (
+        STAGE_TOLERANCE * whole)
+    bound = walk(program, stages, Token(PROMPT - 1)).result + sum(
+        machine_time(program, stages, Token(n, Flag.QUIET)).interval for n in range(PROMPT - 1))
+    assert bound < (1 - PROMPT_TOLERANCE) * whole, "nothing here waits: the bound would do"
+    for stage in stages:
+        measured = [entry.end - entry.start for entry in result.traces[stage.info.core]
+                    if entry.stage == stage.info.index and not entry.flags & Flag.FREE]
+        spans = [found.spans[stage.info.core, stage.info.index, n] for n in range(PROMPT)]
+        predicted = sum(span.end - span.start for span in spans)
+        assert len(measured) == PROMPT
+        assert predicted == pytest.approx(sum(measured), rel=STAGE_TOLERANCE), stage.info.name

@@ -25,7 +25,7 @@ mesh = { width = 4, height = 3, die_width = 4, die_height = 3 }
 
 
 def test_shipped_machines():
-    assert SHIPPED == ["detour", "die", "small", "tiny", "wafer"]
+    assert SHIPPED == ["detour", "die", "pair", "small", "tiny", "wafer"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -129,8 +129,8 @@ def test_unknown_machines():
     with pytest.raises(ConfigError) as error:
         load_machine("huge")
     assert str(error.value) == (
-        "machine must be one of ['detour', 'die', 'small', 'tiny', 'wafer'] or a path to a .toml "
-        "file, not 'huge'")
+        "machine must be one of ['detour', 'die', 'pair', 'small', 'tiny', 'wafer'] or a path to a "
+        ".toml file, not 'huge'")
 
 
 def test_a_path_without_a_file(tmp_path):

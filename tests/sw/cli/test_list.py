@@ -20,7 +20,7 @@ def test_everything_by_name(tmp_path):
     assert max(map(len, result.stdout.splitlines())) <= 80
     found = json.loads((tmp_path / "f.json").read_text())
     assert [one["name"] for one in found["machines"]] == [
-        "tiny", "detour", "small", "die", "wafer"]
+        "tiny", "detour", "small", "die", "pair", "wafer"]
     assert [(one["name"], one["licence"]) for one in found["checkpoints"]] == [
         ("tales", "Apache-2.0"), ("smollm2", "Apache-2.0")]
     assert found["checkpoints"][0]["path"] == str(catalogue.SHIPPED)

@@ -6,6 +6,7 @@ same kinds are made here.
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from ouroboros.sw.cli.main import cli
 from ouroboros.sw.models import llama2c, tokenizer
 from ouroboros.sw.models.float_llama import FloatLlama
 from ouroboros.sw.models.tokenizer import Tokenizer
+from ouroboros.sw.quantise import source
 
 WORDS = [b" ", *(bytes([c]) for c in b"abcdefghijklmnopqrstuvwxyzHT.,!"), b"\x1b[2J"]
 
@@ -25,7 +27,7 @@ def ouroboros(monkeypatch, tmp_path):
     monkeypatch.setenv("OUROBOROS_CACHE", str(tmp_path / "cache"))
 
     def call(*arguments):
-        found = tmp_path / "found.json"
+        found = tmp_path / f"{arguments[0]}.json"
         result = CliRunner().invoke(cli, [*map(str, arguments), "--json", str(found)])
         assert result.exception is None or isinstance(result.exception, SystemExit)
         return result, json.loads(found.read_text()) if result.exit_code == 0 else None
@@ -131,6 +133,30 @@ def test_a_loss_is_told_before_the_run(make_checkpoint, write_hf, coder, run, ca
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(
         f"Warning: {model}: the integer model is far from the float model: ")
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_every_command_that_places_tells_the_loss(measured, make_checkpoint, write_hf, coder,
+                                                  ouroboros, caplog, tmp_path, monkeypatch):
+    """A large loss with its figure, and that there is none where it was never measured."""
+    made = make_checkpoint(tied=False, dim=64, hidden_dim=96, vocab_size=320, seq_len=32)
+    made.embedding[1, 3] = 3000
+    if not measured:
+        plain = source.quantise_with_loss
+        monkeypatch.setattr(source, "quantise_with_loss", lambda *given, **named:
+                            dataclasses.replace(plain(*given, **named), loss=None))
+    model = write_hf(tmp_path / "hf", made)
+    for command, options in (
+            ("run", ["--prompt", "Hi", "--tokens", 1, "--tokenizer", coder()]),
+            ("predict", ["--prompt-tokens", 2, "--context", 4]), ("map", ["--moves", 10])):
+        caplog.clear()
+        result, _ = ouroboros(command, "--machine", "small", "--checkpoint", model, *options)
+        assert result.exit_code == 0, result.output
+        [told] = caplog.messages
+        assert told.startswith(f"Warning: {model}: " + (
+            "the integer model is far from the float model: " if measured
+            else "its loss was not measured"))
+        assert not measured or re.search(r": [0-9.]+ % more perplexity", told)
 
 
 def test_positions_beyond_any_machine(make_checkpoint, write_hf, coder, run, tmp_path):

@@ -234,13 +234,16 @@ def test_exponent(largest, want):
 
 
 @settings(deadline=None)
-@given(w=st.lists(int32s, min_size=1, max_size=40), ef=st.integers(0, 20))
-def test_digits_of_f(w, ef):
+@given(w=st.lists(int32s, min_size=1, max_size=40), ef=st.integers(0, 21),
+       bits=st.sampled_from((11, 12)))
+def test_digits_of_f(w, ef, bits):
     core = Core()
     core.put(A, w)
     core.put(C, [1, ef, 0, 0])
-    core.run(Fn.MAC, len(w), d_type=Type.I8, m_mode=MMode.SCALAR, digits=1)
-    f = [max(-2047, min(2047, halves_up(v, ef))) for v in w]
+    core.run(Fn.MAC, len(w), d_type=Type.I8, m_mode=MMode.SCALAR, digits=1,
+             wide=int(bits == 11))
+    top = (1 << bits - 1) - 1
+    f = [max(-top, min(top, halves_up(v, ef))) for v in w]
     padded = -(-len(w) // 16) * 16
     high, low = core.get(D, padded, Type.I8), core.get(B, padded, Type.I8)
     assert [64 * h + m for h, m in zip(high, low, strict=True)] == f + [0] * (padded - len(w))

@@ -71,8 +71,11 @@ def test_fewest_hops_of_several_searches(model, monkeypatch):
         seen.append(program)
         return [50, 40, 20, 30, 60, 70, 80, 90][len(seen) - 1]
     monkeypatch.setattr("ouroboros.sw.mapper.place.flit_hops", hops)
-    _, _, placed = place_program(load_machine("small"), model, "plain", moves=500)
-    assert len(seen) == 8 and placed is seen[2]
+    _, _, placed = place_program(load_machine("small"), model, "plain", moves=3000)
+    assert len(seen) == 8
+    # Others lie elsewhere, so that this one can be told from them.
+    assert placed.roles == seen[2].roles
+    assert sum(program.roles == placed.roles for program in seen) < 8
 
 
 def test_the_same_seed_gives_the_same_program(model):

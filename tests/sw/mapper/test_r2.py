@@ -183,13 +183,13 @@ SHAPE = ModelShape(name="x", source="here", dim=32, hidden_dim=44, n_layers=1, n
     (NARROW, {}, {}, 40,
      "core.residual_bits of machine 'tiny' must be 24 for a model of scheme R2, not 16"),
     (TINY, {}, {"exp_bits": 11}, 40,
-     ("exp_bits of the model's scheme R2 exp_bits=11 must be 12, the one that cores compute beside "
+     ("exp_bits of the model's scheme R2 exp_bits=11 must be 12, what cores compute beside "
       "scheme R, not 11: quantise for at most 4,129 positions")),
-    (TINY, {}, {"f_bits": 11}, 40,
-     ("f_bits of the model's scheme R2 f_bits=11 must be 12, the one that cores compute beside "
-      "scheme R, not 11: hidden_dim must be at most 8,260")),
+    (TINY, {}, {"f_bits": 10}, 40,
+     ("f_bits of the model's scheme R2 f_bits=10 must be 11 or 12, what cores compute beside "
+      "scheme R, not 10: hidden_dim must be at most 16,529")),
     (TINY, {}, {"residual_bits": 16}, 40,
-     ("residual_bits of the model's scheme R2 residual_bits=16 must be 24, the one that cores "
+     ("residual_bits of the model's scheme R2 residual_bits=16 must be 24, what cores "
       "compute beside scheme R, not 16: quantise to scheme R or R2")),
     (TINY, {"gated": False}, {}, 40,
      ("gated must be true for a model of scheme R2, not false: its feed-forward layer is a "

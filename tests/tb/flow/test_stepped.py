@@ -43,7 +43,9 @@ def test_ports_in_both_styles():
 
 def test_stand_in_looks_only_where_it_may_be_woken():
     text = stand_in(BLOCK, ports_of("tile", TEXT))
-    assert "if (awake | (|rst) | (|i__valid)) begin" in text
+    assert "if (rst ? held != 15 : awake | (|rst) | (|i__valid)) begin" in text
+    # Held in reset it is stepped 15 times, and again for the next reset.
+    assert "held <= rst ? held + {3'b0, held != 15} : 0;" in text
     assert "always @(posedge clk)" in text and "negedge" not in text
     code = driver(BLOCK, ports_of("tile", TEXT), ROOT)
     assert ("const bool awake = root.tile__DOT__gate__DOT__open || model.rst || "
@@ -58,6 +60,8 @@ def test_stand_in_looks_only_where_it_may_be_woken():
      "module x must have a clock clk"),
     (lambda ports: stand_in(replace(BLOCK, wakes=("i_valid",)), ports),
      "module tile must have a port i_valid"),
+    (lambda ports: stand_in(BLOCK, [port for port in ports if port.name != "rst"]),
+     "module tile must have a port rst"),
     (lambda ports: driver(BLOCK, ports, "CData a;"),
      r"module tile must have one variable ..gate__DOT__open, not 0"),
     (lambda ports: driver(BLOCK, ports, ROOT + "CData core__DOT__gate__DOT__open;"),
