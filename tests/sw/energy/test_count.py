@@ -87,20 +87,21 @@ def test_array_reads_of_13b(wafer):
     assert found.kv_bytes_written == 40 * 5120 and found.kv_rows_written == 40 * 40
     quiet = model_events(wafer.graph, 40, Token(1023, Flag.QUIET), ways)
     assert found.macs - quiet.macs == 32000 * 5120
-    # A macro hands over all outputs once for each tile, and every block of K and V. Down has five
-    # row slices of three tiles; slices of projection and head are no whole macros: hence 0.5 %.
+    # A macro hands over all outputs once for each tile, and every block of K and V. Down has three
+    # row slices of five tiles; slices of projection, down (seven of 5,120 channels) and head are no
+    # whole macros: each matrix comes to at most 6 % more, all of them to 1.6 %.
     tiles = 40 * (4 * 5 * 5120 + 2 * 5 * 13824 + 15 * 5120) + 5 * 32000
     scores, contexts = 40 * 40 * 1024, 40 * 40 * 8 * 128
-    assert 0 <= found.partial_sums / (tiles + scores + contexts) - 1 < 0.005
+    assert 0 <= found.partial_sums / (tiles + scores + contexts) - 1 < 0.016
 
 
 def test_buffer_bytes_of_a_block_of_13b(wafer):
     """Every operand once for each core that multiplies it; payload once out, once in for each."""
     block = [stage for stage in wafer.graph.stages if stage.info.layer == 0]
     found = graph_events(wafer.graph, Token(1023), WAYS, block).buffer_bytes
-    # Down: four column slices, each takes all hidden channels. A head's four members: q each, k and
-    # v of the token in one, e of all tokens.
-    operands = (20 + 7 + 36) * 5120 + 4 * 13824 + 40 * (4 * 128 + 2 * 128 + 1024)
+    # Down: seven column slices, each takes all hidden channels. A head's four members: q each, k
+    # and v of the token in one, e of all tokens.
+    operands = (20 + 7 + 36) * 5120 + 7 * 13824 + 40 * (4 * 128 + 2 * 128 + 1024)
     payload = sum(32 * step.instruction.fields["flits"] * (1 + len(step.flow.targets))
                   for stage in block for step in sends(stage))
     assert found == operands + payload
