@@ -135,7 +135,8 @@ def _mapped(options: MapOptions, progress: Progress | None) -> Mapped:
                       made_of={**made_of, "model_digest": digest_of(shape)},
                       busiest_flits=result.loads.busiest_flits(machine.noc.flit_bits // 8))
     assert options.checkpoint is not None, "one of the three is given"
-    model = integer_model(open_model(options.checkpoint, None), machine, options.scheme)
+    model = integer_model(open_model(options.checkpoint, None), machine, options.scheme,
+                          placement=options.layout)
     result, plain, placed = place_program(
         machine, model, options.layout, seed=options.seed, defects=dead, moves=options.moves,
         progress=progress)

@@ -59,7 +59,8 @@ def measure_overlap(options: OverlapOptions,
         If the model does not fit, or a tool is missing.
     """
     machine = load_machine(options.machine)
-    model = integer_model(options.source(), machine, options.scheme)
+    model = integer_model(options.source(), machine, options.scheme,
+                          placement=options.placement)
     found = measure(machine, model, backend(options.on),
                     lambda count: _prompt(model, count), placement=options.placement,
                     prompt_tokens=options.prompt_tokens, decode_tokens=options.decode_tokens,

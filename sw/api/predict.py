@@ -61,7 +61,8 @@ def predict_cycles(options: PredictOptions) -> Predicted:
     """
     counts = options.counts()
     machine = load_machine(options.machine)
-    model = integer_model(options.source(), machine, options.scheme)
+    model = integer_model(options.source(), machine, options.scheme,
+                          placement=options.placement)
     program = place_model(machine, model, placement=options.placement)
     found = Prediction(program, prompt_tokens=options.prompt_tokens, context=options.context,
                        stream=options.stream)

@@ -97,7 +97,7 @@ def serve_http(options: ServerOptions, told: Callable[[str], None]) -> None:
                              f"pip install 'ouroboros-cim[serve]'") from error
     key = options.key()
     source, machine = options.source(), load_machine(options.machine)
-    model = integer_model(source, machine, options.scheme)
+    model = integer_model(source, machine, options.scheme, placement=options.placement)
     program = place_model(machine, model, placement=options.placement, context=options.context)
     job = Job(program=program, model=model, requests=(), stop_ids=model.special.stop_ids,
               options=options.policy(), twin=is_big(machine) if options.twin is None

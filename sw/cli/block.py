@@ -25,6 +25,8 @@ def block(options: BlockOptions, output: Output) -> dict[str, Any]:
     """
     with Watch(recall(options.habit)) as watch:
         found = run_block(options, watch.progress)
+    # Before all that is printed: the run took its time.
+    output.keep(found.as_dict())
     print_measured(found.served)
     click.echo(f"{len(found.served.program.roles)} cores on {found.dies} dies; weights drawn in "
                f"{found.draw_s:.1f} s, placed in {found.place_s:.1f} s")

@@ -50,6 +50,10 @@ def print_measured(served: Served) -> None:
         click.echo(f"Cycle model: {found.total.predicted} cycles of prompt and decoded tokens, "
                    f"measured {found.total.measured} ({found.total.error:+.2%}); worst stage "
                    f"{found.worst_stage} ({found.stages[found.worst_stage].error:+.2%})")
+    if served.counted is not None:
+        events, differing = sum(served.counted.measured.values()), served.counted.differing
+        but = f" but for {len(differing)} counters, {differing[0]} one" if differing else ""
+        click.echo(f"{events} events counted, in every core as many as the model says{but}")
     if result.flit_hops is not None:
         click.echo(f"{result.flit_hops} data flits sent from router to router, by the routers' "
                    f"counters")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ouroboros.hw.params.counters import STAGE_STATES, Counter, counter_count, stage_counter
 from ouroboros.hw.params.packet import TRACE_ENTRY, Kind, Unit
@@ -19,6 +20,16 @@ READ_CHUNK = 64
 
 class DeviceError(OuroborosError):
     """The machine answered something that the host did not expect."""
+
+
+class Span(NamedTuple):
+    """Entries of a unit that lie one behind the other, ``READ_CHUNK`` at most."""
+
+    core: Position
+    unit: Unit
+    address: int
+    """Of the first."""
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,29 +112,19 @@ class Device:
 
     async def barrier(self, cores: Iterable[Position] | None = None) -> None:
         """Wait until every configured core (or ``cores``) has taken all its configuration."""
-        for core in self.program.images if cores is None else cores:
-            await self.read(core, Unit.COUNTER, Counter.CYCLES, 1)
+        await self._spans(Span(core, Unit.COUNTER, Counter.CYCLES, 1)
+                          for core in (self.program.images if cores is None else cores))
 
     async def together(self, cores: Iterable[Position]) -> None:
-        """As ``barrier``, but all are asked at once.
+        """As ``barrier``, but all are asked at once, even around dead parts.
 
         Raises
         ------
         DeviceError
             If something else than their answers arrives.
         """
-        machine, waiting = self.program.machine, set(cores)
-        await self.link.send([
-            read_packet(machine, src=machine.host, dst=core, unit=Unit.COUNTER,
-                        address=Counter.CYCLES, way=self.program.way_there(core),
-                        back=self.program.way_back(core)) for core in sorted(waiting)])
-        while waiting:
-            header = (await self.link.recv()).header
-            core = header["src_x"], header["src_y"]
-            if header["kind"] != Kind.REPLY or core not in waiting:
-                raise DeviceError(f"expected replies of cores {sorted(waiting)}, "
-                                  f"not {dict(header)}")
-            waiting.remove(core)
+        await self._at_once([Span(core, Unit.COUNTER, Counter.CYCLES, 1)
+                             for core in sorted(set(cores))])
 
     async def clear(self) -> None:
         """Clear counters and traces of all cores: idle ones pass other cores' packets on."""
@@ -140,60 +141,88 @@ class Device:
         DeviceError
             If something else than the answer arrives.
         """
-        machine = self.program.machine
         values = []
         for first in range(address, address + count, READ_CHUNK):
             number = min(READ_CHUNK, address + count - first)
-            await self.link.send([read_packet(machine, src=machine.host, dst=core, unit=unit,
-                                              address=first, count=number,
-                                              way=self.program.way_there(core),
-                                              back=self.program.way_back(core))])
-            for n in range(number):
-                packet = await self.link.recv()
-                header = packet.header
-                if (header["kind"] != Kind.REPLY
-                        or (header["src_x"], header["src_y"]) != core
-                        or (header["unit"], header["address"]) != (unit, first + n)):
-                    raise DeviceError(f"core {core}: expected a reply for {unit.name} entry "
-                                      f"{first + n}, not {dict(header)}")
-                values.append(packet.payload[0])
+            values += (await self._at_once([Span(core, unit, first, number)]))[core]
         return values
 
-    async def counters(self, core: Position) -> CoreCounters:
-        """Event counters of a core."""
+    async def _spans(self, spans: Iterable[Span]) -> dict[Position, list[int]]:
+        """Entries by core, of each of which one span is asked for.
+
+        On the way to the host no reply passes a link that a READ takes on its way from it, so none
+        waits for a core that is busy with another: all are asked at once. Around dead parts this
+        is not so, and they are asked one after the other.
+        """
+        if self.program.detours is None:
+            return await self._at_once([*spans])
+        return {span.core: (await self._at_once([span]))[span.core] for span in spans}
+
+    async def _at_once(self, spans: list[Span]) -> dict[Position, list[int]]:
+        machine, waiting = self.program.machine, {span.core: span for span in spans}
+        await self.link.send([
+            read_packet(machine, src=machine.host, dst=span.core, unit=span.unit,
+                        address=span.address, count=span.count,
+                        way=self.program.way_there(span.core),
+                        back=self.program.way_back(span.core)) for span in spans])
+        values: dict[Position, list[int]] = {span.core: [] for span in spans}
+        while waiting:
+            packet = await self.link.recv()
+            header = packet.header
+            core = header["src_x"], header["src_y"]
+            span = waiting.get(core) or next(iter(waiting.values()))
+            entry = span.address + len(values[span.core])
+            if (header["kind"] != Kind.REPLY or core != span.core
+                    or (header["unit"], header["address"]) != (span.unit, entry)):
+                raise DeviceError(f"core {span.core}: expected a reply for {span.unit.name} entry "
+                                  f"{entry}, not {dict(header)}")
+            values[core].append(packet.payload[0])
+            if len(values[core]) == span.count:
+                del waiting[core]
+        return values
+
+    async def counters(self, cores: Iterable[Position]) -> dict[Position, CoreCounters]:
+        """Event counters of cores."""
         stages = self.program.machine.core.stages
-        values = await self.read(core, Unit.COUNTER, 0, counter_count(stages))
-        return CoreCounters(
+        found = await self._spans(Span(core, Unit.COUNTER, 0, counter_count(stages))
+                                  for core in cores)
+        return {core: CoreCounters(
             events={counter.name.lower(): values[counter] for counter in Counter
                     if counter is not Counter.STAGE0},
             stages=[{state: values[stage_counter(n, state)] for state in STAGE_STATES}
-                    for n in range(stages)])
+                    for n in range(stages)]) for core, values in found.items()}
 
     async def flit_hops(self) -> int:
         """Data flits that the routers of all cores in reach have sent through their mesh ports.
 
         Not control flits: the readout itself consists of them.
         """
-        hops = 0
-        for core in self.cores:
-            hops += sum(await self.read(core, Unit.COUNTER, Counter.FLIT_HOPS_DATA, 1))
-        return hops
+        return await self._sum(Counter.FLIT_HOPS_DATA)
 
     async def errors(self) -> int:
         """Packets that all cores in reach and their routers have refused or dropped."""
-        errors = 0
-        for core in self.cores:
-            errors += sum(await self.read(core, Unit.COUNTER, Counter.ERRORS, 1))
-        return errors
+        return await self._sum(Counter.ERRORS)
 
-    async def trace(self, core: Position) -> list[TraceEntry]:
-        """Trace of a core, oldest first: the last ``trace_words`` tokens that ended."""
+    async def _sum(self, counter: Counter) -> int:
+        found = await self._spans(Span(core, Unit.COUNTER, counter, 1) for core in self.cores)
+        return sum(value for [value] in found.values())
+
+    async def traces(self, cores: Iterable[Position]) -> dict[Position, list[TraceEntry]]:
+        """Traces of cores, oldest first: the last ``trace_words`` tokens that ended in each."""
         depth = self.program.machine.core.trace_words
-        [total] = await self.read(core, Unit.TRACE, depth, 1)
-        kept = min(total, depth)
-        values = await self.read(core, Unit.TRACE, 0, kept) if kept else []
-        if total > depth:
-            oldest = total % depth
-            values = values[oldest:] + values[:oldest]
-        return [TraceEntry(**{name: value for name, value in TRACE_ENTRY.unpack(word).items()
-                              if name != "spare"}) for word in values]
+        totals = {core: total for core, [total] in (await self._spans(
+            Span(core, Unit.TRACE, depth, 1) for core in cores)).items()}
+        found: dict[Position, list[int]] = {core: [] for core in totals}
+        for first in range(0, depth, READ_CHUNK):
+            for core, values in (await self._spans(
+                    Span(core, Unit.TRACE, first, min(total, depth, first + READ_CHUNK) - first)
+                    for core, total in totals.items() if total > first)).items():
+                found[core] += values
+        return {core: _oldest_first(values, totals[core]) for core, values in found.items()}
+
+
+def _oldest_first(ring: list[int], total: int) -> list[TraceEntry]:
+    """Entries of a ring that ``total`` were written to."""
+    oldest = total % len(ring) if ring else 0
+    return [TraceEntry(**{name: value for name, value in TRACE_ENTRY.unpack(word).items()
+                          if name != "spare"}) for word in ring[oldest:] + ring[:oldest]]

@@ -359,6 +359,5 @@ def _recovery(watched: Watched, job: Job, engine: Engine) -> "Recovery":
 
 async def _observe(device: Device, result: JobResult) -> None:
     result.flit_hops = await device.flit_hops()
-    for core in device.program.images:
-        result.counters[core] = await device.counters(core)
-        result.traces[core] = await device.trace(core)
+    result.counters = await device.counters(device.program.images)
+    result.traces = await device.traces(device.program.images)

@@ -17,6 +17,7 @@ from ouroboros.sw.models.coder import TextStream
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.noc.routes.faults import Link
 from ouroboros.sw.perf.agreement import Agreement, agreement
+from ouroboros.sw.perf.counted import Counted, counted, sequence_tokens
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.quantise.source import ModelSource
 from ouroboros.sw.runtime.engine import Request
@@ -74,6 +75,8 @@ class Served:
     """Wall time of everything."""
     agreement: Agreement | None = None
     """With the cycle model, of a single sequence on RTL whose traces are whole."""
+    counted: Counted | None = None
+    """Events beside the model's, of such a sequence."""
 
     @property
     def program(self) -> Program:
@@ -133,6 +136,7 @@ class Served:
             "recoveries": [{**asdict(one), "cycles": one.cycles} for one in result.recovered],
             "refused": result.refused,
             "prediction": None if self.agreement is None else self.agreement.as_dict(),
+            "events": None if self.counted is None else self.counted.as_dict(),
         }
 
 
@@ -236,7 +240,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
         _check_waves(waves, machine, on)
     if faults or faults_random:
         machine = hurtable(machine)
-    model = integer_model(source, machine, scheme)
+    model = integer_model(source, machine, scheme, placement=placement)
     program = place_model(machine, model, placement=placement, context=context, defects=defects,
                           dead_links=dead_links)
     specs = tuple(RequestSpec(prompt=tuple(coder.encode(text, bos=not chat)), limit=tokens,
@@ -292,10 +296,12 @@ def serve_job(job: Job, on: str, progress: Progress = lambda what, done, total: 
         _say_needs(job, progress)
     result = run(job, progress)
     exact, vectors = compare(job.model, result.requests, job.sampling)
+    alone = _alone(job, result)
     return Served(
         job=job, result=result, answers=[], texts=[], bit_exact=None if on == "golden" else exact,
-        vectors_checked=vectors, agreement=_agreement(job, result),
-        wall_s=time.perf_counter() - started)
+        vectors_checked=vectors,
+        agreement=alone and _agreement(job, result, alone),
+        counted=alone and _counted(job, result, alone), wall_s=time.perf_counter() - started)
 
 
 def _say_needs(job: Job, progress: Progress) -> None:
@@ -307,16 +313,27 @@ def _say_needs(job: Job, progress: Progress) -> None:
     found.check()
 
 
-def _agreement(job: Job, result: JobResult) -> Agreement | None:
+def _alone(job: Job, result: JobResult) -> Request | None:
+    """The only sequence of a run that was observed, if it went through the machine once."""
     if len(result.requests) != 1 or not result.traces or job.program.detours is not None:
         return None
     [request] = result.requests
     # The model's prompts keep their logits for themselves.
     if request.preemptions or not request.tokens or request.logits == "all":
         return None
+    return request
+
+
+def _agreement(job: Job, result: JobResult, request: Request) -> Agreement | None:
     return agreement(job.program, result.traces, starts=request.start_times,
                      ends=request.finish_times, prompt_tokens=len(request.prompt),
                      stream=request.logits != "none")
+
+
+def _counted(job: Job, result: JobResult, request: Request) -> Counted:
+    return counted(job.program, {core: one.events for core, one in result.counters.items()},
+                   sequence_tokens(len(request.prompt), len(request.finish_times),
+                                   stream=request.logits != "none"))
 
 
 def _drawn(program: Program, specs: Sequence[RequestSpec], count: int,

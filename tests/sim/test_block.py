@@ -20,6 +20,9 @@ def check(found, *, decoded):
     assert served.bit_exact and served.vectors_checked == decoded + 1
     assert served.result.errors == 0
     assert found.dies == 2
+    assert served.counted.differing == ()
+    assert served.counted.measured == served.counted.predicted
+    assert all(served.counted.measured.values())
     agreement = served.agreement
     assert len(agreement.decode) == decoded
     for pair in (agreement.total, agreement.prefill, *agreement.decode.values()):

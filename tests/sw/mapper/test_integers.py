@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.block.limits import BlockError
 from ouroboros.sw.mapper.integers import integer_model, scheme_of, taken_positions
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.models import llama2c
@@ -39,6 +40,21 @@ def test_most_positions(name):
     assert scheme.fitted(positions=most, hidden_dim=1) == scheme
     assert (2**scheme.exp_bits - 1) * 127 * most < 2**31
     assert (2**scheme.exp_bits - 1) * 127 * (most + 1) >= 2**31
+
+
+@pytest.mark.parametrize(("scheme", "machine"), [("R", TINY), ("R2", WIDE)])
+def test_too_few_cores_are_told_before_the_work(scheme, machine, make_checkpoint, tmp_path,
+                                                monkeypatch):
+    """With the words of the mapper, which would say so once the model is quantised."""
+    llama2c.write(tmp_path / "deep.bin", make_checkpoint(dim=32, hidden_dim=44, n_layers=9))
+    deep = open_model(tmp_path / "deep.bin")
+    monkeypatch.setenv("OUROBOROS_CACHE", str(tmp_path))
+    with pytest.raises(BlockError, match=r"12 cores.* takes \d+: \d+ too few") as later:
+        map_model(machine, integer_model(deep, machine, scheme))
+    monkeypatch.setattr(type(deep), "quantised", None)
+    with pytest.raises(BlockError) as told:
+        integer_model(deep, machine, scheme, placement="plain")
+    assert str(told.value) == str(later.value)
 
 
 def test_positions_are_those_that_a_program_takes(source, caplog):

@@ -114,7 +114,7 @@ def test_counters(program):
     table = {Counter.CYCLES: top, Counter.FLITS_IN: 7, stage_counter(1, "blocked"): 5,
              stage_counter(3, "busy"): 9}
     device = Device(FakeLink(program, {((2, 1), Unit.COUNTER): table}), program)
-    counters = asyncio.run(device.counters((2, 1)))
+    counters = asyncio.run(device.counters([(2, 1)]))[2, 1]
     assert counters.events["cycles"] == top and counters.events["flits_in"] == 7
     assert counters.events.keys() == {c.name.lower() for c in Counter} - {"stage0"}
     assert counters.stages == [
@@ -131,7 +131,7 @@ def test_trace_is_oldest_first(program, total):
     table = {n % depth: TRACE_ENTRY.pack(entry) for n, entry in enumerate(entries)}
     table[depth] = total
     device = Device(FakeLink(program, {((1, 1), Unit.TRACE): table}), program)
-    trace = asyncio.run(device.trace((1, 1)))
+    trace = asyncio.run(device.traces([(1, 1)]))[1, 1]
     assert trace == [TraceEntry(1, n % 4, n, 8, 10 * n, 10 * n + 5)
                      for n in range(max(0, total - depth), total)]
 
