@@ -15,14 +15,17 @@ from ouroboros.hw.params.packet import Port
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.network import (
     CORE_LOOP_CYCLES,
+    COUNT_CYCLES,
+    GAP_CYCLES,
     HOP_CYCLES,
+    LOOKUP_CYCLES,
     LOOP_CYCLES,
     PATIENCE_CYCLES,
     crossing_cycles,
 )
 from ouroboros.sw.program.image import Link, Route
 
-__all__ = ["border_cycles", "packet_times"]
+__all__ = ["border_cycles", "packet_times", "seen_cycles"]
 
 GRANT_CYCLES = 1
 """From a flit on the link into a router to its grant."""
@@ -71,6 +74,25 @@ def packet_times(machine: Machine, first: int, routes: Sequence[Route], flits: i
         first += length
         flits -= length - 1
     return {route.target: tree.times[route.links[-1]] for route in routes}
+
+
+def seen_cycles(times: Sequence[tuple[int, int]], flits: int) -> list[tuple[int, int]]:
+    """When the header of each packet of a vector is looked up, and when a WAIT sees its count.
+
+    Parameters
+    ----------
+    times : Sequence[tuple[int, int]]
+        Cycles of header and tail on the link into the core, as ``packet_times`` gives them.
+    flits : int
+        Payload of the vector.
+    """
+    found = []
+    for header, tail in times:
+        length = min(flits, PAYLOAD_FLITS_MAX)
+        flits -= length
+        found.append((header + LOOKUP_CYCLES,
+                      tail + COUNT_CYCLES - (GAP_CYCLES if tail - header > length else 0)))
+    return found
 
 
 class _Tree:

@@ -13,15 +13,10 @@ from dataclasses import dataclass
 from ouroboros.hw.params.isa import Op
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES
-from ouroboros.hw.params.timing.network import (
-    COUNT_CYCLES,
-    HOST_CYCLES,
-    HOST_FIRST_CYCLES,
-    LEAVE_CYCLES,
-    LOOKUP_CYCLES,
-)
+from ouroboros.hw.params.timing.network import HOST_CYCLES, HOST_FIRST_CYCLES, LEAVE_CYCLES
 from ouroboros.hw.params.timing.sfu import sfu_occupancy
 from ouroboros.sw.perf.array_queue import ArrayQueue
+from ouroboros.sw.perf.copies import seen_cycles
 from ouroboros.sw.perf.core_queue import Core, Work
 from ouroboros.sw.perf.cycles import last_beats, latency, vector_length
 from ouroboros.sw.perf.errors import PerfError
@@ -157,11 +152,10 @@ class _Machine:
                                            times[-1][1] + HOST_CYCLES)
                 continue
             place = (target, stage, number)
-            for header, tail in times:
+            for looked_up, counted in seen_cycles(times, flits):
                 event = next(self.order)
-                self.arrivals[event] = [(place, operand, header + LOOKUP_CYCLES,
-                                         tail + COUNT_CYCLES)]
-                heapq.heappush(self.events, (header + LOOKUP_CYCLES, event, target))
+                self.arrivals[event] = [(place, operand, looked_up, counted)]
+                heapq.heappush(self.events, (looked_up, event, target))
 
     def arrive(self, place: tuple[Position, int, int], operand: int, allocated: int,
                counts: int) -> None:

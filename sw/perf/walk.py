@@ -10,16 +10,14 @@ from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES
 from ouroboros.hw.params.timing.network import (
-    COUNT_CYCLES,
     CREDIT_CYCLES,
     HOP_CYCLES,
     HOST_CYCLES,
     HOST_FIRST_CYCLES,
     LEAVE_CYCLES,
-    LOOKUP_CYCLES,
 )
 from ouroboros.sw.perf.contention import Flow, delays
-from ouroboros.sw.perf.copies import border_cycles, packet_times
+from ouroboros.sw.perf.copies import border_cycles, packet_times, seen_cycles
 from ouroboros.sw.perf.cycles import latency
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.program.image import Link, Stage, Token, packet_flits, unicast
@@ -213,9 +211,8 @@ def _walk(program: Program, stages: Sequence[Stage], token: Token,
                     accepted + LEAVE_CYCLES, packet_flits(flits), route.links)))
                 continue
             key = (route.target, delivery.stage)
-            for header, tail in times:
-                running[key].arrive(delivery.operand, header + LOOKUP_CYCLES,
-                                    tail + COUNT_CYCLES)
+            for looked_up, counted in seen_cycles(times, flits):
+                running[key].arrive(delivery.operand, looked_up, counted)
             run(running[key])
     stuck = [run.stage.info.name for run in running.values() if not run.ended]
     if result is None or stuck:
@@ -232,9 +229,8 @@ def _injection(program: Program, channels: int,
     for target in program.embed:
         route = unicast(machine.mesh, machine.host, target.core)
         for flits in injected_flits(program, target, channels):
-            for header, tail in packet_times(machine, at, [route], flits, wires)[target.core]:
-                found.append((target.core, target.stage, 0, header + LOOKUP_CYCLES,
-                              tail + COUNT_CYCLES))
+            times = packet_times(machine, at, [route], flits, wires)[target.core]
+            found += [(target.core, target.stage, 0, *seen) for seen in seen_cycles(times, flits)]
             at += packet_flits(flits)
     return found
 

@@ -6,7 +6,7 @@
 from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
 
 __all__ = ["ARRIVE_CYCLES", "CORE_LOOP_CYCLES", "COUNT_CYCLES", "CREDIT_CYCLES",
-           "CREDIT_IN_CYCLES", "CREDIT_OUT_CYCLES", "HOP_CYCLES", "HOST_CYCLES",
+           "CREDIT_IN_CYCLES", "CREDIT_OUT_CYCLES", "GAP_CYCLES", "HOP_CYCLES", "HOST_CYCLES",
            "HOST_FIRST_CYCLES", "LEAVE_CYCLES", "LOOKUP_CYCLES", "LOOP_CYCLES", "PATIENCE_CYCLES",
            "crossing_cycles", "multicast_cycles"]
 
@@ -26,6 +26,9 @@ LOOKUP_CYCLES = 2
 """From a packet's header on the link into a core to the cycle in which its token may be picked."""
 ARRIVE_CYCLES = 4
 """From a packet's last flit on the link into a core to the arrival that the controller is told."""
+GAP_CYCLES = 1
+"""Less of it, if the packet's flits did not follow each other: its header waits so long for its
+look-up, and the flits behind it with it."""
 COUNT_CYCLES = ARRIVE_CYCLES + 1
 """To the cycle in which a WAIT sees it."""
 CREDIT_OUT_CYCLES = 4

@@ -123,19 +123,26 @@ def test_credit_out():
     assert offered + seen["link"] - 5 == network.CREDIT_OUT_CYCLES
 
 
-def test_way_in():
-    """From header and last flit on the link to the look-up and the arrival."""
+@pytest.mark.parametrize("gap", [0, 1, 2, 5])
+@pytest.mark.parametrize("before", [1, 2, 3])
+def test_way_in(before, gap):
+    """From header and last flit on the link to the look-up and the arrival.
+
+    Sooner for a packet with a gap, wherever in it and however long.
+    """
     [packet] = data_packets([1, 2, 3], src=THERE, dst=HERE, stage=0, operand=0, sequence=1,
                             position=1, offset=0)
     flits = packet.flits()
+    assert len(flits) == 4
     seen = first_cycles(
-        {cycle: [on_link(flit)] for cycle, flit in enumerate(flits)},
+        {n + gap * (n >= before): [on_link(flit)] for n, flit in enumerate(flits)},
         {"lookup": lambda ctx, dut: ctx.get(dut.lookup.valid),
          "arrived": lambda ctx, dut: ctx.get(dut.arrived.valid)})
     log = run([END], {0: [("token", 0, 1, 1)]})
     picked = log.traces[0][0] - 1
     assert seen["lookup"] + picked == network.LOOKUP_CYCLES
-    assert seen["arrived"] == len(flits) - 1 + network.ARRIVE_CYCLES
+    assert seen["arrived"] == len(flits) - 1 + gap + network.ARRIVE_CYCLES - (
+        network.GAP_CYCLES if gap else 0)
     assert network.COUNT_CYCLES == network.ARRIVE_CYCLES + control.WAKE_CYCLES
 
 
