@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 from ouroboros.hw.params.packet import Flag
 from ouroboros.hw.params.position import Position
+from ouroboros.sw.perf.flow import flow
 from ouroboros.sw.perf.pipeline import Prediction
 from ouroboros.sw.perf.walk import walk
-from ouroboros.sw.program.image import Token, read_stages
+from ouroboros.sw.program.image import Stage, Token, read_stages
 from ouroboros.sw.program.program import Program
 
 __all__ = ["Agreement", "Pair", "Traced", "agreement"]
@@ -123,13 +124,18 @@ def agreement(program: Program, traces: Mapping[Position, Iterable[Traced]], *,
     measured: dict[str, int] = {}
     predicted: dict[str, int] = {}
     for position in positions:
-        found = walk(program, stages, Token(position, flags))
-        decode[position] = Pair(ends[position] - starts[position], found.result)
-        for one in found.stages:
-            name = one.stage.info.name
-            entry = seen[one.stage.info.core, one.stage.info.index, position]
-            measured[name] = measured.get(name, 0) + entry.end - entry.start
-            predicted[name] = predicted.get(name, 0) + one.end - one.start
+        token = Token(position, flags)
+        alone, met = walk(program, stages, token), flow(program, stages, [token])
+        # Packets of many senders meet even where a token is alone, which the walk has at the
+        # host's port only; there it has senders wait as well, which nobody has elsewhere.
+        decode[position] = Pair(ends[position] - starts[position],
+                                max(alone.result, met.results[0]))
+        for one in alone.stages:
+            info = one.stage.info
+            at = info.core, info.index, position
+            span = one if _sends_home(program, one.stage, flags) else met.spans[at]
+            measured[info.name] = measured.get(info.name, 0) + seen[at].end - seen[at].start
+            predicted[info.name] = predicted.get(info.name, 0) + span.end - span.start
     prediction = Prediction(program, prompt_tokens=prompt_tokens, context=prompt_tokens,
                             stream=stream)
     first, last = prompt_tokens // 2, prompt_tokens - 2
@@ -139,3 +145,9 @@ def agreement(program: Program, traces: Mapping[Position, Iterable[Traced]], *,
     return Agreement(prefill=Pair(ends[prompt_tokens - 1] - starts[0], prediction.prefill_cycles),
                      decode=decode, interval=interval,
                      stages={name: Pair(measured[name], predicted[name]) for name in measured})
+
+
+def _sends_home(program: Program, stage: Stage, flags: int) -> bool:
+    """Whether a stage has something to say to the host."""
+    return any(route.target == program.machine.host for send in stage.sends(flags)
+               for route in send.delivery.routes)
