@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 from ouroboros.hw.params.machine import load_machine
@@ -21,7 +21,7 @@ from ouroboros.sw.runtime.fault import (
     hurtable,
     random_faults,
 )
-from ouroboros.sw.runtime.job import Job, JobResult, RequestSpec
+from ouroboros.sw.runtime.job import BRANCH, Job, JobResult, RequestSpec
 from ouroboros.sw.runtime.service import backend, compare
 
 __all__ = ["SweepOptions", "Swept", "sweep", "totals"]
@@ -86,12 +86,14 @@ class Swept:
 def sweep(options: SweepOptions,
           progress: Callable[[int, int], None] = lambda done, total: None,
           ) -> Iterator[Swept]:
-    """Run without a fault, then once for each.
+    """Run without a fault, then once for each, from the first fault on.
 
     Raises
     ------
     OuroborosError
         If the model does not fit, a tool is missing, or the run without faults is not exact.
+    KeyboardInterrupt
+        If the user ends it, after the runs that were over.
     """
     source, run = options.source(), backend(options.on)
     machine = hurtable(load_machine(options.machine))
@@ -107,10 +109,16 @@ def sweep(options: SweepOptions,
     first = whole.cycles // 2 if options.cycle is None else options.cycle
     runs = _runs(options, job, first, whole.cycles)[options.skip:]
     runs = runs[:options.count]
-    for n, faults in enumerate(runs):
-        progress(n, len(runs))
-        yield _swept(faults, run(replace(job, faults=faults), lambda what, done, total: None),
-                     whole)
+
+    def told(what: str, done: int, total: int) -> None:
+        if what == BRANCH:
+            progress(done, total)
+
+    found = run(replace(job, branches=tuple(runs)), told)
+    for faults, one in zip(runs, found.branches, strict=False):
+        yield _swept(faults, one, whole)
+    if found.interrupted:
+        raise KeyboardInterrupt
 
 
 def _runs(options: SweepOptions, job: Job, first: int, last: int) -> list[tuple[Fault, ...]]:
@@ -139,7 +147,7 @@ def _swept(faults: Sequence[Fault], result: JobResult, whole: JobResult) -> Swep
 
 
 def totals(rows: Sequence[Swept]) -> dict[str, Any]:
-    """Of a sweep: how many were equal, unnoticed and refused; cycles, mean and most."""
+    """Of a sweep: how many were equal, unnoticed and refused; cycles: least to most."""
     back = [row for row in rows if row.recoveries and row.refused is None]
     return {
         "runs": len(rows), "equal": sum(row.equal for row in rows),
@@ -147,4 +155,4 @@ def totals(rows: Sequence[Swept]) -> dict[str, Any]:
         "recovered": len(back), "refused": sum(row.refused is not None for row in rows),
         **{f"{name}_{what}": how([getattr(row, name) for row in back]) if back else None
            for name in ("notice_cycles", "recover_cycles", "tokens_again")
-           for what, how in (("mean", mean), ("max", max))}}
+           for what, how in (("min", min), ("median", median), ("mean", mean), ("max", max))}}

@@ -43,6 +43,10 @@ class PolicyOptions(Options):
     window: int | None = option(None, least=1, metavar="N")
     """Tokens under way at most; by default as many as the machine has room for."""
 
+    speculate: int = option(0, least=0, metavar="N")
+    """Tokens guessed of each sequence at most: looked up in its own text, they go in where nothing
+    else can, and count only if they were right."""
+
     def policy(self) -> ServingOptions:
         """The policy."""
         return ServingOptions(**{one.name: getattr(self, one.name)

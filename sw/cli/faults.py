@@ -47,9 +47,10 @@ def sweep_command(options: SweepOptions, output: Output) -> dict[str, Any]:
                f"{found['recovered']} recovered, {found['unnoticed']} lost nothing, "
                f"{found['refused']} refused")
     if found["recovered"]:
-        output.say(f"cycles to notice: mean {found['notice_cycles_mean']:,.0f}, at most "
-                   f"{found['notice_cycles_max']:,}; to recover: mean "
-                   f"{found['recover_cycles_mean']:,.0f}, at most {found['recover_cycles_max']:,}")
+        for what, name in (("to notice", "notice"), ("to recover", "recover")):
+            least, middle, most = (found[f"{name}_cycles_{how}"] for how in
+                                   ("min", "median", "max"))
+            output.say(f"cycles {what}: {least:,} to {most:,}, median {middle:,.0f}")
     for row in rows:
         if row.refused is not None:
             output.say(f"{' '.join(row.faults)}: {row.refused}")

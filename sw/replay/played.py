@@ -77,6 +77,8 @@ def of_result(load: Load, options: ServingOptions, on: str, program: Program,
         "bubbles": held.means["bubble"],
         "evictions": sum(one.preemptions for one in requests),
         "tokens_recomputed": sum(one.recomputed for one in requests),
+        "tokens_guessed": sum(one.guessed for one in requests),
+        "tokens_confirmed": sum(one.confirmed for one in requests),
         "tokens_sent": result.tokens,
         **_activations(load, options, program.dim, held),
         **_utilisation(result)}

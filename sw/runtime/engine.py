@@ -7,6 +7,7 @@ from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.program.packets import Packet
 from ouroboros.sw.program.program import Program
+from ouroboros.sw.runtime.guess import Early, looked_up
 from ouroboros.sw.runtime.link import Link
 from ouroboros.sw.runtime.request import Request
 from ouroboros.sw.runtime.results import Result, Results
@@ -74,6 +75,7 @@ class Engine:
             self._book(program), _room(program), sequences=program.sequences,
             context=program.context, options=self.options)
         self.results = Results(program)
+        self._early = Early()
 
     @property
     def injected(self) -> int:
@@ -110,6 +112,7 @@ class Engine:
         request = Request(prompt=prompt, limit=limit, logits=logits, priority=priority,
                           deadline=deadline, arrival=arrival)
         self.scheduler.submit(request, self.clock())
+        self._guess(request)
         return request
 
     async def run(self) -> None:
@@ -120,6 +123,7 @@ class Engine:
     def restart(self, program: Program, kept: Callable[[Sequence[Request]], int]) -> int:
         """Go on with another program on a machine that has lost its tokens; see ``Scheduler``."""
         self.program, self.results = program, Results(program)
+        self._early.clear()
         return self.scheduler.restart(_room(program), self._book(program), kept)
 
     def _book(self, program: Program) -> KvBook:
@@ -184,24 +188,56 @@ class Engine:
             self.scheduler.freed(sequence)
         elif result.flags & Flag.POISON:
             self.scheduler.refused(sequence, result.position)
+        elif result.position >= sequence.request.length:
+            self._early.add(result)
         else:
-            request, token, stops = sequence.request, result.best, False
-            # Of other tokens it is known already what follows.
-            if result.position == request.length - 1:
-                if self.choose is not None and result.logits is not None:
-                    token = self.choose(request, result.position, result.logits)
-                stops = token in self.stop_ids or (
-                    self.ended is not None and self.ended(request, token))
-            self._done(request, result, token, self.scheduler.done(
-                sequence, result.position, stops=stops, now=self.clock()))
+            self._computed(sequence, result)
+        self._look_early(sequence)
 
-    def _done(self, request: Request, result: Result, token: int, verdict: Verdict) -> None:
+    def _look_early(self, sequence: Sequence[Request]) -> None:
+        """Results of guesses that have turned out to count, or not to."""
+        request = sequence.request
+        while due := next(self._early.due(
+                sequence.id, request.length,
+                0 if sequence.leaving or request.cancelled else sequence.rewind), None):
+            self._computed(sequence, due)
+
+    def _computed(self, sequence: Sequence[Request], result: Result) -> None:
+        request, token, stops = sequence.request, result.best, False
+        # Of other tokens it is known already what follows.
+        if result.position == request.length - 1:
+            if self.choose is not None and result.logits is not None:
+                token = self.choose(request, result.position, result.logits)
+            stops = token in self.stop_ids or (
+                self.ended is not None and self.ended(request, token))
+        verdict = self.scheduler.done(sequence, result.position, stops=stops, now=self.clock())
         if verdict is not Verdict.IGNORED and result.logits is not None:
             request.vectors[result.position] = result.logits
         if verdict is Verdict.GENERATED:
             request.tokens.append(token)
+            self._confirm(sequence, token)
             if self.on_token is not None:
                 self.on_token(request, token)
+
+    def _guess(self, request: Request) -> None:
+        """Look up what may follow, as far as it may go in."""
+        if not self.options.speculate:
+            return
+        text = [*request.prompt, *request.tokens, *request.guesses]
+        request.guesses += looked_up(text, self.options.speculate - len(request.guesses))
+        del request.guesses[self.scheduler.guess(request, len(request.guesses)):]
+
+    def _confirm(self, sequence: Sequence[Request], token: int) -> None:
+        """Hold a token that is known now against the guess."""
+        request = sequence.request
+        # Guesses that found no room are none any more.
+        del request.guesses[request.ahead:]
+        if request.guesses:
+            right = request.guesses[0] == token
+            self.scheduler.confirmed(sequence, right=right)
+            request.guesses = request.guesses[1:] if right else []
+        if not sequence.leaving:
+            self._guess(request)
 
 
 def _room(program: Program) -> dict[int, int]:
@@ -209,11 +245,13 @@ def _room(program: Program) -> dict[int, int]:
 
 
 def _flags(step: Step[Request]) -> int:
-    """Flags of a token: logits are computed only where someone wants to know them."""
+    """Flags of a token: logits are computed only where someone wants to know them, and what may
+    turn out to be the last one's are.
+    """
     request = step.sequence.request
     if step.free:
         return Flag.FREE | Flag.QUIET
     if request.logits == "all" or (
             request.logits == "last" and step.position >= request.prompt_tokens - 1):
         return Flag.STREAM
-    return 0 if step.last else Flag.QUIET
+    return 0 if step.position >= request.length - 1 else Flag.QUIET

@@ -29,16 +29,19 @@ from ouroboros.sw.serving.options import ServingOptions
 if TYPE_CHECKING:       # runs without faults need not wait for the compiler behind it
     from ouroboros.sw.runtime.recovery import Recovered, Recovery
 
-__all__ = ["IMAGE", "MESH", "SAID", "Backend", "Generated", "Held", "Job", "JobResult", "Progress",
-           "RequestSpec", "Waves", "execute", "partial"]
+__all__ = ["BRANCH", "IMAGE", "MESH", "SAID", "Backend", "Generated", "Held", "Job", "JobResult",
+           "Part", "Progress", "RequestSpec", "Waves", "execute", "partial"]
 
 Progress = Callable[[str, int, int], None]
 """Told (what, done, of how many): ``what`` is ``build``, ``load`` or ``token``.
 
 Of a job whose tokens are told: also ``SAID``, number of the request, id of every generated token.
+Of a job with branches: also ``BRANCH`` and how many are over.
 """
-SAID = "said"
+SAID, BRANCH = "said", "branch"
 """See ``Progress``."""
+Part = Callable[[int], int | None]
+"""Goes on as so many branches and the run itself: gives the number of this one; None: the run."""
 MESH, IMAGE = "mesh", "image"
 """How a program gets into the cores: by packets, or by memory images."""
 
@@ -114,6 +117,9 @@ class Job:
     """Path of a Unix socket: requests come from there while it is open (``sw.runtime.attend``)."""
     faults: tuple[Fault, ...] = ()
     """What happens to the machine while it runs; counters and traces are not read then."""
+    branches: tuple[tuple[Fault, ...], ...] = ()
+    """Simulators: go on as so many runs with these faults, one after the other, and at last as
+    the one without; what comes before the first of all faults is simulated once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -189,6 +195,8 @@ class JobResult:
     refused: str | None = None
     """Why it could not be brought back: then some requests are ``refused``, and hold what was
     generated before."""
+    branches: "list[JobResult]" = field(default_factory=list)
+    """Of the job's branches, in their order; wall times are from the common start."""
     interrupted: bool = False
     """The user ended the run: requests are as far as they were, ``finished`` is ``interrupted``."""
 
@@ -223,7 +231,8 @@ def partial(job: Job, tokens: Iterable[Generated]) -> JobResult:
 
 async def execute(link: Link, job: Job, progress: Progress,
                   record: Callable[[Generated], None] = lambda token: None,
-                  load: Callable[[Device], Awaitable[None]] | None = None) -> JobResult:
+                  load: Callable[[Device], Awaitable[None]] | None = None,
+                  part: Part | None = None) -> JobResult:
     """Run a job over a link.
 
     Parameters
@@ -232,8 +241,10 @@ async def execute(link: Link, job: Job, progress: Progress,
         Takes every generated token at once.
     load : callable, optional
         Loads images; by default the program is sent through the mesh.
+    part : callable, optional
+        Makes branches of this run.
     """
-    watched = _watched(link, job) if job.faults else None
+    watched = _watched(link, job, part) if job.faults or job.branches else None
     link = link if watched is None else watched
     device = Device(link, job.program, job.built)
     started, start_cycles = time.perf_counter(), link.cycles
@@ -336,7 +347,7 @@ async def execute(link: Link, job: Job, progress: Progress,
     return result
 
 
-def _watched(link: Link, job: Job) -> Watched:
+def _watched(link: Link, job: Job, part: Part | None) -> Watched:
     """The link with the job's faults on it."""
     from ouroboros.sw.runtime.recovery import silence_limit
     if job.door is not None or job.measured or any(
@@ -347,8 +358,20 @@ def _watched(link: Link, job: Job) -> Watched:
     if link.cycles is None:
         raise FaultError("faults must come to a machine with a clock: simulate it with verilator")
     positions = max(len(spec.prompt) + spec.limit for spec in job.requests)
-    return Watched(cast(ClockedLink, link), Hurts(job.program.machine, job.faults),
-                   silence_limit(job.program, positions))
+    machine = job.program.machine
+    hurts = [Hurts(machine, faults) for faults in job.branches]
+    whole = Hurts(machine, job.faults)
+    if not hurts:
+        parted = None
+    elif job.faults or part is None:
+        raise FaultError("branches must be of a simulated run that has no faults itself")
+    else:
+        def go_on(part: Part = part) -> Hurts:
+            number = part(len(hurts))
+            return whole if number is None else hurts[number]
+
+        parted = min(one.next_cycle or 0 for one in hurts), go_on
+    return Watched(cast(ClockedLink, link), whole, silence_limit(job.program, positions), parted)
 
 
 def _recovery(watched: Watched, job: Job, engine: Engine) -> "Recovery":

@@ -21,6 +21,8 @@ class Request(request.Request):
     ``all`` (every token)."""
     tokens: list[int] = field(default_factory=list)
     """Generated ids, the stop token included."""
+    guesses: list[int] = field(default_factory=list)
+    """Ids that may follow."""
     vectors: dict[int, npt.NDArray[np.int32]] = field(default_factory=dict)
     """Logits by position, (vocab_size,)."""
     prompt_tokens: int = field(init=False)
@@ -32,8 +34,13 @@ class Request(request.Request):
         self.prompt_tokens, self.generated = len(self.prompt), len(self.tokens)
 
     def token(self, position: int) -> int:
-        """Id at a position; past the end, where only control tokens lie, any id."""
+        """Id at a position, guessed beyond the text; past that, where only control tokens lie,
+        any id.
+        """
         if position < len(self.prompt):
             return self.prompt[position]
         n = position - len(self.prompt)
-        return self.tokens[n] if n < len(self.tokens) else 0
+        if n < len(self.tokens):
+            return self.tokens[n]
+        n -= len(self.tokens)
+        return self.guesses[n] if n < len(self.guesses) else 0

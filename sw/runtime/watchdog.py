@@ -1,5 +1,6 @@
 """A link that notices when a machine has stopped, and that faults come through."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ouroboros.sw.lib.errors import OuroborosError
@@ -55,10 +56,14 @@ class Watched:
         Faults, in cycles from ``begin`` on; none come before.
     limit : int
         Cycles without a flit at the host's port that a sound machine never takes.
+    part : (int, callable), optional
+        A cycle, and what gives the faults from then on; called once.
     """
 
-    def __init__(self, link: ClockedLink, hurts: Hurts, limit: int):
+    def __init__(self, link: ClockedLink, hurts: Hurts, limit: int,
+                 part: tuple[int, Callable[[], Hurts]] | None = None):
         self.link, self.hurts, self.limit = link, hurts, limit
+        self._part = part
         self._zero: int | None = None
 
     def begin(self) -> None:
@@ -93,7 +98,7 @@ class Watched:
             await self._hurt()
             end = max(self.link.moved, began) + self.limit
             until = end
-            if self._zero is not None and (cycle := self.hurts.next_cycle) is not None:
+            if self._zero is not None and (cycle := self._next_cycle) is not None:
                 until = min(end, self._zero + cycle)
             packet = await self.link.recv_until(until)
             if packet is not None:
@@ -113,6 +118,14 @@ class Watched:
         await self._hurt()
         await self.link.send(self.hurts.again())
 
+    @property
+    def _next_cycle(self) -> int | None:
+        return self.hurts.next_cycle if self._part is None else self._part[0]
+
     async def _hurt(self) -> None:
+        if (self._part is not None and self._zero is not None
+                and self.run_cycles >= self._part[0]):
+            (_, part), self._part = self._part, None
+            self.hurts = part()
         if self._zero is not None and (packets := self.hurts.due(self.run_cycles)):
             await self.link.send(packets)

@@ -42,9 +42,13 @@ class ServingOptions:
     """What it costs to move a KV block to the host or back, in tokens computed: the cheaper of
     moving and computing again is done. None: KV cannot be moved."""
 
+    speculate: int = 0
+    """Tokens that are guessed of each sequence at most, beyond what is known of it: they go in
+    where nothing else can. What they say counts only if they were right. 0: none."""
+
     def __post_init__(self) -> None:
         for name, least in (("window", 1), ("headroom_blocks", 0), ("static_tokens", 0),
-                            ("chunk_tokens", 1), ("swap_cost", 0)):
+                            ("chunk_tokens", 1), ("swap_cost", 0), ("speculate", 0)):
             value = getattr(self, name)
             if value is not None and not value >= least:
                 raise ServingError(f"{name} must be at least {least}, not {value!r}")
@@ -52,6 +56,9 @@ class ServingOptions:
             if getattr(self, name) not in known:
                 raise ServingError(f"{name} must be one of {', '.join(known)}, not "
                                    f"{getattr(self, name)!r}")
+        if self.speculate and (self.grain == "sequence" or self.swap_cost is not None):
+            raise ServingError("speculate must be 0 with grain 'sequence', which leaves no slot "
+                               f"empty, and with swap_cost, not {self.speculate!r}")
         if self.grain == "sequence" and self.chunk_tokens is not None:
             raise ServingError("chunk_tokens must not be given with grain 'sequence': a prompt is "
                                "one unit there")

@@ -41,6 +41,13 @@ class Request:
     """When the result of a position arrived; empty where there is no clock."""
     token_times: list[int] = field(default_factory=list)
     """When each generated token was known; empty where there is no clock."""
+    ahead: int = 0
+    """Tokens beyond ``length`` that are guessed, and may go in."""
+    guessed: int = 0
+    """Guesses that went in."""
+    confirmed: int = 0
+    """Those that were right: tokens whose result was under way before it was known that they are
+    the text's."""
     computed: set[int] = field(default_factory=set)
     """Positions that have been computed."""
     cancelled: str | None = None
@@ -95,6 +102,12 @@ class Sequence(Generic[AnyRequest]):
         """Whether there is a token that may go in."""
         return (not self.leaving and self.rewind is None and not self.restore
                 and self.next < self.request.length)
+
+    @property
+    def guesses(self) -> bool:
+        """Whether there is a guess that may go in."""
+        return (not self.leaving and self.rewind is None and not self.restore
+                and self.request.length <= self.next < self.request.length + self.request.ahead)
 
     @property
     def kept(self) -> int:

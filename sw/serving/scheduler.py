@@ -13,6 +13,9 @@ from ouroboros.sw.serving.request import AnyRequest, Sequence
 
 __all__ = ["Scheduler", "ServingError", "Step", "Verdict"]
 
+GUESSED = -1
+"""Sequences freed when a guess went in: what is sent again because of it waits for none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[AnyRequest]):
@@ -207,6 +210,9 @@ class Scheduler(Generic[AnyRequest]):
             ready = whole or ready
         # min() keeps the order of admission among equals.
         chosen = min(ready, key=self._rank, default=None)
+        if chosen is None and self.options.speculate:
+            chosen = min((sequence for sequence in self.active if sequence.guesses),
+                         key=lambda one: one.next - one.request.length, default=None)
         return None if chosen is None else Step(chosen, chosen.next)
 
     def _rank(self, sequence: Sequence[AnyRequest]) -> tuple[int, bool, int]:
@@ -223,6 +229,7 @@ class Scheduler(Generic[AnyRequest]):
         if step.free or step.move:
             return
         sequence.next = position + 1
+        sequence.request.guessed += position >= sequence.request.length
         chunk = self.options.chunk_tokens
         if chunk is not None and sequence.next % chunk == 0:
             self._turns += 1
@@ -240,7 +247,7 @@ class Scheduler(Generic[AnyRequest]):
         request.recomputed += position in request.computed
         request.computed.add(position)
         if ((sequence.rewind is None or position < sequence.rewind)
-                and not request.cancelled):
+                and position < request.length and not request.cancelled):
             verdict = self._accept(sequence, position, stops)
             if now is not None:
                 request.finish_times[position] = now
@@ -268,11 +275,38 @@ class Scheduler(Generic[AnyRequest]):
     def refused(self, sequence: Sequence[AnyRequest], position: int) -> None:
         """A token found a core full and ran through without effect."""
         freed = sequence.flying.pop(position)
+        if position >= sequence.request.length:
+            # Nobody gives way for a guess.
+            freed, sequence.request.ahead = GUESSED, 0
         if sequence.rewind is None:
             sequence.rewind, sequence.refused_at = position, freed
         sequence.rewind = min(sequence.rewind, position)
         sequence.refused_at = min(sequence.refused_at, freed)
         self._settle(sequence)
+
+    def guess(self, request: AnyRequest, tokens: int) -> int:
+        """So many tokens after a request's text are guessed; how many of them may go in."""
+        last = min(request.prompt_tokens + request.limit - 1, self.context)
+        ahead = max(min(tokens, self.options.speculate, last - request.length), 0)
+        while ahead and not self.book.holds(request.length + ahead):
+            ahead -= 1
+        request.ahead = ahead
+        return ahead
+
+    def confirmed(self, sequence: Sequence[AnyRequest], *, right: bool) -> None:
+        """A token was generated that had been guessed; a wrong guess, and what is behind it, goes
+        in again once nothing of it is under way.
+        """
+        request, first = sequence.request, sequence.request.length - 1
+        if right:
+            request.confirmed += sequence.next > first
+            request.ahead -= 1
+            return
+        request.ahead = 0
+        if sequence.next > first:
+            sequence.rewind = first if sequence.rewind is None else min(sequence.rewind, first)
+            sequence.refused_at = GUESSED
+            self._settle(sequence)
 
     def _settle(self, sequence: Sequence[AnyRequest]) -> None:
         """Decide about a sequence with refused tokens once nothing of it is under way."""
@@ -308,7 +342,7 @@ class Scheduler(Generic[AnyRequest]):
             first = min([sequence.next, *sequence.flying, kept(sequence)]
                         + ([] if sequence.rewind is None else [sequence.rewind]))
             again += sequence.next - first
-            sequence.next, sequence.rewind = first, None
+            sequence.next, sequence.rewind, sequence.request.ahead = first, None, 0
             sequence.flying.clear()
         return again
 

@@ -27,6 +27,7 @@ from ouroboros.tb.flow.build import Build, SimulationError, build, recording, ru
 from ouroboros.tb.flow.rtl import emit_die
 from ouroboros.tb.flow.stepped import Stepped
 from ouroboros.tb.flow.toolchain import ToolError, find
+from ouroboros.tb.mesh.branch import branch_file
 from ouroboros.tb.mesh.tap import WAVES, read_taps, tapped, waved
 
 __all__ = ["build_die", "emit_die", "icarus", "run_job", "verilator"]
@@ -129,16 +130,28 @@ def run_job(built: Build, job: Job, progress: Progress) -> JobResult:
                 "OUROBOROS_STALL": os.environ.get("OUROBOROS_STALL", "0"),
                 **{f"OUROBOROS_{name.upper()}": str(path) for name, path in files.items()}})
         except KeyboardInterrupt:
-            return partial(job, _tokens(files["tokens"]))
+            cut = partial(job, _tokens(files["tokens"]))
+            cut.branches = _branches(job, files["result"])
+            return cut
         finally:
             ended.set()
             watcher.join()
         result: JobResult = pickle.loads(files["result"].read_bytes())
+        result.branches = _branches(job, files["result"])
     if job.tap:
         result.sent = read_taps(ran.directory, job.program.machine)
     if job.waves is not None:
         result.waves = ran.directory / WAVES
     return result
+
+
+def _branches(job: Job, result: Path) -> list[JobResult]:
+    """Those that are over; the last may be cut off."""
+    found: list[JobResult] = []
+    with contextlib.suppress(FileNotFoundError, EOFError, pickle.UnpicklingError):
+        found.extend(pickle.loads(branch_file(result, number).read_bytes())
+                     for number in range(len(job.branches)))
+    return found
 
 
 def _tokens(path: Path) -> Iterator[Generated]:

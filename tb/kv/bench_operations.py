@@ -10,9 +10,9 @@ from pathlib import Path
 
 import cocotb
 
-from ouroboros.hw.kv.manager import KvManager
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.tb.kv.operations import KvOperations
+from ouroboros.tb.kv.player import KvPlayer
 from ouroboros.tb.lib.agent import seeded
 from ouroboros.tb.lib.cosim import CocotbDut
 
@@ -21,7 +21,7 @@ from ouroboros.tb.lib.cosim import CocotbDut
 async def operations(dut):
     """No block has two owners, none leaks, no token is lost."""
     machine, total = load_machine(os.environ["MACHINE"]), int(os.environ["OPERATIONS"])
-    agent = KvOperations(await CocotbDut.started(dut, KvManager(machine)), machine,
+    agent = KvOperations(await CocotbDut.started(dut, KvPlayer(machine)), machine,
                          stall=float(os.environ["STALL"]), rng=seeded())
     for _ in range(0, total, each := int(os.environ["ROUND"])):
         await agent.run(min(each, total))

@@ -1,45 +1,49 @@
 """Long random use of a KV manager, checked by a ledger."""
 
 import random
-from collections import deque
-from typing import Any
+from collections.abc import Iterator
 
-from ouroboros.hw.kv.layout import KvOp
+from amaranth.lib import data
+from cocotb.triggers import FallingEdge, RisingEdge, with_timeout
+
+from ouroboros.hw.kv.layout import KvOp, kv_command_layout, kv_reply_layout
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import KV_CONFIG, Unit
 from ouroboros.tb.kv.ledger import Answer, Command, Layout, Ledger
-from ouroboros.tb.lib.agent import Agent, Dut
-from ouroboros.tb.lib.stream import StreamSink, StreamSource
+from ouroboros.tb.kv.player import BATCH
+from ouroboros.tb.lib.cosim import PERIOD_NS, CocotbDut
 
 __all__ = ["KvOperations"]
 
-AHEAD = 3
-"""Commands that wait at the port."""
+HANGS_CYCLES = 100
+"""Of a command."""
 REFUSED = 0.01
 """Part of the commands that no table can hold."""
 EVICTED = 0.03
 """Part of them that free a sequence."""
 
 
-class KvOperations(Agent):
+class KvOperations:
     """Sequences grow, are read, and are evicted, until blocks run out and after.
 
     Parameters
     ----------
+    dut : CocotbDut
+        A ``KvPlayer``, after reset.
     machine : Machine
         Sizes.
+    stall : float
+        Probability of a pause, before a command and of its reply.
+    rng : random.Random
+        Source of all choices.
     """
 
-    def __init__(self, dut: Dut, machine: Machine, *, stall: float, rng: random.Random):
-        super().__init__(dut, stall=stall, rng=rng)
-        self.machine = machine
+    def __init__(self, dut: CocotbDut, machine: Machine, *, stall: float, rng: random.Random):
+        self.dut, self.machine, self.stall, self.rng = dut, machine, stall, rng
         self.ledger = Ledger(machine, self._layout())
-        self._open: deque[Command] = deque()
+        self._commands = _Word(kv_command_layout(machine))
+        self._replies = _Word(kv_reply_layout(machine))
         self._lengths: dict[tuple[int, int], int] = {}
-        self._left = 0
-        self.ends.append(self)
-        self.rsp = StreamSink(self, "rsp", self._came)
-        self.cmd = StreamSource(self, "cmd", taken=self._taken)
 
     def _layout(self) -> Layout:
         """Macros at random; few enough that K, V or pages run out first, now and then."""
@@ -58,25 +62,42 @@ class KvOperations(Agent):
         self.ledger.layout = layout
         fields = {field.name: getattr(layout, field.name, 0) for field in KV_CONFIG.fields}
         fields["v_stays"] = self.rng.randrange(2)
-        await self.write(Unit.KV, 0, KV_CONFIG.pack(fields))
+        await self._write(KV_CONFIG.pack(fields))
         self._lengths.clear()
-        self._left = operations
-        await self.until(lambda: not self._left and not self.cmd.queue and not self._open,
-                         cycles=100 * operations + 1000)
-        assert self.dut.get("used") == self.ledger.used
-        for sequence in range(kv.sequences):
-            self.cmd.send(_payload(Command(KvOp.FREE, sequence)))
-        await self.until(lambda: not self.cmd.queue and not self._open)
+        for first in range(0, operations, BATCH):
+            await self._play([self._choose() for _ in range(min(BATCH, operations - first))])
+            assert self.dut.get("used") == self.ledger.used
+        for first in range(0, kv.sequences, BATCH):
+            await self._play([Command(KvOp.FREE, sequence) for sequence in
+                              range(first, min(first + BATCH, kv.sequences))])
         assert self.dut.get("used") == self.ledger.used == 0
 
-    def drive(self) -> None:
-        """Keeps commands waiting."""
-        while self._left and len(self.cmd.queue) < AHEAD:
-            self._left -= 1
-            self.cmd.send(_payload(self._choose()))
+    async def _write(self, value: int) -> None:
+        for name, content in (("unit", Unit.KV), ("address", 0), ("data", value), ("valid", 1)):
+            self.dut.set(f"config__{name}", int(content))
+        await self.dut.tick()
+        self.dut.set("config__valid", 0)
 
-    def look(self) -> None:
-        """Nothing of its own."""
+    async def _play(self, commands: list[Command]) -> None:
+        """Commands together, each reply against the ledger."""
+        dut, width = self.dut, self._commands.size
+        dut.set("commands", sum(self._commands.pack(
+            command.op, command.sequence, command.head, command.block, command.token)
+            << n * width for n, command in enumerate(commands)))
+        dut.set("count", len(commands))
+        dut.set("pauses", sum((self.rng.random() < self.stall) << n for n in range(BATCH)))
+        dut.set("go", 1)
+        await dut.tick()
+        dut.set("go", 0)
+        if not dut.get("done"):
+            await with_timeout(RisingEdge(dut.dut.done),
+                               HANGS_CYCLES * PERIOD_NS * len(commands), "ns")
+            await FallingEdge(dut.dut.clk)
+        replies, width = dut.get("replies"), self._replies.size
+        for n, command in enumerate(commands):
+            ok, full, *places, valid = self._replies.unpack(replies >> n * width)
+            self.ledger.check(command, Answer(
+                bool(ok), bool(full), tuple(places[:2]), tuple(places[2:]), valid))
 
     def _choose(self) -> Command:
         rng, kv, tokens = self.rng, self.machine.kv, self.machine.block_tokens
@@ -101,18 +122,25 @@ class KvOperations(Agent):
         return Command(KvOp.APPEND, sequence, head, position // tokens % kv.blocks,
                        position % tokens)
 
-    def _taken(self, payload: Any) -> None:
-        self._open.append(Command(KvOp(payload["op"]), *(payload[name] for name in (
-            "sequence", "head", "block", "token"))))
 
-    def _came(self, reply: Any) -> None:
-        assert self._open, "a reply must answer a command"
-        k, v = reply.k, reply.v
-        self.ledger.check(self._open.popleft(), Answer(
-            bool(reply.ok), bool(reply.full), (k.macro, k.block), (v.macro, v.block, v.slot),
-            reply.valid))
+class _Word:
+    """A layout's values in their order: quicker than views where there are millions."""
+
+    def __init__(self, layout: data.StructLayout):
+        self.size = layout.size
+        self._fields = list(_fields(layout, 0))
+
+    def pack(self, *values: int) -> int:
+        return sum(value << low for value, (low, _) in zip(values, self._fields, strict=True))
+
+    def unpack(self, word: int) -> list[int]:
+        return [word >> low & mask for low, mask in self._fields]
 
 
-def _payload(command: Command) -> dict[str, int]:
-    return {"op": command.op, "sequence": command.sequence, "head": command.head,
-            "block": command.block, "token": command.token}
+def _fields(layout: data.StructLayout, low: int) -> Iterator[tuple[int, int]]:
+    """Lowest bit and mask of each value."""
+    for _, field in layout:
+        if isinstance(field.shape, data.StructLayout):
+            yield from _fields(field.shape, low + field.offset)
+        else:
+            yield low + field.offset, (1 << field.width) - 1

@@ -3,7 +3,7 @@
 ``OUROBOROS_JOB`` names the pickled job, ``OUROBOROS_RESULT`` the file for the pickled result,
 ``OUROBOROS_PROGRESS`` a file that gets one JSON line for each step, ``OUROBOROS_TOKENS`` a file
 that gets every generated token, pickled, at once, ``OUROBOROS_STALL`` how often the host does not
-take a flit (never without).
+take a flit (never without). Results of branches are in files beside the run's (``tb.mesh.branch``).
 """
 
 import json
@@ -17,8 +17,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
 from ouroboros.sw.program.image import images
-from ouroboros.sw.runtime.job import IMAGE, execute
+from ouroboros.sw.runtime.job import BRANCH, IMAGE, execute
 from ouroboros.tb.lib.link import PERIOD_NS, RESET_CYCLES, SimLink
+from ouroboros.tb.mesh.branch import Branches
 from ouroboros.tb.mesh.preload import AFTER_IMAGE_CYCLES, remove_images, write_images
 
 SILENCE_CYCLES, STAGE_SILENCE_CYCLES = 100_000, 10_000
@@ -30,14 +31,20 @@ async def job(dut):
     """The job runs to its end; comparing is the caller's."""
     task = pickle.loads(Path(os.environ["OUROBOROS_JOB"]).read_bytes())
     steps = Path(os.environ["OUROBOROS_PROGRESS"])
+    branches = Branches(Path(os.environ["OUROBOROS_RESULT"]),
+                        lambda done, total: progress(BRANCH, done, total))
 
     def progress(what, done, total):
+        if branches.mine is not None:
+            return
         with steps.open("a") as file:
             file.write(json.dumps([what, done, total]) + "\n")
 
     tokens = Path(os.environ["OUROBOROS_TOKENS"])
 
     def record(token):
+        if branches.mine is not None:
+            return
         with tokens.open("ab") as file:
             pickle.dump(token, file)
 
@@ -59,6 +66,8 @@ async def job(dut):
     dut.rst.value = 0
     cocotb.start_soon(link.watch(SILENCE_CYCLES
                                  + STAGE_SILENCE_CYCLES * len(task.program.stages)))
-    result = await execute(link, task, progress, record, load if longest else None)
-    result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    Path(os.environ["OUROBOROS_RESULT"]).write_bytes(pickle.dumps(result))
+    with branches:
+        result = await execute(link, task, progress, record, load if longest else None,
+                               branches.part)
+        result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        branches.result.write_bytes(pickle.dumps(result))

@@ -1,6 +1,7 @@
 """A machine in RTL that is hurt while it runs says what it would have said."""
 
 from dataclasses import replace
+from statistics import median
 
 import pytest
 
@@ -8,7 +9,7 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.runtime.fault import every_fault, hurtable, parse_fault, random_faults
-from ouroboros.sw.runtime.job import Job, RequestSpec
+from ouroboros.sw.runtime.job import BRANCH, Job, RequestSpec
 from ouroboros.sw.runtime.service import compare
 from ouroboros.tb.flow.backend import verilator
 
@@ -28,15 +29,24 @@ def job(make_checkpoint):
 
 
 def hurt(job, faults):
-    result = verilator(replace(job, faults=tuple(faults)), lambda *_: None)
+    return check(job, verilator(replace(job, faults=tuple(faults)), lambda *_: None))
+
+
+def hurt_each(job, branches):
+    """A run for each set of faults, of one simulation."""
+    whole = verilator(replace(job, branches=tuple(map(tuple, branches))), lambda *_: None)
+    assert len(whole.branches) == len(branches)
+    return [check(job, result) for result in whole.branches]
+
+
+def check(job, result):
     assert compare(job.model, result.requests)[0]
     if result.refused is None:
         assert [len(request.tokens) for request in result.requests] == [6, 8]
     return result
 
 
-def check_single(job, fault):
-    result = hurt(job, [fault])
+def check_single(job, fault, result):
     assert result.refused is None
     for one in result.recovered:
         assert one.noticed > MIDDLE
@@ -49,13 +59,25 @@ def check_single(job, fault):
     return result
 
 
+def show(results):
+    """Least, middle and most cycles."""
+    for what, cycles in (
+            ("notice", [result.recovered[0].after_fault for result in results
+                        if result.recovered]),
+            ("recover", [sum(one.cycles for one in result.recovered) for result in results
+                         if result.recovered])):
+        print(f"{what}: {min(cycles)}, {median(cycles)}, {max(cycles)} in {len(cycles)} of "
+              f"{len(results)} runs")
+
+
 @pytest.mark.sim
 @pytest.mark.parametrize("text", [
     "core:3,1@6000", "core:1,1@6000", "router:3,2@6000", "link:2,1:east@6000",
     "flip:2,1:east:5@6000"])
 def test_a_sample(job, text):
     """A KV core, the core beside the host's port, a weight core with its router, links."""
-    assert len(check_single(job, parse_fault(text)).recovered) == 1
+    fault = parse_fault(text)
+    assert len(check_single(job, fault, hurt(job, [fault])).recovered) == 1
 
 
 @pytest.mark.sim
@@ -64,20 +86,41 @@ def test_a_single_wrong_bit_costs_a_recovery_and_nothing_else(job):
     assert not one.dead_cores and not one.dead_links and not one.moved
 
 
+@pytest.mark.sim
+def test_branches_of_one_simulation(job):
+    """Each is the run with its faults alone, cycle for cycle, and the run itself has none."""
+    branches = tuple((parse_fault(text),) for text in ("core:3,1@6000", "link:2,1:east@7000"))
+    told = []
+    whole = verilator(replace(job, branches=branches), lambda *what: told.append(what))
+    assert [what for what in told if what[0] == BRANCH] == [(BRANCH, 1, 2), (BRANCH, 2, 2)]
+    assert compare(job.model, whole.requests)[0] and not whole.recovered
+    assert len(whole.branches) == 2
+    for faults, branch in zip(branches, whole.branches, strict=True):
+        alone = hurt(job, faults)
+        assert compare(job.model, branch.requests)[0]
+        assert branch.cycles == alone.cycles > whole.cycles
+        assert branch.recovered == alone.recovered and len(alone.recovered) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind, number", [("core", 12), ("router", 11), ("link", 17)])
 def test_every_single_fault(job, kind, number):
     faults = every_fault(TINY, kind, MIDDLE)
     assert len(faults) == number
-    for fault in faults:
-        check_single(job, fault)
+    results = hurt_each(job, [[fault] for fault in faults])
+    for fault, result in zip(faults, results, strict=True):
+        check_single(job, fault, result)
+    show(results)
 
 
 @pytest.mark.slow
 def test_pairs(job):
-    refused = sum(hurt(job, random_faults(TINY, 2, seed=seed, first=3000, last=9000)).refused
-                  is not None for seed in range(50))
-    assert refused < 25
+    results = hurt_each(job, [random_faults(TINY, 2, seed=seed, first=3000, last=9000)
+                              for seed in range(50)])
+    refused = [result.refused for result in results if result.refused is not None]
+    print(refused)
+    show(results)
+    assert len(refused) < 25
 
 
 @pytest.mark.slow

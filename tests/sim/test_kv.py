@@ -7,6 +7,7 @@ from ouroboros.hw.kv.manager import KvManager
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.params.machine import CONFIGS, load_machine
 from ouroboros.tb.flow.build import SIMULATORS, simulate
+from ouroboros.tb.kv.player import player_sources
 
 KINDS = {"illegal", "free", "found", "absent", "appended", "new", "pages out", "K out", "V out"}
 
@@ -32,9 +33,8 @@ def test_a_ledger_of_owners_and_tokens(operations, stall, tmp_path):
     path.write_text(re.sub(
         r"(?m)^kv .*$", "kv = { sequences = 6, heads = 3, blocks = 5, pages = 9 }",
         (CONFIGS / "tiny.toml").read_text()))
-    params, library = load_machine(str(path)), Library()
-    library.define("kv_manager", lambda: KvManager(params), params=params)
-    found = simulate("kv_manager", library.sources(), sim="verilator",
+    params = load_machine(str(path))
+    found = simulate("kv_player", player_sources(params), sim="verilator",
                      test_module="ouroboros.tb.kv.bench_operations",
                      env={"MACHINE": str(path), "OPERATIONS": str(operations), "ROUND": "1000",
                           "STALL": stall})

@@ -1,6 +1,7 @@
 """Serving on the RTL of the small machine: arrivals, cancellations, policies, a real client."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -12,11 +13,15 @@ from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.program.kv_room import with_kv_blocks
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.quantise.source import open_model
+from ouroboros.sw.runtime.fault import hurtable
 from ouroboros.sw.runtime.job import Job, RequestSpec
 from ouroboros.sw.runtime.service import backend, compare
 from ouroboros.sw.serving.options import ServingOptions
 from ouroboros.tests.sw.server.conftest import Server
 from ouroboros.tests.sw.server.test_server import PROMPTS, chat, metric, said, wait_for
+
+TINY_SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
+              "vocab_size": 40, "seq_len": 64}
 
 
 def drawn(rng, count, vocab_size, gap, longest=8):
@@ -49,8 +54,7 @@ def check(job, result):
                          ids=["token", "sequence", "static"])
 def test_arrivals_and_cancellations_on_the_tiny_machine(make_checkpoint, options):
     """Crowded: two blocks of KV, so that sequences give way and come again."""
-    model = quantise(make_checkpoint(dim=32, hidden_dim=40, n_layers=1, n_heads=4, n_kv_heads=2,
-                                     vocab_size=40, seq_len=64))
+    model = quantise(make_checkpoint(**TINY_SHAPE))
     program = with_kv_blocks(map_model(load_machine("tiny"), model), 2)
     job = Job(program=program, model=model, requests=drawn(random.Random(2), 24, 40, 400, 20),
               options=ServingOptions(headroom_blocks=0, **options), measured=True)
@@ -64,14 +68,25 @@ def test_arrivals_and_cancellations_on_the_tiny_machine(make_checkpoint, options
 
 @pytest.mark.slow
 @pytest.mark.sim
-def test_500_requests_on_the_small_machine():
-    """The shipped model; arrivals and cancellations at random. Macro twins: the same cycles."""
-    machine = load_machine("small")
-    model = integer_model(open_model(SHIPPED, None), machine, None)
-    program = with_kv_blocks(map_model(machine, model), 16)
+@pytest.mark.parametrize("name", ["tiny", "small"])
+def test_500_requests(make_checkpoint, name):
+    """Arrivals and cancellations at random; on ``small`` the shipped model, on ``tiny`` a crowd.
+
+    Macro twins: the same cycles. The machines as faults are put into them, so that one build of
+    each serves this, the tests of faults and ``faults sweep``.
+    """
+    machine = hurtable(load_machine(name))
+    model, blocks, gap, longest = (
+        (quantise(make_checkpoint(**TINY_SHAPE)), 2, 400, 20) if name == "tiny" else
+        (integer_model(open_model(SHIPPED, None), machine, None), 16, 3000, 8))
+    program = with_kv_blocks(map_model(machine, model), blocks)
     job = Job(program=program, model=model, measured=True, twin=True,
-              requests=drawn(random.Random(12), 500, program.vocab_size, 3000))
-    check(job, backend("verilator")(job, lambda *step: None))
+              requests=drawn(random.Random(12), 500, program.vocab_size, gap, longest))
+    result = backend("verilator")(job, lambda *step: None)
+    ended = Counter(one.finished for one in result.requests)
+    print(f"{dict(ended)}, {result.tokens} tokens in {result.cycles} cycles, "
+          f"{sum(one.preemptions for one in result.requests)} preempted, {result.held.peaks}")
+    check(job, result)
 
 
 @pytest.mark.slow
@@ -99,3 +114,25 @@ def test_a_real_client_of_simulated_hardware(tmp_path):
         assert server.process.wait(120) == 0
     finally:
         server.close()
+
+
+@pytest.mark.sim
+def test_guesses_on_the_tiny_machine(make_checkpoint):
+    """One sequence alone leaves most slots empty: right guesses fill them, wrong ones cost little.
+
+    The machine of ``test_faults``, so that it is built once.
+    """
+    model = quantise(make_checkpoint(**TINY_SHAPE))
+    job = Job(program=map_model(hurtable(load_machine("tiny")), model), model=model, twin=True,
+              observe=False, requests=(RequestSpec(prompt=(1, 30, 9), limit=40),))
+    cycles = {}
+    for guesses in (0, 4):
+        result = backend("verilator")(
+            replace(job, options=ServingOptions(speculate=guesses)), lambda *step: None)
+        [request] = result.requests
+        assert len(request.tokens) == 40 and compare(model, result.requests)[0]
+        assert bool(request.confirmed) == bool(guesses)
+        cycles[guesses] = result.cycles
+        print(f"{guesses}: {result.cycles} cycles, {request.guessed} guessed, "
+              f"{request.confirmed} right")
+    assert cycles[4] < cycles[0]
