@@ -40,6 +40,8 @@ class PoolEnd:
         self.machine, self.place, self.send = machine, place, send
         self.rank = Rank(rank)
         self.stages: dict[int, GoldenCore] = {}
+        self.lost = False
+        """It takes nothing any more, and has nothing."""
 
     def add(self, stage: PoolStage) -> None:
         """Tell it of a stage."""
@@ -51,6 +53,12 @@ class PoolEnd:
             for address, value in enumerate(write.values, write.address):
                 core.write(write.unit, address, value)
         self.stages[index] = core
+
+    def connect(self, send: Callable[[Packet], None]) -> None:
+        """Whoever takes its packets from now on."""
+        self.send = send
+        for core in self.stages.values():
+            core.inject = send
 
     def receive(self, packet: Packet) -> None:
         """Take one packet; programs run in ``run``.
@@ -79,7 +87,7 @@ class PoolEnd:
 
     def tokens(self, sequence: int) -> int:
         """Tokens of a sequence of which K and V are here, of the group that has most."""
-        return max((self.rank.tokens(stage, sequence) for stage in self.stages), default=0)
+        return 0 if self.lost else max((self.rank.tokens(stage, sequence) for stage in self.stages), default=0)
 
 
 def pool_ends(machine: Machine, pools: Sequence[PoolStage],

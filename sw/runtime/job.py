@@ -1,15 +1,17 @@
 """A run as data: the same job goes to the golden model and to every simulator."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ouroboros.hw.params.position import Position
+from ouroboros.sw.golden.pool_end import PoolEnd
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.program.packets import Packet
 from ouroboros.sw.program.program import Program
@@ -19,6 +21,14 @@ from ouroboros.sw.runtime.difference import Sent
 from ouroboros.sw.runtime.engine import Engine, Request
 from ouroboros.sw.runtime.fault import Fault, FaultError, Hurts
 from ouroboros.sw.runtime.link import Link, Noting
+from ouroboros.sw.runtime.pools import (
+    LosingLink,
+    PoolError,
+    PoolLoss,
+    PoolLost,
+    Whereabouts,
+    kept_where,
+)
 from ouroboros.sw.runtime.play import CycleClock, TokenClock, play
 from ouroboros.sw.runtime.sampling import Logits, Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
@@ -114,6 +124,10 @@ class Job:
     """Path of a Unix socket: requests come from there while it is open (``sw.runtime.attend``)."""
     faults: tuple[Fault, ...] = ()
     """What happens to the machine while it runs; counters and traces are not read then."""
+    pool_lost: int | None = None
+    """When the program's pools disappear, in the unit of ``RequestSpec.arrival``; None: never."""
+    without: Program | None = None
+    """What goes on then, from the first token of every request; None: requests are refused."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -186,6 +200,10 @@ class JobResult:
     """The job's faults that came before the last token was back."""
     recovered: "list[Recovered]" = field(default_factory=list)
     """How the machine was brought back each time."""
+    where: list[Whereabouts] = field(default_factory=list)
+    """Where K and V were over time, if the program has pools or it was measured."""
+    pool_loss: PoolLoss | None = None
+    """The loss of the job's pools, if it came."""
     refused: str | None = None
     """Why it could not be brought back: then some requests are ``refused``, and hold what was
     generated before."""
@@ -223,7 +241,8 @@ def partial(job: Job, tokens: Iterable[Generated]) -> JobResult:
 
 async def execute(link: Link, job: Job, progress: Progress,
                   record: Callable[[Generated], None] = lambda token: None,
-                  load: Callable[[Device], Awaitable[None]] | None = None) -> JobResult:
+                  load: Callable[[Device], Awaitable[None]] | None = None,
+                  pools: Mapping[Position, PoolEnd] = MappingProxyType({})) -> JobResult:
     """Run a job over a link.
 
     Parameters
@@ -232,7 +251,10 @@ async def execute(link: Link, job: Job, progress: Progress,
         Takes every generated token at once.
     load : callable, optional
         Loads images; by default the program is sent through the mesh.
+    pools : mapping of Position to PoolEnd
+        What is at the program's edge ports; whoever made the link connects them.
     """
+    _check_pools(job, pools)
     watched = _watched(link, job) if job.faults else None
     link = link if watched is None else watched
     device = Device(link, job.program, job.built)
@@ -298,14 +320,20 @@ async def execute(link: Link, job: Job, progress: Progress,
 
     def look() -> None:
         meter.look(clock.now())
+        now = kept_where(engine, requests, pools, clock.now())
+        if not where or (where[-1].wafer, where[-1].pool) != (now.wafer, now.pool):
+            where.append(now)
 
+    where: list[Whereabouts] = []
     requests: list[Request] = []
     recorded: list[set[int]] = [set() for _ in job.requests]
     if job.door is not None:
         await attend(engine, job.door)
     recovery = None if watched is None else _recovery(watched, job, engine)
-    refused = None
-    if recovery is None:
+    refused = loss = None
+    if job.pool_lost is not None:
+        loss = await _losing(job, engine, clock, requests, pools)
+    elif recovery is None:
         await play(engine, clock, job.requests, requests)
     else:
         requests += [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
@@ -318,8 +346,10 @@ async def execute(link: Link, job: Job, progress: Progress,
 
     result = JobResult(requests=requests, injected=injected, tokens=engine.injected,
                        run_s=ended - loaded, load_s=loaded - started)
+    result.pool_loss = loss
     if job.measured:
         until = clock.now()
+        result.where = where
         result.held = Held(samples=tuple(meter.samples), means=meter.means(until),
                            peaks=meter.peaks, until=until)
     if start_cycles is not None and loaded_cycles is not None and end_cycles is not None:
@@ -330,10 +360,59 @@ async def execute(link: Link, job: Job, progress: Progress,
             result.refused = refused
             for request in requests:
                 request.finished = request.finished or "refused"
-        elif job.observe:
+        elif job.observe and loss is None:
             await _observe(device, result)
             result.errors = errors + await device.errors()
     return result
+
+
+def _check_pools(job: Job, pools: Mapping[Position, PoolEnd]) -> None:
+    ports = {stage.info.core for stage in job.program.pools}
+    if ports != set(pools):
+        raise PoolError(f"pools of the program, at {sorted(ports)}, must be those of the machine, "
+                        f"at {sorted(pools)}")
+    if job.pool_lost is not None and (not ports or not job.measured or job.faults
+                                      or job.door is not None):
+        raise PoolError("pools must be there, and the run measured and without other faults or a "
+                        "server, for pools to be lost")
+    if ports and (job.faults or job.tap):
+        raise PoolError("pools must be at a machine without faults and taps: packets to an edge "
+                        "port go XY only, and only cores' packets are kept")
+
+
+async def _losing(job: Job, engine: Engine, clock: CycleClock | TokenClock,
+                  requests: list[Request], pools: Mapping[Position, PoolEnd]) -> PoolLoss | None:
+    """Serve requests that are all there at once, and go on without pools once they are lost."""
+    assert job.pool_lost is not None, "only called where pools are to be lost"
+
+    def cut() -> None:
+        for end in pools.values():
+            end.lost = True
+
+    link = LosingLink(engine.link, job.pool_lost, clock.now, cut)
+    engine.link = link
+    requests += [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
+                 for spec in job.requests]
+    try:
+        await engine.run()
+        return None
+    except PoolLost:
+        loss = PoolLoss(time=clock.now(), recomputed=0,
+                        finished=sum(request.finished is not None for request in requests))
+    await link.reset()
+    if job.without is None:
+        loss.refused = "the model has no room for K and V without its pools"
+        for request in requests:
+            request.finished = request.finished or "refused"
+        return loss
+    device = Device(link, job.without)
+    if link.cycles is None:
+        await link.send(device.load_packets())
+    else:
+        await device.load()
+    loss.recomputed = engine.restart(job.without, lambda sequence: 0)
+    await engine.run()
+    return loss
 
 
 def _watched(link: Link, job: Job) -> Watched:

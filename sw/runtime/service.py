@@ -308,7 +308,8 @@ def _say_needs(job: Job, progress: Progress) -> None:
 
 
 def _agreement(job: Job, result: JobResult) -> Agreement | None:
-    if len(result.requests) != 1 or not result.traces or job.program.detours is not None:
+    if (len(result.requests) != 1 or not result.traces or job.program.detours is not None
+            or job.program.pools):
         return None
     [request] = result.requests
     # The model's prompts keep their logits for themselves.

@@ -19,6 +19,7 @@ from cocotb.triggers import ClockCycles
 from ouroboros.sw.program.image import images
 from ouroboros.sw.runtime.job import IMAGE, execute
 from ouroboros.tb.lib.link import PERIOD_NS, RESET_CYCLES, SimLink
+from ouroboros.tb.mesh.pool import attach
 from ouroboros.tb.mesh.preload import AFTER_IMAGE_CYCLES, remove_images, write_images
 
 SILENCE_CYCLES, STAGE_SILENCE_CYCLES = 100_000, 10_000
@@ -59,6 +60,7 @@ async def job(dut):
     dut.rst.value = 0
     cocotb.start_soon(link.watch(SILENCE_CYCLES
                                  + STAGE_SILENCE_CYCLES * len(task.program.stages)))
-    result = await execute(link, task, progress, record, load if longest else None)
+    pools = attach(dut, task.program)
+    result = await execute(link, task, progress, record, load if longest else None, pools)
     result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     Path(os.environ["OUROBOROS_RESULT"]).write_bytes(pickle.dumps(result))
