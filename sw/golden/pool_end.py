@@ -77,7 +77,10 @@ class PoolEnd:
 
     def run(self) -> bool:
         """Go on with every token that can; true if anything was done."""
-        return any([core.run() for core in self.stages.values()])
+        moved = False
+        for core in self.stages.values():
+            moved |= core.run()
+        return moved
 
     def advance(self, rng: random.Random) -> bool:
         """Go on with one token of one stage; false if none can."""
@@ -87,7 +90,9 @@ class PoolEnd:
 
     def tokens(self, sequence: int) -> int:
         """Tokens of a sequence of which K and V are here, of the group that has most."""
-        return 0 if self.lost else max((self.rank.tokens(stage, sequence) for stage in self.stages), default=0)
+        if self.lost:
+            return 0
+        return max((self.rank.tokens(stage, sequence) for stage in self.stages), default=0)
 
 
 def pool_ends(machine: Machine, pools: Sequence[PoolStage],

@@ -21,6 +21,7 @@ from ouroboros.sw.runtime.difference import Sent
 from ouroboros.sw.runtime.engine import Engine, Request
 from ouroboros.sw.runtime.fault import Fault, FaultError, Hurts
 from ouroboros.sw.runtime.link import Link, Noting
+from ouroboros.sw.runtime.play import CycleClock, TokenClock, play
 from ouroboros.sw.runtime.pools import (
     LosingLink,
     PoolError,
@@ -29,7 +30,6 @@ from ouroboros.sw.runtime.pools import (
     Whereabouts,
     kept_where,
 )
-from ouroboros.sw.runtime.play import CycleClock, TokenClock, play
 from ouroboros.sw.runtime.sampling import Logits, Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
 from ouroboros.sw.runtime.watchdog import ClockedLink, RecoveryError, Watched

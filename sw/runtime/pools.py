@@ -10,7 +10,7 @@ from ouroboros.sw.program.packets import Packet
 from ouroboros.sw.runtime.engine import Engine, Request
 from ouroboros.sw.runtime.link import Link
 
-__all__ = ["LosingLink", "PoolError", "PoolLost", "PoolLoss", "Whereabouts", "kept_where"]
+__all__ = ["LosingLink", "PoolError", "PoolLoss", "PoolLost", "Whereabouts", "kept_where"]
 
 
 class PoolError(OuroborosError):

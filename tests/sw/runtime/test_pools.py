@@ -192,7 +192,7 @@ def test_what_is_refused(model):
     with pytest.raises(BlockError, match=r"pool at port \(5, 2\) must hold a sequence: .* take "
                                          r"[0-9]+ rows a head, and its rank has 2 rows"):
         with_pool(rank=replace(rank, context=1 << 16, rows=2))
-    with pytest.raises(BlockError, match="context must be at most 32 .*pool's rank.*, not 33"):
+    with pytest.raises(BlockError, match=r"context must be at most 32 .*pool's rank.*, not 33"):
         map_model(machine, model, context=33, placement=replace(plan, members=0, pool=PoolPlan(
             ports=(EAST,), rank=replace(rank, context=32), alone=True)))
     with pytest.raises(BlockError, match="rank of a pool for heads of dimension 24"):
