@@ -23,12 +23,11 @@ from ouroboros.sw.runtime.fault import Fault, FaultError, Hurts
 from ouroboros.sw.runtime.link import Link, Noting
 from ouroboros.sw.runtime.play import CycleClock, TokenClock, play
 from ouroboros.sw.runtime.pools import (
-    LosingLink,
-    PoolError,
     PoolLoss,
-    PoolLost,
     Whereabouts,
+    check_pools,
     kept_where,
+    serve_losing,
 )
 from ouroboros.sw.runtime.sampling import Logits, Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
@@ -254,7 +253,7 @@ async def execute(link: Link, job: Job, progress: Progress,
     pools : mapping of Position to PoolEnd
         What is at the program's edge ports; whoever made the link connects them.
     """
-    _check_pools(job, pools)
+    check_pools(job, pools)
     watched = _watched(link, job) if job.faults else None
     link = link if watched is None else watched
     device = Device(link, job.program, job.built)
@@ -332,7 +331,9 @@ async def execute(link: Link, job: Job, progress: Progress,
     recovery = None if watched is None else _recovery(watched, job, engine)
     refused = loss = None
     if job.pool_lost is not None:
-        loss = await _losing(job, engine, clock, requests, pools)
+        requests += [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
+                     for spec in job.requests]
+        loss = await serve_losing(engine, clock.now, job.pool_lost, job.without, requests, pools)
     elif recovery is None:
         await play(engine, clock, job.requests, requests)
     else:
@@ -364,55 +365,6 @@ async def execute(link: Link, job: Job, progress: Progress,
             await _observe(device, result)
             result.errors = errors + await device.errors()
     return result
-
-
-def _check_pools(job: Job, pools: Mapping[Position, PoolEnd]) -> None:
-    ports = {stage.info.core for stage in job.program.pools}
-    if ports != set(pools):
-        raise PoolError(f"pools of the program, at {sorted(ports)}, must be those of the machine, "
-                        f"at {sorted(pools)}")
-    if job.pool_lost is not None and (not ports or not job.measured or job.faults
-                                      or job.door is not None):
-        raise PoolError("pools must be there, and the run measured and without other faults or a "
-                        "server, for pools to be lost")
-    if ports and (job.faults or job.tap):
-        raise PoolError("pools must be at a machine without faults and taps: packets to an edge "
-                        "port go XY only, and only cores' packets are kept")
-
-
-async def _losing(job: Job, engine: Engine, clock: CycleClock | TokenClock,
-                  requests: list[Request], pools: Mapping[Position, PoolEnd]) -> PoolLoss | None:
-    """Serve requests that are all there at once, and go on without pools once they are lost."""
-    assert job.pool_lost is not None, "only called where pools are to be lost"
-
-    def cut() -> None:
-        for end in pools.values():
-            end.lost = True
-
-    link = LosingLink(engine.link, job.pool_lost, clock.now, cut)
-    engine.link = link
-    requests += [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
-                 for spec in job.requests]
-    try:
-        await engine.run()
-        return None
-    except PoolLost:
-        loss = PoolLoss(time=clock.now(), recomputed=0,
-                        finished=sum(request.finished is not None for request in requests))
-    await link.reset()
-    if job.without is None:
-        loss.refused = "the model has no room for K and V without its pools"
-        for request in requests:
-            request.finished = request.finished or "refused"
-        return loss
-    device = Device(link, job.without)
-    if link.cycles is None:
-        await link.send(device.load_packets())
-    else:
-        await device.load()
-    loss.recomputed = engine.restart(job.without, lambda sequence: 0)
-    await engine.run()
-    return loss
 
 
 def _watched(link: Link, job: Job) -> Watched:

@@ -2,15 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.golden.pool_end import PoolEnd
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.program.packets import Packet
+from ouroboros.sw.program.program import Program
+from ouroboros.sw.runtime.device import Device
 from ouroboros.sw.runtime.engine import Engine, Request
 from ouroboros.sw.runtime.link import Link
 
-__all__ = ["LosingLink", "PoolError", "PoolLoss", "PoolLost", "Whereabouts", "kept_where"]
+if TYPE_CHECKING:       # a job says what becomes of pools, and is what they are checked against
+    from ouroboros.sw.runtime.job import Job
+
+__all__ = ["LosingLink", "PoolError", "PoolLoss", "PoolLost", "Whereabouts", "check_pools",
+           "kept_where", "serve_losing"]
 
 
 class PoolError(OuroborosError):
@@ -105,6 +112,69 @@ class LosingLink:
     def cycles(self) -> int | None:
         """See ``Link``."""
         return self.link.cycles
+
+
+def check_pools(job: "Job", pools: Mapping[Position, PoolEnd]) -> None:
+    """Refuse a job whose pools are not there, or that cannot be run with pools.
+
+    Raises
+    ------
+    PoolError
+        Says which.
+    """
+    ports = {stage.info.core for stage in job.program.pools}
+    if ports != set(pools):
+        raise PoolError(f"pools of the program, at {sorted(ports)}, must be those of the machine, "
+                        f"at {sorted(pools)}")
+    if job.pool_lost is not None and (not ports or not job.measured or job.faults
+                                      or job.door is not None):
+        raise PoolError("pools must be there, and the run measured and without other faults or a "
+                        "server, for pools to be lost")
+    if ports and (job.faults or job.tap):
+        raise PoolError("pools must be at a machine without faults and taps: packets to an edge "
+                        "port go XY only, and only cores' packets are kept")
+
+
+async def serve_losing(engine: Engine, now: Callable[[], int], at: int, without: Program | None,
+                       requests: list[Request],
+                       pools: Mapping[Position, PoolEnd]) -> PoolLoss | None:
+    """Serve requests that have been submitted, and go on without the pools once they are lost.
+
+    Parameters
+    ----------
+    now : callable
+        What time it is.
+    at : int
+        When the pools are lost.
+    without : Program
+        What goes on then; None: requests that have not ended are ``refused``.
+    """
+    def cut() -> None:
+        for end in pools.values():
+            end.lost = True
+
+    link = LosingLink(engine.link, at, now, cut)
+    engine.link = link
+    try:
+        await engine.run()
+        return None
+    except PoolLost:
+        loss = PoolLoss(time=now(), recomputed=0,
+                        finished=sum(request.finished is not None for request in requests))
+    await link.reset()
+    if without is None:
+        loss.refused = "the model has no room for K and V without its pools"
+        for request in requests:
+            request.finished = request.finished or "refused"
+        return loss
+    device = Device(link, without)
+    if link.cycles is None:
+        await link.send(device.load_packets())
+    else:
+        await device.load()
+    loss.recomputed = engine.restart(without, lambda sequence: 0)
+    await engine.run()
+    return loss
 
 
 def kept_where(engine: Engine, requests: list[Request], ends: Mapping[Position, PoolEnd],
