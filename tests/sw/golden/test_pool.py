@@ -77,7 +77,9 @@ def test_heads_do_not_touch_each_other(pim):
 
 
 def test_a_token_that_is_not_there_counts_nothing(pim):
-    rank, k, v = filled(pim, 8)
+    rank, *_ = filled(pim, 16, seed=5)
+    rank.free(0, 0)     # but what was there is still in the cells
+    rank, k, v = filled(pim, 8, rank=rank)
     assert rank.append((0, 0, 0), 9, k[0], v[0])
     q = k[0]
     scores, there = rank.scores((0, 0, 0), q, 10)

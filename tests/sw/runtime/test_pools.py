@@ -88,6 +88,8 @@ def test_a_pool_is_a_member(model, base, kv, members):
     most = max(sum(at.pool) for at in result.where)
     kept = sum(len(spec.prompt) + spec.limit - 1 for spec in work.requests)
     assert most == kept if kv == "tier" else 0 < most < kept
+    assert max(sum(at.wafer) + sum(at.pool) for at in result.where) == kept
+    assert all(n >= 0 for at in result.where for n in at.wafer)
 
 
 def test_projections_do_not_know(model):
