@@ -35,7 +35,7 @@ class MeshParams:
     """Row whose west edge port (x = 0) is the host's; 1 to ``height``."""
     more_hosts: tuple[Position, ...] = ()
     """[x, y] of each further edge port with a host: x or y just outside the mesh. Programs and
-    runs use the first alone."""
+    runs use the first alone, but for ports at which a memory pool is (``sw.block.pool``)."""
 
     def __post_init__(self) -> None:
         between("width", self.width, 1, COORDINATE_MAX - 1)

@@ -8,9 +8,10 @@ from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.layout import Layout, Slices
 from ouroboros.sw.block.limits import BlockError, CoreLimits
 from ouroboros.sw.block.macros import KvRoom, Macros
+from ouroboros.sw.block.pool import pool_room
 from ouroboros.sw.block.schemes import check_scheme, residual_type
 from ouroboros.sw.block.sizes import Sizes
-from ouroboros.sw.block.stage import StageDraft
+from ouroboros.sw.block.stage import StageDraft, StageKey
 from ouroboros.sw.block.tensors import Channels, Run
 from ouroboros.sw.models.scheme import R, Scheme
 from ouroboros.sw.models.shape import ModelShape
@@ -78,6 +79,7 @@ class Draft:
         self.stages: list[StageDraft] = []
         self.members = len(plan.blocks[0].kv[0])
         self.kv: dict[Position, KvRoom] = {}
+        self._pooled: Counter[Position] = Counter()
         self._reserve_kv()
         self.context = 0
         headings = Counter([*plan.embed.all, *plan.lm, *(
@@ -123,13 +125,20 @@ class Draft:
 
     def _reserve_kv(self) -> None:
         """Give every KV core its macros."""
-        shape = self.shape
+        shape, pool = self.shape, self.plan.pool
+        groups = Counter(group[-1] for block in self.plan.blocks for group in block.kv)
         for block in self.plan.blocks:
             heads = shape.n_kv_heads // len(block.kv)
             for group in block.kv:
                 for member, core in enumerate(group):
-                    self.kv[core] = self.macros[core].set_kv(
-                        head_dim=shape.head_dim, heads=heads, members=len(group), member=member)
+                    if core in self.macros:
+                        self.kv[core] = self.macros[core].set_kv(
+                            head_dim=shape.head_dim, heads=heads, members=len(group),
+                            member=member)
+                    else:
+                        assert pool is not None, "who is no core is a pool"
+                        self.kv[core] = pool_room(self.machine, pool, core, groups=groups[core],
+                                                  heads=heads, members=len(group))
 
     # Shapes
 
@@ -191,9 +200,14 @@ class Draft:
         prefix = f"l{layer}." if layer >= 0 else ""
         slots = SHARED_SLOTS if core in self._shared else SLOTS
         room = self.kv.get(core)
+        index = STAGE_INDEX[kind]
+        if core not in self.macros:
+            # A pool has a stage for each of its groups, which its packets name.
+            index = self._pooled[core]
+            self._pooled[core] += 1
         built = StageDraft(self.machine, StageInfo(
             name=f"{prefix}{kind}{suffix}", kind=kind, layer=layer, core=core,
-            index=STAGE_INDEX[kind],
+            index=index,
             slots=self.machine.core.slots if self.plan.own_roots else slots[kind]),
             kv=None if room is None else room.config)
         self.stages.append(built)
@@ -210,13 +224,15 @@ class Draft:
             If not even one slot of every stage fits.
         """
         core = self.machine.core
-        hosted: dict[Position, list[StageDraft]] = {place: [] for place in self.plan.cores}
+        hosted: dict[Position | StageKey, list[StageDraft]] = {}
         for stage in self.stages:
             stage.cut_slots(min(stage.info.slots, (1 << core.credit_bits) - 1))
-            hosted[stage.info.core].append(stage)
-        for place, stages in hosted.items():
+            # Stages of a pool share nothing.
+            place = stage.info.core if stage.info.core in self.macros else stage.key
+            hosted.setdefault(place, []).append(stage)
+        for stages in hosted.values():
             names = " and ".join(s.info.name for s in stages)
-            limits = self.limits[place]
+            limits = CoreLimits(self.machine, stages[0].info.core)
             limits.check("token slots", len(stages), core.slots)
             limits.check(f"buffer words for one slot of {names}",
                          sum(s.words_used for s in stages), core.buffer_words)

@@ -170,6 +170,12 @@ def _context(draft: Draft, context: int | None, seq_len: int | None) -> int:
     machine = draft.machine
     table = machine.kv.blocks * draft.members * machine.block_tokens
     limits = [("the page table", table)]
+    pool = draft.plan.pool
+    if pool is not None:
+        blocks = pool.rank.context // machine.block_tokens
+        held = ("the tokens of a head in a pool's rank",
+                blocks * draft.members * machine.block_tokens)
+        limits = [held] if pool.alone else [*limits, held]
     if seq_len is not None:
         limits.insert(0, ("the model's seq_len", seq_len))
     if context is None:

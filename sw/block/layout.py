@@ -9,6 +9,7 @@ from itertools import islice
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.limits import BlockError
+from ouroboros.sw.block.pool import PoolPlan
 from ouroboros.sw.block.tiling import LayoutPlan
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.noc.routes.xy import is_core
@@ -76,6 +77,8 @@ class Layout:
     """Every core hosts one stage: norm roots and the argmax, too, have cores of their own."""
     cores: tuple[Position, ...]
     """Every core in use, once: core n of the layout lies at ``cores[n]``."""
+    pool: PoolPlan | None = None
+    """Whose ports are the last member of each KV group."""
 
 
 def snake(machine: Machine) -> Iterator[Position]:
@@ -102,8 +105,10 @@ def layout(machine: Machine, shape: ModelShape, plan: LayoutPlan,
     ------
     BlockError
         If too few cores are alive (says how many are missing), or ``cores`` are not as many as the
-        layout takes, each another live core of the mesh.
+        layout takes, each another live core of the mesh, or a pool is at no edge port.
     """
+    if plan.pool is not None:
+        plan.pool.check(machine)
     live = machine.mesh.coordinates if live is None else live
     have, need = len(live), plan.cores(shape.n_layers)
     if need > have:
@@ -128,7 +133,8 @@ def layout(machine: Machine, shape: ModelShape, plan: LayoutPlan,
     blocks = []
     for n in range(shape.n_layers):
         qkv = take(plan.qkv.cores)
-        kv = tuple(take(plan.members) for _ in range(plan.kv_groups))
+        kv = tuple((*take(plan.members), *_pool(plan, n * plan.kv_groups + k))
+                   for k in range(plan.kv_groups))
         proj = Slices(qkv if plan.shared else take(plan.proj.cores), plan.proj.row_slices,
                       take(plan.roots[1]))
         up = take(plan.up.cores)
@@ -136,7 +142,12 @@ def layout(machine: Machine, shape: ModelShape, plan: LayoutPlan,
                       take(plan.roots[2 if n + 1 < shape.n_layers else 3]))
         blocks.append(BlockLayout(qkv=qkv, kv=kv, proj=proj, up=up, down=down))
     return Layout(name=plan.name, embed=embed, blocks=tuple(blocks), lm=lm, best=best,
-                  own_roots=plan.own_roots, cores=taken)
+                  own_roots=plan.own_roots, cores=taken, pool=plan.pool)
+
+
+def _pool(plan: LayoutPlan, group: int) -> tuple[Position, ...]:
+    """Edge port of the pool that serves the model's KV group of this number."""
+    return () if plan.pool is None else (plan.pool.ports[group % len(plan.pool.ports)],)
 
 
 def _check_cores(machine: Machine, placement: str, cores: Sequence[Position],

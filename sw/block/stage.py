@@ -13,6 +13,7 @@ from ouroboros.sw.block.limits import BlockError
 from ouroboros.sw.block.macros import MatrixPass, MatrixPlan
 from ouroboros.sw.block.sizes import Sizes
 from ouroboros.sw.block.tensors import Matrix, Param
+from ouroboros.sw.noc.routes.xy import is_core
 from ouroboros.sw.program.image import Instruction, Stage
 from ouroboros.sw.program.program import StageInfo
 
@@ -258,16 +259,20 @@ class StageDraft:
         the area must lie at the same place in every target. With ``reserve``, waits until all
         those stages have room for the token, and reserves it; this stage then is their owner.
         """
-        places = {(t.info.index, t.flit_offset(area, element)) for t in targets}
-        assert len(places) == 1, f"{area} must have one place in all targets, not {places}"
-        [(_, dst)] = places
         for target in targets:
             target.packets[operand] += -(-flits // PAYLOAD_FLITS_MAX)
         for stage in reserve or ():
             stage.owners.append(self.key)
-        self.emit(Op.SEND, skip=0, src=src, flits=flits, dst=dst, acquire=int(bool(reserve)),
-                  flow=Flow(tuple(t.key for t in targets), operand,
-                            tuple(stage.key for stage in reserve or ()), area))
+        mesh, reserved = self.machine.mesh, tuple(stage.key for stage in reserve or ())
+        cores = [t for t in targets if is_core(t.info.core, mesh)]
+        # Multicasts end in cores: whoever is at an edge port is sent to alone.
+        for group in ([cores] if cores else []) + [[t] for t in targets if t not in cores]:
+            places = {(t.info.index, t.flit_offset(area, element)) for t in group}
+            assert len(places) == 1, f"{area} must have one place in all targets, not {places}"
+            [(_, dst)] = places
+            self.emit(Op.SEND, skip=0, src=src, flits=flits, dst=dst, acquire=int(bool(reserved)),
+                      flow=Flow(tuple(t.key for t in group), operand, reserved, area))
+            reserved = ()
 
     def report(self, host: Position, *, operand: int, src: int, flits: int, dst: int,
                skip: int = 0, need: int = 0) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ouroboros.hw.params.machine import Machine
 from ouroboros.sw.block.limits import BlockError
+from ouroboros.sw.block.pool import PoolPlan
 from ouroboros.sw.block.sizes import Sizes, divide
 from ouroboros.sw.models.shape import ModelShape
 
@@ -89,6 +90,8 @@ class LayoutPlan:
     0 and the head's core 0 are that."""
     roots: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Norm roots after the embedding, a projection, a down projection, and the last one."""
+    pool: PoolPlan | None = None
+    """A pool that is one more member of each group, or the only one (``members`` is 0 then)."""
 
     @property
     def block_cores(self) -> int:

@@ -10,6 +10,7 @@ COMMANDS = {
     "edge": "ouroboros.sw.cli.tier_system:edge",
     "figures": "ouroboros.sw.cli.tier_system:figures",
     "run": "ouroboros.sw.cli.tier_system:run",
+    "serve": "ouroboros.sw.cli.tier_serve:serve",
 }
 
 

@@ -143,7 +143,7 @@ class ArrayGolden:
             case Op.CONTEXT:
                 return self._context(issue, fields)
             case Op.FREE:
-                self._configured().free(issue.sequence)
+                self._free(issue.sequence)
                 return Outcome()
         raise ValueError(f"instruction must be one of the array's, not {op!r}")
 
@@ -201,6 +201,9 @@ class ArrayGolden:
         self.weights[reply.v.macro, reply.v.block * tokens + token, column:column + size] = (
             self._vector(issue.base + fields["v"], size))
         return Outcome()
+
+    def _free(self, sequence: int) -> None:
+        self._configured().free(sequence)
 
     def _score(self, issue: Issue, fields: Mapping[str, int]) -> Outcome:
         kv, tokens = self._configured(), self.machine.block_tokens

@@ -2,14 +2,16 @@
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import LABEL_ENTRY, MESH_PORTS, Kind, Port, Unit
 from ouroboros.sw.golden.core import CoreError, GoldenCore
+from ouroboros.sw.golden.pool_end import PoolEnd, pool_ends
 from ouroboros.sw.noc.routes.classes import RouterTables, class_path
-from ouroboros.sw.noc.routes.xy import neighbour
+from ouroboros.sw.noc.routes.xy import entrance, neighbour
 from ouroboros.sw.program.packets import Packet
+from ouroboros.sw.program.program import PoolStage
 
 __all__ = ["GoldenLink", "GoldenMachine"]
 
@@ -30,6 +32,8 @@ class GoldenMachine:
     ----------
     machine : Machine
         Sizes.
+    pools : sequence of PoolStage
+        Members of KV groups at edge ports.
     disorder : random.Random, optional
         Without it packets arrive in the order in which they were sent, and each is worked off at
         once. With it everything that hardware may do in any order is done in random order: packets
@@ -37,8 +41,10 @@ class GoldenMachine:
         convenient. Whatever is true of the machine has to be true of both.
     """
 
-    def __init__(self, machine: Machine, *, disorder: random.Random | None = None):
+    def __init__(self, machine: Machine, *, pools: Sequence[PoolStage] = (),
+                 disorder: random.Random | None = None):
         self.machine, self.disorder = machine, disorder
+        self.pools = pool_ends(machine, pools, self._post)
         self.to_host: deque[Packet] = deque()
         self.watch: Callable[[Packet, int, int], None] | None = None
         """Told of every data packet of a core, with the stage and the address of its SEND."""
@@ -85,9 +91,15 @@ class GoldenMachine:
             self._deliver(key[1], packet)
             return True
         place = self._awake[choice - len(self._flows)]
-        if not self.cores[place].advance(self.disorder):
+        if not self._at(place).advance(self.disorder):
             self._awake.remove(place)
         return True
+
+    def _at(self, place: Place) -> GoldenCore | PoolEnd:
+        found = self.cores.get(place) or self.pools.get(place)
+        if found is None:
+            raise CoreError(f"packet to {place} must name a core, a pool or the host's port")
+        return found
 
     def _post(self, packet: Packet) -> None:
         header = packet.header
@@ -104,9 +116,7 @@ class GoldenMachine:
         if place == self.machine.host:
             self.to_host.append(packet)
             return
-        core = self.cores.get(place)
-        if core is None:
-            raise CoreError(f"packet to {place} must name a core or the host's port")
+        core = self._at(place)
         core.receive(packet)
         if packet.header["kind"] == Kind.WRITE and packet.header["unit"] in ROUTER_UNITS:
             self._read_routers()
@@ -123,7 +133,8 @@ class GoldenMachine:
             if self._routers is not None:
                 self._check_way(header, place)
             return [place]
-        found, open_places = [], [(header["src_x"], header["src_y"])]
+        source = header["src_x"], header["src_y"]
+        found, open_places = [], [entrance(source, self.machine.mesh)]
         while open_places:
             x, y = open_places.pop()
             ports = self.cores[x, y].tables.entry(
@@ -176,8 +187,13 @@ def _lists(tables: Mapping[Place, Mapping[int, int]]) -> dict[Place, list[int]]:
 class GoldenLink:
     """A Link on the golden machine; see ``sw.runtime.link.Link`` and ``GoldenMachine``."""
 
-    def __init__(self, machine: Machine, *, disorder: random.Random | None = None):
-        self.golden = GoldenMachine(machine, disorder=disorder)
+    def __init__(self, machine: Machine, *, pools: Sequence[PoolStage] = (),
+                 disorder: random.Random | None = None):
+        self.golden = GoldenMachine(machine, pools=pools, disorder=disorder)
+
+    async def reset(self) -> None:
+        """Another machine of the same cores, without a program and without pools."""
+        self.golden = GoldenMachine(self.golden.machine, disorder=self.golden.disorder)
 
     async def send(self, packets: list[Packet]) -> None:
         """Inject packets in order."""

@@ -10,11 +10,12 @@ from ouroboros.sw.block.layout import layout
 from ouroboros.sw.block.plans import plan_layout
 from ouroboros.sw.block.tiling import LayoutPlan
 from ouroboros.sw.mapper.core import CoreBuilder
+from ouroboros.sw.mapper.limits import MapperError
 from ouroboros.sw.mapper.stages import StageWriter
 from ouroboros.sw.mapper.ways import Ways
 from ouroboros.sw.mapper.weights import Weights
 from ouroboros.sw.models.integer import QuantModel
-from ouroboros.sw.program.program import Program, Role
+from ouroboros.sw.program.program import PoolStage, Program, Role
 
 if TYPE_CHECKING:       # machines without faults need not wait for the compiler behind it
     from ouroboros.sw.noc.routes.routing import Routes
@@ -51,6 +52,9 @@ def map_model(machine: Machine, model: QuantModel, *, placement: str | LayoutPla
     NocError
         If the host's port is beside a dead core.
     """
+    if routes is not None and isinstance(placement, LayoutPlan) and placement.pool is not None:
+        raise MapperError("pools must be at a machine on which nothing is dead: packets to an edge "
+                          "port go XY only")
     ways = Ways(machine, routes, deaf)
     graph = model_graph(machine, model, placement, cores=cores, context=context, live=ways.live)
     return map_graph(graph, Weights(model), ways)
@@ -93,9 +97,18 @@ def map_graph(graph: Graph, weights: Weights | None, ways: Ways | None = None) -
         sequences=machine.kv.sequences, vocab_size=shape.vocab_size, dim=shape.dim,
         images={core: builder.image() for core, builder in cores.items()}, embed=graph.embed,
         logit_slices=tuple((core, share.start, len(share)) for core, share in graph.logits),
-        result_core=graph.result, stages=tuple(stage.info for stage in graph.stages),
+        result_core=graph.result, stages=tuple(stage.info for stage in graph.stages
+                                               if stage.key not in writer.pools),
         roles=tuple(Role(core=core, stages=tuple(builder.stage_names),
                          macros_used=graph.macros_used[core])
                     for core, builder in cores.items() if builder.stage_names),
         kv_blocks=graph.kv_blocks, kv_sequence_blocks=graph.kv_sequence_blocks,
-        kv_members=graph.members, detours=ways.detours(cores.keys()))
+        kv_members=graph.members, detours=ways.detours(cores.keys()),
+        pools=_pools(graph, writer))
+
+
+def _pools(graph: Graph, writer: StageWriter) -> tuple[PoolStage, ...]:
+    plan = graph.layout.pool
+    return () if plan is None else tuple(
+        PoolStage(stage.info, writer.pools[stage.key].image(), plan.rank)
+        for stage in graph.stages if stage.key in writer.pools)

@@ -1,8 +1,11 @@
 """Stages of a block's graph into cores: addresses in tables, weights, ways of packets."""
 
+from dataclasses import replace
+
 from ouroboros.hw.params.isa import FORMATS
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.block.graph import Graph
+from ouroboros.sw.block.pool import STAGES
 from ouroboros.sw.block.stage import BlockStage, StageKey, Step
 from ouroboros.sw.block.tables import CONSTANTS
 from ouroboros.sw.block.tensors import Param, width
@@ -32,6 +35,10 @@ class StageWriter:
         self.machine = graph.machine
         self.cores = {core: CoreBuilder(graph.machine, core, steps=graph.steps[core])
                       for core in graph.layout.cores}
+        # A stage of a pool has tables of its own, and any number that a packet can name.
+        end = replace(graph.machine, core=replace(graph.machine.core, stages=STAGES))
+        self.pools = {stage.key: CoreBuilder(end, stage.info.core)
+                      for stage in graph.stages if stage.info.core not in self.cores}
         self.labels = LabelAllocator(graph.machine)
         self._owners: dict[StageKey, list[tuple[Position, int]]] = {
             stage.key: [] for stage in graph.stages}
@@ -52,13 +59,16 @@ class StageWriter:
         code = [self._program(stage) for stage in self.graph.stages]
         for stage, words in zip(self.graph.stages, code, strict=True):
             info = stage.info
-            self.cores[info.core].stage(
+            self._builder(stage).stage(
                 info.index, name=info.name, slots=info.slots, words=stage.words, code=words,
                 owners=[(owner, counter, self.ways.way(info.core, owner))
                         for owner, counter in self._owners[stage.key]])
 
+    def _builder(self, stage: BlockStage) -> CoreBuilder:
+        return self.pools.get(stage.key) or self.cores[stage.info.core]
+
     def _program(self, stage: BlockStage) -> list[int]:
-        core = self.cores[stage.info.core]
+        core = self._builder(stage)
         if stage.kv is not None:
             core.macros.set_kv(stage.kv)
         for matrix, plan in stage.matrices:
@@ -98,7 +108,7 @@ class StageWriter:
         """
         flow, here = step.flow, stage.info.core
         assert flow is not None, "a SEND has a flow"
-        builder = self.cores[here]
+        builder = self._builder(stage)
         counters = 0
         for key in flow.reserve:
             counter = builder.credit_counter(self.graph.by_key[key].info.slots)

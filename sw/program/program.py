@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from ouroboros.hw.params.machine import Machine
+from ouroboros.hw.params.pim import PimParams
 from ouroboros.hw.params.position import Position
 
-__all__ = ["NO_WAY", "CoreImage", "Detours", "EmbedTarget", "Program", "Role",
+__all__ = ["NO_WAY", "CoreImage", "Detours", "EmbedTarget", "PoolStage", "Program", "Role",
            "StageInfo", "Way", "Write"]
 
 NO_WAY = (0, 0)
@@ -86,6 +87,18 @@ class CoreImage:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolStage:
+    """A KV group's member in a pool of computing memory, which the host tells directly."""
+
+    info: StageInfo
+    """Its name, edge port, number there, and slots."""
+    image: CoreImage
+    """What a core with this stage would be written."""
+    rank: PimParams
+    """Of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedTarget:
     """A residual slice of the first block: where the host injects an embedding row."""
 
@@ -141,6 +154,8 @@ class Program:
     """KV cores that share a head: block j of a sequence lies in member j % kv_members."""
     detours: Detours | None = None
     """Ways of the host's packets around dead parts; None: nothing is dead, all go XY."""
+    pools: tuple[PoolStage, ...] = ()
+    """Members of KV groups at edge ports; they stand in no other part of the program."""
 
     @property
     def reachable(self) -> list[Position]:

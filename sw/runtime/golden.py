@@ -19,7 +19,7 @@ __all__ = ["run"]
 def run(job: Job, progress: Progress) -> JobResult:
     """Run a job on the golden machine."""
     tokens: list[Generated] = []
-    link = GoldenLink(job.program.machine)
+    link = GoldenLink(job.program.machine, pools=job.program.pools)
 
     async def load(device: Device) -> None:
         for core, writes in images(device.program).items():
@@ -31,7 +31,7 @@ def run(job: Job, progress: Progress) -> JobResult:
     # for the next wait, which never comes.
     try:
         execute(link, job, progress, tokens.append,
-                load if job.load == IMAGE else None).send(None)
+                load if job.load == IMAGE else None, link.golden.pools).send(None)
     except KeyboardInterrupt:
         return partial(job, tokens)
     except StopIteration as end:

@@ -1,15 +1,17 @@
 """A run as data: the same job goes to the golden model and to every simulator."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ouroboros.hw.params.position import Position
+from ouroboros.sw.golden.pool_end import PoolEnd
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.program.packets import Packet
 from ouroboros.sw.program.program import Program
@@ -20,6 +22,13 @@ from ouroboros.sw.runtime.engine import Engine, Request
 from ouroboros.sw.runtime.fault import Fault, FaultError, Hurts
 from ouroboros.sw.runtime.link import Link, Noting
 from ouroboros.sw.runtime.play import CycleClock, TokenClock, play
+from ouroboros.sw.runtime.pools import (
+    PoolLoss,
+    Whereabouts,
+    check_pools,
+    kept_where,
+    serve_losing,
+)
 from ouroboros.sw.runtime.sampling import Logits, Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
 from ouroboros.sw.runtime.watchdog import ClockedLink, RecoveryError, Watched
@@ -120,6 +129,10 @@ class Job:
     branches: tuple[tuple[Fault, ...], ...] = ()
     """Simulators: go on as so many runs with these faults, one after the other, and at last as
     the one without; what comes before the first of all faults is simulated once."""
+    pool_lost: int | None = None
+    """When the program's pools disappear, in the unit of ``RequestSpec.arrival``; None: never."""
+    without: Program | None = None
+    """What goes on then, from the first token of every request; None: requests are refused."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -192,6 +205,10 @@ class JobResult:
     """The job's faults that came before the last token was back."""
     recovered: "list[Recovered]" = field(default_factory=list)
     """How the machine was brought back each time."""
+    where: list[Whereabouts] = field(default_factory=list)
+    """Where K and V were over time, if the program has pools or it was measured."""
+    pool_loss: PoolLoss | None = None
+    """The loss of the job's pools, if it came."""
     refused: str | None = None
     """Why it could not be brought back: then some requests are ``refused``, and hold what was
     generated before."""
@@ -232,7 +249,8 @@ def partial(job: Job, tokens: Iterable[Generated]) -> JobResult:
 async def execute(link: Link, job: Job, progress: Progress,
                   record: Callable[[Generated], None] = lambda token: None,
                   load: Callable[[Device], Awaitable[None]] | None = None,
-                  part: Part | None = None) -> JobResult:
+                  part: Part | None = None,
+                  pools: Mapping[Position, PoolEnd] = MappingProxyType({})) -> JobResult:
     """Run a job over a link.
 
     Parameters
@@ -243,7 +261,10 @@ async def execute(link: Link, job: Job, progress: Progress,
         Loads images; by default the program is sent through the mesh.
     part : callable, optional
         Makes branches of this run.
+    pools : mapping of Position to PoolEnd
+        What is at the program's edge ports; whoever made the link connects them.
     """
+    check_pools(job, pools)
     watched = _watched(link, job, part) if job.faults or job.branches else None
     link = link if watched is None else watched
     device = Device(link, job.program, job.built)
@@ -309,14 +330,22 @@ async def execute(link: Link, job: Job, progress: Progress,
 
     def look() -> None:
         meter.look(clock.now())
+        now = kept_where(engine, requests, pools, clock.now())
+        if not where or (where[-1].wafer, where[-1].pool) != (now.wafer, now.pool):
+            where.append(now)
 
+    where: list[Whereabouts] = []
     requests: list[Request] = []
     recorded: list[set[int]] = [set() for _ in job.requests]
     if job.door is not None:
         await attend(engine, job.door)
     recovery = None if watched is None else _recovery(watched, job, engine)
-    refused = None
-    if recovery is None:
+    refused = loss = None
+    if job.pool_lost is not None:
+        requests += [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
+                     for spec in job.requests]
+        loss = await serve_losing(engine, clock.now, job.pool_lost, job.without, requests, pools)
+    elif recovery is None:
         await play(engine, clock, job.requests, requests)
     else:
         requests += [engine.submit(spec.prompt, limit=spec.limit, logits=spec.logits)
@@ -329,8 +358,10 @@ async def execute(link: Link, job: Job, progress: Progress,
 
     result = JobResult(requests=requests, injected=injected, tokens=engine.injected,
                        run_s=ended - loaded, load_s=loaded - started)
+    result.pool_loss = loss
     if job.measured:
         until = clock.now()
+        result.where = where
         result.held = Held(samples=tuple(meter.samples), means=meter.means(until),
                            peaks=meter.peaks, until=until)
     if start_cycles is not None and loaded_cycles is not None and end_cycles is not None:
@@ -341,7 +372,7 @@ async def execute(link: Link, job: Job, progress: Progress,
             result.refused = refused
             for request in requests:
                 request.finished = request.finished or "refused"
-        elif job.observe:
+        elif job.observe and loss is None:
             await _observe(device, result)
             result.errors = errors + await device.errors()
     return result

@@ -315,7 +315,8 @@ def _say_needs(job: Job, progress: Progress) -> None:
 
 def _alone(job: Job, result: JobResult) -> Request | None:
     """The only sequence of a run that was observed, if it went through the machine once."""
-    if len(result.requests) != 1 or not result.traces or job.program.detours is not None:
+    if (len(result.requests) != 1 or not result.traces or job.program.detours is not None
+            or job.program.pools):
         return None
     [request] = result.requests
     # The model's prompts keep their logits for themselves.

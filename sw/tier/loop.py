@@ -37,7 +37,7 @@ STATS = ("seconds", "tokens", "steps", "context_steps", "passes", "prompts", "sq
 COLUMNS = ("seconds", "sequences", "context", "sequences_0", "sequences_1", "fullest_0",
            "fullest_1", "pim_0_s", "pim_1_s", "dense_0_s", "dense_1_s", "prompt_0", "prompt_1",
            "pages")
-"""Of the log, one row a step."""
+"""Of the log, one row a step; ``fullest``: tokens of the fullest group, as its banks read them."""
 CHUNK = 128
 """Tokens that a prompt is cut to multiples of."""
 
@@ -81,7 +81,7 @@ def serve(inputs: Ints, outputs: Ints, dense: Floats, guess: Floats, f: Floats, 
     waits = np.zeros(requests, np.int64)        # tokens of a prompt that are still to be computed
     goes = np.zeros(requests, np.int64)         # 1: decodes in this step; 2: its prompt ends in it
     again_in, again_out = np.zeros(requests, np.int64), np.zeros(requests, np.int64)
-    held, loads, raw = np.zeros((2, groups)), np.zeros((2, groups)), np.zeros((2, groups))
+    held, loads = np.zeros((2, groups)), np.zeros((2, groups))
     prompt, ready, budget = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
     within, pim_s, dense_s = np.zeros(2), np.zeros(2), np.zeros(2)
     counts, closed = np.zeros(2, np.int64), np.zeros(2, np.int64)
@@ -135,29 +135,29 @@ def serve(inputs: Ints, outputs: Ints, dense: Floats, guess: Floats, f: Floats, 
         for s in range(2):
             prompt[s], ready[s], within[s], closed[s] = 0, 0, 0.0, 0
             for g in range(groups):
-                loads[s, g] = raw[s, g] = 0.0
+                loads[s, g] = 0.0
         full, read = 0.0, 0.0
         for k in range(alive):
             goes[k] = 0
             s, g = half[k], group[k]
             if waits[k] or closed[s]:
                 continue
+            # What the banks read, and what the scheduler counts.
+            padded = -(-context[k] // lanes) * lanes
             if adaptive and ready[s] and ready[s] % n[13] == 0:
-                fullest = max(raw[s].max(), raw[s, g] + context[k])
+                fullest = max(loads[s].max(), loads[s, g] + padded)
                 pim = f[7] + f[8] * fullest * groups + f[9] * (ready[s] + 1)
                 if pim > _at(guess, max(counts[1 - s], 1)):
                     closed[s] = 1
                     continue
-            padded = -(-context[k] // lanes) * lanes
             goes[k] = 1
             ready[s] += 1
-            raw[s, g] += context[k]
             loads[s, g] += padded
             full += context[k]
             read += padded
         for s in range(2):
             pim_s[s] = loads[s].max() * groups * f[0] + ready[s] * f[1]
-            idle[s] = f[7] + f[8] * raw[s].max() * groups + f[9] * ready[s]
+            idle[s] = f[7] + f[8] * loads[s].max() * groups + f[9] * ready[s]
         # Prompts: whole, or as much as the other half's attention leaves time for.
         for s in range(2):
             budget[s] = 1 << 40
@@ -199,7 +199,7 @@ def serve(inputs: Ints, outputs: Ints, dense: Floats, guess: Floats, f: Floats, 
         if rows < len(log) and int(stats[2]) % n[11] == 0:
             log[rows, 0], log[rows, 1], log[rows, 2] = now, alive, full
             for s in range(2):
-                log[rows, 3 + s], log[rows, 5 + s] = ready[s], raw[s].max()
+                log[rows, 3 + s], log[rows, 5 + s] = ready[s], loads[s].max()
                 log[rows, 7 + s], log[rows, 9 + s] = pim_s[s], dense_s[s]
                 log[rows, 11 + s] = prompt[s]
             log[rows, 13] = used

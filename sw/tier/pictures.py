@@ -1,19 +1,21 @@
 """Pictures: figures of the publication against the model's, and rates at the wafer's edge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from ouroboros.sw.lib.write import replaced
+from ouroboros.sw.runtime.pools import PoolLoss, Whereabouts
 from ouroboros.sw.tier.edge import Edge
 from ouroboros.sw.tier.figures.compare import Compared
 
-__all__ = ["EDGE_MARK", "FIGURES_MARK", "draw_edge", "draw_figures"]
+__all__ = ["EDGE_MARK", "FIGURES_MARK", "WHERE_MARK", "draw_edge", "draw_figures", "draw_where"]
 
 FIGURES_MARK = "ouroboros tier figures"
 EDGE_MARK = "ouroboros tier edge"
+WHERE_MARK = "ouroboros tier serve"
 """In the first bytes of every picture."""
 
 
@@ -67,6 +69,45 @@ def draw_edge(edges: Sequence[Edge], contexts: Sequence[int], path: Path) -> Non
     axes.set_ylabel("generated tokens/s")
     axes.legend(fontsize=8)
     _save(figure, path, EDGE_MARK)
+
+
+def draw_where(runs: Mapping[str, Sequence[Whereabouts]],
+               losses: Mapping[str, PoolLoss | None], unit: str, path: Path) -> None:
+    """Tokens of K and V of one KV group over time, by request: on the wafer, and in pools.
+
+    Parameters
+    ----------
+    runs : Mapping
+        Records by where K and V were to be.
+    losses : Mapping
+        When the pools disappeared in a run, if they did.
+    unit : str
+        Of the times.
+    """
+    figure = Figure(figsize=(7.5, 1.2 + 1.9 * len(runs)), layout="constrained")
+    axes = figure.subplots(len(runs), sharex=False, sharey=True, squeeze=False)[:, 0]
+    for one, (place, records) in zip(axes, runs.items(), strict=True):
+        times = [at.time for at in records]
+        requests = len(records[-1].wafer) if records else 0
+        layers, colours, labels = [], [], []
+        for part, map_ in (("wafer", "Blues"), ("pool", "Oranges")):
+            for n in range(requests):
+                # Requests that came later are not in earlier records.
+                layers.append([(getattr(at, part)[n:] or (0,))[0] for at in records])
+                colours.append(matplotlib.colormaps[map_](0.75 - 0.45 * n / max(requests - 1, 1)))
+                labels.append(f"request {n + 1}, {part}")
+        one.stackplot(times, layers, colors=colours, labels=labels, step="post", linewidth=0)
+        if (loss := losses.get(place)) is not None:
+            one.axvline(loss.time, color="black", linestyle="--", linewidth=0.9)
+            one.annotate("pool lost", (loss.time, 1), xycoords=("data", "axes fraction"),
+                         xytext=(4, -12), textcoords="offset points", fontsize=8)
+        one.set_title({"wafer": "on the wafer", "tier": "in the pool alone",
+                       "split": "split: blocks in turn"}[place], fontsize=9, loc="left")
+        one.set_ylabel("tokens of K and V")
+    axes[-1].set_xlabel(unit)
+    handles, names = axes[-1].get_legend_handles_labels()
+    figure.legend(handles, names, fontsize=7, loc="outside lower center", ncols=4)
+    _save(figure, path, WHERE_MARK)
 
 
 def _save(figure: Figure, path: Path, mark: str) -> None:

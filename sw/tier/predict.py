@@ -1,8 +1,10 @@
 """What the scheduler knows beforehand: times of attention and of dense layers, fitted to runs.
 
-Attention beside the memory is linear in the context of the fullest group and in sequences. Dense
-layers are piecewise linear in tokens, between numbers of tokens that were timed. Both are fitted to
-the log of runs or to timed steps, and held against those of others.
+Attention beside the memory is linear in the context of the fullest group and in sequences. Of a
+context the scheduler counts what banks read, a multiple of their number: where few sequences are in
+a group, the rest of the last row does not average out. Dense layers are piecewise linear in tokens,
+between numbers of tokens that were timed. Both are fitted to the log of runs or to timed steps, and
+held against those of others.
 
 Ref: CHIME, ISCA 2026: linear in (context, requests) and by regression; errors of about 1 %.
 """

@@ -2,6 +2,7 @@
 
 import random
 from collections import deque
+from typing import Any, NamedTuple
 
 import cocotb
 from cocotb.queue import Queue
@@ -30,6 +31,14 @@ HOLDS_CYCLES = (1, 4, 80)
 """How long a host that stalls takes nothing; in the longest, idle cores stop their clocks."""
 
 
+class _Stream(NamedTuple):
+    """Signals of a stream of flits."""
+
+    payload: Any
+    valid: Any
+    ready: Any
+
+
 class SimLink:
     """See ``sw.runtime.link.Link``.
 
@@ -44,10 +53,15 @@ class SimLink:
         Its parameters.
     stall : float
         How often the host does not take a flit that the machine offers.
+    port : int
+        Which of the machine's host ports: 0 is the host's, others those of ``mesh.more_hosts``.
     """
 
-    def __init__(self, dut, machine: Machine, *, stall: float = 0.0):
+    def __init__(self, dut, machine: Machine, *, stall: float = 0.0, port: int = 0):
         self._dut, self._stall = dut, stall
+        self._in, self._out = (_Stream(*(getattr(dut, f"host{port or ''}_{way}__{member}")
+                                         for member in ("payload", "valid", "ready")))
+                               for way in ("i", "o"))
         self._hold = self._moved = 0
         self._layout = flit_layout(machine.noc)
         self._sending: deque[int] = deque()
@@ -55,8 +69,8 @@ class SimLink:
         self._received: Queue[Packet] = Queue()
         self._open: dict[int, list[Flit]] = {}
         self._came = Event()
-        dut.host_i__valid.value = 0
-        dut.host_o__ready.value = 1
+        self._in.valid.value = 0
+        self._out.ready.value = 1
         cocotb.start_soon(self._drive())
         cocotb.start_soon(self._monitor())
 
@@ -122,29 +136,29 @@ class SimLink:
         while True:
             await self._wake.get()
             while self._sending:
-                dut.host_i__payload.value = self._sending[0]
-                dut.host_i__valid.value = 1
+                self._in.payload.value = self._sending[0]
+                self._in.valid.value = 1
                 await ReadOnly()
-                ready = dut.host_i__ready.value == 1
+                ready = self._in.ready.value == 1
                 await RisingEdge(dut.clk)
                 if ready and self._sending:
                     self._sending.popleft()
                     self._moved = self.cycles
-            dut.host_i__valid.value = 0
+            self._in.valid.value = 0
 
     async def _monitor(self) -> None:
         dut = self._dut
         while True:
             # Sampled at the falling edge: outputs are registered and have settled.
-            if dut.host_o__valid.value != 1:
-                await RisingEdge(dut.host_o__valid)
+            if self._out.valid.value != 1:
+                await RisingEdge(self._out.valid)
             await FallingEdge(dut.clk)
-            while dut.host_o__valid.value == 1:
+            while self._out.valid.value == 1:
                 refused = self._refuses()
                 if self._stall:
-                    dut.host_o__ready.value = int(not refused)
+                    self._out.ready.value = int(not refused)
                 if not refused:
-                    view = unpack(self._layout, int(dut.host_o__payload.value))
+                    view = unpack(self._layout, int(self._out.payload.value))
                     self._flit(Flit(int(view.data), int(view.vc), bool(view.head), bool(view.tail)))
                 await FallingEdge(dut.clk)
 

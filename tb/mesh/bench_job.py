@@ -20,6 +20,7 @@ from ouroboros.sw.program.image import images
 from ouroboros.sw.runtime.job import BRANCH, IMAGE, execute
 from ouroboros.tb.lib.link import PERIOD_NS, RESET_CYCLES, SimLink
 from ouroboros.tb.mesh.branch import Branches
+from ouroboros.tb.mesh.pool import attach
 from ouroboros.tb.mesh.preload import AFTER_IMAGE_CYCLES, remove_images, write_images
 
 SILENCE_CYCLES, STAGE_SILENCE_CYCLES = 100_000, 10_000
@@ -66,8 +67,9 @@ async def job(dut):
     dut.rst.value = 0
     cocotb.start_soon(link.watch(SILENCE_CYCLES
                                  + STAGE_SILENCE_CYCLES * len(task.program.stages)))
+    pools = attach(dut, task.program)
     with branches:
         result = await execute(link, task, progress, record, load if longest else None,
-                               branches.part)
+                               branches.part, pools)
         result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         branches.result.write_bytes(pickle.dumps(result))

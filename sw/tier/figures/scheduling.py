@@ -29,7 +29,7 @@ class Steps:
     """Halves of steps of a run that had no prompt on the link."""
 
     context: Floats
-    """Of the fullest group, times groups."""
+    """Of the fullest group, as its banks read it, times groups."""
     sequences: Floats
     """That decoded."""
     pim_s: Floats
