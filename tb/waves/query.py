@@ -128,7 +128,8 @@ def _waited(wave: WaveFile, asked: Asked) -> list[str]:
     lines += [f"{cycles:>9} {cycles / total:>6.1%}  {text}"
               for text, cycles in lengths(found).most_common(LINES_MAX)]
     longest = sorted(found, key=lambda one: one.first - one.last)[:LONGEST]
-    return [*lines, "longest:", *(f"{one.first:>9} .. {one.last:<9} {one.text}"
+    return [*lines, "longest:", *(f"{one.first:>9} .. {one.last:<9} "
+                                  f"{f'token {one.token}: ' if one.token else ''}{one.text}"
                                   for one in longest)]
 
 

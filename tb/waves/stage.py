@@ -22,6 +22,8 @@ class Reason:
     """First cycle."""
     last: int
     """Last cycle."""
+    token: str
+    """Of which token, SEQUENCE:POSITION; empty: it had none."""
     text: str
     """What it did, or what it waited for."""
 
@@ -65,14 +67,14 @@ def reasons(wave: WaveFile, core: Position, stage: int, first: int,
             last: int) -> Iterator[Reason]:
     """What the stage did, cycle by cycle, equal neighbours as one."""
     look = _Look(wave, core, stage)
-    begun, before = first, ""
+    begun, before = first, ("", "")
     for cycle in range(first, last + 1):
-        text = look.at(cycle)
-        if text != before:
-            if before:
-                yield Reason(begun, cycle - 1, before)
-            begun, before = cycle, text
-    yield Reason(begun, last, before)
+        found = look.at(cycle)
+        if found != before:
+            if before[1]:
+                yield Reason(begun, cycle - 1, *before)
+            begun, before = cycle, found
+    yield Reason(begun, last, *before)
 
 
 def lengths(found: list[Reason]) -> Counter[str]:
@@ -92,21 +94,26 @@ class _Look:
         self.stage, self.slots = stage, slots_of(wave, core)
         signal = lambda name: wave.signal(core, f"core.{name}")  # noqa: E731
         self.lock, self.lock_slot = signal("controller.lock"), signal("controller.lock_slot")
-        self.issued = [(signal(f"controller.issue_{unit}__valid"),
-                        signal(f"controller.issue_{unit}__payload$slot")) for unit in UNITS]
+        self.issued = [tuple(signal(f"controller.issue_{unit}__{end}")
+                             for end in ("valid", "ready", "payload$slot")) for unit in UNITS]
+        self.runs_on: dict[int, str] = {}
         self.ready: Wave = signal("controller.slots.credit_ready")
         self.packet = signal("send.packet__valid"), signal("send.packet__ready")
         self.channel = signal("send.packet__payload$vc")
         self.credits = [signal(f"egress.end_.credits.counts__{vc}")
                         for vc in range(wave.machine.noc.channels)]
 
-    def at(self, cycle: int) -> str:
+    def at(self, cycle: int) -> tuple[str, str]:
+        """Token and reason of a cycle; cycles are asked for one after the other."""
+        for name, (valid, ready, of) in zip(UNITS, self.issued, strict=True):
+            if valid.at(cycle) and ready.at(cycle):
+                self.runs_on[of.at(cycle) or 0] = name
         mine = [(slot, state) for slot in self.slots if (state := slot.state(cycle)) is not None
                 and state is not SlotState.FREE and slot.at("stage", cycle) == self.stage]
         if not mine:
-            return "no token: none of its slots is taken"
+            return "", "no token: none of its slots is taken"
         slot, state = min(mine, key=lambda one: self.ORDER.index(one[1]))
-        return f"token {slot.token(cycle)}: {self._words(slot, state, cycle)}"
+        return slot.token(cycle), self._words(slot, state, cycle)
 
     def _words(self, slot: Slot, state: SlotState, cycle: int) -> str:
         if state is SlotState.RUN:
@@ -128,12 +135,13 @@ class _Look:
                 f"{slot.at('packets', cycle)}")
 
     def _runs(self, slot: Slot, cycle: int) -> str:
-        sends, (valid, of) = "", self.issued[2]
+        sends = ""
         if self.packet[0].at(cycle) and not self.packet[1].at(cycle):
             vc = self.channel.at(cycle) or 0
             sends = (f"send has no link credit of channel {vc} to its router"
                      if not self.credits[vc].at(cycle) else "send waits for the egress")
-        for name, (valid, of) in zip(UNITS, self.issued, strict=True):
-            if valid.at(cycle) and of.at(cycle) == slot.number:
+        for name, (valid, ready, of) in zip(UNITS, self.issued, strict=True):
+            if valid.at(cycle) and not ready.at(cycle) and of.at(cycle) == slot.number:
                 return f"{name} has not taken its instruction" + (f"; {sends}" if sends else "")
-        return sends or "a unit runs its instruction"
+        unit = self.runs_on.get(slot.number, "a unit")
+        return sends if sends and unit == "send" else f"{unit} runs its instruction"
