@@ -1,7 +1,7 @@
 """A machine that loses credits, for ``docs/waves.md``: ``python -m ouroboros.tb.waves.planted``.
 
 The bug is in the text that is simulated, not in the hardware: a router gives no credit back for a
-flit of the data channel that leaves its buffer while a flit of the control channel comes in.
+flit of the data channel that leaves its buffer while the last flit of a packet comes in.
 """
 
 import re
@@ -29,8 +29,8 @@ __all__ = ["LOST", "break_credits", "main", "planted_job", "run_planted"]
 
 SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
          "vocab_size": 40, "seq_len": 64}
-PROMPT = tuple(range(3, 15))
-SILENCE_CYCLES = 3000
+PROMPT = tuple(range(3, 11))
+SILENCE_CYCLES = 1000
 """After these the machine is taken to hang."""
 LOST = re.compile(r"(\[0\] = )(freed);")
 """The credit of channel 0 in the input of a router."""
@@ -38,7 +38,7 @@ LOST = re.compile(r"(\[0\] = )(freed);")
 
 def break_credits(sources: Mapping[str, str]) -> dict[str, str]:
     """The modules of a machine with the bug in them."""
-    text, count = LOST.subn(r"\1\2 & ~(link__valid & link__flit$vc);", sources["router_input"])
+    text, count = LOST.subn(r"\1\2 & ~(link__valid & link__flit$tail);", sources["router_input"])
     if count != 1:
         raise ValueError(f"router_input must give back one credit of channel 0, not {count}")
     return {**sources, "router_input": text}

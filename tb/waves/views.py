@@ -1,6 +1,7 @@
 """Views for GTKWave and Surfer, and traces of transactions, beside a file of waves."""
 
 import io
+import re
 
 from vcd.gtkw import GTKWFlag, GTKWSave, make_translation_filter
 
@@ -9,6 +10,7 @@ from ouroboros.hw.params.position import Position
 from ouroboros.sw.lib.write import write
 from ouroboros.sw.runtime.waves import views
 from ouroboros.tb.waves.groups import Shown, groups
+from ouroboros.tb.waves.record import PERIOD_PS
 from ouroboros.tb.waves.text_trace import write_text_trace
 from ouroboros.tb.waves.timeline import write_timeline
 from ouroboros.tb.waves.transactions import transactions
@@ -43,7 +45,7 @@ def gtkwave_view(wave: WaveFile, filters: dict[str, str]) -> str:
     text = io.StringIO()
     save = GTKWSave(text)
     save.dumpfile(f"../{wave.path.name}", abspath=False)
-    save.timestart(wave.first * 2)
+    save.timestart(wave.first * PERIOD_PS)
     for core in wave.cores:
         known = wave.full_names(core)
         save.begin_group(f"core {core[0]},{core[1]}")
@@ -97,7 +99,8 @@ def _names(wave: WaveFile, core: Position, names: str) -> tuple[dict[int, str], 
         return {index: name for (at, index), name in wave.about.stage_names.items()
                 if at == core}, f"stages_{core[0]}_{core[1]}"
     found = wave.about.names.get(names, {})
-    return found, names.replace("$", "_")
+    # Slots share theirs.
+    return found, re.sub(r"\d+", "", names).replace("$", "_")
 
 
 def surfer_view(wave: WaveFile) -> str:
