@@ -33,8 +33,11 @@ unit: setup-test  ## tests of a second or less, without a simulator
 sim: setup-test  ## tests with a simulator [K=name] [SEED=n]
 	@$(PYTEST) -n $(WORKERS) -m "sim and not slow" $(SELECT)
 
-waves: setup-test  ## one test with waveforms, whose path it prints: K=name [SEED=n]
-	@WAVES=1 $(PYTEST) -s -m sim -k "$(or $(K),$(error type: make waves K=name))"
+waves: setup-test  ## lists tests; runs one with waveforms, whose path it prints: K=name [SEED=n]
+	@echo "Tests with a simulator$(if $(K), and $(K) in their names):"
+	@$(PYTEST) --collect-only -m sim $(SELECT) tests/sim | grep :: || { \
+	    echo "none: type make waves for all of them"; exit 2; }
+	@$(if $(K),WAVES=1 $(PYTEST) -s -m sim $(SELECT),echo "type: make waves K=name")
 
 formal:  ## proofs by SMT solver
 	@python3 tb/flow/setup.py --extra test --extra formal

@@ -90,11 +90,13 @@ def demonstrate(options: DemoOptions, progress: Progress = lambda what, done, to
         If the model does not fit, a prompt is too long, a file is wrong or a tool is missing.
     """
     source, machine, folder = options.source(), load_machine(options.machine), options.folder
+    waves = options.recorded()
     check_folder(folder, {SUMMARY: SCHEMA, PAGE: MARK}, others or {})
     begins(f"{source.path.name} on machine {machine.name!r}: {len(options.prompts)} prompts, "
            f"up to {options.tokens} tokens each, on {options.on}")
     served = serve(source, machine, options.prompts, tokens=options.tokens, on=options.on,
                    logits=options.verify, twin=options.twin, scheme=options.scheme,
+                   waves=waves,
                    progress=progress, told=told)
     found = Demonstrated(folder=folder, report=page.Report(
         served=served, prompts=options.prompts, command=typed("demo", options),

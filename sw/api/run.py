@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api.shared import OnMachine, WithDeadLinks, WithPlacement, WithScheme
+from ouroboros.sw.api.waves import WithWaves
 from ouroboros.sw.api.weights import WithTexts
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.noc.routes.faults import parse_links
 from ouroboros.sw.place.dead import dead_cores
 from ouroboros.sw.runtime.fault import parse_fault
-from ouroboros.sw.runtime.job import IMAGE, MESH, Progress, Waves
+from ouroboros.sw.runtime.job import IMAGE, MESH, Progress
 from ouroboros.sw.runtime.sampling import Sampling
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve
 from ouroboros.sw.runtime.times import remember
@@ -20,7 +21,7 @@ __all__ = ["RunOptions", "ServeOptions", "serve_prompts"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions(WithTexts, WithScheme, OnMachine):
+class ServeOptions(WithWaves, WithTexts, WithScheme, OnMachine):
     """Prompts, a model, a machine and what runs it."""
 
     prompts: tuple[str, ...] = option(flag="--prompt", metavar="TEXT")
@@ -61,8 +62,6 @@ class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
     load: str | None = option(None, choices=lambda: (IMAGE, MESH))
     """Load the program by images of the cores, or through the mesh; by default through the mesh on
     meshes of at most 64 cores."""
-    waves: str | None = option(None, metavar="X,Y,CYCLE")
-    """Icarus: record the core at X, Y (both from 1) and its router from a cycle on."""
     fault: tuple[str, ...] = option((), metavar="KIND:X,Y[:PORT[:BIT]]@CYCLE")
     """What happens to the machine while it runs: core, router, link, flip or upset, in a cycle
     from the first token on; may be repeated. It is built with fault gates, parity and a class of
@@ -86,16 +85,6 @@ class RunOptions(WithPlacement, WithDeadLinks, ServeOptions):
     def habit(self) -> str:
         """What the times of a run's steps depend on, for ``sw.runtime.times``."""
         return f"{self.machine} {self.on} {self.twin} {self.load} {self.placement}"
-
-    def recorded(self) -> Waves | None:
-        """What ``waves`` names."""
-        if self.waves is None:
-            return None
-        try:
-            x, y, start = map(int, self.waves.split(","))
-        except ValueError:
-            raise OuroborosError(f"waves must be x,y,cycle, not {self.waves!r}") from None
-        return Waves((x, y), start)
 
 
 def serve_prompts(options: RunOptions,

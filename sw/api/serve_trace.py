@@ -7,6 +7,7 @@ from typing import Any
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.api.shared import OnMachine, WithPlacement, WithScheme
+from ouroboros.sw.api.waves import WithWaves
 from ouroboros.sw.api.weights import WithTexts
 from ouroboros.sw.lib.options import Options, option
 from ouroboros.sw.mapper.integers import integer_model
@@ -54,7 +55,7 @@ class PolicyOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeTraceOptions(PolicyOptions, WithTexts, WithScheme, WithPlacement, OnMachine):
+class ServeTraceOptions(PolicyOptions, WithWaves, WithTexts, WithScheme, WithPlacement, OnMachine):
     """A model on a machine, what is asked of it, and what is shown."""
 
     on: str = option("golden", choices=lambda: PLAYED_ON)
@@ -104,7 +105,8 @@ class ServeTraceOptions(PolicyOptions, WithTexts, WithScheme, WithPlacement, OnM
         machine = load_machine(self.machine)
         return Stage(machine=machine, model=integer_model(self.source(), machine, self.scheme),
                      on=self.on, placement=self.placement, context=self.context,
-                     kv_blocks=self.kv_blocks, ring=self.ring, twin=self.twin)
+                     kv_blocks=self.kv_blocks, ring=self.ring, twin=self.twin,
+                     waves=self.recorded())
 
     def load(self, stage: Stage) -> Load:
         """What is asked for, scaled.
@@ -150,6 +152,8 @@ def compare_trace(options: ServeTraceOptions,
     """
     if options.cancel:
         raise ReplayError("cancel must be 0 with --compare: runs have to do the same work")
+    if options.waves is not None:
+        raise ReplayError("waves must be of one run, without --compare")
     stage = options.stage()
     found = compare_policies(cases(stage, options.policy()), options.load(stage),
                              seed=options.seed, told=told, progress=progress)

@@ -12,14 +12,19 @@ from ouroboros.sw.cli.progress import step_bars
 from ouroboros.sw.cli.watch import LINES, Watch
 from ouroboros.sw.lib.options import typed
 from ouroboros.sw.lib.text import visible
+from ouroboros.sw.runtime.job import JobResult
 from ouroboros.sw.runtime.locate import Place, locate
 from ouroboros.sw.runtime.service import Served, backend
 from ouroboros.sw.runtime.times import recall
+from ouroboros.sw.runtime.waves import views
 
-__all__ = ["INTERRUPTED_WORDS", "exit_code", "print_measured", "print_served", "run", "say_where"]
+__all__ = ["INTERRUPTED_WORDS", "exit_code", "print_measured", "print_served", "print_waves",
+           "run", "say_where"]
 
 WAVES_BEFORE = 3000
 """Cycles that are recorded before a wrong word leaves its core."""
+WAVES_AFTER = 1000
+"""And after it has."""
 
 INTERRUPTED_WORDS = "\nInterrupted: this is what there was by then."
 
@@ -58,12 +63,19 @@ def print_measured(served: Served) -> None:
         click.echo(f"{result.flit_hops} data flits sent from router to router, by the routers' "
                    f"counters")
     print_recoveries(served)
-    if result.waves is not None:
-        click.echo(f"waves: {result.waves}")
+    print_waves(result)
     if result.errors is not None:
         click.echo(f"{result.errors} packets refused or dropped in all cores and routers")
     click.echo(f"{summary['tokens_per_s']:.2f} generated tokens per second of wall time on "
                f"machine {served.program.machine.name!r}, placement {served.program.placement!r}")
+
+
+def print_waves(result: JobResult) -> None:
+    """Where waves were written, and of when."""
+    if result.waves is not None and result.recorded is not None:
+        click.echo(f"Waves of cycles {result.recorded[0]:,} to {result.recorded[1]:,}: "
+                   f"{result.waves}; views: {views(result.waves)}; ask: ouroboros wave "
+                   f"{result.waves}")
 
 
 def print_recoveries(served: Served) -> None:
@@ -102,9 +114,11 @@ def say_where(served: Served, options: RunOptions) -> Place | None:
                f"All that this core was sent before is as in the golden machine.")
     if place.cycle is not None:
         x, y = place.core
-        again = typed("run", options, skip=("on", "tokens", "waves", "logits"))
-        click.echo(f"Waves there: {again} --on icarus --tokens {place.tokens} "
-                   f"--waves {x},{y},{max(place.cycle - WAVES_BEFORE, 0)}")
+        again = typed("run", options, skip=("tokens", "waves", "waves_window", "waves_cores",
+                                            "logits"))
+        click.echo(f"Waves there: {again} --tokens {place.tokens} --waves wrong.fst --waves-cores "
+                   f"{x},{y} --waves-window {max(place.cycle - WAVES_BEFORE, 0)}:"
+                   f"{place.cycle + WAVES_AFTER}")
     return place
 
 

@@ -7,6 +7,7 @@ from rich.table import Table
 from ouroboros.sw.api.serve_trace import ServeTraceOptions, compare_trace, serve_trace
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.group import DIFFERS
+from ouroboros.sw.cli.run import print_waves
 from ouroboros.sw.cli.tables import cell, table
 from ouroboros.sw.cli.watch import Watch
 from ouroboros.sw.replay.compare import PAPER, Case
@@ -51,6 +52,8 @@ def serve_trace_command(options: ServeTraceOptions, output: Output) -> dict[str,
                f"{found['output_tokens_per_kilotick']:.3f} output tokens per 1,000 "
                f"{played.tick}s")
     output.show(_latencies(found, played.tick), _numbers(found))
+    if played.result is not None:
+        print_waves(played.result)
     _judge(found, output)
     return found
 

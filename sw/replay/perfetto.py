@@ -1,6 +1,7 @@
 """A played load as a trace: open it in Perfetto (ui.perfetto.dev) or chrome://tracing."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,30 @@ from ouroboros.sw.lib.write import write
 from ouroboros.sw.replay.load import ReplayError
 from ouroboros.sw.replay.played import Played
 
-__all__ = ["TRACE_MARK", "write_trace"]
+__all__ = ["TRACE_MARK", "process", "slice_", "thread", "write_trace"]
 
 TRACE_MARK = "ouroboros-serve-1"
 """Mark of the files."""
 COUNTERS = {"sequences": ("alive", "waiting"), "KV blocks": ("reserved", "filled"),
             "tokens under way": ("flying",)}
 """Tracks of counters and what of a sample they show."""
+
+
+def process(number: int, name: str) -> dict[str, Any]:
+    """Event that names a process."""
+    return {"ph": "M", "pid": number, "name": "process_name", "args": {"name": name}}
+
+
+def thread(of: int, number: int, name: str) -> dict[str, Any]:
+    """Event that names a thread of a process."""
+    return {"ph": "M", "pid": of, "tid": number, "name": "thread_name", "args": {"name": name}}
+
+
+def slice_(of: int, number: int, name: str, begin: int, ticks: int,
+           args: Mapping[str, Any]) -> dict[str, Any]:
+    """Event that lasts, on a thread of a process."""
+    return {"ph": "X", "pid": of, "tid": number, "name": name, "ts": begin, "dur": ticks,
+            "args": dict(args)}
 
 
 def write_trace(played: Played, path: Path) -> None:
@@ -28,22 +46,17 @@ def write_trace(played: Played, path: Path) -> None:
     result = played.result
     if result is None or result.held is None:
         raise ReplayError("a trace is of a machine's run: give --on golden or a simulator")
-    events: list[dict[str, Any]] = [
-        {"ph": "M", "pid": 0, "name": "process_name", "args": {"name": "requests"}},
-        {"ph": "M", "pid": 1, "name": "process_name", "args": {"name": f"machine, {played.on}"}}]
+    events = [process(0, "requests"), process(1, f"machine, {played.on}")]
     for n, request in enumerate(result.requests):
-        events.append({"ph": "M", "pid": 0, "tid": n, "name": "thread_name",
-                       "args": {"name": f"request {n}"}})
+        events.append(thread(0, n, f"request {n}"))
         times = [request.arrival, request.admitted, *request.token_times[:1],
                  *request.token_times[-1:]]
         names = ("waits", "prompt", "decode")
         for name, begin, end in zip(names, times, times[1:], strict=False):
             if begin is not None and end is not None and end > begin:
-                events.append({
-                    "ph": "X", "pid": 0, "tid": n, "name": name, "ts": begin, "dur": end - begin,
-                    "args": {"prompt_tokens": request.prompt_tokens,
-                             "generated": request.generated, "finished": request.finished,
-                             "preemptions": request.preemptions}})
+                events.append(slice_(0, n, name, begin, end - begin, {
+                    "prompt_tokens": request.prompt_tokens, "generated": request.generated,
+                    "finished": request.finished, "preemptions": request.preemptions}))
     for sample in result.held.samples:
         events += [{"ph": "C", "pid": 1, "name": name, "ts": sample.time,
                     "args": {key: getattr(sample, key) for key in keys}}

@@ -11,7 +11,8 @@ from ouroboros.sw.replay.load import Load, ReplayError, specs
 from ouroboros.sw.replay.played import Played, of_model, of_result
 from ouroboros.sw.runtime.job import Job, Progress
 from ouroboros.sw.runtime.scale import built_cores, is_big, load_by
-from ouroboros.sw.runtime.service import backend, compare
+from ouroboros.sw.runtime.service import backend, can_record, compare, recorded
+from ouroboros.sw.runtime.waves import Waves
 from ouroboros.sw.serving.options import ServingOptions
 from ouroboros.sw.wafer.cores import WaferOptions
 from ouroboros.sw.wafer.requests import Requests
@@ -41,6 +42,8 @@ class Stage:
     """Whether sequences begin at different members of a KV head."""
     twin: bool | None = None
     """See ``sw.runtime.service.serve``."""
+    waves: Waves | None = None
+    """What a simulator records."""
 
     @property
     def ringed(self) -> Machine:
@@ -64,13 +67,16 @@ def play_machine(stage: Stage, load: Load, options: ServingOptions, *, seed: int
     OuroborosError
         If the model does not fit, or a request is longer than the context.
     """
+    if stage.waves is not None:
+        can_record(stage.on)
     program, machine = stage.program(), stage.machine
     job = Job(
         program=program, model=stage.model, options=options, measured=True,
         requests=specs(load, vocab_size=program.vocab_size, context=program.context, seed=seed,
                        cancel=cancel),
         twin=is_big(machine) if stage.twin is None else stage.twin,
-        load=load_by(program, None), built=built_cores(program), observe=stage.on != "icarus")
+        load=load_by(program, None), built=built_cores(program), observe=stage.on != "icarus",
+        waves=None if stage.waves is None else recorded(stage.waves, program))
     result = backend(stage.on)(job, progress)
     if result.held is None:
         raise ReplayError("the run must come to its end to be measured, but was interrupted")
@@ -88,6 +94,8 @@ def play_model(stage: Stage, load: Load, options: ServingOptions) -> Played:
     ReplayError
         If the policy has what the model does not know.
     """
+    if stage.waves is not None:
+        can_record("model")
     known = ServingOptions(headroom_blocks=options.headroom_blocks, grain=options.grain,
                            static_tokens=options.static_tokens)
     if options != known:

@@ -32,6 +32,7 @@ from ouroboros.sw.runtime.pools import (
 from ouroboros.sw.runtime.sampling import Logits, Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
 from ouroboros.sw.runtime.watchdog import ClockedLink, RecoveryError, Watched
+from ouroboros.sw.runtime.waves import Waves
 from ouroboros.sw.serving.meter import Meter, Sample
 from ouroboros.sw.serving.options import ServingOptions
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:       # runs without faults need not wait for the compiler beh
     from ouroboros.sw.runtime.recovery import Recovered, Recovery
 
 __all__ = ["BRANCH", "IMAGE", "MESH", "SAID", "Backend", "Generated", "Held", "Job", "JobResult",
-           "Part", "Progress", "RequestSpec", "Waves", "execute", "partial"]
+           "Part", "Progress", "RequestSpec", "execute", "partial"]
 
 Progress = Callable[[str, int, int], None]
 """Told (what, done, of how many): ``what`` is ``build``, ``load`` or ``token``.
@@ -76,16 +77,6 @@ class RequestSpec:
     """When it is given up, in the unit of ``arrival``; None: never."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waves:
-    """Waves of one core and its router."""
-
-    core: Position
-    """Which."""
-    start: int
-    """First cycle."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """What to run."""
@@ -107,7 +98,7 @@ class Job:
     twin: bool = False
     """Simulators: the behavioural twin of the macro instead of the bit-serial one."""
     waves: Waves | None = None
-    """Icarus: what to record."""
+    """Simulators: what to record."""
     sampling: Sampling | None = None
     """How the host draws tokens; None: the machine's likeliest."""
     stops: StopTexts | None = None
@@ -195,6 +186,8 @@ class JobResult:
     with dead parts also while the program was loaded. None without counters."""
     waves: Path | None = None
     """File of what was recorded."""
+    recorded: tuple[int, int] | None = None
+    """First cycle of it, and the one after the last."""
     injected: list[Packet] = field(default_factory=list)
     """Packets of tokens that the host sent, if they were to be kept."""
     sent: list[Sent] = field(default_factory=list)

@@ -29,14 +29,14 @@ from ouroboros.sw.runtime.job import (
     JobResult,
     Progress,
     RequestSpec,
-    Waves,
 )
 from ouroboros.sw.runtime.sampling import Sampling, next_token
 from ouroboros.sw.runtime.scale import built_cores, is_big, load_by, needs
 from ouroboros.sw.runtime.stopping import StopTexts
+from ouroboros.sw.runtime.waves import Waves, WavesError, resolved
 
-__all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve",
-           "serve_job"]
+__all__ = ["BACKENDS", "Served", "backend", "can_record", "compare", "expected_positions",
+           "recorded", "serve", "serve_job"]
 
 BACKENDS = ("golden", "verilator", "icarus")
 
@@ -237,7 +237,7 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     texts = _texts(source, prompts, chat, system)
     backend(on)
     if waves is not None:
-        _check_waves(waves, machine, on)
+        can_record(on)
     if faults or faults_random:
         machine = hurtable(machine)
     model = integer_model(source, machine, scheme, placement=placement)
@@ -256,7 +256,8 @@ def serve(source: ModelSource, machine: Machine, prompts: Sequence[str], *, toke
     job = Job(program=program, model=model, requests=specs, stop_ids=model.special.stop_ids,
               window=window, twin=is_big(machine) if twin is None else twin,
               load=load_by(program, load), built=built_cores(program), observe=on != "icarus",
-              waves=waves, sampling=sampling, stops=stop_texts, told=told is not None,
+              waves=None if waves is None else recorded(waves, program, faults),
+              sampling=sampling, stops=stop_texts, told=told is not None,
               faults=(*faults, *_drawn(program, specs, faults_random, faults_seed)))
     streams = [TextStream(coder, spec.prompt, stops) for spec in specs]
 
@@ -348,14 +349,30 @@ def _drawn(program: Program, specs: Sequence[RequestSpec], count: int,
     return random_faults(program.machine, count, seed=seed, first=0, last=last)
 
 
-def _check_waves(waves: Waves, machine: Machine, on: str) -> None:
-    if on != "icarus":
-        raise OuroborosError(f"back end must be icarus to record waves, not {on!r}")
-    if waves.core not in machine.mesh.coordinates:
-        raise OuroborosError(f"waves must be of a core of the {machine.mesh.width} x "
-                             f"{machine.mesh.height} mesh, not of {waves.core}")
-    if waves.start < 0:
-        raise OuroborosError(f"waves must begin at cycle 0 or later, not {waves.start}")
+def recorded(waves: Waves, program: Program, faults: Sequence[Fault] = ()) -> Waves:
+    """What a back end is to record.
+
+    Raises
+    ------
+    WavesError
+        If it cannot be.
+    """
+    found = resolved(waves, program)
+    if found.window.token is not None and faults:
+        raise WavesError("waves of a run with faults must have a window of cycles, FROM:TO")
+    return found
+
+
+def can_record(on: str) -> None:
+    """Refuse a back end that records no waves.
+
+    Raises
+    ------
+    WavesError
+        If it does not.
+    """
+    if on not in ("verilator", "icarus"):
+        raise WavesError(f"back end must be verilator or icarus to record waves, not {on!r}")
 
 
 def _texts(source: ModelSource, prompts: Sequence[str], chat: bool,

@@ -7,7 +7,7 @@ import pickle
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ouroboros.hw.mesh.wafer import top_name
@@ -20,15 +20,17 @@ from ouroboros.sw.runtime.job import (
     Job,
     JobResult,
     Progress,
-    Waves,
     partial,
 )
+from ouroboros.sw.runtime.waves import Waves
 from ouroboros.tb.flow.build import Build, SimulationError, build, recording, run
 from ouroboros.tb.flow.rtl import emit_die
 from ouroboros.tb.flow.stepped import Stepped
 from ouroboros.tb.flow.toolchain import ToolError, find
 from ouroboros.tb.mesh.branch import branch_file
-from ouroboros.tb.mesh.tap import WAVES, read_taps, tapped, waved
+from ouroboros.tb.mesh.tap import read_taps, tapped
+from ouroboros.tb.waves.keep import keep
+from ouroboros.tb.waves.record import blocks, recorded, recorder
 
 __all__ = ["build_die", "emit_die", "icarus", "run_job", "verilator"]
 
@@ -55,7 +57,7 @@ def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = F
     tap : bool
         Cores write down what they send.
     record : Waves
-        Icarus: waves of one core.
+        Waves of some cores, as the job has them.
     built : frozenset of Position
         The cores that there are; None: all.
     preload : bool
@@ -68,9 +70,16 @@ def build_die(machine: Machine, sim: str, *, twin: bool = False, waves: bool = F
     if tap:
         sources = tapped(sources, machine)
     if record is not None:
-        sources = waved(sources, record, machine)
+        sources = with_recorder(sources, machine, record, sim)
     return build(top_name(machine), sources, sim=sim, stepped=TILE if stepped else None,
-                 waves=waves)
+                 waves=waves, dump="" if record is None else record.path.suffix[1:])
+
+
+def with_recorder(sources: Mapping[str, str], machine: Machine, waves: Waves,
+                  sim: str) -> dict[str, str]:
+    """The modules of a machine that records what ``waves`` says."""
+    return recorded(sources, machine, recorder(sim, machine, waves.cores,
+                                               f"waves{waves.path.suffix}"))
 
 
 def verilator(job: Job, progress: Progress) -> JobResult:
@@ -92,7 +101,7 @@ def _run(sim: str, job: Job, progress: Progress) -> JobResult:
 
 def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
     # Before the machine is emitted, which takes its time.
-    find(sim)
+    find(sim, fst=job.waves is not None and job.waves.path.suffix == ".fst")
     progress("build", 0, 1)
     started = time.perf_counter()
     built = build_die(job.program.machine, sim, twin=job.twin, tap=job.tap, record=job.waves,
@@ -104,10 +113,15 @@ def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
     return result
 
 
-def run_job(built: Build, job: Job, progress: Progress) -> JobResult:
+def run_job(built: Build, job: Job, progress: Progress, *, silence: int = 0) -> JobResult:
     """Run a job on a machine compiled by ``build_die``, or one with other modules in it.
 
     When the user interrupts it, the simulation ends at once and what it has generated is kept.
+
+    Parameters
+    ----------
+    silence : int
+        Cycles without a flit at the host's port after which it hangs; 0: as the program is long.
 
     Raises
     ------
@@ -118,7 +132,7 @@ def run_job(built: Build, job: Job, progress: Progress) -> JobResult:
     """
     with tempfile.TemporaryDirectory(prefix="ouroboros-") as folder:
         files = {name: Path(folder) / name
-                 for name in ("job", "result", "progress", "tokens")}
+                 for name in ("job", "result", "progress", "tokens", "recorded")}
         files["job"].write_bytes(pickle.dumps(job))
         files["progress"].touch()
         files["tokens"].touch()
@@ -128,7 +142,16 @@ def run_job(built: Build, job: Job, progress: Progress) -> JobResult:
         try:
             ran = run(built, test_module="ouroboros.tb.mesh.bench_job", env={
                 "OUROBOROS_STALL": os.environ.get("OUROBOROS_STALL", "0"),
+                "OUROBOROS_SILENCE": str(silence),
+                **({} if job.waves is None else {
+                    "OUROBOROS_WAVES": blocks(job.program.machine, job.waves.cores)}),
                 **{f"OUROBOROS_{name.upper()}": str(path) for name, path in files.items()}})
+        except SimulationError as error:
+            if job.waves is not None and error.directory is not None:
+                # Of a machine that hangs the waves are all that there is.
+                kept = keep(job, error.directory, files["recorded"])
+                raise SimulationError(f"{error}\nwaves: {kept[0]}") from error
+            raise
         except KeyboardInterrupt:
             cut = partial(job, _tokens(files["tokens"]))
             cut.branches = _branches(job, files["result"])
@@ -138,10 +161,10 @@ def run_job(built: Build, job: Job, progress: Progress) -> JobResult:
             watcher.join()
         result: JobResult = pickle.loads(files["result"].read_bytes())
         result.branches = _branches(job, files["result"])
+        if job.waves is not None:
+            result.waves, result.recorded = keep(job, ran.directory, files["recorded"])
     if job.tap:
         result.sent = read_taps(ran.directory, job.program.machine)
-    if job.waves is not None:
-        result.waves = ran.directory / WAVES
     return result
 
 

@@ -26,19 +26,35 @@ from ouroboros.tb.flow.runners import (
     IcarusRunner,
     VerilatorRunner,
     control_file,
+    trace_options,
 )
 from ouroboros.tb.flow.stepped import Stepped, driver, ports_of, stand_in
 from ouroboros.tb.flow.toolchain import SIMULATORS, Tool, environment, find
+from ouroboros.tb.lib.link import PERIOD_NS
 
 __all__ = ["SIMULATORS", "Build", "Results", "SimulationError", "build", "recording", "run",
            "simulate"]
 
+RECORDER = Path(__file__).parents[1] / "waves" / "recorder.h"
+PERIOD_PS = 1000 * PERIOD_NS
 TAIL_LINES = 60
 SEED_LIMIT = 1 << 32
 
 
 class SimulationError(OuroborosError):
-    """A build failed, or a simulation ran and did not pass."""
+    """A build failed, or a simulation ran and did not pass.
+
+    Parameters
+    ----------
+    message : str
+        What happened.
+    directory : Path, optional
+        Folder of the run, if it began.
+    """
+
+    def __init__(self, message: str, directory: Path | None = None):
+        super().__init__(message)
+        self.directory = directory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +72,9 @@ class Build:
 
     waves: bool
     """Whether it can record waveforms."""
+
+    dump: str = ""
+    """``fst`` or ``vcd`` where parts of it are recorded when a bench says so; else empty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +96,7 @@ class Results:
 
 def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterable[str] = (),
           shared: Iterable[str] = (), stepped: Stepped | None = None, waves: bool | None = None,
-          long_runs: bool = False) -> Build:
+          long_runs: bool = False, dump: str = "") -> Build:
     """Compile a design, unless the same one was compiled before.
 
     Parameters
@@ -101,17 +120,20 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
         Compile in the recording of waveforms. The variable WAVES of the environment, if set, wins.
     long_runs : bool
         Verilator: spend more on compiling (``docs/simulation.md``).
+    dump : str
+        ``fst`` or ``vcd``: blocks that are stepped can be recorded (``tb.waves.record``), or the
+        design, under Icarus, dumps by itself.
 
     Raises
     ------
     ToolError
-        If the simulator is missing or too old.
+        If the simulator, or what it needs to write FST, is missing or too old.
     SimulationError
         If it refuses the design; the message ends with the end of its log.
     """
     if top not in sources:
         raise ValueError(f"top must be one of {', '.join(sources)}, not {top!r}")
-    tool = find(sim)
+    tool = find(sim, fst=dump == "fst")
     compile_ = COMPILE_LONG if long_runs else COMPILE
     runner = VerilatorRunner(tool, compile_) if sim == "verilator" else IcarusRunner(tool)
     waves = recording(waves)
@@ -129,10 +151,11 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
         options += VERILATE_LONG if long_runs else VERILATE
         options += ["--hierarchical"] if blocks else []
         options += VERILATE_SHARED if shared else []
+        options += trace_options(dump)
     stand = None
     if stepped is not None:
         ports = ports_of(stepped.module, sources[stepped.module])
-        stand = stand_in(stepped, ports)
+        stand = [stand_in(stepped, ports, waves=bool(dump)), RECORDER.read_text() if dump else ""]
     key = json.dumps([top, list(sources.items()), tool.version, blocks, shared, stand, waves,
                       options, compile_ if sim == "verilator" else ()])
     directory = cache_folder(sim) / f"{top}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
@@ -143,13 +166,14 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
             files = _write_sources(directory, top, sources, blocks, shared,
                                    verilator=sim == "verilator")
             if stepped is not None:
-                files, more = _step(runner, stepped, sources, files, directory, options)
+                files, more = _step(runner, stepped, sources, files, directory, options,
+                                    waves=bool(dump))
                 options += more
             _execute(f"build of {top!r} by {sim}", directory / "build.log", lambda: runner.build(
                 sources=files, hdl_toplevel=top, build_dir=directory, always=True, waves=waves,
                 timescale=("1ns", "1ps"), build_args=options, log_file=directory / "build.log"))
             done.touch()
-    return Build(tool=tool, top=top, directory=directory, waves=waves)
+    return Build(tool=tool, top=top, directory=directory, waves=waves, dump=dump)
 
 
 def run(built: Build, *, test_module: str, env: Mapping[str, str] | None = None,
@@ -188,11 +212,13 @@ def run(built: Build, *, test_module: str, env: Mapping[str, str] | None = None,
             hdl_toplevel=built.top, hdl_toplevel_lang="verilog", build_dir=built.directory,
             test_module=test_module,
             test_dir=directory, results_xml=str(xml), seed=seed, extra_env=env, log_file=log,
-            test_filter=test_filter, waves=built.waves, plusargs=runner.plusargs_for(directory)))
+            test_filter=test_filter, waves=built.waves,
+            plusargs=runner.plusargs_for(directory, built.dump)))
         _execute(what, log, lambda: get_results(xml))
         total, failed = get_results(xml)
     if failed or not total:
-        raise SimulationError(f"{what}: {failed} of {total} tests failed\n{_tail(log)}")
+        raise SimulationError(f"{what}: {failed} of {total} tests failed\n{_tail(log)}",
+                              directory)
     waves = directory / runner.waves_name(built.top)
     return Results(tests=total, directory=directory, log=log,
                    waves=waves if built.waves and waves.exists() else None)
@@ -226,7 +252,7 @@ def _write_sources(directory: Path, top: str, sources: Mapping[str, str],
 
 
 def _step(runner, block: Stepped, sources: Mapping[str, str], files: list[Path], directory: Path,
-          options: list[str]) -> tuple[list[Path], list[str]]:
+          options: list[str], *, waves: bool) -> tuple[list[Path], list[str]]:
     """Compile a block; the files of the design with its stand-in, and what they are built with."""
     name, inner = block.module, directory / f"V{block.module}"
     inner.mkdir(exist_ok=True)
@@ -237,10 +263,12 @@ def _step(runner, block: Stepped, sources: Mapping[str, str], files: list[Path],
     _execute(f"build of {name!r} by verilator", log, lambda: runner.compile_block(
         name, modules, inner, options, log))
     code, stand = inner / f"{name}_step.cpp", inner / f"{name}.sv"
-    code.write_text(driver(block, ports, (inner / f"V{name}___024root.h").read_text()))
-    stand.write_text(stand_in(block, ports))
+    code.write_text(driver(block, ports, (inner / f"V{name}___024root.h").read_text(),
+                           waves=PERIOD_PS if waves else 0))
+    stand.write_text(stand_in(block, ports, waves=waves))
     return [stand if file == own else file for file in files], [
-        str(code), "-CFLAGS", f"-I{inner}", "-LDFLAGS", str(inner / f"libV{name}.a")]
+        str(code), "-CFLAGS", f"-I{inner}", "-CFLAGS", f"-I{RECORDER.parent}",
+        "-LDFLAGS", str(inner / f"libV{name}.a")]
 
 
 def _execute(what: str, log: Path, action) -> None:

@@ -12,7 +12,7 @@ from cocotb_tools.runner import Icarus, Runner, Verilator
 from ouroboros.tb.flow.toolchain import Tool
 
 __all__ = ["COMPILE", "COMPILE_LONG", "VERILATE", "VERILATE_LONG", "VERILATE_SHARED",
-           "IcarusRunner", "VerilatorRunner", "control_file"]
+           "IcarusRunner", "VerilatorRunner", "control_file", "trace_options"]
 
 VERILATE = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--noassert",
             "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000")
@@ -24,6 +24,13 @@ COMPILE_LONG = ("OPT_FAST=-O2", *COMPILE[1:])
 # Tables that replace logic are numbered over the whole design, and rewriting of data flow finds its
 # own way for each instance, so no two would have equal code.
 VERILATE_SHARED = ("-fno-dfg", "-fno-table")
+TRACE_WIDTH = 1024
+"""Bits of the widest signal that is recorded."""
+
+
+def trace_options(dump: str) -> list[str]:
+    """Of Verilator, for a design that can be recorded as ``fst`` or ``vcd``; none if empty."""
+    return [f"--trace-{dump}", "--trace-max-width", str(TRACE_WIDTH)] if dump else []
 
 
 class _ToolRunner(Runner):
@@ -68,8 +75,8 @@ class IcarusRunner(_ToolRunner, Icarus):
         return [[word for word in command if word != "-none"]
                 for command in super()._test_command()]
 
-    def plusargs_for(self, directory: Path) -> list[str]:
-        return [f"+dumpfile_path={directory / 'waves.fst'}"]
+    def plusargs_for(self, directory: Path, dump: str) -> list[str]:
+        return [f"+dumpfile_path={directory / 'waves.fst'}", *(["-fst"] if dump == "fst" else [])]
 
     def waves_name(self, top: str) -> str:
         return "waves.fst"
@@ -93,12 +100,15 @@ class VerilatorRunner(_ToolRunner, Verilator):
         verilate, make = super()._build_command()
         verilate = [word for word in verilate if word != "--public-flat-rw"]
         make = [*make, *self._compile, *self._tool.make_args]
+        if any(word.startswith("--trace-") for word in verilate):
+            # The stock runner says that without its own waves there are none.
+            make.append("VM_TRACE=1")
         if "--hierarchical" in verilate:
             makefile = make.index("Vtop.mk")
             make[makefile:makefile + 1] = ["Vtop_hier.mk", "hier_build"]
         return [verilate, make]
 
-    def plusargs_for(self, directory: Path) -> list[str]:
+    def plusargs_for(self, directory: Path, dump: str) -> list[str]:
         return []
 
     def waves_name(self, top: str) -> str:

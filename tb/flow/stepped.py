@@ -82,8 +82,13 @@ def ports_of(module: str, text: str) -> list[Port]:
     return list(found.values())
 
 
-def stand_in(block: Stepped, ports: list[Port]) -> str:
+def stand_in(block: Stepped, ports: list[Port], *, waves: bool = False) -> str:
     """SystemVerilog of a module with the ports of the block, which steps it.
+
+    Parameters
+    ----------
+    waves : bool
+        Blocks can be recorded (``tb/waves/recorder.h``).
 
     Raises
     ------
@@ -106,13 +111,24 @@ def stand_in(block: Stepped, ports: list[Port]) -> str:
     actual = ", ".join(["block", "cycle", *(port.name for port in inputs),
                         *(f"next_{port.name}" for port in outputs)])
     woken = " | ".join(f"(|{name})" for name in block.wakes)
+    given = ", ".join(["input chandle block", "input longint cycle", *(
+        f"input {wide[port.name]} {port.name}" for port in inputs)])
+    handed = ", ".join(["block", "cycle", *(port.name for port in inputs)])
+    declared = [] if not waves else [
+        f"import \"DPI-C\" function bit {module}_recorded(input chandle block);",
+        f"import \"DPI-C\" function void {module}_settle({given});",
+        "bit recorded;"]
+    settled = [] if not waves else [
+        f"always @(negedge {CLOCK}) if (recorded & (awake | {woken}))",
+        f"  {module}_settle({handed});"]
     lines = [
         f"module {module} (", header, ");",
         f"import \"DPI-C\" function chandle {module}_create(input string name);",
         f"import \"DPI-C\" function bit {module}_step({formal});",
         "chandle block;", "longint cycle;", "bit awake;", "bit [3:0] held;",
-        *(f"{wide[port.name]} next_{port.name};" for port in outputs),
+        *(f"{wide[port.name]} next_{port.name};" for port in outputs), *declared,
         "initial begin", f"  block = {module}_create($sformatf(\"%m\"));",
+        *([f"  recorded = {module}_recorded(block);"] if waves else []),
         "  cycle = 0;", "  awake = 1;", "  held = 0;",
         *(f"  {port.name} = 0;" for port in outputs), "end",
         f"always @(posedge {CLOCK}) begin", "  cycle <= cycle + 1;",
@@ -120,17 +136,19 @@ def stand_in(block: Stepped, ports: list[Port]) -> str:
         f"  if ({RESET} ? held != {RESET_STEPS} : awake | {woken}) begin",
         f"    awake <= {module}_step({actual});",
         *(f"    {port.name} <= next_{port.name};" for port in outputs),
-        "  end", "end", "endmodule", ""]
+        "  end", "end", *settled, "endmodule", ""]
     return "\n".join(lines)
 
 
-def driver(block: Stepped, ports: list[Port], root: str) -> str:
-    """C++ of the two functions that the stand-in calls.
+def driver(block: Stepped, ports: list[Port], root: str, *, waves: int = 0) -> str:
+    """C++ of the functions that the stand-in calls.
 
     Parameters
     ----------
     root : str
         Verilator's header of the block's variables.
+    waves : int
+        Blocks can be recorded: picoseconds of a cycle; 0: they cannot.
 
     Raises
     ------
@@ -153,21 +171,50 @@ def driver(block: Stepped, ports: list[Port], root: str) -> str:
         *(_any(by_name[name]) for name in (*block.wakes, *block.pulses))])
     lines = [
         f'#include "V{module}.h"', f'#include "V{module}___024root.h"', '#include "svdpi.h"',
-        "#include <cstdint>", "#include <cstring>", "",
+        "#include <cstdint>", "#include <cstring>",
+        *(["#include <set>", '#include "recorder.h"', "",
+           "static Recorder& recorder = *new Recorder;",
+           "static std::set<void*> chosen;"] if waves else []), "",
         "static long long now;", "",
         'extern "C" long long block_cycle() {', "  return now;", "}", "",
         f'extern "C" void* {module}_create(const char* name) {{',
+        *(_make_recorded(module) if waves else []),
         f"  return new V{module}{{name}};", "}", "",
         f'extern "C" svBit {module}_step(', f"    {formal}) {{",
         f"  V{module}& model = *static_cast<V{module}*>(handle);",
         "  auto& root = *model.rootp;", "  now = cycle;",
+        *([f"  recorder.edge(cycle, {waves});"] if waves else []),
         *(f"  {_set(port)}" for port in inputs),
         "  model.clk = 0;", "  model.eval();",
         f"  const bool awake = {awake};",
         "  if (awake) {", "    model.clk = 1;", "    model.eval();", "  }",
         *(f"  {_get(port)}" for port in outputs),
-        "  return awake;", "}", ""]
+        "  return awake;", "}", "",
+        *(_settle(module, inputs) if waves else [])]
     return "\n".join(lines)
+
+
+def _make_recorded(module: str) -> list[str]:
+    return ["  if (Recorder::wants(name)) {",
+            f"    V{module}* const block = recorder.make<V{module}>(name);",
+            "    chosen.insert(block);", "    return block;", "  }"]
+
+
+def _settle(module: str, inputs: list[Port]) -> list[str]:
+    """Functions for a recorded block: the state that a cycle's end will find."""
+    formal = ", ".join([
+        "void* handle", "long long cycle",
+        *(f"svBit {port.member}" if port.bits == 1 else f"const svBitVecVal* {port.member}"
+          for port in inputs)])
+    return [f'extern "C" void {module}_record(svBit on) {{', "  recorder.record(on);", "}", "",
+            f'extern "C" void {module}_close() {{', "  recorder.close();", "}", "",
+            f'extern "C" svBit {module}_recorded(void* handle) {{',
+            "  return chosen.count(handle) != 0;", "}", "",
+            f'extern "C" void {module}_settle({formal}) {{',
+            "  if (!recorder.recording()) return;",
+            f"  V{module}& model = *static_cast<V{module}*>(handle);", "  now = cycle;",
+            *(f"  {_set(port)}" for port in inputs),
+            "  model.clk = 0;", "  model.eval();", "}", ""]
 
 
 def _variable(module: str, root: str, end: str) -> str:

@@ -28,6 +28,8 @@ PASSED = frozenset({
 win over what a bench was given, and make, g++ and Verilator take options from them."""
 _PLAIN = re.compile(r"[\w./+@=,~-]+")
 """A path that the make files of Verilator do not take apart."""
+FST_HEADERS = {"lz4.h": "liblz4-dev", "zlib.h": "zlib1g-dev"}
+"""What Verilator's writer of FST includes, and Debian's packages of it."""
 
 
 class ToolError(OuroborosError):
@@ -54,8 +56,13 @@ class Tool:
     """Variables to set on the command line of ``make`` in a build."""
 
 
-def find(name: str) -> Tool:
+def find(name: str, *, fst: bool = False) -> Tool:
     """Find simulator ``name``.
+
+    Parameters
+    ----------
+    fst : bool
+        It shall write waves as FST.
 
     Raises
     ------
@@ -67,12 +74,26 @@ def find(name: str) -> Tool:
     if name == "icarus":
         return find_icarus()
     _refuse_space(cache_folder("verilator"), f"folder of builds (variable {VARIABLE})")
-    return find_verilator()
+    found = find_verilator()
+    if fst:
+        _find_fst_libraries()
+    return found
 
 
 def environment() -> dict[str, str]:
     """The user's environment, as far as tools may see it."""
     return {name: value for name, value in os.environ.items() if name in PASSED}
+
+
+@cache
+def _find_fst_libraries() -> None:
+    """What Verilator's writer of FST is compiled with."""
+    for header, package in FST_HEADERS.items():
+        said = subprocess.run(["g++", "-E", "-x", "c++", "-include", header, os.devnull],
+                              capture_output=True, check=False, env=environment())
+        if said.returncode:
+            raise ToolError(f"Verilator needs {header} to write FST; type: sudo apt-get install "
+                            f"{package}, or name a file that ends in .vcd")
 
 
 @cache

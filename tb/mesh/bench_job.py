@@ -2,8 +2,10 @@
 
 ``OUROBOROS_JOB`` names the pickled job, ``OUROBOROS_RESULT`` the file for the pickled result,
 ``OUROBOROS_PROGRESS`` a file that gets one JSON line for each step, ``OUROBOROS_TOKENS`` a file
-that gets every generated token, pickled, at once, ``OUROBOROS_STALL`` how often the host does not
-take a flit (never without). Results of branches are in files beside the run's (``tb.mesh.branch``).
+that gets every generated token, pickled, at once, ``OUROBOROS_RECORDED`` one for the cycles of the
+waves, ``OUROBOROS_STALL`` how often the host does not take a flit (never without),
+``OUROBOROS_SILENCE`` after how many cycles of silence it has hung. Results of branches are in files
+beside the run's (``tb.mesh.branch``).
 """
 
 import json
@@ -14,10 +16,11 @@ from pathlib import Path
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, Timer
 
 from ouroboros.sw.program.image import images
 from ouroboros.sw.runtime.job import BRANCH, IMAGE, execute
+from ouroboros.sw.runtime.waves import Marking
 from ouroboros.tb.lib.link import PERIOD_NS, RESET_CYCLES, SimLink
 from ouroboros.tb.mesh.branch import Branches
 from ouroboros.tb.mesh.pool import attach
@@ -25,6 +28,30 @@ from ouroboros.tb.mesh.preload import AFTER_IMAGE_CYCLES, remove_images, write_i
 
 SILENCE_CYCLES, STAGE_SILENCE_CYCLES = 100_000, 10_000
 """Beyond this for a machine and this for each stage, one that says nothing has lost something."""
+
+
+def recording(dut, link, task):
+    """The link; waves are recorded in the cycles, or of the token, that were asked for."""
+    window = task.waves.window
+    file = Path(os.environ["OUROBOROS_RECORDED"])
+    dut.waves_on.value = 0
+
+    def switch(on):
+        dut.waves_on.value = int(on)
+        with file.open("a") as recorded:
+            recorded.write(f"{link.cycles}\n")
+
+    async def by_cycles():
+        await Timer(max(window.first, 1) * PERIOD_NS, "ns")
+        switch(True)
+        if window.last is not None:
+            await Timer((window.last - max(window.first, 1)) * PERIOD_NS, "ns")
+            switch(False)
+
+    if window.token is not None:
+        return Marking(link, task.program, window.token, switch)
+    cocotb.start_soon(by_cycles())
+    return link
 
 
 @cocotb.test()
@@ -65,11 +92,19 @@ async def job(dut):
     link = SimLink(dut, machine, stall=float(os.environ.get("OUROBOROS_STALL", "0")))
     await ClockCycles(dut.clk, RESET_CYCLES)
     dut.rst.value = 0
-    cocotb.start_soon(link.watch(SILENCE_CYCLES
-                                 + STAGE_SILENCE_CYCLES * len(task.program.stages)))
+    silence = int(os.environ.get("OUROBOROS_SILENCE", "0")) or (
+        SILENCE_CYCLES + STAGE_SILENCE_CYCLES * len(task.program.stages))
+    cocotb.start_soon(link.watch(silence))
     pools = attach(dut, task.program)
+    host = link if task.waves is None else recording(dut, link, task)
     with branches:
-        result = await execute(link, task, progress, record, load if longest else None,
-                               branches.part, pools)
+        try:
+            result = await execute(host, task, progress, record, load if longest else None,
+                                   branches.part, pools)
+        finally:
+            if task.waves is not None:
+                # Of a run that hangs, too.
+                with Path(os.environ["OUROBOROS_RECORDED"]).open("a") as file:
+                    file.write(f"end {link.cycles}\n")
         result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         branches.result.write_bytes(pickle.dumps(result))

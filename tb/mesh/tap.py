@@ -1,26 +1,20 @@
-"""What is added to an emitted machine to look into it: taps of what cores send, waves of a tile."""
+"""What is added to an emitted machine to look into it: taps of what cores send."""
 
 import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from ouroboros.hw.mesh.wafer import tile_path, top_name
 from ouroboros.hw.noc.link import flit_layout
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import Kind
 from ouroboros.sw.program.packets import Flit, packets_of
 from ouroboros.sw.runtime.difference import Sent
-from ouroboros.sw.runtime.job import Waves
 from ouroboros.tb.lib.link import PERIOD_NS
 
-__all__ = ["WAVES", "read_taps", "tapped", "waved"]
+__all__ = ["inside", "read_taps", "tapped"]
 
 TAP = Path(__file__).with_name("tap.sv")
-WAVES = "waves.vcd"
-"""File in the folder of the run."""
-WAVE_CYCLES = 4096
-"""Cycles that are recorded."""
 
 
 def tapped(sources: Mapping[str, str], machine: Machine) -> dict[str, str]:
@@ -31,16 +25,6 @@ def tapped(sources: Mapping[str, str], machine: Machine) -> dict[str, str]:
     instance = (f"  tap #(.WIDTH({flit_layout(machine.noc).size})) tap(.clk(clk), .x(x), .y(y), "
                 f".valid(link_out__valid), .flit(link_out__flit));\n")
     return {**sources, "core": inside("core", sources["core"], instance), "tap": TAP.read_text()}
-
-
-def waved(sources: Mapping[str, str], waves: Waves, machine: Machine) -> dict[str, str]:
-    """The modules of a machine, of which Icarus records a tile."""
-    top, tile = top_name(machine), tile_path(machine, waves.core)
-    recorder = (f'module waves;\n  initial begin\n    #({PERIOD_NS * waves.start});\n'
-                f'    $dumpfile("{WAVES}");\n    $dumpvars(0, {top}.{tile});\n'
-                f'    #({PERIOD_NS * WAVE_CYCLES}) $dumpoff;\n  end\nendmodule\n')
-    return {**sources, top: inside(top, sources[top], "  waves waves();\n"),
-            "waves": recorder}
 
 
 def inside(module: str, text: str, more: str) -> str:

@@ -17,15 +17,16 @@ from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.quantise.source import open_model
 from ouroboros.sw.runtime.difference import first_difference
-from ouroboros.sw.runtime.job import SAID, Job, RequestSpec, Waves
+from ouroboros.sw.runtime.job import SAID, Job, RequestSpec
 from ouroboros.sw.runtime.locate import Golden, locate
 from ouroboros.sw.runtime.sampling import Sampling
 from ouroboros.sw.runtime.service import backend, compare, serve
 from ouroboros.sw.runtime.stopping import StopTexts
+from ouroboros.sw.runtime.waves import Waves, Window
 from ouroboros.tb.flow.backend import build_die, emit_die, run_job
 from ouroboros.tb.flow.build import build
 from ouroboros.tb.lib.link import PERIOD_NS
-from ouroboros.tb.mesh.tap import WAVE_CYCLES, tapped
+from ouroboros.tb.mesh.tap import tapped
 
 TINY_SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
               "vocab_size": 40, "seq_len": 64}
@@ -176,17 +177,20 @@ def test_a_broken_rounding_is_found_where_it_is(short_job):
 
 
 @pytest.mark.sim
-def test_waves_of_one_core(tiny_model):
+def test_waves_of_one_core(tiny_model, tmp_path):
     """Only of that tile, from the cycle that was asked for."""
     job = replace(tiny_job(tiny_model, "plain", twin=True, observe=False),
-                  requests=(RequestSpec(prompt=(5,), limit=1),), waves=Waves((2, 1), 2500))
+                  requests=(RequestSpec(prompt=(5,), limit=1),),
+                  waves=Waves(path=tmp_path / "one.vcd", cores=((2, 1),),
+                              window=Window(first=2500, last=3000)))
     result = backend("icarus")(job, lambda *step: None)
     text = result.waves.read_text()
     tiles = set(re.findall(r"\$scope module (tile_\S+)", text))
     assert tiles == {"tile_2_1"} and "$scope module router" in text
     times = [int(time) for time in re.findall(r"^#(\d+)", text, re.MULTILINE)]
     assert min(times) == 2500 * PERIOD_NS * 1000    # in ps
-    assert 2600 * PERIOD_NS * 1000 < max(times) <= (2500 + WAVE_CYCLES) * PERIOD_NS * 1000
+    assert 2600 * PERIOD_NS * 1000 < max(times) <= 3000 * PERIOD_NS * 1000
+    assert result.recorded == (2501, 2999)
 
 
 @pytest.mark.sim

@@ -125,7 +125,8 @@ def test_where_a_machine_differs(run, tmp_path, monkeypatch, command):
     words = result.stdout.split("Waves there: ")[1].splitlines()[0]
     assert words.startswith("ouroboros run --machine tiny --checkpoint model.bin --tokenizer "
                             "tok.bin --prompt abc --prompt d ")
-    assert words.endswith("--on icarus --tokens 1 --waves 1,1,6000")
+    assert words.endswith("--on verilator --tokens 1 --waves wrong.fst --waves-cores 1,1 "
+                          "--waves-window 6000:10000")
     if command == "demo":
         assert "Not bit exact" in (tmp_path / "build/demo/report.html").read_text()
 

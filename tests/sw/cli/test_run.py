@@ -61,14 +61,24 @@ def test_scheme_r2_on_a_machine_of_16_bits(run):
             in " ".join(result.output.split()))
 
 
-@pytest.mark.parametrize(("on", "waves", "message"), [
-    ("icarus", "1,1", "waves must be x,y,cycle, not '1,1'"),
-    ("golden", "1,1,5", "back end must be icarus to record waves, not 'golden'"),
-    ("icarus", "8,1,5", "waves must be of a core of the 7 x 6 mesh, not of (8, 1)"),
-    ("icarus", "0,1,5", "waves must be of a core of the 7 x 6 mesh, not of (0, 1)"),
-    ("icarus", "1,1,-5", "waves must begin at cycle 0 or later, not -5")])
-def test_waves_that_cannot_be(run, on, waves, message):
-    result, _ = run("--machine", "small", "--on", on, "--waves", waves)
+@pytest.mark.parametrize(("on", "waves", "more", "message"), [
+    ("icarus", "w.fsd", (), "w.fsd: name must end in .fst or .vcd"),
+    ("golden", "w.fst", (), "back end must be verilator or icarus to record waves, not 'golden'"),
+    ("icarus", "no/w.fst", (), "no/w.fst: folder 'no' must exist"),
+    ("icarus", "w.fst", ("--waves-cores", "8,1"),
+     "waves must be of cores of the 7 x 6 mesh, not of 8,1"),
+    ("icarus", "w.fst", ("--waves-cores", "0,1;1,1"),
+     "waves must be of cores of the 7 x 6 mesh, not of 0,1"),
+    ("icarus", "w.fst", ("--waves-cores", "1;1"),
+     "waves_cores must be X,Y;X,Y;.. from 1, not '1;1'"),
+    ("verilator", "w.vcd", ("--waves-window", "9:5"),
+     ("waves_window must be FROM:TO in cycles with 0 <= FROM < TO, token N from 0, or stage NAME, "
+     "not '9:5'")),
+    ("icarus", "w.fst", ("--waves-window", "token -1"), "not 'token -1'"),
+    ("icarus", "w.fst", ("--waves-window", "stage l0.qvk"),
+     "stage must be one of the program's, such as l0.qkv")])
+def test_waves_that_cannot_be(run, on, waves, more, message):
+    result, _ = run("--machine", "small", "--on", on, "--waves", waves, *more)
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
 

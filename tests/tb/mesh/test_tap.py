@@ -1,6 +1,5 @@
 """Taps: where they go into an emitted machine, and packets from what they write."""
 
-from dataclasses import replace
 
 import pytest
 
@@ -8,10 +7,9 @@ from ouroboros.hw.noc.link import flit_layout
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.program.packets import credit_packet, data_packets
 from ouroboros.sw.runtime.difference import Sent
-from ouroboros.sw.runtime.job import Waves
 from ouroboros.tb.lib.link import PERIOD_NS
 from ouroboros.tb.lib.stream import pack
-from ouroboros.tb.mesh.tap import read_taps, tapped, waved
+from ouroboros.tb.mesh.tap import read_taps, tapped
 
 TINY = load_machine("tiny")
 SOURCES = {"core": "module \\core.sfu (a);\nendmodule\nmodule core(x, y, clk);\n  wire a;\n"
@@ -48,20 +46,6 @@ def test_one_tap_in_the_core_alone():
     before, inside = text["core"].split("  tap #(.WIDTH(131)) tap(")
     assert before.endswith("module core(x, y, clk);\n  wire a;\n")
     assert inside.split("\n", 1)[1] == "endmodule\nmodule \\core.send (b);\nendmodule\n"
-
-
-def test_waves_begin_when_they_shall():
-    text = waved(SOURCES, Waves((3, 2), 500), TINY)
-    assert text["die"] == "module die(clk);\n  waves waves();\nendmodule\n"
-    assert f"#({500 * PERIOD_NS})" in text["waves"] and "die.tile_3_2" in text["waves"]
-
-
-def test_waves_of_a_tile_on_a_die_of_many():
-    mesh = replace(TINY.mesh, width=8, height=6)
-    text = waved({**SOURCES, "wafer": "module wafer(clk);\nendmodule\n"}, Waves((7, 2), 500),
-                 replace(TINY, mesh=mesh))
-    assert "$dumpvars(0, wafer.die_2_1.tile_3_2);" in text["waves"]
-    assert "waves waves();" in text["wafer"] and text["die"] == SOURCES["die"]
 
 
 def test_another_text_is_refused():

@@ -1,0 +1,1 @@
+"""Waves of chosen cores: recorded, laid out for viewers, asked."""

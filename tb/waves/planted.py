@@ -1,0 +1,103 @@
+"""A machine that loses credits, for ``docs/waves.md``: ``python -m ouroboros.tb.waves.planted``.
+
+The bug is in the text that is simulated, not in the hardware: a router gives no credit back for a
+flit of the data channel that leaves its buffer while the last flit of a packet comes in.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ouroboros.hw.mesh.wafer import top_name
+from ouroboros.hw.params.machine import load_machine
+from ouroboros.sw.mapper.mapper import map_model
+from ouroboros.sw.models.checkpoint import Checkpoint, Layer
+from ouroboros.sw.models.decoder_shape import DecoderShape
+from ouroboros.sw.models.special import LLAMA2C
+from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.runtime.job import Job, JobResult, RequestSpec
+from ouroboros.sw.runtime.service import recorded
+from ouroboros.sw.runtime.waves import Waves, parse_cores, parse_window
+from ouroboros.tb.flow.backend import run_job, with_recorder
+from ouroboros.tb.flow.build import SimulationError, build
+from ouroboros.tb.flow.rtl import emit_die
+
+__all__ = ["LOST", "break_credits", "main", "planted_job", "run_planted"]
+
+SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
+         "vocab_size": 40, "seq_len": 64}
+PROMPT = tuple(range(3, 11))
+SILENCE_CYCLES = 1000
+"""After these the machine is taken to hang."""
+LOST = re.compile(r"(\[0\] = )(freed);")
+"""The credit of channel 0 in the input of a router."""
+
+
+def break_credits(sources: Mapping[str, str]) -> dict[str, str]:
+    """The modules of a machine with the bug in them."""
+    text, count = LOST.subn(r"\1\2 & ~(link__valid & link__flit$tail);", sources["router_input"])
+    if count != 1:
+        raise ValueError(f"router_input must give back one credit of channel 0, not {count}")
+    return {**sources, "router_input": text}
+
+
+def planted_job(path: Path, window: str, cores: str) -> Job:
+    """A prompt for machine ``tiny``, and what is recorded of it."""
+    model = quantise(_drawn())
+    program = map_model(load_machine("tiny"), model, placement="plain")
+    waves = Waves(path=path, window=parse_window(window), cores=parse_cores(cores))
+    return Job(program=program, model=model, twin=True, observe=False,
+               requests=(RequestSpec(prompt=PROMPT, limit=2, logits="all"),),
+               waves=recorded(waves, program))
+
+
+def _drawn() -> Checkpoint:
+    """Weights that mean nothing."""
+    shape, rng = DecoderShape(**SHAPE), np.random.default_rng(0)
+
+    def draw(*size: int) -> np.ndarray:
+        if len(size) == 1:
+            return rng.uniform(0.5, 1.5, size).astype(np.float32)
+        return (rng.standard_normal(size) / np.sqrt(size[-1])).astype(np.float32)
+
+    layers = tuple(Layer(**{name: draw(*size) for name, size in shape.layer_shapes().items()})
+                   for _ in range(shape.n_layers))
+    embedding = draw(shape.vocab_size, shape.dim) * np.float32(np.sqrt(shape.dim))
+    return Checkpoint(shape=shape, embedding=embedding, layers=layers, head=embedding, tied=True,
+                      special=LLAMA2C, final_norm=draw(shape.dim))
+
+
+def run_planted(job: Job) -> JobResult:
+    """Run it, with the bug, under Icarus.
+
+    Raises
+    ------
+    SimulationError
+        When the machine hangs.
+    """
+    machine = job.program.machine
+    sources = with_recorder(break_credits(emit_die(machine, twin=True)), machine, job.waves,
+                            "icarus")
+    built = build(top_name(machine), sources, sim="icarus", dump=job.waves.path.suffix[1:])
+    return run_job(built, job, lambda what, done, total: None, silence=SILENCE_CYCLES)
+
+
+def main(path: str, window: str = "", cores: str = "") -> int:
+    """Record the machine to ``path``; 0 if it hangs, as it should."""
+    try:
+        run_planted(planted_job(Path(path), window, cores))
+    except SimulationError as error:
+        lines = str(error).splitlines()
+        said = [line for line in lines if "nothing has passed" in line or line.startswith("waves:")]
+        print("\n".join(dict.fromkeys(re.sub(r"^.*?(?=nothing has passed)", "", line)
+                                      for line in said)) or error)
+        return 0
+    print("the machine did not hang")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
