@@ -20,6 +20,7 @@ from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.tb.flow.runners import (
     COMPILE,
     COMPILE_LONG,
+    COVERAGE,
     VERILATE,
     VERILATE_LONG,
     VERILATE_SHARED,
@@ -77,7 +78,7 @@ class Results:
 
 def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterable[str] = (),
           shared: Iterable[str] = (), stepped: Stepped | None = None, waves: bool | None = None,
-          long_runs: bool = False) -> Build:
+          long_runs: bool = False, coverage: bool = False) -> Build:
     """Compile a design, unless the same one was compiled before.
 
     Parameters
@@ -101,6 +102,8 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
         Compile in the recording of waveforms. The variable WAVES of the environment, if set, wins.
     long_runs : bool
         Verilator: spend more on compiling (``docs/simulation.md``).
+    coverage : bool
+        Verilator: each run writes ``coverage.dat``, what was reached and what toggled.
 
     Raises
     ------
@@ -128,6 +131,7 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     if sim == "verilator":
         options += VERILATE_LONG if long_runs else VERILATE
         options += ["--hierarchical"] if blocks else []
+        options += COVERAGE if coverage else []
         options += VERILATE_SHARED if shared else []
     stand = None
     if stepped is not None:
