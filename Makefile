@@ -5,7 +5,8 @@ SELECT  = $(if $(K),-k "$(K)")
 WORKERS = 2
 
 .DEFAULT_GOAL := help
-.PHONY: order help setup setup-test demo die test unit sim waves formal check docs bench clean
+.PHONY: order help setup setup-test demo die test unit sim waves formal regress mutate check docs \
+        bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## ?/\t/' | expand -t 12
@@ -42,6 +43,14 @@ waves: setup-test  ## lists tests; runs one with waveforms, whose path it prints
 formal:  ## proofs by SMT solver
 	@python3 tb/flow/setup.py --extra test --extra formal
 	@$(PYTEST) -m formal tests/formal tests/tb/flow
+
+regress: setup-test  ## benches with many seeds, coverage, build/regress.html [BLOCK=name] [SEEDS=n]
+	@$(PYTHON) -m ouroboros.sw.cli.main regress $(BLOCK) --seeds $(or $(SEEDS),3) --coverage \
+	    --html build/regress.html --json build/regress.json
+
+mutate: setup-test  ## mutants of blocks against their benches [BLOCK=name] [LIMIT=n]
+	@$(PYTHON) -m ouroboros.sw.cli.main mutate $(BLOCK) --limit $(or $(LIMIT),100) \
+	    --json build/mutate.json
 
 check: setup-test  ## lint, types, import rules
 	@mkdir -p build/check && ln -sfn ../.. build/check/ouroboros

@@ -116,7 +116,8 @@ class Macro(wiring.Component):
         m.d.comb += [
             hold.eq(commit.last & self.full & ~self.take),
             sequencer.hold.eq(hold),
-            self.busy.eq(sequencer.busy | self.active
+            # While `active`, the stage `tree` runs.
+            self.busy.eq(sequencer.busy
                          | Cat(stage.run | stage.add | stage.clear | stage.last
                                for stage in (tree, serial, commit)).any()),
         ]

@@ -13,6 +13,7 @@ from ouroboros.hw.params.timing.array import KV_WIPE_CYCLES
 from ouroboros.sw.golden.array import STREAMS, ArrayGolden, Beat, Issue, local_tokens
 from ouroboros.sw.golden.kv import KvSettings
 from ouroboros.tb.lib.agent import Dut
+from ouroboros.tb.lib.met import met
 
 __all__ = ["ArrayAgent", "Drive", "Seen", "random_settings"]
 
@@ -194,6 +195,7 @@ class ArrayAgent:
         slot.beats = outcome.beats(self.machine.core.lanes)
         slot.program.popleft()
         self._silent = 0
+        met("array", op, "poisoned" if outcome.poison else "done")
         if op in KV_OPS:
             self._wanted["kv_operation"] += 1
         block = issue.position // self.machine.block_tokens

@@ -22,9 +22,11 @@ from ouroboros.sw.program.packets import (
     write_packets,
 )
 from ouroboros.tb.lib.agent import Agent, Dut
+from ouroboros.tb.lib.met import met
 from ouroboros.tb.lib.scoreboard import Scoreboard
 from ouroboros.tb.lib.stream import StreamSink, StreamSource
 from ouroboros.tb.noc.links import LinkSink, LinkSource
+from ouroboros.tb.noc.packets import header_of
 
 __all__ = ["NiAgent"]
 
@@ -196,6 +198,8 @@ class NiAgent(Agent):
 
     def _sent(self, flit: Flit) -> None:
         """The golden ingress takes each flit that goes in; one READ at a time, so never busy."""
+        if flit.head:
+            met("packet", Kind(header_of(flit)["kind"]))
         for effect in self.golden.take(flit):
             if isinstance(effect, Write):
                 self.words[effect.word, effect.part] = effect.data

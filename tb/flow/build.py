@@ -20,6 +20,7 @@ from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.tb.flow.runners import (
     COMPILE,
     COMPILE_LONG,
+    COVERAGE,
     VERILATE,
     VERILATE_LONG,
     VERILATE_SHARED,
@@ -96,7 +97,7 @@ class Results:
 
 def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterable[str] = (),
           shared: Iterable[str] = (), stepped: Stepped | None = None, waves: bool | None = None,
-          long_runs: bool = False, dump: str = "") -> Build:
+          long_runs: bool = False, dump: str = "", coverage: bool = False) -> Build:
     """Compile a design, unless the same one was compiled before.
 
     Parameters
@@ -123,6 +124,8 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     dump : str
         ``fst`` or ``vcd``: blocks that are stepped can be recorded (``tb.waves.record``), or the
         design, under Icarus, dumps by itself.
+    coverage : bool
+        Verilator: each run writes ``coverage.dat``, what was reached and what toggled.
 
     Raises
     ------
@@ -150,6 +153,7 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     if sim == "verilator":
         options += VERILATE_LONG if long_runs else VERILATE
         options += ["--hierarchical"] if blocks else []
+        options += COVERAGE if coverage else []
         options += VERILATE_SHARED if shared else []
         options += trace_options(dump)
     stand = None

@@ -11,7 +11,7 @@ from cocotb_tools.runner import Icarus, Runner, Verilator
 
 from ouroboros.tb.flow.toolchain import Tool
 
-__all__ = ["COMPILE", "COMPILE_LONG", "VERILATE", "VERILATE_LONG", "VERILATE_SHARED",
+__all__ = ["COMPILE", "COMPILE_LONG", "COVERAGE", "VERILATE", "VERILATE_LONG", "VERILATE_SHARED",
            "IcarusRunner", "VerilatorRunner", "control_file", "trace_options"]
 
 VERILATE = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--noassert",
@@ -24,6 +24,7 @@ COMPILE_LONG = ("OPT_FAST=-O2", *COMPILE[1:])
 # Tables that replace logic are numbered over the whole design, and rewriting of data flow finds its
 # own way for each instance, so no two would have equal code.
 VERILATE_SHARED = ("-fno-dfg", "-fno-table")
+COVERAGE = ("--coverage-line", "--coverage-toggle")
 TRACE_WIDTH = 1024
 """Bits of the widest signal that is recorded."""
 

@@ -9,6 +9,7 @@ from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import KV_CONFIG, Unit
 from ouroboros.sw.golden.kv import KvGolden, KvReply, KvSettings, Place
 from ouroboros.tb.lib.agent import Agent, Dut
+from ouroboros.tb.lib.met import met
 from ouroboros.tb.lib.scoreboard import Scoreboard
 from ouroboros.tb.lib.stream import StreamSink, StreamSource
 
@@ -33,6 +34,7 @@ class KvAgent(Agent):
         self.golden = KvGolden(machine, settings)
         self.replies = Scoreboard("rsp")
         self._open: deque[KvOp] = deque()
+        self._used = 0
         self.ends.append(self)
         # Before commands: a reply may not come in the cycle in which its command is taken.
         self.rsp = StreamSink(self, "rsp", self._came)
@@ -111,9 +113,21 @@ class KvAgent(Agent):
         await self.settled()
         self.replies.finish()
 
+    def _outcome(self, op: KvOp, reply: Any) -> str:
+        """A word for what came of a command; a block is new if more are in use than before."""
+        used, self._used = self._used, self.dut.get("used")
+        if op == KvOp.APPEND and reply.ok:
+            return "new" if self._used > used else "there"
+        if op == KvOp.APPEND:
+            return "full" if reply.full else "refused"
+        if op == KvOp.LOOKUP:
+            return "found" if reply.ok else "absent"
+        return "done" if reply.ok else "refused"
+
     def _came(self, reply: Any) -> None:
         assert self._open, "a reply must answer a command"
         op = self._open.popleft()
+        met("kv", KvOp(op), self._outcome(KvOp(op), reply))
         if not reply.ok or op == KvOp.FREE:
             self.replies.actual(KvReply(bool(reply.ok), bool(reply.full)))
             return

@@ -12,6 +12,7 @@ from ouroboros.hw.params.noc import PAYLOAD_FLITS_MAX, NocParams
 from ouroboros.hw.params.packet import Port
 from ouroboros.sw.noc.routes.xy import next_port
 from ouroboros.tb.lib.agent import Agent, Dut
+from ouroboros.tb.lib.met import met
 from ouroboros.tb.lib.pysim import PySim
 from ouroboros.tb.noc.links import LinkSink, LinkSource
 from ouroboros.tb.noc.packets import Flit, header_of, packet
@@ -109,6 +110,7 @@ class RouterAgent(Agent):
             ports = self.labels[label] if label else 1 << next_port(self.at, (x, y), MESH)
             for port in Port:
                 if ports >> port & 1:
+                    met("route", source, port, "multicast" if label else "unicast")
                     self._expected.setdefault((source, port, vc), []).append(flits)
 
     def check(self) -> None:

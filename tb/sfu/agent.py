@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ouroboros.hw.params.isa import Fn
 from ouroboros.hw.params.packet import Unit
 from ouroboros.hw.params.timing.sfu import sfu_cycles, sfu_occupancy
 from ouroboros.tb.lib.agent import Agent, Dut
+from ouroboros.tb.lib.met import met
 from ouroboros.tb.lib.stream import StreamSource
 from ouroboros.tb.sfu.cases import Case, SfuCases
 
@@ -127,6 +129,7 @@ class SfuAgent(Agent):
         late = self.stall and case.drain
         assert took == wanted or (late and took > wanted), f"{took} cycles, not {wanted}: {case}"
         self.checked += 1
+        met("sfu", Fn(case.fields["fn"]))
 
     def _cycles(self, contract: Callable[..., int], case: Case) -> int:
         return contract(self.machine, case.fields["fn"], case.length(),

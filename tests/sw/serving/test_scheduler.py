@@ -312,3 +312,26 @@ def test_refused_settings(options, message):
     with pytest.raises(ServingError) as error:
         scheduler(**options)
     assert str(error.value) == message
+
+
+def test_a_refused_sequence_that_leaves_is_not_sent_again():
+    """Another one's end makes room, but not for it: it goes on only after it was freed."""
+    made = scheduler((2, 3), (1, 1), (2, 3), room=5)
+    first, second, third = made.active
+    assert len(inject(made)) == 5
+    for position in (0, 1):
+        made.refused(first, position)
+    assert third.leaving == "preempted" and second.leaving is None
+    for position in (0, 1):
+        made.refused(third, position)
+    assert made.done(second, 0, stops=False) is Verdict.GENERATED and second.leaving == "length"
+    made.credits.give(0)
+    step = made.next()
+    assert step.sequence is second and step.free
+    made.inject(step)
+    made.freed(second)
+    assert (first.next, first.rewind) == (0, None)      # its tokens are sent again
+    assert (third.next, third.rewind) == (2, 0)         # this one's are not
+    for _ in range(4):
+        made.credits.give(0)
+    assert (2, 2) in inject(made)
