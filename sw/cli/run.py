@@ -15,6 +15,7 @@ from ouroboros.sw.lib.text import visible
 from ouroboros.sw.runtime.locate import Place, locate
 from ouroboros.sw.runtime.service import Served, backend
 from ouroboros.sw.runtime.times import recall
+from ouroboros.sw.runtime.whole import Whole
 
 __all__ = ["INTERRUPTED_WORDS", "exit_code", "print_measured", "print_served", "run", "say_where"]
 
@@ -50,6 +51,8 @@ def print_measured(served: Served) -> None:
         click.echo(f"Cycle model: {found.total.predicted} cycles of prompt and decoded tokens, "
                    f"measured {found.total.measured} ({found.total.error:+.2%}); worst stage "
                    f"{found.worst_stage} ({found.stages[found.worst_stage].error:+.2%})")
+    if served.whole is not None:
+        print_whole(served.whole)
     if result.flit_hops is not None:
         click.echo(f"{result.flit_hops} data flits sent from router to router, by the routers' "
                    f"counters")
@@ -60,6 +63,17 @@ def print_measured(served: Served) -> None:
         click.echo(f"{result.errors} packets refused or dropped in all cores and routers")
     click.echo(f"{summary['tokens_per_s']:.2f} generated tokens per second of wall time on "
                f"machine {served.program.machine.name!r}, placement {served.program.placement!r}")
+
+
+def print_whole(whole: Whole) -> None:
+    """Every token followed, beside what was measured."""
+    stage, error = whole.worst
+    parts = {"total": whole.total, "prefill": whole.prefill, "decode": whole.decode}
+    click.echo("All tokens followed: " + ", ".join(
+        f"{name} {pair.predicted} cycles ({pair.error:+.2%})"
+        for name, pair in parts.items() if pair is not None)
+        + f"; starts and ends of stages within {abs(error):.2%} ({stage}); events "
+        + (f"DIFFER: {', '.join(whole.differing[:3])}" if whole.differing else "equal"))
 
 
 def print_recoveries(served: Served) -> None:

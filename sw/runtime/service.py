@@ -33,6 +33,7 @@ from ouroboros.sw.runtime.job import (
 from ouroboros.sw.runtime.sampling import Sampling, next_token
 from ouroboros.sw.runtime.scale import built_cores, is_big, load_by, needs
 from ouroboros.sw.runtime.stopping import StopTexts
+from ouroboros.sw.runtime.whole import Whole, whole
 
 __all__ = ["BACKENDS", "Served", "backend", "compare", "expected_positions", "serve",
            "serve_job"]
@@ -74,6 +75,8 @@ class Served:
     """Wall time of everything."""
     agreement: Agreement | None = None
     """With the cycle model, of a single sequence on RTL whose traces are whole."""
+    whole: Whole | None = None
+    """The same of all tokens of all requests."""
 
     @property
     def program(self) -> Program:
@@ -133,6 +136,7 @@ class Served:
             "recoveries": [{**asdict(one), "cycles": one.cycles} for one in result.recovered],
             "refused": result.refused,
             "prediction": None if self.agreement is None else self.agreement.as_dict(),
+            "whole_run": None if self.whole is None else self.whole.as_dict(),
         }
 
 
@@ -294,7 +298,7 @@ def serve_job(job: Job, on: str, progress: Progress = lambda what, done, total: 
     exact, vectors = compare(job.model, result.requests, job.sampling)
     return Served(
         job=job, result=result, answers=[], texts=[], bit_exact=None if on == "golden" else exact,
-        vectors_checked=vectors, agreement=_agreement(job, result),
+        vectors_checked=vectors, agreement=_agreement(job, result), whole=_whole(job, result),
         wall_s=time.perf_counter() - started)
 
 
@@ -317,6 +321,16 @@ def _agreement(job: Job, result: JobResult) -> Agreement | None:
     return agreement(job.program, result.traces, starts=request.start_times,
                      ends=request.finish_times, prompt_tokens=len(request.prompt),
                      stream=request.logits != "none")
+
+
+def _whole(job: Job, result: JobResult) -> Whole | None:
+    """Where the model can follow the run: all requests at the start, none sent again."""
+    if (not result.traces or job.program.detours is not None or job.faults
+            or any(spec.arrival or spec.deadline is not None or spec.cancel_at is not None
+                   for spec in job.requests)
+            or any(request.preemptions or not request.tokens for request in result.requests)):
+        return None
+    return whole(job, result)
 
 
 def _drawn(program: Program, specs: Sequence[RequestSpec], count: int,
