@@ -64,4 +64,12 @@ def predict(options: PredictOptions, output: Output) -> dict[str, Any]:
     output.show(_totals(results),
                 _stages(rows, TIMES, f"Cycles per token at context {results['context']}"),
                 _stages(rows, UNITS, "The same by unit"))
+    if found.levels:
+        shown = table("prompt", "output", "requests", "every core\nfollowed", "wafer\nmodel", "",
+                      title="Cycles until the last result", right=range(6))
+        for one in found.levels:
+            shown.add_row(*(f"{value:,}" for value in (
+                one.prompt, one.output, one.requests, one.machine, one.wafer)),
+                f"{one.error:+.1%}")
+        output.show(shown)
     return results

@@ -17,6 +17,7 @@ from ouroboros.sw.runtime.locate import Place, locate
 from ouroboros.sw.runtime.service import Served, backend
 from ouroboros.sw.runtime.times import recall
 from ouroboros.sw.runtime.waves import views
+from ouroboros.sw.runtime.whole import Whole
 
 __all__ = ["INTERRUPTED_WORDS", "exit_code", "print_measured", "print_served", "print_waves",
            "run", "say_where"]
@@ -59,6 +60,8 @@ def print_measured(served: Served) -> None:
         events, differing = sum(served.counted.measured.values()), served.counted.differing
         but = f" but for {len(differing)} counters, {differing[0]} one" if differing else ""
         click.echo(f"{events} events counted, in every core as many as the model says{but}")
+    if served.whole is not None:
+        print_whole(served.whole)
     if result.flit_hops is not None:
         click.echo(f"{result.flit_hops} data flits sent from router to router, by the routers' "
                    f"counters")
@@ -76,6 +79,17 @@ def print_waves(result: JobResult) -> None:
         click.echo(f"Waves of cycles {result.recorded[0]:,} to {result.recorded[1]:,}: "
                    f"{result.waves}; views: {views(result.waves)}; ask: ouroboros wave "
                    f"{result.waves}")
+
+
+def print_whole(whole: Whole) -> None:
+    """Every token followed, beside what was measured."""
+    stage, error = whole.worst
+    parts = {"total": whole.total, "prefill": whole.prefill, "decode": whole.decode}
+    click.echo("All tokens followed: " + ", ".join(
+        f"{name} {pair.predicted} cycles ({pair.error:+.2%})"
+        for name, pair in parts.items() if pair is not None)
+        + f"; starts and ends of stages within {abs(error):.2%} ({stage}); events "
+        + (f"DIFFER: {', '.join(whole.differing[:3])}" if whole.differing else "equal"))
 
 
 def print_recoveries(served: Served) -> None:

@@ -20,7 +20,7 @@ from ouroboros.sw.perf.cycles import loaded
 from ouroboros.sw.perf.events import unit_events
 from ouroboros.sw.program.image import Token, packet_flits
 
-__all__ = ["Ways", "graph_events", "model_events", "ways_within"]
+__all__ = ["Ways", "graph_events", "model_events", "stage_units", "ways_within"]
 
 MEAN_OF_SIDE = 2 / 3
 """Mean distance of two places in a square, along its sides, over its side."""
@@ -64,7 +64,7 @@ def graph_events(graph: Graph, token: Token, ways: Ways,
     """Events of a token in some stages of a graph, by default in all; flits by their senders."""
     total = Events()
     for stage in graph.stages if stages is None else stages:
-        total += _units(graph, stage, token) + _network(graph.machine, stage, token, ways)
+        total += stage_units(graph, stage, token) + _network(graph.machine, stage, token, ways)
     return total
 
 
@@ -82,7 +82,8 @@ def _host(graph: Graph, token: Token) -> Events:
     return Events(tokens=1, tokens_out=int(not token.flags & Flag.QUIET), host_flits=flits)
 
 
-def _units(graph: Graph, stage: BlockStage, token: Token) -> Events:
+def stage_units(graph: Graph, stage: BlockStage, token: Token) -> Events:
+    """Events of a token in array, special-function units and operand buffers of a stage."""
     machine, image = graph.machine, stage.costed()
     count = unit_events(machine, image, token)
     reads = count["array_group_cycles"] // ACTIVATION_BITS

@@ -1,6 +1,6 @@
 """Tokens that follow each other through the machine, and wait for each other on their way.
 
-Where ``sw.perf.walk`` has one token in an empty machine, here all tokens of a prompt are under way:
+Where ``sw.perf.walk`` has one token in an empty machine, here all tokens of a run are under way:
 a core's dispatcher picks the oldest slot that can go on, its units take one instruction at a time,
 results wait for the drain registers, SENDs wait for the credits of slots, and vectors for links.
 """
@@ -20,6 +20,7 @@ from ouroboros.sw.perf.copies import seen_cycles
 from ouroboros.sw.perf.core_queue import Core, Work
 from ouroboros.sw.perf.cycles import last_beats, latency, vector_length
 from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.perf.host import Host, Prompt
 from ouroboros.sw.perf.walk import credit_delay, head_dim, injected_flits
 from ouroboros.sw.perf.wires import Wires
 from ouroboros.sw.program.image import (
@@ -32,9 +33,10 @@ from ouroboros.sw.program.image import (
 )
 from ouroboros.sw.program.program import Program
 
-__all__ = ["Flow", "Span", "flow"]
+__all__ = ["Flow", "Span", "flow", "follow"]
 
 _ARRAY = frozenset({Op.LOAD, Op.MVM, Op.APPEND, Op.SCORE, Op.CONTEXT, Op.FREE})
+_STUCK = "every token must get to the host as stages feed each other, and {} do not"
 CREDIT_EVERY = 2
 """Cycles from a credit that a core sends to its next."""
 
@@ -53,8 +55,10 @@ class Span:
 class Flow:
     """Cycles since the host offered the first token's first flit."""
 
+    tokens: tuple[Token, ...]
+    """In the order in which they went in, which is their number."""
     spans: Mapping[tuple[Position, int, int], Span]
-    """By core, number of the stage and position."""
+    """By core, number of the stage and of the token."""
     results: tuple[int, ...]
     """When the host has each token's result, by number of the token."""
 
@@ -67,14 +71,29 @@ def flow(program: Program, stages: Sequence[Stage], tokens: Sequence[Token]) -> 
     PerfError
         If some token never gets to the host.
     """
-    return _Machine(program, stages, tokens).run()
+    found = follow(program, stages, Prompt(tokens))
+    if len(found.tokens) < len(tokens):
+        raise PerfError(_STUCK.format(len(tokens) - len(found.tokens)))
+    return found
+
+
+def follow(program: Program, stages: Sequence[Stage], host: Host) -> Flow:
+    """Send what a host decides through the machine, until it has nothing more.
+
+    Raises
+    ------
+    PerfError
+        If some token never gets back.
+    """
+    return _Machine(program, stages, host).run()
 
 
 class _Machine:
     """The machine at work; events are (cycle, number, what)."""
 
-    def __init__(self, program: Program, stages: Sequence[Stage], tokens: Sequence[Token]):
-        self.program, self.machine, self.tokens = program, program.machine, tokens
+    def __init__(self, program: Program, stages: Sequence[Stage], host: Host):
+        self.program, self.machine, self.host = program, program.machine, host
+        self.tokens: list[Token] = []
         self.stages = {(s.info.core, s.info.index): s for s in stages}
         self.cores: dict[Position, Core] = {}
         for stage in stages:
@@ -84,17 +103,20 @@ class _Machine:
                 if owner in self.cores:
                     self.cores[owner].credits[counter] = stage.info.slots
         self.host_credits = {t.counter: t.slots for t in program.embed}
-        self.host_free, self.injected = 0, 0
+        self.host_free = 0
         self.channels = head_dim(stages)
         self.wires = Wires(self.machine)
         self.works: dict[tuple[Position, int, int], Work] = {}
         self.spans: dict[tuple[Position, int, int], Span] = {}
         self.results: dict[int, int] = {}
+        self.backs: dict[int, int] = {}
+        self.owed: list[int] = []
+        self.vectors: dict[int, int] = {}
         self.events: list[tuple[int, int, Position | None]] = []
         self.arrivals: dict[int, list[tuple[tuple[Position, int, int], int, int, int]]] = {}
         self.credits: dict[int, tuple[Position, int]] = {}
         self.order = itertools.count()
-        self.latencies: dict[tuple[int, int, int, int], int] = {}
+        self.latencies: dict[tuple[int, int, int, int, int], int] = {}
 
     def run(self) -> Flow:
         """Until nothing happens any more."""
@@ -105,20 +127,24 @@ class _Machine:
                 owner, counter = self.credits.pop(number)
                 if owner == self.machine.host:
                     self.host_credits[counter] += 1
+                    self.host.credit(counter)
                     self.inject(now)
                     continue
                 self.cores[owner].credits[counter] += 1
+            elif number in self.backs:
+                self.host.back(self.backs.pop(number), now)
+                self.inject(now)
+                continue
             elif number in self.arrivals:
                 for place, operand, allocated, counts in self.arrivals.pop(number):
                     self.arrive(place, operand, allocated, counts)
             if core is not None:
                 self.cores[core].looks.discard(now)
                 self.step(core, now)
-        missing = [n for n in range(len(self.tokens)) if n not in self.results]
-        if missing:
-            raise PerfError("every token must get to the host as stages feed each other, and "
-                            f"{len(missing)} do not")
-        return Flow(self.spans, tuple(self.results[n] for n in range(len(self.tokens))))
+        if any(self.owed):
+            raise PerfError(_STUCK.format(sum(map(bool, self.owed))))
+        return Flow(tuple(self.tokens), self.spans,
+                    tuple(self.results[n] for n in range(len(self.tokens))))
 
     def wake(self, core: Position, cycle: int) -> None:
         """Have a core's dispatcher look at its slots."""
@@ -131,10 +157,13 @@ class _Machine:
 
     def inject(self, now: int) -> None:
         """What the host may send."""
-        while self.injected < len(self.tokens) and all(
-                count > 0 for count in self.host_credits.values()):
-            number, at = self.injected, max(now, self.host_free) + HOST_FIRST_CYCLES
-            self.injected += 1
+        while all(count > 0 for count in self.host_credits.values()):
+            token = self.host.next(now)
+            if token is None:
+                return
+            number, at = len(self.tokens), max(now, self.host_free) + HOST_FIRST_CYCLES
+            self.tokens.append(token)
+            self.owed.append(self.results_of(token.flags))
             for target in self.program.embed:
                 self.host_credits[target.counter] -= 1
                 route = unicast(self.machine.mesh, self.machine.host, target.core)
@@ -143,6 +172,14 @@ class _Machine:
                     at += packet_flits(flits)
             self.host_free = at - HOST_FIRST_CYCLES
 
+    def results_of(self, flags: int) -> int:
+        """Vectors that the host gets of a token with these flags."""
+        if flags not in self.vectors:
+            self.vectors[flags] = sum(
+                route.target == self.machine.host for stage in self.stages.values()
+                for send in stage.sends(flags) for route in send.delivery.routes)
+        return self.vectors[flags]
+
     def deliver(self, number: int, routes: tuple[Route, ...], stage: int, operand: int,
                 flits: int, first: int) -> None:
         """Have a vector come to its targets."""
@@ -150,6 +187,11 @@ class _Machine:
             if target == self.machine.host:
                 self.results[number] = max(self.results.get(number, 0),
                                            times[-1][1] + HOST_CYCLES)
+                self.owed[number] -= 1
+                if not self.owed[number]:
+                    event = next(self.order)
+                    self.backs[event] = number
+                    heapq.heappush(self.events, (self.results[number], event, None))
                 continue
             place = (target, stage, number)
             for looked_up, counted in seen_cycles(times, flits):
@@ -222,7 +264,7 @@ class _Machine:
         end = max(now + 1, core.returning)
         core.free = end + 1
         core.slots.remove(work)
-        self.spans[at, work.stage.info.index, work.token.position] = Span(
+        self.spans[at, work.stage.info.index, work.number] = Span(
             end if work.start is None else work.start, end)
         for n, (owner, counter) in enumerate(work.stage.owners):
             event = next(self.order)
@@ -273,7 +315,7 @@ class _Machine:
 
     def _cycles(self, work: Work, i: Instruction) -> int:
         """Cycles of an instruction by itself."""
-        key = (id(i), id(work.stage), work.token.position, work.token.flags)
+        key = (id(i), id(work.stage), work.token.sequence, work.token.position, work.token.flags)
         if key not in self.latencies:
             self.latencies[key] = latency(self.machine, work.stage, i, work.token)
         return self.latencies[key]

@@ -18,7 +18,7 @@ from ouroboros.sw.serving.options import ServingOptions
 from ouroboros.sw.serving.request import Sequence
 from ouroboros.sw.serving.scheduler import Scheduler, Step, Verdict
 
-__all__ = ["Engine", "EngineError", "Request"]
+__all__ = ["Engine", "EngineError", "Request", "book_of", "flags_of", "room_of"]
 
 
 class EngineError(OuroborosError):
@@ -72,7 +72,7 @@ class Engine:
             raise EngineError("swap_cost must not be given: cores have no way to send KV back to "
                               "the host, so what gives way is computed again")
         self.scheduler: Scheduler[Request] = Scheduler(
-            self._book(program), _room(program), sequences=program.sequences,
+            book_of(program, self.options), room_of(program), sequences=program.sequences,
             context=program.context, options=self.options)
         self.results = Results(program)
         self._early = Early()
@@ -124,12 +124,7 @@ class Engine:
         """Go on with another program on a machine that has lost its tokens; see ``Scheduler``."""
         self.program, self.results = program, Results(program)
         self._early.clear()
-        return self.scheduler.restart(_room(program), self._book(program), kept)
-
-    def _book(self, program: Program) -> KvBook:
-        return KvBook(block_tokens=program.machine.block_tokens, members=program.kv_members,
-                      blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks,
-                      ring=program.machine.kv.ring, static_tokens=self.options.static_tokens)
+        return self.scheduler.restart(room_of(program), book_of(program, self.options), kept)
 
     async def step(self) -> None:
         """Inject what can go, then take one packet.
@@ -160,7 +155,7 @@ class Engine:
         sequence = step.sequence
         await self.link.send(token_packets(
             self.program, self.model, token=sequence.request.token(step.position),
-            sequence=sequence.id, position=step.position, flags=_flags(step)))
+            sequence=sequence.id, position=step.position, flags=flags_of(step)))
 
     def _take(self, packet: Packet) -> None:
         header = packet.header
@@ -240,11 +235,19 @@ class Engine:
             self._guess(request)
 
 
-def _room(program: Program) -> dict[int, int]:
+def book_of(program: Program, options: ServingOptions) -> KvBook:
+    """KV of the machine that a program makes."""
+    return KvBook(block_tokens=program.machine.block_tokens, members=program.kv_members,
+                  blocks=program.kv_blocks, sequence_blocks=program.kv_sequence_blocks,
+                  ring=program.machine.kv.ring, static_tokens=options.static_tokens)
+
+
+def room_of(program: Program) -> dict[int, int]:
+    """Tokens that the first stage has room for, by credit counter."""
     return {target.counter: target.slots for target in program.embed}
 
 
-def _flags(step: Step[Request]) -> int:
+def flags_of(step: Step[Request]) -> int:
     """Flags of a token: logits are computed only where someone wants to know them, and what may
     turn out to be the last one's are.
     """

@@ -34,6 +34,7 @@ from ouroboros.sw.runtime.sampling import Sampling, next_token
 from ouroboros.sw.runtime.scale import built_cores, is_big, load_by, needs
 from ouroboros.sw.runtime.stopping import StopTexts
 from ouroboros.sw.runtime.waves import Waves, WavesError, resolved
+from ouroboros.sw.runtime.whole import Whole, whole
 
 __all__ = ["BACKENDS", "Served", "backend", "can_record", "compare", "expected_positions",
            "recorded", "serve", "serve_job"]
@@ -77,6 +78,8 @@ class Served:
     """With the cycle model, of a single sequence on RTL whose traces are whole."""
     counted: Counted | None = None
     """Events beside the model's, of such a sequence."""
+    whole: Whole | None = None
+    """The same of all tokens of all requests."""
 
     @property
     def program(self) -> Program:
@@ -137,6 +140,7 @@ class Served:
             "refused": result.refused,
             "prediction": None if self.agreement is None else self.agreement.as_dict(),
             "events": None if self.counted is None else self.counted.as_dict(),
+            "whole_run": None if self.whole is None else self.whole.as_dict(),
         }
 
 
@@ -302,7 +306,8 @@ def serve_job(job: Job, on: str, progress: Progress = lambda what, done, total: 
         job=job, result=result, answers=[], texts=[], bit_exact=None if on == "golden" else exact,
         vectors_checked=vectors,
         agreement=alone and _agreement(job, result, alone),
-        counted=alone and _counted(job, result, alone), wall_s=time.perf_counter() - started)
+        counted=alone and _counted(job, result, alone), whole=_whole(job, result),
+        wall_s=time.perf_counter() - started)
 
 
 def _say_needs(job: Job, progress: Progress) -> None:
@@ -336,6 +341,17 @@ def _counted(job: Job, result: JobResult, request: Request) -> Counted:
     return counted(job.program, {core: one.events for core, one in result.counters.items()},
                    sequence_tokens(len(request.prompt), len(request.finish_times),
                                    stream=request.logits != "none"))
+
+
+def _whole(job: Job, result: JobResult) -> Whole | None:
+    """Where the model can follow the run: all requests at the start, none sent again."""
+    if (not result.traces or job.program.detours is not None or job.faults or job.program.pools
+            or job.options.speculate
+            or any(spec.arrival or spec.deadline is not None or spec.cancel_at is not None
+                   for spec in job.requests)
+            or any(request.preemptions or not request.tokens for request in result.requests)):
+        return None
+    return whole(job, result)
 
 
 def _drawn(program: Program, specs: Sequence[RequestSpec], count: int,

@@ -1,28 +1,22 @@
 """Events of a run: those of a token by its context, times the tokens of that context.
 
-Units are counted from the programs of all stages of a block, with the functions that are held equal
-to the hardware's counters (``sw.perf.events``). Flits are those of the ports; how far they go is an
-assumption, as for time.
+A token's events are those of ``sw.energy.count``, units and network alike; how far flits go and how
+many borders they cross is an assumption, as for time.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
-from operator import add
+from functools import lru_cache
 
 import numpy as np
 
-from ouroboros.hw.params.cim import ACTIVATION_BITS
-from ouroboros.hw.params.isa import Op
-from ouroboros.sw.block.costs import port_loads
-from ouroboros.sw.block.stage import BlockStage
+from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.energy.count import Ways, model_events, stage_units
 from ouroboros.sw.energy.events import Events
-from ouroboros.sw.perf.cycles import loaded
-from ouroboros.sw.perf.events import unit_events
 from ouroboros.sw.program.image import Token
 from ouroboros.sw.wafer.estimate import Wafer
 from ouroboros.sw.wafer.run import Run
 
-__all__ = ["TokenEvents", "run_events", "token_events"]
+__all__ = ["TokenEvents", "run_events", "token_events", "ways_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +24,55 @@ class TokenEvents:
     """Events of one token of each context."""
 
     fixed: Events
-    """Whatever the context."""
+    """Whatever the context, of a token of a prompt but its last."""
+    head: Events
+    """On top, of a token that makes another one."""
     first_block: tuple[Events, ...]
     """On top, while all of a token's context lies in one KV block: by tokens of it, from 1."""
-    block: Events
-    """On top of that, for every whole KV block before the token's own."""
+    whole: tuple[Events, ...]
+    """On top of that, for KV blocks before the token's own: by their number, from 0. No multiple of
+    one: members hand over sums of as many blocks of V as they have macros, and no more."""
 
     def at(self, context: int) -> Events:
-        """Of a token that attends to so many tokens, itself included."""
+        """Of a token that attends to so many tokens, itself included, and makes another one."""
         blocks, rest = divmod(context - 1, len(self.first_block))
-        return self.fixed + self.first_block[rest] + self.block * blocks
+        return self.outside_attention(1, 1) + self.first_block[rest] + self.whole[blocks]
+
+    def outside_attention(self, tokens: int, generated: int) -> Events:
+        """Of tokens whatever their contexts, of which some make another one."""
+        return self.fixed * tokens + self.head * generated
+
+
+def ways_of(wafer: Wafer) -> Ways:
+    """Links and borders of a flit, as the wafer model assumes them for time.
+
+    A way without links crosses no border.
+    """
+    return Ways(hops=wafer.hops,
+                borders=wafer.value("die_crossings_per_way") / max(wafer.hops, 1))
 
 
 @lru_cache(maxsize=8)
 def token_events(wafer: Wafer) -> TokenEvents:
-    """Events of all blocks, embedding and head."""
-    graph, size = wafer.graph, wafer.machine.block_tokens
-    blocks = [stage for stage in graph.stages if stage.info.layer == 0]
-    ends = [stage for stage in graph.stages if stage.info.layer < 0]
-    layers = wafer.shape.n_layers
-    fixed = (_all([_units(wafer, s, 1) + _other(wafer, s) for s in blocks if s.kv is None]) * layers
-             + _all([_other(wafer, s) for s in blocks if s.kv is not None]) * layers
-             + _all([_units(wafer, s, 1) + _other(wafer, s) for s in ends])
-             + _flits(wafer, blocks) * layers + _flits(wafer, ends))
-    heads = [stage for stage in blocks if stage.kv is not None]
+    """Events of all blocks, embedding and head, up to the wafer's context."""
+    graph, size, layers = wafer.graph, wafer.machine.block_tokens, wafer.shape.n_layers
     # Heads are alike, so one of them is counted.
-    home = next(stage for stage in heads if not (stage.kv or {})["member"])
-    group = next(cores for cores in graph.layout.blocks[0].kv if cores[0] == home.info.core)
-    head = [stage for stage in heads if stage.info.core in group]
-    times = layers * len(graph.layout.blocks[0].kv)
+    groups = graph.layout.blocks[0].kv
+    head = [stage for stage in graph.stages
+            if stage.kv is not None and stage.info.core in groups[0]]
 
     def attention(context: int) -> Events:
-        return _all([_units(wafer, stage, context) for stage in head]) * times
+        token = Token(context - 1)
+        return sum((stage_units(graph, stage, token) for stage in head), Events()) * (
+            layers * len(groups))
 
     first = tuple(attention(context) for context in range(1, size + 1))
-    crossings = (wafer.wafers - 1) * wafer.wafer_flits
-    return TokenEvents(replace(fixed, tokens=1, wafer_crossings=crossings), first,
-                       _minus(attention(size + 1), first[0]))
+    whole = tuple(attention(blocks * size + 1) + first[0] * -1
+                  for blocks in range(-(-wafer.context // size)))
+    quiet, loud = (model_events(graph, layers, Token(0, flags), ways_of(wafer))
+                   for flags in (int(Flag.QUIET), 0))
+    fixed = replace(quiet, wafer_crossings=(wafer.wafers - 1) * wafer.wafer_flits)
+    return TokenEvents(fixed + first[0] * -1, loud + quiet * -1, first, whole)
 
 
 def run_events(wafer: Wafer, run: Run) -> Events:
@@ -75,57 +81,8 @@ def run_events(wafer: Wafer, run: Run) -> Events:
     contexts = np.flatnonzero(tokens)
     blocks, rests = np.divmod(contexts - 1, len(one.first_block))
     counts = tokens[contexts]
-    total = one.fixed * int(counts.sum()) + one.block * int((blocks * counts).sum())
-    for rest in np.unique(rests):
-        total += one.first_block[rest] * int(counts[rests == rest].sum())
-    return replace(total, cycles=run.cycles, tokens=int(counts.sum()),
-                   tokens_recomputed=run.recomputed, tokens_out=int(run.generated.sum()))
-
-
-def _all(events: list[Events]) -> Events:
-    return reduce(add, events, Events())
-
-
-def _minus(one: Events, other: Events) -> Events:
-    return one + other * -1
-
-
-def _units(wafer: Wafer, stage: BlockStage, context: int) -> Events:
-    """Array, KV writes, SFU."""
-    machine = wafer.machine
-    count = unit_events(machine, stage.costed(), Token(context - 1))
-    reads = count["array_group_cycles"] // ACTIVATION_BITS
-    cim = machine.cim
-    return Events(
-        array_reads=reads, array_group_cycles=count["array_group_cycles"],
-        macs=reads * cim.active_rows * cim.outputs, kv_rows_written=count["row_writes"],
-        kv_bytes_written=count["byte_writes"], sfu_elements=count["sfu_elements"])
-
-
-def _other(wafer: Wafer, stage: BlockStage) -> Events:
-    """Buffers and partial sums: no context changes them, as K and V are no buffers."""
-    machine = wafer.machine
-    flit, read, sums = machine.noc.flit_bits // 8, 0, 0
-    for step in stage.steps:
-        i = step.instruction
-        if not i.runs(0):
-            continue
-        if i.op is Op.LOAD:
-            read += loaded(i).bytes(machine)
-        elif i.op is Op.SEND:
-            read += i.fields["flits"] * flit
-        elif i.op is Op.MVM:
-            sums += i.fields["macros"].bit_count() * machine.cim.outputs
-    return Events(buffer_bytes=read, partial_sums=sums)
-
-
-def _flits(wafer: Wafer, stages: list[BlockStage]) -> Events:
-    """Flits of stages' ports and what they come to on their ways."""
-    machine = wafer.machine
-    loads = port_loads(machine, wafer.graph.stages)
-    out = sum(loads[stage.key].flits_out for stage in stages)
-    received = sum(loads[stage.key].flits_in for stage in stages)
-    return Events(
-        buffer_bytes=received * machine.noc.flit_bits // 8, flits=out,
-        flit_hops=out * wafer.hops,
-        die_crossings=round(out * wafer.value("die_crossings_per_way")))
+    total = one.outside_attention(int(counts.sum()), int(run.generated.sum()))
+    for parts, numbers in ((one.first_block, rests), (one.whole, blocks)):
+        for n in np.unique(numbers):
+            total += parts[n] * int(counts[numbers == n].sum())
+    return replace(total, cycles=run.cycles, tokens_recomputed=run.recomputed)

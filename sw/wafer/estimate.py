@@ -68,8 +68,12 @@ class Wafer(WaferPlacement):
 
         By default the side of the square that a block's cores fill.
         """
-        block = (self.count.weights + self.count.kv) / self.wafer_layers
-        return math.ceil(math.sqrt(block) * self.value("hops_per_block_side"))
+        return math.ceil(self.block_side * self.value("hops_per_block_side"))
+
+    @property
+    def block_side(self) -> float:
+        """Of the square that a block's cores fill, in cores."""
+        return math.sqrt((self.count.weights + self.count.kv) / self.wafer_layers)
 
     @property
     def way_cycles(self) -> int:

@@ -4,9 +4,11 @@ Long contexts are rare, and windows that bind for them only would be followed fo
 while tokens are of short contexts, cells and windows are left out that cannot bind for those. The
 first token of a longer context brings them back: what they hold from before cannot bind, being
 older than what could not. They may be left out again once the state shows that nothing which the
-longer contexts left behind can reach the tokens to come. With u the kept cell before it:
+longer contexts left behind can reach the tokens to come. With u the kept cell before it behind
+which tokens follow each other by its own hold, however they came there:
 
-- a cell that is left out: its next start is no later than the next token's arrival from u;
+- a cell that is left out, or kept and no such u: its next start is no later than the next token's
+  arrival from u;
 - the slots of a window that is left out: the same for the i-th next token, i holds of u later;
 - cells in such a window that are kept: even if the next token starts there at once, it is out of
   the window before the token of its slot arrives.
@@ -49,8 +51,7 @@ def one_layout(nodes: Nodes) -> Plan:
 def make_plan(chain: Chain) -> Plan:
     """Exact for every token."""
     whole, part, limit = _kept(chain)
-    if limit == chain.contexts or not part.regular or chain.way_at[1:].min() < chain.way_at[
-            1:limit + 1].min():
+    if limit == chain.contexts or chain.way_at[1:].min() < chain.way_at[1:limit + 1].min():
         return one_layout(lay_out(chain, whole.cells, whole.windows))
     long, short = _layouts(chain, whole, part)
     return Plan(long, short, limit, _conditions(_up_to(chain, limit), part, long))
@@ -59,8 +60,9 @@ def make_plan(chain: Chain) -> Plan:
 def fast_plan(chain: Chain) -> Plan:
     """What can bind in the first block and in the last one, nothing between.
 
-    What tokens wait for in blocks that are alike they have waited for in the first, and those that
-    run up behind others do so by the end of the last.
+    What a token waits for, it waits for behind one before it, which took the same way up to there.
+    Where blocks are alike, how long that is grows or falls evenly from the first block to the last,
+    so that it is longest in one of the two.
 
     Raises
     ------
@@ -73,7 +75,8 @@ def fast_plan(chain: Chain) -> Plan:
         kept, cells=tuple(n for n in kept.cells
                           if not chain.first_block <= n < chain.last_block),
         windows=tuple(n for n in kept.windows
-                      if chain.windows[n].last < (chain.first_block or len(chain.cells))))
+                      if not chain.last_block or chain.windows[n].last <= chain.first_block
+                      or chain.windows[n].last >= chain.last_block))
         for kept in (whole, part))
     long, short = _layouts(chain, whole, part)
     return Plan(long, short, limit, np.zeros((0, 6), np.int64))
@@ -92,15 +95,19 @@ def _check_alike(chain: Chain) -> None:
 def _kept(chain: Chain) -> tuple[Kept, Kept, int]:
     """What can bind for all contexts, for shorter ones, and the longest of these."""
     whole = prune(chain)
-    floor = len(prune(_up_to(chain, 1)).windows)
+
+    def up_to(contexts: int) -> Kept:
+        return prune(_up_to(chain, contexts), whole.ends)
+
+    floor = len(up_to(1).windows)
     low, high = 1, chain.contexts
     # The longest contexts for which no more windows bind than for the shortest.
     while low < high and len(whole.windows) > floor:
         middle = (low + high + 1) // 2
-        fits = len(prune(_up_to(chain, middle)).windows) == floor
+        fits = len(up_to(middle).windows) == floor
         low, high = (middle, high) if fits else (low, middle - 1)
     limit = low if len(whole.windows) > floor else chain.contexts
-    return whole, prune(_up_to(chain, limit)), limit
+    return whole, up_to(limit), limit
 
 
 def _layouts(chain: Chain, whole: Kept, part: Kept) -> tuple[Nodes, Nodes]:
@@ -136,7 +143,7 @@ def _conditions(chain: Chain, part: Kept, long: Nodes) -> Ints:
                     behind = int(long_ways[window.last + 1] - long_ways[inside])
                     found.append((long.cell_places[inside], 1, 0, place,
                                   ahead + window.slots * hold - behind - window.back, 0))
-        if s in part.cells:
+        if s in part.cells and s not in part.irregular:
             before = s
         elif s in long.cell_places:
             found.append((long.cell_places[s], 1, 0, place, ahead, 0))

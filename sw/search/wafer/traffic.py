@@ -61,9 +61,8 @@ def serve(model: Model, found: Candidate, requests: Requests,
 
 def _dynamic(mixed: MixedWafer, run: Run, technology: Technology) -> float:
     """Joules of events: attention on KV cores, all else on those of the weights."""
-    theirs = token_events(mixed.kv).fixed * run.tokens
+    theirs, rest = (token_events(wafer).outside_attention(run.tokens, int(run.generated.sum()))
+                    for wafer in (mixed.kv, mixed.weights))
     attention = run_events(mixed.kv, run) + theirs * -1
-    rest = (token_events(mixed.weights) if mixed.weights is not mixed.kv
-            else token_events(mixed.kv)).fixed * run.tokens
     return (joules(attention, mixed.kv.machine, technology).total
             + joules(rest, mixed.weights.machine, technology).total)

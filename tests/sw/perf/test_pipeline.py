@@ -90,11 +90,13 @@ def test_command(make_checkpoint, tmp_path, monkeypatch):
     found = json.loads((tmp_path / "found.json").read_text())
     assert [row["sequences"] for row in found["decode"]] == [1, 2]
     assert found["stages"][0]["stage"] == "embed"
+    assert found["levels"] == []
     assert "least interval between tokens" in result.output
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--sequences", "1,x"], "sequences must be whole numbers with commas between, not '1,x'"),
+    (["--levels", "3:2"], "levels must be prompt tokens, output tokens and requests, as in 24:1:1"),
     (["--machine", "huge"], "machine must be one of"),
     (["--context", "99"], "context must be between 1 and 24")])
 def test_one_sentence(make_checkpoint, tmp_path, monkeypatch, arguments, message):

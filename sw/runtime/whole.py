@@ -1,0 +1,139 @@
+"""A whole run on RTL beside the cycle model: events, totals, when each stage has its tokens."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from ouroboros.hw.params.packet import Flag
+from ouroboros.sw.perf.agreement import Pair
+from ouroboros.sw.perf.events import token_events
+from ouroboros.sw.program.image import Token, read_stages
+from ouroboros.sw.program.program import Program
+from ouroboros.sw.runtime.follow import follow_job
+from ouroboros.sw.runtime.job import Job, JobResult
+from ouroboros.sw.runtime.request import Request
+
+__all__ = ["EVENTS", "Whole", "whole"]
+
+EVENTS = ("array_group_cycles", "row_writes", "byte_writes", "kv_operations", "sfu_elements",
+          "flit_hops_data")
+"""Counters that reading the counters does not change."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Whole:
+    """All requests of a run, measured and predicted."""
+
+    total: Pair
+    """From the first flit to the last token's result."""
+    prefill: Pair
+    """From the first flit to the last result of any prompt."""
+    decode: Pair | None
+    """From the first flit of a generated token to the last result; None: none was sent in."""
+    starts: dict[str, Pair]
+    """When a stage's tokens start, in the mean, since the run's first flit; by its name."""
+    ends: dict[str, Pair]
+    """The same of their ends."""
+    events: dict[str, Pair]
+    """Sums over all cores, by counter."""
+    differing: tuple[str, ...]
+    """Cores and counters that are not equal."""
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The stage whose tokens start or end furthest from the prediction, and how far."""
+        every = [(name, pair.error) for part in (self.starts, self.ends)
+                 for name, pair in part.items()]
+        return max(every, key=lambda one: abs(one[1]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a file."""
+        name, error = self.worst
+        return {
+            "total": self.total.as_dict(), "prefill": self.prefill.as_dict(),
+            "decode": self.decode and self.decode.as_dict(), "worst_stage": name,
+            "worst_stage_error": error,
+            "starts": {key: pair.as_dict() for key, pair in self.starts.items()},
+            "ends": {key: pair.as_dict() for key, pair in self.ends.items()},
+            "events": {key: pair.as_dict() for key, pair in self.events.items()},
+            "events_differ": list(self.differing)}
+
+
+def whole(job: Job, result: JobResult) -> Whole | None:
+    """Hold a run against the model.
+
+    Returns
+    -------
+    Whole | None
+        None where traces have lost tokens, or requests took turns with sequence numbers, so that
+        traces do not say whose a token is.
+
+    Raises
+    ------
+    PerfError
+        As ``follow_job``.
+    """
+    if not result.requests or len(result.requests) > job.program.sequences:
+        return None
+    found = follow_job(job, [len(request.tokens) for request in result.requests])
+    stages, tokens = read_stages(job.program), found.flow.tokens
+    places = {(stage.info.core, stage.info.index): stage.info.name for stage in stages}
+    seen = {(core, one.stage, one.sequence, one.position): one
+            for core, entries in result.traces.items() for one in entries if _counts(one.flags)}
+    mine = {(*place, tokens[n].sequence, tokens[n].position): span
+            for (*place, n), span in found.flow.spans.items() if _counts(tokens[n].flags)}
+    if seen.keys() != mine.keys() or not seen:
+        return None
+    first = min(request.start_times[0] for request in result.requests)
+    starts, ends = dict[str, Pair](), dict[str, Pair]()
+    for place, name in places.items():
+        keys = [key for key in seen if key[:2] == place]
+        starts[name] = _mean((seen[k].start - first for k in keys), (mine[k].start for k in keys))
+        ends[name] = _mean((seen[k].end - first for k in keys), (mine[k].end for k in keys))
+    measured, predicted = result.requests, found.requests
+
+    def span(begin: str, end: str) -> Pair:
+        return Pair(*(_last(rs, end) - _first(rs, begin) for rs in (measured, predicted)))
+
+    events, differing = _events(job.program, tokens, result)
+    return Whole(
+        total=span("prompt", "all"), prefill=span("prompt", "prompt"),
+        decode=(span("decode", "all") if any(len(r.tokens) > 1 for r in measured) else None),
+        starts=starts, ends=ends, events=events, differing=differing)
+
+
+def _counts(flags: int) -> bool:
+    return not flags & Flag.FREE
+
+
+def _mean(measured: Iterable[int], predicted: Iterable[int]) -> Pair:
+    return Pair(round(fmean(measured)), round(fmean(predicted)))
+
+
+def _first(requests: Iterable[Request], part: str) -> int:
+    return min(at for request in requests for position, at in request.start_times.items()
+               if part == "prompt" or position >= request.prompt_tokens)
+
+
+def _last(requests: Iterable[Request], part: str) -> int:
+    return max(at for request in requests for position, at in request.finish_times.items()
+               if part == "all" or position < request.prompt_tokens)
+
+
+def _events(program: Program, tokens: Iterable[Token],
+            result: JobResult) -> tuple[dict[str, Pair], tuple[str, ...]]:
+    stages, every = read_stages(program), dict[Any, Counter[str]]()
+    for token in tokens:
+        for core, events in token_events(program, stages, token).items():
+            every.setdefault(core, Counter()).update(events)
+    sums, differing = {}, []
+    for name in EVENTS:
+        pairs = {core: Pair(counters.events[name], every.get(core, Counter())[name])
+                 for core, counters in result.counters.items()}
+        sums[name] = Pair(sum(pair.measured for pair in pairs.values()),
+                          sum(pair.predicted for pair in pairs.values()))
+        differing += [f"{name} of {core}" for core, pair in pairs.items()
+                      if pair.measured != pair.predicted]
+    return sums, tuple(differing)
