@@ -31,7 +31,7 @@ def run(job: Job, progress: Progress) -> JobResult:
     # for the next wait, which never comes.
     try:
         execute(link, job, progress, tokens.append,
-                load if job.load == IMAGE else None, link.golden.pools).send(None)
+                load if job.load == IMAGE else None, pools=link.golden.pools).send(None)
     except KeyboardInterrupt:
         return partial(job, tokens)
     except StopIteration as end:

@@ -305,8 +305,9 @@ def serve_job(job: Job, on: str, progress: Progress = lambda what, done, total: 
     return Served(
         job=job, result=result, answers=[], texts=[], bit_exact=None if on == "golden" else exact,
         vectors_checked=vectors,
-        agreement=alone and _agreement(job, result, alone),
-        counted=alone and _counted(job, result, alone), whole=_whole(job, result),
+        agreement=None if alone is None else _agreement(job, result, alone),
+        counted=None if alone is None else _counted(job, result, alone),
+        whole=_whole(job, result),
         wall_s=time.perf_counter() - started)
 
 
