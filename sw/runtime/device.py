@@ -29,7 +29,7 @@ class Span(NamedTuple):
     unit: Unit
     address: int
     """Of the first."""
-    count: int
+    entries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class Device:
         machine, waiting = self.program.machine, {span.core: span for span in spans}
         await self.link.send([
             read_packet(machine, src=machine.host, dst=span.core, unit=span.unit,
-                        address=span.address, count=span.count,
+                        address=span.address, count=span.entries,
                         way=self.program.way_there(span.core),
                         back=self.program.way_back(span.core)) for span in spans])
         values: dict[Position, list[int]] = {span.core: [] for span in spans}
@@ -177,7 +177,7 @@ class Device:
                 raise DeviceError(f"core {span.core}: expected a reply for {span.unit.name} entry "
                                   f"{entry}, not {dict(header)}")
             values[core].append(packet.payload[0])
-            if len(values[core]) == span.count:
+            if len(values[core]) == span.entries:
                 del waiting[core]
         return values
 

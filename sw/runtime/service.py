@@ -300,8 +300,9 @@ def serve_job(job: Job, on: str, progress: Progress = lambda what, done, total: 
     return Served(
         job=job, result=result, answers=[], texts=[], bit_exact=None if on == "golden" else exact,
         vectors_checked=vectors,
-        agreement=alone and _agreement(job, result, alone),
-        counted=alone and _counted(job, result, alone), wall_s=time.perf_counter() - started)
+        agreement=None if alone is None else _agreement(job, result, alone),
+        counted=None if alone is None else _counted(job, result, alone),
+        wall_s=time.perf_counter() - started)
 
 
 def _say_needs(job: Job, progress: Progress) -> None:
