@@ -45,7 +45,8 @@ def test_a_model_over_the_borders_of_dies(placement, latency, width, model):
 
     With several slices packets of different senders meet in routers, and on a narrow wire credits
     go between the flits of packets, which the model does not follow: there the time in a stage is
-    exact, and the end of a token close.
+    exact, but for a cycle by which a stage of several slices starts sooner than the model says, and
+    the end of a token close.
     """
     machine = four_dies(die_latency_cycles=latency, die_cycles_per_flit=width)
     job, result = served(machine, model, placement)
@@ -70,7 +71,8 @@ def test_a_model_over_the_borders_of_dies(placement, latency, width, model):
                 continue
             else:
                 got, want = (entry.end - entry.start,), (w.end - w.start,)
-            if got != want:
+            early = width > 1 and placement == "split"
+            if any(not 0 <= a - b <= early for a, b in zip(got, want, strict=True)):
                 wrong.append((position, w.stage.info.name, got, want))
         last = found.stages[-1]
         end = seen[last.stage.info.core, last.stage.info.index, position].end
