@@ -77,7 +77,7 @@ def test_500_requests(make_checkpoint, name):
     """
     machine = hurtable(load_machine(name))
     model, blocks, gap, longest = (
-        (quantise(make_checkpoint(**TINY_SHAPE)), 2, 400, 20) if name == "tiny" else
+        (quantise(make_checkpoint(**TINY_SHAPE)), 4, 400, 20) if name == "tiny" else
         (integer_model(open_model(SHIPPED, None), machine, None), 16, 3000, 8))
     program = with_kv_blocks(map_model(machine, model), blocks)
     job = Job(program=program, model=model, measured=True, twin=True,
