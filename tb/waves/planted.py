@@ -13,6 +13,7 @@ import numpy as np
 
 from ouroboros.hw.mesh.wafer import top_name
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import Port
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.models.checkpoint import Checkpoint, Layer
 from ouroboros.sw.models.decoder_shape import DecoderShape
@@ -24,12 +25,18 @@ from ouroboros.sw.runtime.waves import Waves, parse_cores, parse_window
 from ouroboros.tb.flow.backend import run_job, with_recorder
 from ouroboros.tb.flow.build import SimulationError, build
 from ouroboros.tb.flow.rtl import emit_die
+from ouroboros.tb.waves.credits import accounts
+from ouroboros.tb.waves.picture import Row, picture
+from ouroboros.tb.waves.wave_file import WaveFile
 
-__all__ = ["LOST", "break_credits", "main", "planted_job", "run_planted"]
+__all__ = ["LOST", "PICTURE", "break_credits", "draw", "main", "planted_job", "run_planted"]
 
 SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
          "vocab_size": 40, "seq_len": 64}
 PROMPT = tuple(range(3, 11))
+WINDOW, CORES = "1650:", "1,1;2,1"
+"""What is recorded: from the end of loading on, the first two cores."""
+PICTURE = Path(__file__).resolve().parents[2] / "docs" / "pictures" / "lost_credit.svg"
 SILENCE_CYCLES = 1000
 """After these the machine is taken to hang."""
 LOST = re.compile(r"(\[0\] = )(freed);")
@@ -44,7 +51,7 @@ def break_credits(sources: Mapping[str, str]) -> dict[str, str]:
     return {**sources, "router_input": text}
 
 
-def planted_job(path: Path, window: str, cores: str) -> Job:
+def planted_job(path: Path, window: str = WINDOW, cores: str = CORES) -> Job:
     """A prompt for machine ``tiny``, and what is recorded of it."""
     model = quantise(_drawn())
     program = map_model(load_machine("tiny"), model, placement="plain")
@@ -85,15 +92,31 @@ def run_planted(job: Job) -> JobResult:
     return run_job(built, job, lambda what, done, total: None, silence=SILENCE_CYCLES)
 
 
-def main(path: str, window: str = "", cores: str = "") -> int:
+def draw(wave: WaveFile) -> str:
+    """The first credit that is lost, as a picture."""
+    core, port = (1, 1), Port.WEST
+    lost = next(one.lost for one in accounts(wave, core, wave.first, wave.last)
+                if one.port is port and one.lost)[0]
+    base, buffer = f"router.inputs__{int(port)}", f"router.input_{port.name.lower()}"
+    rows = [Row(core, f"{base}__valid", "flit comes in"),
+            Row(core, f"{base}__flit$tail", "it is the last"),
+            Row(core, f"{buffer}.channel0.freed", "flit leaves channel 0"),
+            Row(core, f"{base}__credit", "credit of channel 0", bit=0)]
+    return picture(wave, rows, lost - 9, lost + 8,
+                   "Router 1,1, input west: a flit leaves, no credit goes back", (lost, lost + 1))
+
+
+def main(path: str, picture_: str = "") -> int:
     """Record the machine to ``path``; 0 if it hangs, as it should."""
     try:
-        run_planted(planted_job(Path(path), window, cores))
+        run_planted(planted_job(Path(path)))
     except SimulationError as error:
         lines = str(error).splitlines()
         said = [line for line in lines if "nothing has passed" in line or line.startswith("waves:")]
         print("\n".join(dict.fromkeys(re.sub(r"^.*?(?=nothing has passed)", "", line)
                                       for line in said)) or error)
+        if picture_:
+            Path(picture_).write_text(draw(WaveFile(Path(path))), encoding="utf-8")
         return 0
     print("the machine did not hang")
     return 1
