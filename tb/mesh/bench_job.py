@@ -3,8 +3,7 @@
 ``OUROBOROS_JOB`` names the pickled job, ``OUROBOROS_RESULT`` the file for the pickled result,
 ``OUROBOROS_PROGRESS`` a file that gets one JSON line for each step, ``OUROBOROS_TOKENS`` a file
 that gets every generated token, pickled, at once, ``OUROBOROS_RECORDED`` one for the cycles of the
-waves, ``OUROBOROS_STALL`` how often the host does not take a flit (never without),
-``OUROBOROS_SILENCE`` after how many cycles of silence it has hung.
+waves, ``OUROBOROS_STALL`` how often the host does not take a flit (never without).
 """
 
 import json
@@ -83,9 +82,8 @@ async def job(dut):
     link = SimLink(dut, machine, stall=float(os.environ.get("OUROBOROS_STALL", "0")))
     await ClockCycles(dut.clk, RESET_CYCLES)
     dut.rst.value = 0
-    silence = int(os.environ.get("OUROBOROS_SILENCE", "0")) or (
-        SILENCE_CYCLES + STAGE_SILENCE_CYCLES * len(task.program.stages))
-    cocotb.start_soon(link.watch(silence))
+    cocotb.start_soon(link.watch(SILENCE_CYCLES
+                                 + STAGE_SILENCE_CYCLES * len(task.program.stages)))
     host = link if task.waves is None else recording(dut, link, task)
     try:
         result = await execute(host, task, progress, record, load if longest else None)
