@@ -38,11 +38,13 @@ def recording(dut, link, task):
             recorded.write(f"{link.cycles}\n")
 
     async def by_cycles():
-        await Timer(max(window.first, 1) * PERIOD_NS, "ns")
-        switch(True)
-        if window.last is not None:
-            await Timer((window.last - max(window.first, 1)) * PERIOD_NS, "ns")
-            switch(False)
+        for until, on in ((window.first, True), (window.last, False)):
+            if until is None:
+                return
+            # Reset has passed by then.
+            if until > link.cycles:
+                await Timer((until - link.cycles) * PERIOD_NS, "ns")
+            switch(on)
 
     if window.token is not None:
         return Marking(link, task.program, window.token, switch)

@@ -13,7 +13,7 @@ from ouroboros.tb.waves.query import ask
 from ouroboros.tb.waves.wave_file import WaveFile
 
 PAGE = ROOT / "docs" / "waves.md"
-STEP = re.compile(r"^\$ ouroboros wave \S+ --query \"(.*)\"\n((?:(?!\$ |```).*\n)*)", re.MULTILINE)
+STEP = re.compile(r"^\$ ouroboros wave \S+ --query '(.*)'\n((?:(?!\$ |```).*\n)*)", re.MULTILINE)
 
 
 @pytest.mark.sim
@@ -27,7 +27,8 @@ def test_the_tutorial(tmp_path):
     assert compare(job.model, result.requests)[0]
     assert f"{result.cycles:,} cycles" in PAGE.read_text()
     wave = WaveFile(path)
-    steps = STEP.findall(PAGE.read_text())
+    # A backslash continues a line.
+    steps = STEP.findall(PAGE.read_text().replace("\\\n", ""))
     assert len(steps) >= 4
     for query, answer in steps:
         lines = ask(wave, query)
