@@ -27,8 +27,7 @@ def test_the_tutorial(tmp_path):
     assert compare(job.model, result.requests)[0]
     assert f"{result.cycles:,} cycles" in PAGE.read_text()
     wave = WaveFile(path)
-    # A backslash continues a line.
-    steps = STEP.findall(PAGE.read_text().replace("\\\n", ""))
+    steps = STEP.findall(PAGE.read_text())
     assert len(steps) >= 4
     for query, answer in steps:
         lines = ask(wave, query)
