@@ -36,7 +36,7 @@ sim: setup-test  ## tests with a simulator [K=name] [SEED=n]
 
 waves: setup-test  ## lists tests; runs one with waveforms, whose path it prints: K=name [SEED=n]
 	@echo "Tests with a simulator$(if $(K), and $(K) in their names):"
-	@$(PYTEST) --collect-only -m sim $(SELECT) tests/sim | grep :: || { \
+	@$(PYTEST) --collect-only -m sim $(SELECT) | grep :: || { \
 	    echo "none: type make waves for all of them"; exit 2; }
 	@$(if $(K),WAVES=1 $(PYTEST) -s -m sim $(SELECT),echo "type: make waves K=name")
 

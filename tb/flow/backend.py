@@ -113,15 +113,10 @@ def _simulate(sim: str, job: Job, progress: Progress) -> JobResult:
     return result
 
 
-def run_job(built: Build, job: Job, progress: Progress, *, silence: int = 0) -> JobResult:
+def run_job(built: Build, job: Job, progress: Progress) -> JobResult:
     """Run a job on a machine compiled by ``build_die``, or one with other modules in it.
 
     When the user interrupts it, the simulation ends at once and what it has generated is kept.
-
-    Parameters
-    ----------
-    silence : int
-        Cycles without a flit at the host's port after which it hangs; 0: as the program is long.
 
     Raises
     ------
@@ -142,7 +137,6 @@ def run_job(built: Build, job: Job, progress: Progress, *, silence: int = 0) -> 
         try:
             ran = run(built, test_module="ouroboros.tb.mesh.bench_job", env={
                 "OUROBOROS_STALL": os.environ.get("OUROBOROS_STALL", "0"),
-                "OUROBOROS_SILENCE": str(silence),
                 **({} if job.waves is None else {
                     "OUROBOROS_WAVES": blocks(job.program.machine, job.waves.cores)}),
                 **{f"OUROBOROS_{name.upper()}": str(path) for name, path in files.items()}})

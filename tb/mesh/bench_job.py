@@ -3,9 +3,8 @@
 ``OUROBOROS_JOB`` names the pickled job, ``OUROBOROS_RESULT`` the file for the pickled result,
 ``OUROBOROS_PROGRESS`` a file that gets one JSON line for each step, ``OUROBOROS_TOKENS`` a file
 that gets every generated token, pickled, at once, ``OUROBOROS_RECORDED`` one for the cycles of the
-waves, ``OUROBOROS_STALL`` how often the host does not take a flit (never without),
-``OUROBOROS_SILENCE`` after how many cycles of silence it has hung. Results of branches are in files
-beside the run's (``tb.mesh.branch``).
+waves, ``OUROBOROS_STALL`` how often the host does not take a flit (never without). Results of
+branches are in files beside the run's (``tb.mesh.branch``).
 """
 
 import json
@@ -42,11 +41,13 @@ def recording(dut, link, task):
             recorded.write(f"{link.cycles}\n")
 
     async def by_cycles():
-        await Timer(max(window.first, 1) * PERIOD_NS, "ns")
-        switch(True)
-        if window.last is not None:
-            await Timer((window.last - max(window.first, 1)) * PERIOD_NS, "ns")
-            switch(False)
+        for until, on in ((window.first, True), (window.last, False)):
+            if until is None:
+                return
+            # Reset has passed by then.
+            if until > link.cycles:
+                await Timer((until - link.cycles) * PERIOD_NS, "ns")
+            switch(on)
 
     if window.token is not None:
         return Marking(link, task.program, window.token, switch)
@@ -92,9 +93,8 @@ async def job(dut):
     link = SimLink(dut, machine, stall=float(os.environ.get("OUROBOROS_STALL", "0")))
     await ClockCycles(dut.clk, RESET_CYCLES)
     dut.rst.value = 0
-    silence = int(os.environ.get("OUROBOROS_SILENCE", "0")) or (
-        SILENCE_CYCLES + STAGE_SILENCE_CYCLES * len(task.program.stages))
-    cocotb.start_soon(link.watch(silence))
+    cocotb.start_soon(link.watch(SILENCE_CYCLES
+                                 + STAGE_SILENCE_CYCLES * len(task.program.stages)))
     pools = attach(dut, task.program)
     host = link if task.waves is None else recording(dut, link, task)
     with branches:

@@ -1,7 +1,8 @@
 """A machine that loses credits, for ``docs/waves.md``: ``python -m ouroboros.tb.waves.planted``.
 
 The bug is in the text that is simulated, not in the hardware: a router gives no credit back for a
-flit of the data channel that leaves its buffer while the last flit of a packet comes in.
+flit of the data channel that leaves its buffer while the last flit of a packet comes in. So links
+run out of credits until flits no longer overlap, and the machine is slow, but right.
 """
 
 import re
@@ -13,25 +14,30 @@ import numpy as np
 
 from ouroboros.hw.mesh.wafer import top_name
 from ouroboros.hw.params.machine import load_machine
+from ouroboros.hw.params.packet import Port
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.models.checkpoint import Checkpoint, Layer
 from ouroboros.sw.models.decoder_shape import DecoderShape
 from ouroboros.sw.models.special import LLAMA2C
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.runtime.job import Job, JobResult, RequestSpec
-from ouroboros.sw.runtime.service import recorded
+from ouroboros.sw.runtime.service import compare, recorded
 from ouroboros.sw.runtime.waves import Waves, parse_cores, parse_window
 from ouroboros.tb.flow.backend import run_job, with_recorder
-from ouroboros.tb.flow.build import SimulationError, build
+from ouroboros.tb.flow.build import build
 from ouroboros.tb.flow.rtl import emit_die
+from ouroboros.tb.waves.credits import accounts
+from ouroboros.tb.waves.picture import Row, picture
+from ouroboros.tb.waves.wave_file import WaveFile
 
-__all__ = ["LOST", "break_credits", "main", "planted_job", "run_planted"]
+__all__ = ["LOST", "PICTURES", "break_credits", "draw", "main", "planted_job", "run_planted"]
 
 SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
          "vocab_size": 40, "seq_len": 64}
 PROMPT = tuple(range(3, 11))
-SILENCE_CYCLES = 1000
-"""After these the machine is taken to hang."""
+WINDOW, CORES = "1650:", "1,1;2,1"
+"""What is recorded: from the end of loading on, the first two cores."""
+PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 LOST = re.compile(r"(\[0\] = )(freed);")
 """The credit of channel 0 in the input of a router."""
 
@@ -44,7 +50,7 @@ def break_credits(sources: Mapping[str, str]) -> dict[str, str]:
     return {**sources, "router_input": text}
 
 
-def planted_job(path: Path, window: str, cores: str) -> Job:
+def planted_job(path: Path, window: str = WINDOW, cores: str = CORES) -> Job:
     """A prompt for machine ``tiny``, and what is recorded of it."""
     model = quantise(_drawn())
     program = map_model(load_machine("tiny"), model, placement="plain")
@@ -71,32 +77,52 @@ def _drawn() -> Checkpoint:
 
 
 def run_planted(job: Job) -> JobResult:
-    """Run it, with the bug, under Icarus.
-
-    Raises
-    ------
-    SimulationError
-        When the machine hangs.
-    """
+    """Run it, with the bug, under Icarus."""
     machine = job.program.machine
     sources = with_recorder(break_credits(emit_die(machine, twin=True)), machine, job.waves,
                             "icarus")
     built = build(top_name(machine), sources, sim="icarus", dump=job.waves.path.suffix[1:])
-    return run_job(built, job, lambda what, done, total: None, silence=SILENCE_CYCLES)
+    return run_job(built, job, lambda what, done, total: None)
 
 
-def main(path: str, window: str = "", cores: str = "") -> int:
-    """Record the machine to ``path``; 0 if it hangs, as it should."""
-    try:
-        run_planted(planted_job(Path(path), window, cores))
-    except SimulationError as error:
-        lines = str(error).splitlines()
-        said = [line for line in lines if "nothing has passed" in line or line.startswith("waves:")]
-        print("\n".join(dict.fromkeys(re.sub(r"^.*?(?=nothing has passed)", "", line)
-                                      for line in said)) or error)
-        return 0
-    print("the machine did not hang")
-    return 1
+def draw(wave: WaveFile) -> dict[str, str]:
+    """Pictures of the page by name: a core whose send unit has no credit, and a credit lost."""
+    core, port = (1, 1), Port.WEST
+    counts, valid = (wave.signal(core, name) for name in (
+        "core.egress.end_.credits.counts__0", "core.send.packet__valid"))
+    stuck = next(cycle for cycle in range(wave.first, wave.last)
+                 if valid.at(cycle) and counts.at(cycle) == 0)
+    holder = wave.signal(core, "core.controller.issue_send__payload$slot").at(stuck)
+    rows = [Row(core, f"core.controller.slots.slot{holder}$state", f"slot {holder}"),
+            Row(core, "core.send.fsm_state", "send unit"),
+            Row(core, "core.send.packet__valid", "it has a flit"),
+            Row(core, "core.send.packet__ready", "it goes"),
+            Row(core, "core.egress.end_.credits.counts__0", "link credits, channel 0")]
+    found = {"no_credit": picture(
+        wave, rows, stuck - 9, stuck + 8, "Core 1,1: the send unit has a flit, but no link credit",
+        (stuck,))}
+    lost = next(one.lost for one in accounts(wave, core, wave.first, wave.last)
+                if one.port is port and one.lost)[0]
+    base, buffer = f"router.inputs__{int(port)}", f"router.input_{port.name.lower()}"
+    rows = [Row(core, f"{base}__valid", "flit comes in"),
+            Row(core, f"{base}__flit$tail", "it is the last"),
+            Row(core, f"{buffer}.channel0.freed", "flit leaves channel 0"),
+            Row(core, f"{base}__credit", "credit of channel 0", bit=0)]
+    return {**found, "lost_credit": picture(
+        wave, rows, lost - 9, lost + 8,
+        "Router 1,1, input west: a flit leaves, no credit goes back", (lost, lost + 1))}
+
+
+def main(path: str, folder: str = "") -> int:
+    """Record the machine to ``path``, perhaps draw the page's pictures; 0 if logits are right."""
+    job = planted_job(Path(path))
+    result = run_planted(job)
+    right, _ = compare(job.model, result.requests)
+    print(f"{result.cycles:,} cycles, logits {'right' if right else 'WRONG'}; waves of cycles "
+          f"{result.recorded[0]} to {result.recorded[1]}: {result.waves}")
+    for name, text in draw(WaveFile(Path(path))).items() if folder else ():
+        (Path(folder) / f"{name}.svg").write_text(text, encoding="utf-8")
+    return 0 if right else 1
 
 
 if __name__ == "__main__":

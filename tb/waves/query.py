@@ -147,8 +147,7 @@ def _credits(wave: WaveFile, asked: Asked) -> list[str]:
             if one.lost:
                 cycles = ", ".join(map(str, one.lost[:4])) + (" .." if len(one.lost) > 4 else "")
                 lost.append(f"LOST {len(one.lost)}: router {core[0]},{core[1]} input "
-                            f"{one.port.name.lower()} vc {one.vc}: a flit left in cycle {cycles} "
-                            "and no credit went back in the next")
+                            f"{name} vc {one.vc}: no credit for the flits of cycles {cycles}")
     return lines + (lost or ["none lost"])
 
 

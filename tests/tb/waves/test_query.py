@@ -73,8 +73,7 @@ def test_a_credit_that_did_not_go_back(story):
     lines = ask(WaveFile(story), "credits 1,1")
     assert [line for line in lines if "west" in line and "LOST" not in line] == [
         "router 1,1 input west  vc 0:     3     3     2"]
-    assert lines[-1] == ("LOST 1: router 1,1 input west vc 0: a flit left in cycle 24 and no credit "
-                         "went back in the next")
+    assert lines[-1] == "LOST 1: router 1,1 input west vc 0: no credit for the flits of cycles 24"
 
 
 def test_what_a_core_did(story):
@@ -101,8 +100,8 @@ def test_values_have_names(story):
     ("values 2,1 core.controller.lock", "core must be one that was recorded, 1,1, not 2,1"),
     ("stage embd", "stage must be one of the program's, such as embed, not 'embd'"),
     ("stage l0.qkv", "core must be one that was recorded, 1,1, not 2,1"),
-    ("stages embed", "query must be one of core, packet, stage, credits, signals, values, not "
-                     "'stages'; near: stage"),
+    ("stages embed", ("query must be one of core, packet, stage, credits, signals, values, not "
+                      "'stages'; near: stage")),
     ("packet 4:7", "packet 4:7 passed no router that was recorded in cycles 1 to 100"),
     ("packet x", "packet must be SEQUENCE:POSITION, not 'x'"),
     ("signals 1,1 nothing", "must have 'nothing' in their names"),
