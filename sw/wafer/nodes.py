@@ -247,28 +247,6 @@ def _turn(slots: Places, phases: Places) -> None:
 
 
 @embedded
-def _push_once(x: int, hold: int, way: int, times: Ints, places: Places, end: Ints, slots: Places,
-               state: Ints, phases: Places) -> int:
-    """As ``push``, where no row repeats."""
-    for n in range(len(times)):
-        x += times[n, WAY] + times[n, WAYS] * way
-        if times[n, PLAIN]:
-            here = places[n, READ]
-            x = max(x, state[here])
-            state[here] = x + times[n, HOLD] + times[n, HOLDS] * hold
-        else:
-            x = max(x, state[places[n, READ] + phases[places[n, PHASE]]],
-                    state[places[n, READ2] + phases[places[n, PHASE2]]]
-                    + times[n, LATER2] + times[n, LATERS2] * way)
-            state[places[n, WRITE] + phases[places[n, PHASE_OUT]]] = (
-                x + times[n, HOLD] + times[n, HOLDS] * hold + times[n, BEHIND] * way)
-            state[places[n, WRITE2] + phases[places[n, PHASE_OUT2]]] = (
-                x + times[n, HOLD2] + times[n, BEHIND2] * way)
-    _turn(slots, phases)
-    return int(x + end[0] + end[1] * way)
-
-
-@embedded
 def push(x: int, hold: int, way: int, times: Ints, places: Places, sections: Places, end: Ints,
          slots: Places, state: Ints, phases: Places, own: Ints, at: Places) -> int:
     """When a token that arrives at ``x`` is through; hold and way are those of its context.
@@ -276,8 +254,6 @@ def push(x: int, hold: int, way: int, times: Ints, places: Places, sections: Pla
     ``own`` and ``at`` are scratch, as long as the rows: what a row is for this token, once for all
     blocks that are alike.
     """
-    if len(sections) <= 2 and sections[0, 2] == ONE and sections[len(sections) - 1, 2] == ONE:
-        return _push_once(x, hold, way, times, places, end, slots, state, phases)
     for n in range(len(times)):
         own[n, 0] = times[n, WAY] + times[n, WAYS] * way
         own[n, 1] = times[n, HOLD] + times[n, HOLDS] * hold
