@@ -9,8 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from ouroboros.sw.block.cores import CoreCount
+from ouroboros.sw.block.plans import PLACEMENTS, plan_layout
 from ouroboros.sw.models.integer import QuantModel
+from ouroboros.sw.models.scheme import R
 from ouroboros.sw.models.shape import ModelShape
+from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.program.image import read_stages
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.runtime.follow import follow_job
@@ -22,6 +26,8 @@ from ouroboros.sw.wafer.service import Service
 
 __all__ = ["Level", "levels"]
 
+SIZES = ("dim", "hidden_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "head_dim",
+         "gated", "positions")
 TOKEN = 3
 """Any id: numbers do not change times."""
 
@@ -63,21 +69,26 @@ def levels(program: Program, model: QuantModel,
     Raises
     ------
     OuroborosError
-        If the model is none that the wafer model has, or requests do not fit.
+        If scheme, placement or model is none that the wafer model has, or requests do not fit.
     """
-    shape = model.shape
-    wafer = Wafer(program.machine, ModelShape(
-        name="placed", source="the checkpoint", dim=shape.dim, hidden_dim=shape.hidden_dim,
-        n_layers=shape.n_layers, n_heads=shape.n_heads, n_kv_heads=shape.n_kv_heads,
-        vocab_size=program.vocab_size), WaferOptions(
-            context=max(prompt + output for prompt, output, _ in runs), overrides={
-                "defect_density_per_cm2": 0, "edge_cores": 0, "spare_cores_per_die": 0,
-                "die_crossings_per_way": 0}), program.kv_members)
-    # The assumption is in sides of a block's square, of which the placement has its own.
-    wafer = Wafer(program.machine, wafer.shape, replace(wafer.options, overrides={
-        **wafer.options.overrides,
-        "hops_per_block_side": _mean_links(program) / max(wafer.block_side, 1)}),
-        program.kv_members)
+    if model.scheme != R or program.placement not in PLACEMENTS:
+        raise PerfError(f"levels must be of scheme {R.name} and placement {', '.join(PLACEMENTS)}, "
+                        f"which the wafer model has, not {model.scheme.name} and "
+                        f"{program.placement!r}")
+    machine, longest = program.machine, max(prompt + output for prompt, output, _ in runs)
+    shape = ModelShape(name=model.shape.name, source=model.shape.source, **{
+        name: getattr(model.shape, name) for name in SIZES})
+    plan = plan_layout(machine, shape, program.placement, machine.mesh.cores)
+    cores = CoreCount(machine=machine, shape=shape, plan=plan, most_members=plan.members,
+                      kv_heads=-(-shape.n_kv_heads // plan.kv_groups), live=machine.mesh.cores,
+                      spares=0)
+    overrides = dict.fromkeys(("defect_density_per_cm2", "edge_cores", "spare_cores_per_die",
+                               "die_crossings_per_way"), 0.0)
+    options = WaferOptions(context=longest, overrides=overrides)
+    side = Wafer(machine, shape, options, count=cores).block_side
+    # The assumption is in sides of a block's square.
+    wafer = Wafer(machine, shape, replace(options, overrides=overrides | {
+        "hops_per_block_side": _mean_links(program) / side}), count=cores)
     service, found = Service(wafer), []
     for prompt, output, count in runs:
         job = Job(program=program, model=model, requests=(RequestSpec(

@@ -79,6 +79,9 @@ class ArrayQueue(Generic[Who]):
     """What is read out."""
     opens: int = 0
     """From when on the next result may be current."""
+    offered: float = 0
+    after: float = 0
+    """Share of the result of the SCORE that is executed to be read until it has its last macro."""
     begun: int = 0
     """When an MVM right after the latest LOAD would be accepted."""
     load: Loaded = field(default_factory=lambda: Loaded(0))
@@ -88,13 +91,27 @@ class ArrayQueue(Generic[Who]):
         return (self.waiting is None and self.held is not None and self.held <= now
                 and (self.owner is None or self.owner is who))
 
-    def offer(self, who: Who, instruction: Instruction, cycle: int, cycles: int) -> None:
-        """An instruction is in the register from a cycle on."""
+    def offer(self, who: Who, instruction: Instruction, cycle: int, cycles: int,
+              after: float = 0) -> None:
+        """An instruction is in the register from a cycle on.
+
+        ``after``: of a SCORE of more blocks than macros, the share of its result that is read
+        before its last block has a macro.
+        """
         self.waiting, self.held = (who, instruction, cycle, cycles), None
+        self.offered = after
         if instruction.op is Op.LOAD:
             self.owner = who
         elif instruction.op is Op.MVM:
             self.owner = None
+
+    def read(self, first: int, cycles: int) -> None:
+        """The current result is read from a cycle on, for so many."""
+        if self.after and self.current is not None and (self.current.macros or "")[:1] == (
+                Op.SCORE,):
+            end = first + round(self.after * cycles)
+            self.compute, self.macros = max(self.compute, end), max(self.macros, end)
+            self.after = 0
 
     def release(self, opens: int) -> None:
         """The current result is read; the next can be current from a cycle on."""
@@ -145,7 +162,7 @@ class ArrayQueue(Generic[Who]):
             self.loader = accepted + loading_cycles(self.machine, self.load)
             done.append((who, accepted + LOAD_CYCLES))
         else:
-            if len(self.results) > 1:
+            if len(self.results) > 1 or self.after:
                 return False
             accepted = max(cycle, self.compute)
             if instruction.op is not Op.MVM:
@@ -163,6 +180,7 @@ class ArrayQueue(Generic[Who]):
             done.append((who, end))
             return
         multiplies = instruction.op is Op.MVM
+        self.after = self.offered if instruction.op is Op.SCORE else 0
         result = _Result(
             who, accepted, cycles,
             self.machine.cim.command_cycles(max(self.load.groups(self.machine))) if multiplies

@@ -12,9 +12,14 @@ from dataclasses import dataclass
 
 from ouroboros.hw.params.isa import Op
 from ouroboros.hw.params.position import Position
+from ouroboros.hw.params.timing.array import drop_cycles
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES, DISPATCH_CYCLES, ISSUE_CYCLES
-from ouroboros.hw.params.timing.network import HOST_CYCLES, HOST_FIRST_CYCLES, LEAVE_CYCLES
-from ouroboros.hw.params.timing.sfu import sfu_occupancy
+from ouroboros.hw.params.timing.network import (
+    HOST_CYCLES,
+    HOST_FIRST_CYCLES,
+    LEAVE_CYCLES,
+)
+from ouroboros.hw.params.timing.sfu import reads_c, sfu_beats, sfu_occupancy
 from ouroboros.sw.perf.array_queue import ArrayQueue
 from ouroboros.sw.perf.copies import seen_cycles
 from ouroboros.sw.perf.core_queue import Core, Work
@@ -280,7 +285,7 @@ class _Machine:
         work.at += 1
         if i.op in _ARRAY:
             work.ready = None
-            core.array.offer(work, i, offered, self._cycles(work, i))
+            core.array.offer(work, i, offered, self._cycles(work, i), self._after(work, i))
             self._array(at, core)
             return
         cycles = self._cycles(work, i)
@@ -302,10 +307,25 @@ class _Machine:
             core.sfu = accepted + sfu_occupancy(
                 self.machine, f["fn"], length, m_mode=f["m_mode"], track=f["track"],
                 less=f["less"], digits=f["digits"])
+            if f["a_array"]:
+                # The tree is full of what comes first when the SFU begins.
+                core.array.read(accepted + reads_c(f["fn"], f["m_mode"], less=f["less"])
+                                - drop_cycles(self.machine), sfu_beats(self.machine, length))
+                self._array(at, core)
             if f["release"]:
                 core.array.release(accepted + last_beats(self.machine, i, length))
                 self._array(at, core)
         work.ready = accepted + cycles + ISSUE_CYCLES - ACCEPT_CYCLES
+
+    def _after(self, work: Work, i: Instruction) -> float:
+        """Of a SCORE's result, what is read before all its blocks have had a macro."""
+        if i.op is not Op.SCORE or work.stage.kv is None:
+            return 0
+        size, tokens = self.machine.block_tokens, work.stage.local_tokens(self.machine, work.token)
+        # The first sums of each macro are in its drain registers; the next leave it once they are
+        # read, and the last command ends when all have left.
+        more = -(-tokens // size) - work.stage.kv["k_macros"].bit_count()
+        return more * size / tokens if more > 0 else 0
 
     def _array(self, at: Position, core: Core) -> None:
         """Let the array unit go on, and the slots whose instructions are done."""

@@ -33,7 +33,8 @@ class Whole:
     decode: Pair | None
     """From the first flit of a generated token to the last result; None: none was sent in."""
     starts: dict[str, Pair]
-    """When a stage's tokens start, in the mean, since the run's first flit; by its name."""
+    """When a stage's tokens start, in the mean over those that its core's trace has kept, since
+    the run's first flit; by its name."""
     ends: dict[str, Pair]
     """The same of their ends."""
     events: dict[str, Pair]
@@ -67,8 +68,8 @@ def whole(job: Job, result: JobResult) -> Whole | None:
     Returns
     -------
     Whole | None
-        None where traces have lost tokens, or requests took turns with sequence numbers, so that
-        traces do not say whose a token is.
+        None without traces, or where requests took turns with sequence numbers, so that traces do
+        not say whose a token is.
 
     Raises
     ------
@@ -84,12 +85,14 @@ def whole(job: Job, result: JobResult) -> Whole | None:
             for core, entries in result.traces.items() for one in entries if _counts(one.flags)}
     mine = {(*place, tokens[n].sequence, tokens[n].position): span
             for (*place, n), span in found.flow.spans.items() if _counts(tokens[n].flags)}
-    if seen.keys() != mine.keys() or not seen:
+    if not seen or not seen.keys() <= mine.keys():
         return None
     first = min(request.start_times[0] for request in result.requests)
     starts, ends = dict[str, Pair](), dict[str, Pair]()
     for place, name in places.items():
         keys = [key for key in seen if key[:2] == place]
+        if not keys:
+            continue
         starts[name] = _mean((seen[k].start - first for k in keys), (mine[k].start for k in keys))
         ends[name] = _mean((seen[k].end - first for k in keys), (mine[k].end for k in keys))
     measured, predicted = result.requests, found.requests

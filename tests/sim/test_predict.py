@@ -12,12 +12,16 @@ from ouroboros.sw.perf.walk import walk
 from ouroboros.sw.program.image import Token, read_stages
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.runtime.job import Job, RequestSpec
+from ouroboros.sw.runtime.whole import whole
 from ouroboros.tb.flow.backend import verilator
 
 EQUAL = ("array_group_cycles", "row_writes", "byte_writes", "kv_operations", "sfu_elements",
          "flit_hops_data")
 """Counters that reading the counters does not change."""
 NETWORK_TOLERANCE = 0.03
+DECODE, PREFILL, PREFILL_FAR, STAGES, SPLIT = 0.005, 0.01, 0.02, 0.03, 0.01
+"""Of whole runs. Where packets of several senders meet in routers, in ``split``, they are further
+off: decode by 1 %, prompts by 3 %."""
 PROMPT, PROMPT_TOLERANCE, STAGE_TOLERANCE = 30, 0.02, 0.05
 
 
@@ -106,3 +110,27 @@ def test_tokens_that_follow_each_other(heads, make_checkpoint):
         predicted = sum(span.end - span.start for span in spans)
         assert len(measured) == PROMPT
         assert predicted == pytest.approx(sum(measured), rel=STAGE_TOLERANCE), stage.info.name
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize(("lengths", "limit", "placement", "changes", "gates"), [
+    ((8, 5, 12), 6, "plain", {}, (DECODE, PREFILL)),
+    ((20, 11), 9, "plain", {"n_layers": 2, "n_kv_heads": 1, "seq_len": 48},
+     (DECODE, PREFILL_FAR)),
+    ((56,), 6, "plain", {"seq_len": 64}, (DECODE, PREFILL_FAR)),
+    ((6, 9, 3, 7), 6, "split", {}, (SPLIT, STAGES))],
+    ids=["batch of 3", "another shape", "more blocks of KV than macros for K", "split"])
+def test_whole_runs(lengths, limit, placement, changes, gates, make_checkpoint):
+    """All requests of a run, prompts and decode together, under the scheduler's policy."""
+    shape = {"dim": 32, "n_heads": 4, "n_kv_heads": 2, "n_layers": 1, "hidden_dim": 40}
+    model = quantise(make_checkpoint(**shape | changes))
+    job = Job(program=map_model(load_machine("tiny"), model, placement=placement), model=model,
+              twin=True, requests=tuple(RequestSpec(
+                  prompt=tuple((7 * n + 5 * k) % 20 + 3 for n in range(length)), limit=limit,
+                  logits="none") for k, length in enumerate(lengths)))
+    found = whole(job, verilator(job, lambda *_: None))
+    assert not found.differing and all(pair.measured for name, pair in found.events.items())
+    decode, prefill = gates
+    assert abs(found.decode.error) < decode
+    assert abs(found.prefill.error) < prefill
+    assert abs(found.worst[1]) < STAGES, found.worst

@@ -1,6 +1,7 @@
 """The machine model beside the wafer model's chain, on the same requests."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,9 @@ from ouroboros.sw.cli.predict import predict
 from ouroboros.sw.experiments.levels import Level, levels
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.models import llama2c
+from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.quantise.quantise import quantise
+from ouroboros.sw.quantise.recipe import RECIPES
 
 
 def test_error():
@@ -29,6 +32,14 @@ def test_both_levels(make_checkpoint):
     assert abs(alone.error) < 0.02, alone
     assert -0.08 < prompt.error < 0.02, prompt
     assert -0.08 < four.error < 0.02, four
+
+
+def test_other_schemes_are_refused(make_checkpoint):
+    machine = load_machine("small")
+    machine = replace(machine, core=replace(machine.core, residual_bits=24))
+    model = quantise(make_checkpoint(dim=32), recipe=RECIPES["R2"])
+    with pytest.raises(PerfError, match="levels must be of scheme R and placement plain"):
+        levels(map_model(machine, model), model, [(1, 2, 1)])
 
 
 def test_command(make_checkpoint, tmp_path, monkeypatch):

@@ -105,16 +105,17 @@ def test_every_finish_time_is_that_of_all_cells(model, trace):
     exact, fast = (run(found.chain, found.rules, asked.at(1e9), mode=mode)
                    for mode in ("exact", "fast"))
     assert fast.nodes < exact.nodes
-    # Largest for 7B with drawn lengths: a request 1.1 %, 0.4 % in the mean; the last end 0.002 %.
-    assert np.abs(fast.end / exact.end - 1).max() < 0.012
+    # What binds binds most in the first block or in the last, both of which are followed.
+    assert np.abs(fast.end / exact.end - 1).max() < 0.0075
     assert abs(fast.end.max() / exact.end.max() - 1) < 0.0003
     with pytest.raises(OuroborosError, match="mode must be exact or full where blocks differ, as "):
         run(differing, found.rules, asked.at(1e9), mode="fast")
 
 
 def test_few_nodes_are_left():
+    """Link and projection of every block, and no windows but the first."""
     plan = make_plan(Service(wafer()).chain)
-    assert plan.short.count < 60
+    assert plan.short.count < 2 * 40 + 5 and plan.limit >= CONTEXT
 
 
 def test_events_are_those_of_the_units():
@@ -140,8 +141,9 @@ def test_events_are_those_of_the_units():
             more["array_group_cycles"] - base["array_group_cycles"])
     made: Run = Service(found).serve(of_lengths("100:30", 20))
     total = run_events(found, made)
+    # Tokens of prompts have no head.
     by_hand = sum((one.at(c) * int(n) for c, n in enumerate(made.by_context) if n),
-                  one.at(1) * 0)
+                  one.head * (600 - 20 * 129))
     assert total.macs == by_hand.macs and total.sfu_elements == by_hand.sfu_elements
     assert total.flit_hops == by_hand.flit_hops
     assert (total.tokens, total.tokens_out) == (20 * 129, 600)
