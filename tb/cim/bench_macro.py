@@ -14,6 +14,8 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.tb.cim.macro_traffic import MacroTraffic
 
 _ENABLES = ("operand__en", "operand__clear", "write__en", "cmd__valid")
+SLEEPS_CYCLES = 6
+"""Nothing is asked of the macro: its clock stands still, if it may."""
 
 
 class Bench:
@@ -87,6 +89,41 @@ async def random_traffic(dut):
     assert traffic.checked > 0
     assert bench.active_cycles == traffic.active_cycles
     dut._log.info("%d results in %d cycles", traffic.checked, int(dut.cycles.value))
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def cleared_in_its_sleep(dut):
+    """Operands that are cleared while nothing else is asked for are gone: no product is left."""
+    bench = Bench(dut)
+    cim = bench.machine.cim
+    await bench.reset()
+    ones = sum(1 << 8 * n for n in range(max(cim.outputs, bench.machine.core.word_bits // 8)))
+
+    async def one(**inputs):
+        await FallingEdge(dut.clk)
+        for name, value in inputs.items():
+            handle = getattr(dut, name)
+            handle.value = value & (1 << len(handle)) - 1
+        await FallingEdge(dut.clk)
+        for name in (*_ENABLES, "take"):
+            getattr(dut, name).value = 0
+        for _ in range(SLEEPS_CYCLES):
+            await FallingEdge(dut.clk)
+
+    for row in range(cim.rows):
+        await one(write__en=1, write__row=row, write__mask=-1, write__data=ones, write__column=0)
+    for clear, expected in ((0, True), (1, False)):
+        await one(operand__en=1, operand__clear=1, operand__bank=0, operand__index=0,
+                  operand__data=ones, operand__mask=-1)
+        await one(operand__clear=clear, operand__bank=0)
+        await one(cmd__valid=1, cmd__payload=bench.payload({
+            "bank": 0, "first_group": 0, "operand_group": 0, "groups": cim.groups, "first": 1,
+            "last": 1, "columns": (1 << cim.outputs) - 1}))
+        for _ in range(cim.mvm_cycles + cim.fill_cycles):
+            await FallingEdge(dut.clk)
+        assert dut.full.value and bool(int(dut.sums.value)) == expected
+        await one(take=1)
+    assert not dut.differ.value
 
 
 def _signed(value):

@@ -34,11 +34,13 @@ class BlockBench:
     """Import path of the bench."""
     env: Env
     """What the bench reads, but for STALL."""
+    rounds: int = 1
+    """How often a mutant must pass all stalls; more where a run has one setting of many."""
 
     @property
     def runs(self) -> tuple[Env, ...]:
-        """What the bench reads: without stalls, with many, with some."""
-        return tuple(self.env | {"STALL": stall} for stall in STALLS)
+        """What the bench reads, run by run: without stalls, with many, with some."""
+        return tuple(self.env | {"STALL": stall} for stall in self.rounds * STALLS)
 
 
 def _defined(name: str, factory, params) -> dict[str, str]:
@@ -58,7 +60,7 @@ def _benches() -> dict[str, BlockBench]:
         BlockBench(
             name="kv_manager", top="kv_manager", module="ouroboros.tb.kv.bench_manager",
             sources=lambda: _defined("kv_manager", lambda _: KvManager(tiny), tiny),
-            env={"MACHINE": "tiny", "COMMANDS": "200"}),
+            env={"MACHINE": "tiny", "COMMANDS": "400"}, rounds=4),
         BlockBench(
             name="network_interface", top="network_interface",
             module="ouroboros.tb.core.bench_ni", sources=lambda: ni_sources(tiny),

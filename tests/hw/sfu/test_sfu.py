@@ -8,6 +8,7 @@ import pytest
 from ouroboros.hw.params.isa import Fn
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.sfu.sfu import Sfu
+from ouroboros.sw.golden.numerics import exp_table
 from ouroboros.tb.lib.pysim import PySim
 from ouroboros.tb.sfu.agent import SfuAgent
 from ouroboros.tb.sfu.cases import SfuCases, corners, extremes, functions
@@ -79,3 +80,9 @@ def test_limits(machine, make):
     cases = SfuCases(machine, seed=0)
     some = list(make(machine, cases.golden, cases.buffer))
     check(some, cases, overlap=True)
+
+
+@pytest.mark.parametrize("bits", [7, 12])
+def test_the_last_two_weights_are_both_zero(bits):
+    """So a bound of EXP's index of 254 in place of 255 would be the same."""
+    assert list(exp_table(bits)[254:]) == [0, 0] and exp_table(bits)[0] == 2**bits - 1
