@@ -133,7 +133,7 @@ def agreement(program: Program, traces: Mapping[Position, Iterable[Traced]], *,
         for one in alone.stages:
             info = one.stage.info
             at = info.core, info.index, position
-            span = one if _sends_home(program, one.stage, flags) else met.spans[at]
+            span = one if _sends_home(program, one.stage, flags) else met.spans[(*at[:2], 0)]
             measured[info.name] = measured.get(info.name, 0) + seen[at].end - seen[at].start
             predicted[info.name] = predicted.get(info.name, 0) + span.end - span.start
     prediction = Prediction(program, prompt_tokens=prompt_tokens, context=prompt_tokens,

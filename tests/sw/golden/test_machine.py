@@ -98,7 +98,7 @@ def test_disorder_comes_from_the_generator_alone():
 def test_a_packet_to_nowhere():
     with pytest.raises(CoreError) as error:
         GoldenMachine(TINY).send(credit_packet(TINY, src=HOST, dst=(5, 1), counter=0))
-    assert str(error.value) == "packet to (5, 1) must name a core or the host's port"
+    assert str(error.value) == "packet to (5, 1) must name a core, a pool or the host's port"
 
 
 @pytest.mark.parametrize("disorder", [None, random.Random(1)])
