@@ -88,8 +88,7 @@ def print_whole(whole: Whole) -> None:
     click.echo("All tokens followed: " + ", ".join(
         f"{name} {pair.predicted} cycles ({pair.error:+.2%})"
         for name, pair in parts.items() if pair is not None)
-        + f"; starts and ends of stages within {abs(error):.2%} ({stage}); events "
-        + (f"DIFFER: {', '.join(whole.differing[:3])}" if whole.differing else "equal"))
+        + f"; starts and ends of stages within {abs(error):.2%} ({stage})")
 
 
 def print_recoveries(served: Served) -> None:

@@ -77,7 +77,7 @@ class Served:
     agreement: Agreement | None = None
     """With the cycle model, of a single sequence on RTL whose traces are whole."""
     counted: Counted | None = None
-    """Events beside the model's, of such a sequence."""
+    """Events beside the model's."""
     whole: Whole | None = None
     """The same of all tokens of all requests."""
 
@@ -301,13 +301,14 @@ def serve_job(job: Job, on: str, progress: Progress = lambda what, done, total: 
         _say_needs(job, progress)
     result = run(job, progress)
     exact, vectors = compare(job.model, result.requests, job.sampling)
-    alone = _alone(job, result)
+    alone, followed = _alone(job, result), _whole(job, result)
     return Served(
         job=job, result=result, answers=[], texts=[], bit_exact=None if on == "golden" else exact,
         vectors_checked=vectors,
         agreement=None if alone is None else _agreement(job, result, alone),
-        counted=None if alone is None else _counted(job, result, alone),
-        whole=_whole(job, result),
+        counted=(followed.counted if followed is not None else
+                 None if alone is None else _counted(job, result, alone)),
+        whole=followed,
         wall_s=time.perf_counter() - started)
 
 

@@ -1,6 +1,5 @@
 """A whole run on RTL beside the cycle model: events, totals, when each stage has its tokens."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
@@ -8,18 +7,13 @@ from typing import Any
 
 from ouroboros.hw.params.packet import Flag
 from ouroboros.sw.perf.agreement import Pair
-from ouroboros.sw.perf.events import token_events
-from ouroboros.sw.program.image import Token, read_stages
-from ouroboros.sw.program.program import Program
+from ouroboros.sw.perf.counted import Counted, counted
+from ouroboros.sw.program.image import read_stages
 from ouroboros.sw.runtime.follow import follow_job
 from ouroboros.sw.runtime.job import Job, JobResult
 from ouroboros.sw.runtime.request import Request
 
-__all__ = ["EVENTS", "Whole", "whole"]
-
-EVENTS = ("array_group_cycles", "row_writes", "byte_writes", "kv_operations", "sfu_elements",
-          "flit_hops_data")
-"""Counters that reading the counters does not change."""
+__all__ = ["Whole", "whole"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,10 +31,8 @@ class Whole:
     the run's first flit; by its name."""
     ends: dict[str, Pair]
     """The same of their ends."""
-    events: dict[str, Pair]
-    """Sums over all cores, by counter."""
-    differing: tuple[str, ...]
-    """Cores and counters that are not equal."""
+    counted: Counted
+    """Events of every core."""
 
     @property
     def worst(self) -> tuple[str, float]:
@@ -57,9 +49,7 @@ class Whole:
             "decode": self.decode and self.decode.as_dict(), "worst_stage": name,
             "worst_stage_error": error,
             "starts": {key: pair.as_dict() for key, pair in self.starts.items()},
-            "ends": {key: pair.as_dict() for key, pair in self.ends.items()},
-            "events": {key: pair.as_dict() for key, pair in self.events.items()},
-            "events_differ": list(self.differing)}
+            "ends": {key: pair.as_dict() for key, pair in self.ends.items()}}
 
 
 def whole(job: Job, result: JobResult) -> Whole | None:
@@ -100,11 +90,11 @@ def whole(job: Job, result: JobResult) -> Whole | None:
     def span(begin: str, end: str) -> Pair:
         return Pair(*(_last(rs, end) - _first(rs, begin) for rs in (measured, predicted)))
 
-    events, differing = _events(job.program, tokens, result)
     return Whole(
         total=span("prompt", "all"), prefill=span("prompt", "prompt"),
         decode=(span("decode", "all") if any(len(r.tokens) > 1 for r in measured) else None),
-        starts=starts, ends=ends, events=events, differing=differing)
+        starts=starts, ends=ends, counted=counted(
+            job.program, {core: one.events for core, one in result.counters.items()}, tokens))
 
 
 def _counts(flags: int) -> bool:
@@ -123,20 +113,3 @@ def _first(requests: Iterable[Request], part: str) -> int:
 def _last(requests: Iterable[Request], part: str) -> int:
     return max(at for request in requests for position, at in request.finish_times.items()
                if part == "all" or position < request.prompt_tokens)
-
-
-def _events(program: Program, tokens: Iterable[Token],
-            result: JobResult) -> tuple[dict[str, Pair], tuple[str, ...]]:
-    stages, every = read_stages(program), dict[Any, Counter[str]]()
-    for token in tokens:
-        for core, events in token_events(program, stages, token).items():
-            every.setdefault(core, Counter()).update(events)
-    sums, differing = {}, []
-    for name in EVENTS:
-        pairs = {core: Pair(counters.events[name], every.get(core, Counter())[name])
-                 for core, counters in result.counters.items()}
-        sums[name] = Pair(sum(pair.measured for pair in pairs.values()),
-                          sum(pair.predicted for pair in pairs.values()))
-        differing += [f"{name} of {core}" for core, pair in pairs.items()
-                      if pair.measured != pair.predicted]
-    return sums, tuple(differing)

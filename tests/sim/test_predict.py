@@ -129,7 +129,8 @@ def test_whole_runs(lengths, limit, placement, changes, gates, make_checkpoint):
                   prompt=tuple((7 * n + 5 * k) % 20 + 3 for n in range(length)), limit=limit,
                   logits="none") for k, length in enumerate(lengths)))
     found = whole(job, verilator(job, lambda *_: None))
-    assert not found.differing and all(pair.measured for name, pair in found.events.items())
+    assert not found.counted.differing and all(found.counted.measured.values())
+    assert found.counted.measured == found.counted.predicted
     decode, prefill = gates
     assert abs(found.decode.error) < decode
     assert abs(found.prefill.error) < prefill
