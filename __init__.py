@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ouroboros.hw.params.machine import Machine
-    from ouroboros.sw.api.map import Mapped
+    from ouroboros.sw.api.placing.map import Mapped
+    from ouroboros.sw.api.placing.relieve import Relief
+    from ouroboros.sw.api.placing.tile import Tiled
     from ouroboros.sw.api.predict import Predicted
     from ouroboros.sw.api.quantise import Quantised
-    from ouroboros.sw.api.relieve import Relief
-    from ouroboros.sw.api.tile import Tiled
-    from ouroboros.sw.api.wafer import Estimated
+    from ouroboros.sw.api.wafer.wafer import Estimated
     from ouroboros.sw.models.shape import ModelShape
     from ouroboros.sw.place.lifetime import Lifetime
     from ouroboros.sw.runtime.service import Served
@@ -73,52 +73,52 @@ def predict(**options: Any) -> "Predicted":
 
 
 def wafer(**options: Any) -> "Estimated":
-    """What a full wafer would do; ``options`` are those of ``sw.api.wafer.EstimateOptions``.
+    """What a full wafer would do; ``options`` are those of ``sw.api.wafer.wafer.EstimateOptions``.
 
     ``ouroboros.wafer(model="llama-3-8b").as_dict()["decode_tokens_per_s"]``
     """
     from ouroboros.sw.api.call import call
-    from ouroboros.sw.api.wafer import EstimateOptions, estimate_wafer
+    from ouroboros.sw.api.wafer.wafer import EstimateOptions, estimate_wafer
     return call(EstimateOptions, estimate_wafer, options)
 
 
 def tile(**options: Any) -> "Tiled":
-    """A model cut into tiles; ``options`` are the fields of ``sw.api.tile.TileOptions``.
+    """A model cut into tiles; ``options`` are the fields of ``sw.api.placing.tile.TileOptions``.
 
     ``ouroboros.tile(model="bert-large").instance.tiles``
     """
     from ouroboros.sw.api.call import call
-    from ouroboros.sw.api.tile import TileOptions, tile_shape
+    from ouroboros.sw.api.placing.tile import TileOptions, tile_shape
     return call(TileOptions, tile_shape, options)
 
 
 def map(**options: Any) -> "Mapped":
-    """Tiles to cores; ``options`` are the fields of ``sw.api.map.MapOptions``.
+    """Tiles to cores; ``options`` are the fields of ``sw.api.placing.map.MapOptions``.
 
     ``ouroboros.map(model="bert-large", seconds=2.0).result.placement``
     """
     from ouroboros.sw.api.call import call
-    from ouroboros.sw.api.map import MapOptions, map_tiles
+    from ouroboros.sw.api.placing.map import MapOptions, map_tiles
     return call(MapOptions, map_tiles, options)
 
 
 def relieve(**options: Any) -> "Relief":
-    """A less busy busiest link; ``options`` are those of ``sw.api.relieve.RelieveOptions``.
+    """A less busy busiest link; ``options`` are those of ``sw.api.placing.relieve.RelieveOptions``.
 
     ``ouroboros.relieve(instance=Path("i.json"), placement=Path("p.json")).busiest_flits``
     """
     from ouroboros.sw.api.call import call
-    from ouroboros.sw.api.relieve import RelieveOptions, relieve_placement
+    from ouroboros.sw.api.placing.relieve import RelieveOptions, relieve_placement
     return call(RelieveOptions, relieve_placement, options)
 
 
 def repair(**options: Any) -> "Lifetime":
-    """Cores die, tiles step aside; ``options`` are those of ``sw.api.repair.RepairOptions``.
+    """Cores die, tiles step aside; ``options``: ``sw.api.placing.repair.RepairOptions``.
 
     ``ouroboros.repair(instance=Path("i.json"), placement=Path("p.json"), faults=5).placement``
     """
     from ouroboros.sw.api.call import call
-    from ouroboros.sw.api.repair import RepairOptions, repair_placement
+    from ouroboros.sw.api.placing.repair import RepairOptions, repair_placement
     return call(RepairOptions, repair_placement, options)
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ouroboros.sw.api.energy import EnergyOptions, energy_of_model
-from ouroboros.sw.api.experiments import ExperimentOptions, run_experiments
-from ouroboros.sw.api.wafer import EstimateOptions, estimate_wafer
+from ouroboros.sw.api.wafer.energy import EnergyOptions, energy_of_model
+from ouroboros.sw.api.wafer.experiments import ExperimentOptions, run_experiments
+from ouroboros.sw.api.wafer.wafer import EstimateOptions, estimate_wafer
 from ouroboros.sw.lib.quantities import CORNERS
 
 ROOT = Path(__file__).parents[2]

@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.sw.api.energy import EnergyOptions, energy_of_model
-from ouroboros.sw.cli.energy import energy
+from ouroboros.sw.api.wafer.energy import EnergyOptions, energy_of_model
 from ouroboros.sw.cli.main import cli
+from ouroboros.sw.cli.wafer.energy import energy
 from ouroboros.sw.lib.quantities import CORNERS
 
 

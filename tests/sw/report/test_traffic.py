@@ -10,8 +10,8 @@ import pytest
 
 from ouroboros.docs.order import ROOT
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.api.wafer_report import report_of
-from ouroboros.sw.api.wafer_traffic import TrafficOptions, serve_wafer
+from ouroboros.sw.api.wafer.report import report_of
+from ouroboros.sw.api.wafer.traffic import TrafficOptions, serve_wafer
 from ouroboros.sw.report.traffic import CHAIN
 from ouroboros.sw.report.traffic_pictures import cdfs, over_time, tornado_bars, wafer_map
 

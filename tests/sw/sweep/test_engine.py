@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ouroboros.sw.api.sweep import KIND, SweepOptions, measure_wafer, sweep_wafer
+from ouroboros.sw.api.wafer.sweep import KIND, SweepOptions, measure_wafer, sweep_wafer
 from ouroboros.sw.lib.errors import FileError, OuroborosError
 from ouroboros.sw.sweep import store as store_module
 from ouroboros.sw.sweep.engine import run_points

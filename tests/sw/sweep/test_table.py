@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.api.sweep import SweepOptions
+from ouroboros.sw.api.wafer.sweep import SweepOptions
 from ouroboros.sw.cli.main import cli
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.sweep.compare import compare_files

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.sw.api.tier import RunOptions, run_tier
+from ouroboros.sw.api.tier.tier import RunOptions, run_tier
 from ouroboros.sw.cli.main import cli
 
 pytestmark = pytest.mark.long

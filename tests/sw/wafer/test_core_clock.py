@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ouroboros.hw.params.machine import load_machine
-from ouroboros.sw.api.wafer import EstimateOptions, estimate_wafer
+from ouroboros.sw.api.wafer.wafer import EstimateOptions, estimate_wafer
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.core_clock import core_sizes, read_core_clock
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.block.cores import count_cores
 from ouroboros.sw.cli.main import cli
-from ouroboros.sw.cli.wafer import wafer
+from ouroboros.sw.cli.wafer.wafer import wafer
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.tiles import tile_model
 from ouroboros.sw.models.shape import load_shape

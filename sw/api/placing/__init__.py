@@ -1,0 +1,1 @@
+"""What the commands of tiles and places, and notebooks, call."""

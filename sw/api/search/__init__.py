@@ -1,0 +1,1 @@
+"""What `ouroboros search` and notebooks call."""

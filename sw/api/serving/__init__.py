@@ -1,0 +1,1 @@
+"""What `ouroboros serve` and `serve-trace` call."""

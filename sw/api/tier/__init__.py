@@ -1,0 +1,1 @@
+"""What `ouroboros tier` and notebooks call."""

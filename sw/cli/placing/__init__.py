@@ -1,0 +1,1 @@
+"""How a model is cut and placed, and placed again around faults; yield."""

@@ -1,0 +1,1 @@
+"""Mappings of mixed serving, studies over instances, and dies of several kinds."""

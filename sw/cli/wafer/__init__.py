@@ -1,0 +1,1 @@
+"""The wafer itself, its traffic and energy; experiments, sweeps, other machines, comparisons."""
