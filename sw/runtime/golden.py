@@ -3,14 +3,13 @@
 from ouroboros.sw.golden.machine import GoldenLink
 from ouroboros.sw.program.image import images
 from ouroboros.sw.runtime.device import Device
+from ouroboros.sw.runtime.execute import execute, partial
 from ouroboros.sw.runtime.job import (
     IMAGE,
     Generated,
     Job,
     JobResult,
     Progress,
-    execute,
-    partial,
 )
 
 __all__ = ["run"]

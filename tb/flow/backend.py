@@ -14,13 +14,13 @@ from ouroboros.hw.mesh.wafer import top_name
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.lib.errors import OuroborosError
+from ouroboros.sw.runtime.execute import partial
 from ouroboros.sw.runtime.job import (
     IMAGE,
     Generated,
     Job,
     JobResult,
     Progress,
-    partial,
 )
 from ouroboros.sw.runtime.waves import Waves
 from ouroboros.tb.flow.build import Build, SimulationError, build, recording, run

@@ -18,7 +18,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Timer
 
 from ouroboros.sw.program.image import images
-from ouroboros.sw.runtime.job import BRANCH, IMAGE, execute
+from ouroboros.sw.runtime.execute import execute
+from ouroboros.sw.runtime.job import BRANCH, IMAGE
 from ouroboros.sw.runtime.waves import Marking
 from ouroboros.tb.lib.link import PERIOD_NS, RESET_CYCLES, SimLink
 from ouroboros.tb.mesh.branch import Branches

@@ -16,7 +16,7 @@ from ouroboros.sw.models.tokenizer import Tokenizer
 from ouroboros.sw.runtime import golden, service
 from ouroboros.sw.runtime.device import CoreCounters, TraceEntry
 from ouroboros.sw.runtime.difference import Sent
-from ouroboros.sw.runtime.job import execute
+from ouroboros.sw.runtime.execute import execute
 
 LETTERS = [chr(ord("a") + n) for n in range(19)]
 

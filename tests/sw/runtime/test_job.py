@@ -5,8 +5,9 @@ import signal
 import numpy as np
 import pytest
 
+from ouroboros.sw.runtime.execute import partial
 from ouroboros.sw.runtime.golden import run
-from ouroboros.sw.runtime.job import Generated, Job, RequestSpec, partial
+from ouroboros.sw.runtime.job import Generated, Job, RequestSpec
 
 
 @pytest.fixture

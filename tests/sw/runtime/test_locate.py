@@ -13,7 +13,8 @@ from ouroboros.sw.golden.machine import GoldenLink
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.runtime.difference import Sent, first_difference
-from ouroboros.sw.runtime.job import Job, RequestSpec, execute
+from ouroboros.sw.runtime.execute import execute
+from ouroboros.sw.runtime.job import Job, RequestSpec
 from ouroboros.sw.runtime.locate import Golden, first_wrong, locate, shortened
 
 TINY = load_machine("tiny")

@@ -21,7 +21,8 @@ from ouroboros.sw.noc.routes.faults import Faults
 from ouroboros.sw.noc.routes.routing import Routes
 from ouroboros.sw.program.packets import read_packet
 from ouroboros.sw.quantise.quantise import quantise
-from ouroboros.sw.runtime.job import Job, RequestSpec, execute
+from ouroboros.sw.runtime.execute import execute
+from ouroboros.sw.runtime.job import Job, RequestSpec
 from ouroboros.sw.runtime.pools import PoolError
 from ouroboros.sw.runtime.service import backend, compare
 
