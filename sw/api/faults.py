@@ -12,7 +12,7 @@ from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.mapper.integers import integer_model
 from ouroboros.sw.mapper.placed import place_model
-from ouroboros.sw.runtime.fault import (
+from ouroboros.sw.runtime.faults.fault import (
     CORE,
     LINK,
     ROUTER,

@@ -11,7 +11,7 @@ from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.noc.routes.faults import parse_links
 from ouroboros.sw.place.dead import dead_cores
-from ouroboros.sw.runtime.fault import parse_fault
+from ouroboros.sw.runtime.faults.fault import parse_fault
 from ouroboros.sw.runtime.job import IMAGE, MESH, Progress
 from ouroboros.sw.runtime.sampling import Sampling
 from ouroboros.sw.runtime.service import BACKENDS, Served, serve

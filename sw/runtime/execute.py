@@ -12,17 +12,17 @@ from ouroboros.sw.program.packets import Packet
 from ouroboros.sw.runtime.attend import attend
 from ouroboros.sw.runtime.device import Device
 from ouroboros.sw.runtime.engine import Engine, Request
-from ouroboros.sw.runtime.fault import FaultError, Hurts
+from ouroboros.sw.runtime.faults.fault import FaultError, Hurts
+from ouroboros.sw.runtime.faults.watchdog import ClockedLink, RecoveryError, Watched
 from ouroboros.sw.runtime.job import SAID, Generated, Held, Job, JobResult, Part, Progress
 from ouroboros.sw.runtime.link import Link, Noting
 from ouroboros.sw.runtime.play import CycleClock, TokenClock, play
 from ouroboros.sw.runtime.pools import Whereabouts, check_pools, kept_where, serve_losing
 from ouroboros.sw.runtime.sampling import Logits
-from ouroboros.sw.runtime.watchdog import ClockedLink, RecoveryError, Watched
 from ouroboros.sw.serving.meter import Meter
 
 if TYPE_CHECKING:       # runs without faults need not wait for the compiler behind it
-    from ouroboros.sw.runtime.recovery import Recovery
+    from ouroboros.sw.runtime.faults.recovery import Recovery
 
 __all__ = ["execute", "partial"]
 
@@ -182,7 +182,7 @@ async def execute(link: Link, job: Job, progress: Progress,
 
 def _watched(link: Link, job: Job, part: Part | None) -> Watched:
     """The link with the job's faults on it."""
-    from ouroboros.sw.runtime.recovery import silence_limit
+    from ouroboros.sw.runtime.faults.recovery import silence_limit
     if job.door is not None or job.measured or any(
             spec.arrival or spec.deadline is not None or spec.cancel_at is not None
             for spec in job.requests):
@@ -208,7 +208,7 @@ def _watched(link: Link, job: Job, part: Part | None) -> Watched:
 
 
 def _recovery(watched: Watched, job: Job, engine: Engine) -> "Recovery":
-    from ouroboros.sw.runtime.recovery import Recovery
+    from ouroboros.sw.runtime.faults.recovery import Recovery
     watched.begin()
     return Recovery(watched, job.model, engine)
 

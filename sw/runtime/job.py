@@ -15,7 +15,7 @@ from ouroboros.sw.program.program import Program
 from ouroboros.sw.runtime.device import CoreCounters, TraceEntry
 from ouroboros.sw.runtime.difference import Sent
 from ouroboros.sw.runtime.engine import Request
-from ouroboros.sw.runtime.fault import Fault
+from ouroboros.sw.runtime.faults.fault import Fault
 from ouroboros.sw.runtime.pools import PoolLoss, Whereabouts
 from ouroboros.sw.runtime.sampling import Sampling
 from ouroboros.sw.runtime.stopping import StopTexts
@@ -24,7 +24,7 @@ from ouroboros.sw.serving.meter import Sample
 from ouroboros.sw.serving.options import ServingOptions
 
 if TYPE_CHECKING:       # runs without faults need not wait for the compiler behind it
-    from ouroboros.sw.runtime.recovery import Recovered
+    from ouroboros.sw.runtime.faults.recovery import Recovered
 
 __all__ = ["BRANCH", "IMAGE", "MESH", "SAID", "Backend", "Generated", "Held", "Job", "JobResult",
            "Part", "Progress", "RequestSpec"]

@@ -21,7 +21,7 @@ from ouroboros.sw.perf.counted import Counted, counted, sequence_tokens
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.quantise.source import ModelSource
 from ouroboros.sw.runtime.engine import Request
-from ouroboros.sw.runtime.fault import Fault, hurtable, random_faults
+from ouroboros.sw.runtime.faults.fault import Fault, hurtable, random_faults
 from ouroboros.sw.runtime.job import (
     SAID,
     Backend,
@@ -361,7 +361,7 @@ def _drawn(program: Program, specs: Sequence[RequestSpec], count: int,
     """Faults at random while tokens are generated."""
     if not count:
         return []
-    from ouroboros.sw.runtime.recovery import run_cycles
+    from ouroboros.sw.runtime.faults.recovery import run_cycles
     tokens = max(spec.limit for spec in specs)
     last = run_cycles(program, max(len(spec.prompt) + spec.limit for spec in specs), tokens)
     return random_faults(program.machine, count, seed=seed, first=0, last=last)

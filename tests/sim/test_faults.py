@@ -8,7 +8,7 @@ import pytest
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.quantise.quantise import quantise
-from ouroboros.sw.runtime.fault import every_fault, hurtable, parse_fault, random_faults
+from ouroboros.sw.runtime.faults.fault import every_fault, hurtable, parse_fault, random_faults
 from ouroboros.sw.runtime.job import BRANCH, Job, RequestSpec
 from ouroboros.sw.runtime.service import compare
 from ouroboros.tb.flow.backend import verilator

@@ -13,7 +13,7 @@ from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.program.kv_room import with_kv_blocks
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.quantise.source import open_model
-from ouroboros.sw.runtime.fault import hurtable
+from ouroboros.sw.runtime.faults.fault import hurtable
 from ouroboros.sw.runtime.job import Job, RequestSpec
 from ouroboros.sw.runtime.service import backend, compare
 from ouroboros.sw.serving.options import ServingOptions

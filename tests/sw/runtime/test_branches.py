@@ -10,7 +10,7 @@ from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.runtime.execute import execute
-from ouroboros.sw.runtime.fault import FaultError, hurtable, parse_fault
+from ouroboros.sw.runtime.faults.fault import FaultError, hurtable, parse_fault
 from ouroboros.sw.runtime.job import Job, RequestSpec
 from ouroboros.sw.runtime.service import backend
 from ouroboros.tests.sw.runtime.hurt_golden import HurtLink

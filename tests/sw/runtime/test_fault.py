@@ -2,7 +2,7 @@ import pytest
 
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.params.packet import FAULT_ENTRY, Port
-from ouroboros.sw.runtime.fault import (
+from ouroboros.sw.runtime.faults.fault import (
     Fault,
     FaultError,
     Hurts,

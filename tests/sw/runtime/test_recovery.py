@@ -9,7 +9,7 @@ from ouroboros.hw.params.machine import load_machine
 from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.quantise.quantise import quantise
 from ouroboros.sw.runtime.execute import execute
-from ouroboros.sw.runtime.fault import every_fault, hurtable, parse_fault, random_faults
+from ouroboros.sw.runtime.faults.fault import every_fault, hurtable, parse_fault, random_faults
 from ouroboros.sw.runtime.job import Job, RequestSpec
 from ouroboros.sw.runtime.service import compare
 from ouroboros.tests.sw.runtime.hurt_golden import HurtLink

@@ -10,7 +10,7 @@ from ouroboros.sw.mapper.mapper import map_model
 from ouroboros.sw.models.integer import QuantModel
 from ouroboros.sw.noc.routes.routing import Routes
 from ouroboros.sw.program.program import Program, Write
-from ouroboros.sw.runtime.probe import Found
+from ouroboros.sw.runtime.faults.probe import Found
 
 __all__ = ["Contents", "moved", "remap"]
 

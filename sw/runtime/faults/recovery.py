@@ -13,9 +13,9 @@ from ouroboros.sw.program.image import Token, read_stages
 from ouroboros.sw.program.program import Program
 from ouroboros.sw.runtime.device import Device
 from ouroboros.sw.runtime.engine import Engine, Request
-from ouroboros.sw.runtime.probe import Found, locate
-from ouroboros.sw.runtime.replace import Contents, lost_turns, remap
-from ouroboros.sw.runtime.watchdog import RecoveryError, Silence, Watched
+from ouroboros.sw.runtime.faults.probe import Found, locate
+from ouroboros.sw.runtime.faults.replace import Contents, lost_turns, remap
+from ouroboros.sw.runtime.faults.watchdog import RecoveryError, Silence, Watched
 from ouroboros.sw.serving.request import Sequence
 
 __all__ = ["ATTEMPTS", "Recovered", "Recovery", "run_cycles", "silence_limit"]

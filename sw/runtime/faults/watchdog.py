@@ -5,7 +5,7 @@ from typing import Protocol
 
 from ouroboros.sw.lib.errors import OuroborosError
 from ouroboros.sw.program.packets import Packet
-from ouroboros.sw.runtime.fault import Hurts
+from ouroboros.sw.runtime.faults.fault import Hurts
 
 __all__ = ["ClockedLink", "RecoveryError", "Silence", "Watched"]
 

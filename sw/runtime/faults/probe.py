@@ -12,7 +12,7 @@ from ouroboros.sw.noc.routes.faults import Faults
 from ouroboros.sw.noc.routes.xy import path
 from ouroboros.sw.program.packets import read_packet
 from ouroboros.sw.program.program import NO_WAY
-from ouroboros.sw.runtime.watchdog import Watched
+from ouroboros.sw.runtime.faults.watchdog import Watched
 
 __all__ = ["Found", "ProbeError", "locate"]
 

@@ -1,0 +1,1 @@
+"""A machine that is hurt while it runs: what happens to it, noticed, and mended."""
