@@ -34,7 +34,7 @@ class RegressOptions:
     """Seeds of each bench under each simulator."""
     first: int = option(1, metavar="N", least=0)
     """The first of them."""
-    sims: tuple[str, ...] = option((), flag="--sim", choices=lambda: SIMULATORS)
+    sims: tuple[str, ...] = option((), flag="--on", choices=lambda: SIMULATORS)
     """A simulator; may be repeated; both by default."""
     coverage: bool = False
     """Verilator counts what of the hardware is reached; slower."""

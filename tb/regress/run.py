@@ -85,7 +85,7 @@ def failure(bench: BlockBench, built: Build, env: dict[str, str], seed: int,
     told = (f"{parts['what']}\n  got       {parts['got']}\n  expected  {parts['expected']}"
             if parts else said)
     return (f"{bench.name}: {told}\n  seed      {seed}, stall {env['STALL']}, {built.tool.name}\n"
-            f"  replay    ouroboros regress {bench.name} --sim {built.tool.name} --seeds 1 "
+            f"  replay    ouroboros regress {bench.name} --on {built.tool.name} --seeds 1 "
             f"--first {seed}")
 
 

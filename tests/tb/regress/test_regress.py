@@ -117,7 +117,7 @@ def test_a_failure_begins_with_what_failed(said, expected, tmp_path):
     text = failure(BENCHES["tree"], built, {"STALL": "0.5"}, 7, SimulationError("1 of 1"))
     assert text.splitlines() == [
         *expected, "  seed      7, stall 0.5, icarus",
-        "  replay    ouroboros regress tree --sim icarus --seeds 1 --first 7"]
+        "  replay    ouroboros regress tree --on icarus --seeds 1 --first 7"]
 
 
 @pytest.mark.sim
