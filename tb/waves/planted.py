@@ -35,7 +35,7 @@ __all__ = ["LOST", "PICTURES", "break_credits", "draw", "main", "planted_job", "
 SHAPE = {"dim": 32, "hidden_dim": 40, "n_layers": 1, "n_heads": 4, "n_kv_heads": 2,
          "vocab_size": 40, "seq_len": 64}
 PROMPT = tuple(range(3, 11))
-WINDOW, CORES = "1650:", "1,1;2,1"
+WINDOW, CORES = "1520:", "1,1;2,1"
 """What is recorded: from the end of loading on, the first two cores."""
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 LOST = re.compile(r"(\[0\] = )(freed);")

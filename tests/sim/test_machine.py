@@ -182,15 +182,15 @@ def test_waves_of_one_core(tiny_model, tmp_path):
     job = replace(tiny_job(tiny_model, "plain", twin=True, observe=False),
                   requests=(RequestSpec(prompt=(5,), limit=1),),
                   waves=Waves(path=tmp_path / "one.vcd", cores=((2, 1),),
-                              window=Window(first=2500, last=3000)))
+                              window=Window(first=2300, last=2800)))
     result = backend("icarus")(job, lambda *step: None)
     text = result.waves.read_text()
     tiles = set(re.findall(r"\$scope module (tile_\S+)", text))
     assert tiles == {"tile_2_1"} and "$scope module router" in text
     times = [int(time) for time in re.findall(r"^#(\d+)", text, re.MULTILINE)]
-    assert min(times) == 2500 * PERIOD_NS * 1000    # in ps
-    assert 2600 * PERIOD_NS * 1000 < max(times) <= 3000 * PERIOD_NS * 1000
-    assert result.recorded == (2501, 2999)
+    assert min(times) == 2300 * PERIOD_NS * 1000    # in ps
+    assert 2400 * PERIOD_NS * 1000 < max(times) <= 2800 * PERIOD_NS * 1000
+    assert result.recorded == (2301, 2799)
 
 
 @pytest.mark.sim
