@@ -3,7 +3,7 @@
 import numpy as np
 
 from ouroboros.sw.lib.compiled import compiled
-from ouroboros.sw.noc.cycle.flits import first, made, send, step, take
+from ouroboros.sw.noc.cycle.flits import first, made, note, send, step, take
 from ouroboros.sw.noc.cycle.state import (
     BEGIN,
     DESTINATION,
@@ -45,6 +45,7 @@ from ouroboros.sw.noc.cycle.state import (
     U64,
     VCS,
     VCS_0,
+    WENT,
     State,
 )
 
@@ -93,8 +94,8 @@ def generators(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
 
 
 @compiled
-def sources(settings: I64, node: I32, port: I32, channel: I32, arrivals: I32, arrival: I32,
-             packet: I32, copying: I32 | None, cycle: int) -> None:
+def sources(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, arrivals: I32,
+            arrival: I32, packet: I32, copying: I32 | None, log: I32 | None, cycle: int) -> None:
     """A source sends one packet after the other, each on one channel; multicast on the first."""
     vcs = settings[VCS]
     for n in range(settings[NODES]):
@@ -125,5 +126,7 @@ def sources(settings: I64, node: I32, port: I32, channel: I32, arrivals: I32, ar
                   cycle, exit_, vc, flit, tail)
             if settings[BEGIN] <= cycle < settings[END]:
                 node[n, INJECTED] += 1
+            if log is not None and tail:
+                note(scalars, log, WENT, flit >> 4, n, cycle)
             flit = -1 if tail else flit + 1
         node[n, SENDING] = flit

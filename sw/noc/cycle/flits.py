@@ -22,6 +22,7 @@ from ouroboros.sw.noc.cycle.state import (
     FULL,
     GRANTED,
     HEAD,
+    HEADER,
     HOPS,
     I32,
     I64,
@@ -29,25 +30,31 @@ from ouroboros.sw.noc.cycle.state import (
     LAST,
     LATENCY,
     LEFT,
+    LOGGED,
     MADE,
     MEASURED,
     NETWORK_LATENCY,
     NEXT,
+    NODE,
     OCCUPIED,
     OFFERED,
     READY,
     ROUTERS,
+    ROW,
     SENT,
     SRC,
+    TAIL,
     UNUSED,
     WAY,
+    WHAT,
+    WHEN,
     WRONG,
     X,
     Y,
 )
 
-__all__ = ["LOWEST", "channel_for", "first", "least_recent", "left", "made", "send", "step",
-           "take"]
+__all__ = ["LOWEST", "channel_for", "first", "least_recent", "left", "made", "note", "send",
+           "step", "take"]
 
 LOWEST = np.array([0] + [(n & -n).bit_length() - 1 for n in range(1, 256)], np.int32)
 """Number of the lowest set bit."""
@@ -123,10 +130,23 @@ def made(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
 
 
 @compiled
+def note(scalars: I64, log: I32, what: int, row: int, node: int, cycle: int) -> None:
+    """Write down what happened to a packet."""
+    n = scalars[LOGGED]
+    scalars[LOGGED] = n + 1
+    log[n, WHAT], log[n, ROW], log[n, NODE], log[n, WHEN] = what, row, node, cycle
+
+
+@compiled
 def left(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32, done: I32,
-         copying: I32 | None, cycle: int, sink: int, flit: int) -> None:
+         copying: I32 | None, log: I32 | None, cycle: int, sink: int, flit: int) -> None:
     """A flit leaves at a sink."""
     row, number = flit >> 4, flit & 15
+    if log is not None:
+        if number == 0:
+            note(scalars, log, HEADER, row, sink, cycle)
+        if number + 1 == packet[row, FLITS]:
+            note(scalars, log, TAIL, row, sink, cycle)
     if settings[BEGIN] <= cycle < settings[END]:
         node[sink, ACCEPTED] += 1
     if number + 1 == packet[row, FLITS]:
