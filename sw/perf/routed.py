@@ -2,8 +2,8 @@
 
 Routers, links, buffers and credits are those of ``sw.noc.cycle``, which is equal to RTL. The send
 unit is busy until its last flit is gone, and a multicast needs credits for a whole packet at every
-branch, which what is behind it waits for, too. CREDITs to senders travel on a channel of their own
-and take the cycles that they take in an empty machine.
+branch, which what is behind it waits for, too. CREDITs travel on a channel of their own and share
+links with data.
 """
 
 import heapq
@@ -15,7 +15,10 @@ from ouroboros.hw.params.position import Position
 from ouroboros.hw.params.timing.control import ACCEPT_CYCLES, ISSUE_CYCLES
 from ouroboros.hw.params.timing.network import (
     COUNT_CYCLES,
+    CREDIT_IN_CYCLES,
+    CREDIT_OUT_CYCLES,
     GAP_CYCLES,
+    HOST_CYCLES,
     LEAVE_CYCLES,
     LOOKUP_CYCLES,
 )
@@ -24,7 +27,7 @@ from ouroboros.sw.perf.core_queue import Core, Work
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.perf.host import Host
 from ouroboros.sw.perf.running import STUCK, Running
-from ouroboros.sw.program.image import Instruction, Route, Stage
+from ouroboros.sw.program.image import Instruction, Route, Stage, unicast
 from ouroboros.sw.program.program import Program
 
 __all__ = ["Routed"]
@@ -84,6 +87,7 @@ class Routed(Running):
         self._mesh = LiveMesh(self.machine.noc, self.machine.mesh, self.machine.mesh.hosts)
         self._packets: dict[int, _Packet] = {}
         self._senders = {core: _Sender() for core in self.cores}
+        self._credits: dict[int, tuple[Position, int]] = {}
         self._heads: dict[int, tuple[tuple[Position, int, int], int]] = {}
 
     def next_event(self) -> tuple[int, int, Position | None] | None:
@@ -115,7 +119,19 @@ class Routed(Running):
             self._packets[self._mesh.send(first - FIRST_CYCLES, source, targets, links,
                                           length + 1)] = _Packet(vector, length)
 
+    def give(self, at: Position, owner: Position, counter: int, end: int) -> None:
+        """A credit goes back as a packet of the control channel."""
+        number = self._mesh.send(end + CREDIT_OUT_CYCLES - FIRST_CYCLES, at, [owner],
+                                 unicast(self.machine.mesh, at, owner).links, 1, control=True)
+        self._credits[number] = owner, counter
+
     def _see(self, seen: Seen) -> None:
+        if seen.packet in self._credits:
+            if seen.event is Event.TAIL:
+                owner, counter = self._credits.pop(seen.packet)
+                self.credit(owner, counter, seen.cycle + (
+                    HOST_CYCLES if owner == self.machine.host else CREDIT_IN_CYCLES))
+            return
         packet = self._packets[seen.packet]
         vector = packet.vector
         if seen.event is Event.WENT:

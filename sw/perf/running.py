@@ -266,12 +266,19 @@ class Running:
         self.spans[at, work.stage.info.index, work.number] = Span(
             end if work.start is None else work.start, end)
         for n, (owner, counter) in enumerate(work.stage.owners):
-            event = next(self.order)
-            self.credits[event] = owner, counter
-            heapq.heappush(self.events, (
-                end + credit_delay(self.machine, at, owner) + CREDIT_EVERY * n, event,
-                None if owner == self.machine.host else owner))
+            self.give(at, owner, counter, end + CREDIT_EVERY * n)
         core.returning = end + CREDIT_EVERY * len(work.stage.owners) + 1
+
+    def give(self, at: Position, owner: Position, counter: int, end: int) -> None:
+        """A credit to whoever reserved the slot; ``end`` is when the act of END would send it."""
+        self.credit(owner, counter, end + credit_delay(self.machine, at, owner))
+
+    def credit(self, owner: Position, counter: int, cycle: int) -> None:
+        """A counter has a credit from a cycle on."""
+        event = next(self.order)
+        self.credits[event] = owner, counter
+        heapq.heappush(self.events, (cycle, event,
+                                     None if owner == self.machine.host else owner))
 
     def _issue(self, at: Position, core: Core, work: Work, i: Instruction, now: int) -> None:
         """Hand an instruction to its unit."""

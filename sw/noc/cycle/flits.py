@@ -15,7 +15,6 @@ from ouroboros.sw.noc.cycle.state import (
     DELIVERED,
     DST,
     END,
-    FIRST,
     FLIT_CYCLES,
     FLITS,
     FREE,
@@ -27,7 +26,6 @@ from ouroboros.sw.noc.cycle.state import (
     I32,
     I64,
     LABEL,
-    LAST,
     LATENCY,
     LEFT,
     LOGGED,
@@ -106,8 +104,8 @@ def step(state: np.uint64) -> np.uint64:
 @compiled
 def made(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
          cycle: int, source: int, destination: int, flits: int, way: int, label: int,
-         copies: int) -> None:
-    """A packet joins the queue of its source."""
+         copies: int, queue: int) -> None:
+    """A packet joins a queue of its source, ``FIRST`` or ``CONTROL``, with its end in the next."""
     scalars[UNUSED] -= 1
     new = unused[scalars[UNUSED]]
     packet[new, NEXT] = -1
@@ -119,11 +117,11 @@ def made(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
     packet[new, WAY] = way
     packet[new, LABEL] = label
     packet[new, COPIES] = copies
-    if node[source, LAST] >= 0:
-        packet[node[source, LAST], NEXT] = new
+    if node[source, queue + 1] >= 0:
+        packet[node[source, queue + 1], NEXT] = new
     else:
-        node[source, FIRST] = new
-    node[source, LAST] = new
+        node[source, queue] = new
+    node[source, queue + 1] = new
     if settings[BEGIN] <= cycle < settings[END]:
         scalars[MEASURED] += copies
         node[source, OFFERED] += flits

@@ -17,22 +17,20 @@ from ouroboros.sw.noc.cycle.flits import made
 from ouroboros.sw.noc.cycle.loop import EJECT_CYCLES, advance
 from ouroboros.sw.noc.cycle.state import (
     BEGIN,
+    CONTROL,
     CREDIT_CYCLES,
     CYCLE,
     END,
+    FIRST,
     FLIT_CYCLES,
     HEADER,
     LOGGED,
-    NODE,
     PORTS,
-    ROW,
     SINK,
     SLOTS,
     TAIL,
     UNUSED,
     WENT,
-    WHAT,
-    WHEN,
     State,
     new_state,
     with_packets,
@@ -76,8 +74,7 @@ class Seen:
 class LiveMesh:
     """Routers, links, buffers and credits of a mesh, as model (a) has them, and its edge ports.
 
-    Cores give credits back as late as ``CORE_LOOP_CYCLES`` says. Channels are those of class 0:
-    packets with waypoints are not for it.
+    Channels are those of class 0 and the control channel: packets with waypoints are not for it.
 
     Parameters
     ----------
@@ -85,9 +82,12 @@ class LiveMesh:
         Of the machine.
     edges : sequence of Position
         Edge ports where packets come from and go to.
+    core_loop_cycles : int
+        From a flit's grant into a core to one that spends the credit that it gives back.
     """
 
-    def __init__(self, noc: NocParams, mesh: MeshParams, edges: Sequence[Position]):
+    def __init__(self, noc: NocParams, mesh: MeshParams, edges: Sequence[Position], *,
+                 core_loop_cycles: int = CORE_LOOP_CYCLES):
         self._mesh = mesh
         options = LabOptions(noc=noc, mesh=mesh, traffic=Traffic(rate=0.0), warmup_cycles=0,
                              measure_cycles=1)
@@ -100,23 +100,24 @@ class LiveMesh:
                         and port.beyond(router) == edge)
             sides.append((self._nodes[router], side))
         self._positions = {n: position for position, n in self._nodes.items()}
-        state = new_state(options, sides)
+        state = new_state(options, sides, control=True)
         cores = np.arange(mesh.cores) * PORTS + SINK
-        state.port[cores, CREDIT_CYCLES] = CORE_LOOP_CYCLES - EJECT_CYCLES
+        state.port[cores, CREDIT_CYCLES] = core_loop_cycles - EJECT_CYCLES
         slots = 1 << int(state.port[:, [FLIT_CYCLES, CREDIT_CYCLES]].max()).bit_length()
         state.settings[SLOTS] = slots
         nodes, ports = len(state.node), len(state.port)
         # Nothing is measured; every packet may be multicast.
         state.settings[[BEGIN, END]] = 0
+        self._log = np.zeros((4 * nodes, 4), np.int32)
         self._state: State = with_packets(state._replace(
             arrivals=np.zeros(slots, np.int32), arrival=np.zeros((slots, ports, 3), np.int32),
             refunds=np.zeros(slots, np.int32), refund=np.zeros((slots, ports, 2), np.int32),
             masks=np.zeros((LABELS, nodes), np.int32),
             copying=np.zeros((len(state.channel), 8), np.int32),
-            log=np.zeros((4 * nodes, 4), np.int32)), PACKETS)
+            log=self._log), PACKETS)
         self._labels: dict[tuple[Link, ...], int] = {}
         self._numbers = itertools.count()
-        self._waiting: list[tuple[int, int, int, int, int, int, int]] = []
+        self._waiting: list[tuple[int, ...]] = []
         self._rows: dict[int, tuple[int, int]] = {}
         """By row of the state: number of the packet, and copies that have not arrived."""
         self._quiet = 0
@@ -128,7 +129,7 @@ class LiveMesh:
         return int(self._state.scalars[CYCLE])
 
     def send(self, cycle: int, source: Position, targets: Sequence[Position],
-             links: Sequence[Link], flits: int) -> int:
+             links: Sequence[Link], flits: int, *, control: bool = False) -> int:
         """A packet that joins the queue of its source in a cycle; returns its number.
 
         Parameters
@@ -139,6 +140,8 @@ class LiveMesh:
             Router outputs of its tree, or of its way.
         flits : int
             Header included; at most ``multicast_flits`` to more than one receiver.
+        control : bool
+            A packet of one flit on the control channel.
         """
         number = next(self._numbers)
         label, destination = 0, -1
@@ -147,7 +150,7 @@ class LiveMesh:
         else:
             label = self._label(tuple(sorted(set(links))))
         heapq.heappush(self._waiting, (cycle, number, self._nodes[source], destination, flits,
-                                       label, len(targets)))
+                                       label, len(targets), CONTROL if control else FIRST))
         return number
 
     def advance(self, until: int) -> Iterator[Seen]:
@@ -170,7 +173,7 @@ class LiveMesh:
                 break
         else:
             return
-        for what, row, node, cycle in self._state.log[:scalars[LOGGED]].tolist():
+        for what, row, node, cycle in self._log[:scalars[LOGGED]].tolist():
             number, copies = self._rows[row]
             if what == TAIL:
                 if copies > 1:
@@ -188,14 +191,14 @@ class LiveMesh:
     def _make(self) -> None:
         """Packets whose cycle has come."""
         while self._waiting and self._waiting[0][0] <= self.cycle:
-            cycle, number, source, destination, flits, label, copies = heapq.heappop(
+            cycle, number, source, destination, flits, label, copies, queue = heapq.heappop(
                 self._waiting)
             s = self._state
             if not s.scalars[UNUSED]:
                 s = self._state = with_packets(s, len(s.packet))
             row = int(s.unused[s.scalars[UNUSED] - 1])
             made(s.scalars, s.settings, s.node, s.packet, s.unused, cycle, source, destination,
-                 flits, -1, label, copies)
+                 flits, -1, label, copies, queue)
             self._rows[row] = number, copies
 
     def _label(self, links: tuple[Link, ...]) -> int:

@@ -37,9 +37,10 @@ CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE, LOGGED = range(8)
  COPIES_MADE, VCS_0, CLASS_1) = range(16)
 # node: coordinates, flits in its input channels; source: destination (-1: drawn), queue of packets
 # (-1: none), next flit of the packet being sent (-1: none), its channel, channel in turn; measured
-# flits out and in, flits of measured packets
+# flits out and in, flits of measured packets; queue of its control packets, and whether it sent a
+# flit of one last
 (X, Y, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, ACCEPTED,
- INJECTED, OFFERED) = range(12)
+ INJECTED, OFFERED, CONTROL, CONTROL_LAST, CONTROL_WENT) = range(15)
 # port, as input: mask of channels with flits, channel in turn (wires), cycles from a grant until
 # the credit can be used, output port before it; as output: masks of channels without owner, with
 # credits, with all credits; input in turn, cycles from a grant to the next one's, input port
@@ -107,7 +108,8 @@ class State(NamedTuple):
     """What happened in a cycle (``sw.noc.cycle.live``); None where nobody asks."""
 
 
-def new_state(options: LabOptions, edges: Sequence[tuple[int, Port]] = ()) -> State:
+def new_state(options: LabOptions, edges: Sequence[tuple[int, Port]] = (), *,
+              control: bool = False) -> State:
     """State before the first cycle, without room for packets (``with_packets``).
 
     Parameters
@@ -115,6 +117,8 @@ def new_state(options: LabOptions, edges: Sequence[tuple[int, Port]] = ()) -> St
     edges : sequence of (int, Port)
         Nodes beside those of the mesh, each a source and a sink at a port of a router that leads
         out of it; their numbers follow those of the mesh.
+    control : bool
+        In the place of class 1 there is a control channel, whose packets are of one flit.
     """
     noc, mesh, traffic = options.noc, options.mesh, options.traffic
     nodes, vcs = mesh.cores + len(edges), noc.vcs
@@ -122,12 +126,14 @@ def new_state(options: LabOptions, edges: Sequence[tuple[int, Port]] = ()) -> St
     copies = bool((trace[:, TRACE_WAY] >= 0).any() or len(masks))
     if (trace[:, TRACE_WAY] >= 0).any():
         vcs += noc.class1_vcs
+    if control:
+        vcs += 1
     class_1 = (1 << vcs) - (1 << noc.vcs)
     ids = np.arange(nodes)
-    node = np.zeros((nodes, 12), np.int32)
+    node = np.zeros((nodes, 15), np.int32)
     node[:, X], node[:, Y] = ids % mesh.width, ids // mesh.width
     node[:mesh.cores, DESTINATION] = destination_table(options)
-    node[:, [FIRST, LAST, SENDING]] = -1
+    node[:, [FIRST, LAST, SENDING, CONTROL, CONTROL_LAST]] = -1
     node[:, TURN_SOURCE] = 1
 
     links = _links(options, node[:mesh.cores])
