@@ -114,7 +114,7 @@ class KvGolden:
         slot, chosen = self._slot(sequence, head)
         if (page is None or page.valid.bit_count() < self.machine.cim.outputs
                 or (sequence, head, block) in self._pages
-                or not chosen and slot != page.v.slot):
+                or (not chosen and slot != page.v.slot)):
             return KvReply(ok=False)
         if len(self._pages) == self.machine.kv.pages:
             return KvReply(ok=False, full=True)
