@@ -53,14 +53,16 @@ class KvAgent(Agent):
         await self.write(Unit.KV, 0, KV_CONFIG.pack(self.settings.fields()))
 
     def send(self, op: KvOp, sequence: int, head: int = 0, block: int = 0,
-             token: int = 0) -> KvReply:
+             token: int = 0, source: int = 0) -> KvReply:
         """Queue a command; its reply."""
         self.cmd.send({"op": op, "sequence": sequence, "head": head, "block": block,
-                       "token": token})
+                       "token": token, **({"source": source} if self.machine.kv.shares else {})})
         if op == KvOp.FREE:
             reply = self.golden.free(sequence)
         elif op == KvOp.APPEND:
             reply = self.golden.append(sequence, head, block, token)
+        elif op == KvOp.SHARE:
+            reply = self.golden.share(sequence, head, block, source)
         else:
             reply = self.golden.lookup(sequence, head, block)
         self.golden.check()
@@ -71,6 +73,8 @@ class KvAgent(Agent):
     async def settled(self) -> None:
         """Wait for all replies; as many blocks are used as the golden model says."""
         await self.until(lambda: not self.cmd.queue and not self._open)
+        for _ in range(2 * self.machine.kv.shares):     # until a FREE is counted
+            await self.dut.tick()
         assert self.dut.get("used") == self.golden.used
 
     async def run(self, op: KvOp, *what: int) -> tuple[KvReply, int]:
@@ -83,6 +87,11 @@ class KvAgent(Agent):
                      token: int) -> tuple[KvReply, int]:
         """APPEND by itself."""
         return await self.run(KvOp.APPEND, sequence, head, block, token)
+
+    async def share(self, sequence: int, head: int, block: int,
+                    source: int) -> tuple[KvReply, int]:
+        """SHARE by itself."""
+        return await self.run(KvOp.SHARE, sequence, head, block, 0, source)
 
     async def lookup(self, sequence: int, head: int, block: int) -> tuple[KvReply, int]:
         """LOOKUP by itself."""
@@ -100,7 +109,7 @@ class KvAgent(Agent):
         kv, rng = self.machine.kv, self.rng
         await self.configure()
         for _ in range(count):
-            op = rng.choices(list(KvOp), [5, 5, 0.3])[0]
+            op = rng.choices([KvOp.LOOKUP, KvOp.APPEND, KvOp.FREE], [5, 5, 0.3])[0]
             self.send(op, rng.randrange(min(4, kv.sequences) + 1), rng.randrange(kv.heads),
                       rng.randrange(kv.blocks), rng.randrange(self.machine.block_tokens))
         await self.settled()
@@ -128,7 +137,7 @@ class KvAgent(Agent):
         assert self._open, "a reply must answer a command"
         op = self._open.popleft()
         met("kv", KvOp(op), self._outcome(KvOp(op), reply))
-        if not reply.ok or op == KvOp.FREE:
+        if not reply.ok or op in (KvOp.FREE, KvOp.SHARE):
             self.replies.actual(KvReply(bool(reply.ok), bool(reply.full)))
             return
         k, v = reply.k, reply.v
