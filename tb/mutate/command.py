@@ -32,6 +32,8 @@ class MutateOptions:
     """Most mutants of a block."""
     seed: int = option(1, metavar="N", least=0)
     """Of the choice of mutants."""
+    on: str = option("verilator", choices=("icarus", "verilator"))
+    """Simulator: Icarus compiles at once and takes twice the time for each run."""
 
 
 @command(MutateOptions)
@@ -48,7 +50,7 @@ def mutate(options: MutateOptions, output: Output) -> dict[str, Any]:
         for name in options.blocks or BLOCKS:
             with tempfile.TemporaryDirectory(prefix="ouroboros-mutate-") as folder:
                 one = score(BLOCKS[name], Path(folder), count=options.limit, seed=options.seed,
-                            progress=watch.progress)
+                            sim=options.on, progress=watch.progress)
             scores.append(one)
             found["blocks"][name] = _as_dict(one, reasons)
             output.keep(found)
