@@ -62,7 +62,7 @@ def _benches() -> dict[str, BlockBench]:
         BlockBench(
             name="kv_manager", top="kv_manager", module="ouroboros.tb.kv.bench_manager",
             sources=lambda: _defined("kv_manager", lambda _: KvManager(tiny), tiny),
-            env={"MACHINE": "tiny", "COMMANDS": "400"}, rounds=4),
+            env={"MACHINE": "tiny", "COMMANDS": "480", "ROUND": "80"}),
         BlockBench(
             name="controller", top="controller", module="ouroboros.tb.core.bench_controller",
             sources=lambda: _defined("controller", lambda _: Controller(few_slots(tiny)), tiny),
