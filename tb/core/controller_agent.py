@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ouroboros.hw.params.core import OPERANDS
+from ouroboros.hw.params.isa import Op
 from ouroboros.hw.params.machine import Machine
 from ouroboros.hw.params.packet import CREDIT_ENTRY, DEST_ENTRY, KV_CONFIG, STAGE_ENTRY, Unit
-from ouroboros.hw.params.widths import POSITION_BITS, SEQUENCE_BITS, STAGE_BITS
+from ouroboros.hw.params.widths import MEMBER_BITS, POSITION_BITS, SEQUENCE_BITS, STAGE_BITS
 from ouroboros.tb.core.controller_golden import UNITS, ControllerGolden, Inputs, Token
-from ouroboros.tb.core.controller_programs import Traffic, random_program
+from ouroboros.tb.core.controller_programs import Program, Traffic, filled, random_program
 from ouroboros.tb.lib.agent import Agent, Dut
 
 __all__ = ["ControllerAgent", "few_slots"]
@@ -27,7 +28,7 @@ def few_slots(machine: Machine) -> Machine:
     """With so few slots, stages and credits that they are fought for."""
     return replace(machine, core=replace(
         machine.core, stages=len(SHARES), slots=sum(count for _, count in SHARES), credits=4,
-        credit_list_words=8, dests=4, program_words=64))
+        credit_list_words=64, dests=4, program_words=64))
 
 
 @dataclass(slots=True)
@@ -67,20 +68,44 @@ class ControllerAgent(Agent):
         self.checked: Counter[str] = Counter()
         """Outputs that were compared while they said something."""
         self._traffic: Traffic | None = None
+        self._programs: list[Program] = []
         self._waiting: list[_Packets] = []
         self._due: list[tuple[int, int, int, int]] = []
         """Packets that were found a slot: when they arrive, slot, operand, flags."""
         self._asked: _Packets | None = None
         self._units = [_Unit() for _ in range(UNITS)]
         self._full = [0] * machine.core.credits
+        self._returns, self._takes = 0.1, 1
+        """How often a credit comes back; cycles that a unit takes at most."""
         self._start = self.rng.getrandbits(TIME_BITS)
         self._given = Inputs(now=self._start)
         self.ends.append(self)
 
+    async def every_number_of_members(self) -> None:
+        """Tokens of a core's own blocks, of each number of members that a KV head can have."""
+        rng = self.rng
+        program = Program((filled(rng, Op.WAIT, operand=0, packets=1), filled(rng, Op.SFU),
+                           filled(rng, Op.SCORE), filled(rng, Op.END)), ((0, 1),))
+        await self._configure([program] * len(SHARES), fill=False)
+        for members in range(1, (1 << MEMBER_BITS) + 1):
+            await self._share(members)
+            assert self._traffic is not None
+            self._traffic.left = 2
+            await self.until(self._quiet)
+
+    async def _share(self, members: int) -> None:
+        rng, ring = self.rng, self.rng.randrange(2)
+        await self._table(Unit.KV, 0, KV_CONFIG.pack(
+            dict.fromkeys((one.name for one in KV_CONFIG.fields), 0)
+            | {"members": members, "member": rng.randrange(members), "ring": ring}))
+        await self.step(2)
+        self._traffic = Traffic(rng, self._programs, self.machine.kv.sequences if ring
+                                else 1 << SEQUENCE_BITS, 1 << POSITION_BITS)
+
     async def rounds(self, count: int, tokens: int) -> None:
         """So many tokens with the same programs, then others; at the end of each all is quiet."""
         for _ in range(count):
-            await self._configure()
+            await self._configure([random_program(self.rng) for _ in SHARES])
             assert self._traffic is not None
             self._traffic.left = tokens
             await self.until(self._quiet)
@@ -90,9 +115,8 @@ class ControllerAgent(Agent):
                   "stage_busy", "stage_blocked", "stage_waiting", "active"}
         assert wanted <= {*self.checked}, f"never came up: {wanted - {*self.checked}}"
 
-    async def _configure(self) -> None:
-        rng, core = self.rng, self.machine.core
-        programs = [random_program(rng) for _ in SHARES]
+    async def _configure(self, programs: list[Program], *, fill: bool = True) -> None:
+        rng, core, self._programs = self.rng, self.machine.core, programs
         gap, address, stages = core.program_words // len(SHARES), 0, []
         for n, (program, (first, slots)) in enumerate(zip(programs, SHARES, strict=True)):
             address = n * gap + rng.randrange(gap - len(program.words) + 1)
@@ -102,7 +126,8 @@ class ControllerAgent(Agent):
             stages.append({
                 "slot_first": first, "slot_count": slots, "base": rng.randrange(100),
                 "stride": rng.randrange(20), "program": address, "credit_first": begin,
-                "credit_count": rng.randrange(min(3, core.credit_list_words - begin) + 1)})
+                "credit_count": min(rng.choice((0, 1, 1, 1, 2, 2, 3, 3, 3, 40) if fill else (0,)),
+                                    core.credit_list_words - begin)})
         for place, stage in enumerate(stages):
             await self._table(Unit.STAGE, place, STAGE_ENTRY.pack(stage))
         for place in range(core.credit_list_words):
@@ -111,17 +136,13 @@ class ControllerAgent(Agent):
         for place in range(core.dests):
             await self._table(Unit.DEST, place, DEST_ENTRY.pack(
                 {one.name: rng.getrandbits(one.bits) for one in DEST_ENTRY.fields}
-                | {"credits": rng.getrandbits(core.credits) & rng.getrandbits(core.credits)}))
-        self._full = [rng.randrange(1, 4) for _ in range(core.credits)]
+                | {"credits": rng.getrandbits(core.credits)}))
+        self._full = [rng.choice((1, 1, 2, 3)) for _ in range(core.credits)]
+        self._returns = rng.choice((0.03, 0.2))
+        self._takes = rng.choice((6, 30))
         for place, number in enumerate(self._full):
             await self._table(Unit.CREDIT, place, number)
-        members, ring = rng.randrange(1, 8), rng.randrange(2)
-        await self._table(Unit.KV, 0, KV_CONFIG.pack(
-            dict.fromkeys((one.name for one in KV_CONFIG.fields), 0)
-            | {"members": members, "member": rng.randrange(members), "ring": ring}))
-        await self.step(2)
-        self._traffic = Traffic(rng, programs, self.machine.kv.sequences if ring
-                                else 1 << SEQUENCE_BITS, 1 << POSITION_BITS)
+        await self._share(rng.randrange(1, 1 + (1 << MEMBER_BITS)))
 
     async def _table(self, unit: Unit, address: int, value: int) -> None:
         self.golden.core.write(unit, address, value)
@@ -142,7 +163,7 @@ class ControllerAgent(Agent):
             given.arrived = due[0][1:]
         missing = [n for n, full in enumerate(self._full) for _ in range(
             full - self.golden.core.credits[n])]
-        if missing and self.rng.random() < 0.1:
+        if missing and self.rng.random() < self._returns:
             given.credit = self.rng.choice(missing)
         given.ready = tuple(unit.end < self.cycle and not self.idle() for unit in self._units)
         given.done = tuple((unit.slot, self.rng.random() < 0.05) if unit.end == self.cycle else None
@@ -202,7 +223,7 @@ class ControllerAgent(Agent):
         for n, (unit, issue) in enumerate(zip(self._units, golden.issues, strict=True)):
             if issue is not None and given.ready[n]:
                 unit.slot = issue["slot"]
-                unit.end = self.cycle + 1 + (self.rng.randrange(12) if self.stall else n)
+                unit.end = self.cycle + 1 + (self.rng.randrange(self._takes) if self.stall else n)
         golden.clock(given)
         if self._asked is not None and golden.found:
             self._found(self._asked, golden.found[0])

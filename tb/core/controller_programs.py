@@ -4,18 +4,21 @@ import random
 from dataclasses import dataclass
 
 from ouroboros.hw.params.core import OPERANDS
-from ouroboros.hw.params.isa import Op, assemble
+from ouroboros.hw.params.isa import FORMATS, INSTRUCTION_BITS, Op
 from ouroboros.hw.params.packet import Flag
 from ouroboros.tb.core.controller_golden import Token
 
-__all__ = ["Program", "Traffic", "random_program"]
+__all__ = ["Program", "Traffic", "filled", "random_program"]
 
 Packets = tuple[tuple[int, int], ...]
 """Operand and flags of each."""
 LATE = (0, 0, int(Flag.STREAM), int(Flag.QUIET))
 """Flags that packets may bring at any time: both parts of a LOAD and MVM look at FREE only."""
-LENGTH = 10
+LENGTH = 8
 """Instructions between the first WAIT and the END, at least."""
+COMPUTE = (Op.SFU, Op.SFU, Op.SEND, Op.SEND, Op.LOAD, Op.APPEND, Op.SCORE, Op.CONTEXT, Op.FREE)
+MANY = 0.04
+"""Part of the WAITs that are for many packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +31,45 @@ class Program:
     """Operand and packets of each WAIT, in order; the operands differ."""
 
 
+def filled(rng: random.Random, op: Op, **fields: int) -> int:
+    """An instruction with these fields, and any bits wherever the controller looks at none."""
+    fmt = FORMATS[op]
+    blank = {"skip": 0, "need": 0} | ({"release": 0} if op == Op.SFU else {})
+    blank |= {"flits": rng.randrange(4)} if op == Op.SEND else {}
+    word = fmt.pack(fmt.unpack(rng.getrandbits(fmt.bits)) | blank | {"op": op} | fields)
+    return word | rng.getrandbits(INSTRUCTION_BITS - fmt.bits) << fmt.bits
+
+
 def random_program(rng: random.Random) -> Program:
     """WAIT, some instructions with conditions, END; an array that is locked is always freed."""
     operands = rng.sample(range(OPERANDS), rng.randrange(1, OPERANDS + 1))
-    waits = [(operand, rng.randrange(1, 4)) for operand in operands]
-    wait = [assemble(Op.WAIT, operand=operand, packets=packets) for operand, packets in waits]
+    waits = [(operand, rng.choice((40, 90, 200)) if rng.random() < MANY else rng.randrange(1, 4))
+             for operand in operands]
+    wait = [filled(rng, Op.WAIT, operand=operand, packets=packets) for operand, packets in waits]
     words, later, locked = [wait[0]], wait[1:], 0
     while len(words) < LENGTH or later:
         if later and rng.random() < 0.3:
             words.append(later.pop(0))
             continue
-        op = rng.choice((Op.SFU, Op.SEND, Op.LOAD, Op.APPEND, Op.SCORE, Op.CONTEXT, Op.FREE))
+        op = rng.choice(COMPUTE)
         conditions = {"skip": int(rng.choice(LATE) | rng.choice((0, Flag.POISON, Flag.FREE))),
                       "need": int(rng.choice((0, 0, *LATE)))}
         if op == Op.SFU:
-            words.append(assemble(op, a_addr=rng.randrange(64), **conditions))
+            words.append(filled(rng, op, **conditions))
         elif op == Op.SEND:
-            words.append(assemble(op, dest=rng.randrange(4), acquire=rng.randrange(2),
-                                  **conditions))
+            words.append(filled(rng, op, dest=rng.randrange(4), acquire=rng.randrange(2),
+                                **conditions))
         elif locked or op == Op.LOAD:
             # Other instructions of the array would wait for the MVM that comes after them.
             if op == Op.LOAD and not locked:
                 locked = rng.choice((0, int(Flag.FREE))) | 1 << 8
-            words.append(assemble(Op.LOAD if op == Op.LOAD else Op.MVM, skip=locked & 0xF))
+            words.append(filled(rng, Op.LOAD if op == Op.LOAD else Op.MVM, skip=locked & 0xF))
             locked = locked if op == Op.LOAD else 0
         else:
-            words.append(assemble(op, **conditions))
+            words.append(filled(rng, op, **conditions))
     if locked:
-        words.append(assemble(Op.MVM, skip=locked & 0xF))
-    return Program((*words, assemble(Op.END)), tuple(waits))
+        words.append(filled(rng, Op.MVM, skip=locked & 0xF))
+    return Program((*words, filled(rng, Op.END)), tuple(waits))
 
 
 class Traffic:

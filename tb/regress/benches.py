@@ -66,7 +66,7 @@ def _benches() -> dict[str, BlockBench]:
         BlockBench(
             name="controller", top="controller", module="ouroboros.tb.core.bench_controller",
             sources=lambda: _defined("controller", lambda _: Controller(few_slots(tiny)), tiny),
-            env={"MACHINE": "tiny", "ROUNDS": "2", "TOKENS": "25"}),
+            env={"MACHINE": "tiny", "ROUNDS": "4", "TOKENS": "12"}),
         BlockBench(
             name="network_interface", top="network_interface",
             module="ouroboros.tb.core.bench_ni", sources=lambda: ni_sources(tiny),

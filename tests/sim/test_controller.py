@@ -11,4 +11,4 @@ def test_random_tokens(sim, stall):
     """Several stages at once, every cycle against the golden core's steps."""
     bench = BENCHES["controller"]
     simulate(bench.top, bench.sources(), sim=sim, test_module=bench.module,
-             env={"MACHINE": "tiny", "ROUNDS": "2", "TOKENS": "25", "STALL": stall})
+             env=bench.env | {"STALL": stall})
