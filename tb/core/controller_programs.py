@@ -47,8 +47,8 @@ def random_program(rng: random.Random) -> Program:
              for operand in operands]
     wait = [filled(rng, Op.WAIT, operand=operand, packets=packets) for operand, packets in waits]
     words, later, locked = [wait[0]], wait[1:], 0
-    while len(words) < LENGTH or later:
-        if later and rng.random() < 0.3:
+    while later or len(words) < LENGTH:
+        if later and (len(words) >= LENGTH or rng.random() < 0.3):
             words.append(later.pop(0))
             continue
         op = rng.choice(COMPUTE)

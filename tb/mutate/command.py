@@ -11,6 +11,7 @@ from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.tables import table
 from ouroboros.sw.cli.watch import Watch
 from ouroboros.sw.lib.options import option
+from ouroboros.tb.flow.build import SIMULATORS
 from ouroboros.tb.mutate.blocks import BLOCKS
 from ouroboros.tb.mutate.explained import explain, load_explained
 from ouroboros.tb.mutate.score import Score, score
@@ -32,7 +33,7 @@ class MutateOptions:
     """Most mutants of a block."""
     seed: int = option(1, metavar="N", least=0)
     """Of the choice of mutants."""
-    on: str = option("verilator", choices=("icarus", "verilator"))
+    on: str = option("verilator", choices=lambda: SIMULATORS)
     """Simulator: Icarus compiles at once and takes twice the time for each run."""
 
 
