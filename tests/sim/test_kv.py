@@ -22,7 +22,7 @@ def test_random_commands(sim, machine, stall):
     params, library = load_machine(machine), Library()
     library.define("kv_manager", lambda: KvManager(params), params=params)
     simulate("kv_manager", library.sources(), sim=sim, test_module="ouroboros.tb.kv.bench_manager",
-             env={"MACHINE": machine, "COMMANDS": "400", "STALL": stall})
+             env={"MACHINE": machine, "COMMANDS": "400", "ROUND": "100", "STALL": stall})
 
 
 @pytest.mark.sim
