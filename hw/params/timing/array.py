@@ -13,8 +13,8 @@ from ouroboros.hw.params.machine import Machine
 __all__ = [
     "KV_ALLOCATE_CYCLES", "KV_APPEND_CYCLES", "KV_LOOKUP_CYCLES", "KV_SHARE_CYCLES",
     "KV_WIPE_CYCLES", "LOAD_CYCLES", "Loaded", "append_cycles", "block_groups", "context_cycles",
-    "drain_cycles", "drop_cycles", "free_cycles", "kv_free_cycles", "loading_cycles", "mvm_cycles", "mvm_cycles_behind",
-    "score_cycles",
+    "drain_cycles", "drop_cycles", "free_cycles", "kv_free_cycles", "loading_cycles", "mvm_cycles",
+    "mvm_cycles_behind", "score_cycles",
 ]
 
 LOAD_CYCLES = 2
