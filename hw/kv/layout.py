@@ -23,16 +23,22 @@ class KvOp(IntEnum):
     """The same, allocating the block if there is none, and marks a token valid."""
     FREE = 2
     """Gives back every block of a sequence, of all heads."""
+    SHARE = 3
+    """Makes a block of ``source`` one of ``sequence``, too; only with ``kv.shares``."""
 
 
 def kv_command_layout(machine: Machine) -> data.StructLayout:
-    """One command; ``token`` is an index in the block. FREE looks at ``sequence`` only."""
+    """One command; ``token`` is an index in the block. FREE looks at ``sequence`` only.
+
+    ``source`` is there with ``kv.shares``, for SHARE, which looks at no ``token``.
+    """
     return data.StructLayout({
         "op":       2,
         "sequence": SEQUENCE_BITS,
         "head":     HEAD_BITS,
         "block":    BLOCK_BITS,
         "token":    index_bits(machine.cim.outputs),
+        **({"source": SEQUENCE_BITS} if machine.kv.shares else {}),
     })
 
 

@@ -8,6 +8,7 @@ from ouroboros.hw.kv.append import TokenAppender
 from ouroboros.hw.kv.free import SequenceFreer
 from ouroboros.hw.kv.layout import KvOp, kv_command_layout, kv_reply_layout
 from ouroboros.hw.kv.pool import BlockPool
+from ouroboros.hw.kv.share import BlockSharer, OwnerCounts
 from ouroboros.hw.kv.tables import KvTables
 from ouroboros.hw.kv.tags import PageTags, TagQuery
 from ouroboros.hw.lib.bus import ConfigBus
@@ -30,6 +31,11 @@ class KvManager(wiring.Component):
       changed. The reply comes ``KV_APPEND_CYCLES`` later, ``KV_ALLOCATE_CYCLES`` more with a new
       block.
     * FREE: ``ok``. The reply comes ``kv_free_cycles`` later: a cycle for each block.
+    * SHARE, with ``kv.shares``: ``ok`` if block (``head``, ``block``) of ``source`` exists with all
+      its tokens, ``sequence`` does not have it, and V blocks that it has of this head lie in the
+      same column slot. The block is then of both, and is in use until the last one of its owners
+      is freed. ``full`` if there was no page; else, and then, nothing has changed. The reply comes
+      ``KV_SHARE_CYCLES`` later, without places. Without ``kv.shares`` there is no such command.
 
     (Cycle counts are in ``hw.params.timing.array``.)
 
@@ -61,7 +67,7 @@ class KvManager(wiring.Component):
     cmd, rsp : In(stream), Out(stream)
         Commands, and one reply for each in order.
     used : Out
-        Number of blocks allocated.
+        Number of blocks allocated; with ``kv.shares`` up to two cycles late after a FREE.
     active : Out(1)
         A command or a wipe is under way; without ``cmd`` and ``config``, nothing changes else.
     """
@@ -122,6 +128,21 @@ class KvManager(wiring.Component):
         with m.If(self.config.valid & (self.config.unit == Unit.KV)):
             m.d.sync += [settings.eq(self.config.data), wipe.eq(1)]
 
+        sharer = None
+        if kv.shares:
+            sharer = self._share(m, tags, tables, pool, appender, freer)
+            m.d.comb += [
+                sharer.start.eq(accept & (cmd.op == KvOp.SHARE)), sharer.legal.eq(held_legal),
+                tags.sequence.eq(Mux((job.op == KvOp.SHARE) & ~sharer.find_kin & ~sharer.shared,
+                                     job.source, job.sequence)),
+                tags.find.eq(accept | appender.find_kin | freer.drop | sharer.find_kin),
+                legal.eq((cmd.sequence < kv.sequences)
+                         & ((cmd.op != KvOp.SHARE) | (cmd.source < kv.sequences))
+                         & ((cmd.op == KvOp.FREE) | (cmd.head < settings.heads)
+                            & (cmd.head < kv.heads) & (cmd.block < kv.blocks)))]
+            with m.If(sharer.find_kin):
+                m.d.comb += tags.query.eq(TagQuery.KIN)
+
         # Lookups go on in the background; the others are over when they are `answered`.
         looking, advance, answered, ok = Signal(), Signal(), Signal(), Signal()
         with m.If(advance):
@@ -143,6 +164,9 @@ class KvManager(wiring.Component):
                     with m.If(cmd.op == KvOp.FREE):
                         m.d.comb += freer.start.eq(legal)
                         m.next = "Free"
+                    if sharer is not None:
+                        with m.If(cmd.op == KvOp.SHARE):
+                            m.next = "Share"
             with m.State("Append"):
                 m.d.comb += [answered.eq(appender.ended), ok.eq(appender.ok)]
                 m.d.sync += used.eq(used + pool.found)
@@ -154,14 +178,27 @@ class KvManager(wiring.Component):
                 m.d.sync += used.eq(used - freer.drop)
                 with m.If(answered):
                     m.next = "Accept"
+            if sharer is not None:
+                with m.State("Share"):
+                    m.d.comb += [answered.eq(sharer.ended), ok.eq(sharer.shared)]
+                    with m.If(answered):
+                        m.next = "Accept"
+        if sharer is not None:
+            # A block is given back by the last of its owners only.
+            m.d.sync += used.eq(used + pool.found - pool.give_back)
 
         m.d.comb += tables.read.eq((advance & looking) | appender.read | freer.read)
+        full = pool.full
+        if sharer is not None:
+            m.d.comb += tables.read.eq((advance & looking) | appender.read | freer.read
+                                       | sharer.read)
+            full = full | sharer.full
         self._reply(m, tags, tables, pool, advance=advance, looking=looking, legal=held_legal,
-                    answered=answered, ok=ok)
+                    answered=answered, ok=ok, said_full=full)
 
         return m
 
-    def _reply(self, m, tags, tables, pool, *, advance, looking, legal, answered, ok):
+    def _reply(self, m, tags, tables, pool, *, advance, looking, legal, answered, ok, said_full):
         """Second stage of lookups, and the registers of a reply: all but what was read."""
         rsp, said, full, placed = self.rsp.p, Signal(), Signal(), Signal()
         m.d.comb += [
@@ -173,7 +210,7 @@ class KvManager(wiring.Component):
             m.d.sync += [self.rsp.valid.eq(looking), said.eq(legal & tags.hit), full.eq(0),
                          placed.eq(0)]
         with m.If(answered):
-            m.d.sync += [self.rsp.valid.eq(1), said.eq(ok), full.eq(pool.full),
+            m.d.sync += [self.rsp.valid.eq(1), said.eq(ok), full.eq(said_full),
                          placed.eq(pool.found)]
 
     def _connect(self, m, tags, tables, pool, appender, freer):
@@ -192,3 +229,30 @@ class KvManager(wiring.Component):
             appender.tokens.eq(tables.tokens), appender.found.eq(pool.found),
             appender.full.eq(pool.full),
         ]
+
+    def _share(self, m, tags, tables, pool, appender, freer) -> BlockSharer:
+        """Adds what blocks with several owners need, over the connections without it."""
+        m.submodules.sharer = sharer = BlockSharer(self.machine)
+        m.submodules.owners = owners = OwnerCounts(self.machine)
+        last, given = Signal(), Signal.like(tables.place.k)
+        with m.If(freer.select):
+            m.d.sync += given.eq(tables.place.k)
+        m.d.comb += [
+            sharer.hit.eq(tags.hit), sharer.exact.eq(tags.exact), sharer.place.eq(tables.place),
+            sharer.tokens.eq(tables.tokens), sharer.room.eq(tags.room),
+            tags.take.eq(pool.found | sharer.shared),
+            tables.to.eq(Mux(pool.found | sharer.shared, tags.free, tags.page)),
+            tables.write_place.eq(pool.found | sharer.shared),
+            tables.write_tokens.eq(appender.write_tokens | sharer.shared),
+            owners.read.eq(freer.select | sharer.count), owners.at.eq(tables.place),
+            last.eq(owners.others == 0), pool.give_back.eq(freer.give_back & last),
+            owners.write.eq(pool.found | sharer.shared | freer.give_back),
+            owners.to.eq(pool.k), owners.count.eq(0),
+        ]
+        with m.If(sharer.shared):
+            m.d.comb += [tables.new_place.eq(sharer.new_place),
+                         tables.new_tokens.eq(sharer.new_tokens),
+                         owners.to.eq(sharer.new_place.k), owners.count.eq(owners.others + 1)]
+        with m.If(freer.give_back):
+            m.d.comb += [owners.to.eq(given), owners.count.eq(Mux(last, 0, owners.others - 1))]
+        return sharer

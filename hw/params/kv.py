@@ -36,6 +36,8 @@ class KvParams:
     keeps: bool = False
     """Tables outlive a reset, which then empties the network and the cores of tokens only; a write
     of ``KV_CONFIG`` empties them. Before the first one they hold anything."""
+    shares: bool = False
+    """Whether a block may belong to several sequences, as a prompt's beginning that is theirs."""
 
     def __post_init__(self) -> None:
         for name, high in (("sequences", 65536), ("heads", 16), ("blocks", 8192), ("pages", 1024)):

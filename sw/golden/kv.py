@@ -79,8 +79,8 @@ class KvGolden:
 
     @property
     def used(self) -> int:
-        """Number of blocks allocated."""
-        return len(self._pages)
+        """Number of blocks allocated; one that several sequences own counts once."""
+        return len({page.k for page in self._pages.values()})
 
     def lookup(self, sequence: int, head: int, block: int) -> KvReply:
         """Where a block is."""
@@ -105,11 +105,32 @@ class KvGolden:
         self._pages = {key: page for key, page in self._pages.items() if key[0] != sequence}
         return KvReply(ok=True)
 
+    def share(self, sequence: int, head: int, block: int, source: int) -> KvReply:
+        """Make a full block of ``source`` one of ``sequence``, too, without a reply of places."""
+        if not (self.machine.kv.shares and self._legal(sequence, head, block)
+                and source in range(self.machine.kv.sequences)):
+            return KvReply(ok=False)
+        page = self._pages.get((source, head, block))
+        slot, chosen = self._slot(sequence, head)
+        if (page is None or page.valid.bit_count() < self.machine.cim.outputs
+                or (sequence, head, block) in self._pages
+                or (not chosen and slot != page.v.slot)):
+            return KvReply(ok=False)
+        if len(self._pages) == self.machine.kv.pages:
+            return KvReply(ok=False, full=True)
+        self._pages[sequence, head, block] = _Page(page.k, page.v, page.valid)
+        return KvReply(ok=True)
+
     def check(self) -> None:
-        """Assert that no place is owned twice and that each is inside its macro."""
+        """Assert that no place is owned twice and that each is inside its macro.
+
+        A full block of one head and number may have several owners with ``kv.shares``.
+        """
         cim, settings = self.machine.cim, self.settings
-        k_places = [page.k for page in self._pages.values()]
-        v_places = [page.v for page in self._pages.values()]
+        pages = {(key if not self.machine.kv.shares else (page.k, *key[1:])): page
+                 for key, page in self._pages.items()}.values()
+        k_places = [page.k for page in pages]
+        v_places = [page.v for page in pages]
         assert len(set(k_places)) == len(k_places), "K block owned twice"
         assert len(set(v_places)) == len(v_places), "V block owned twice"
         assert all(settings.k_macros >> p.macro & 1 and p.block < settings.k_blocks

@@ -11,8 +11,7 @@ from ouroboros.hw.params.packet import Flag
 from ouroboros.hw.params.position import Position
 from ouroboros.sw.perf.flow import flow
 from ouroboros.sw.perf.pipeline import Prediction
-from ouroboros.sw.perf.walk import walk
-from ouroboros.sw.program.image import Stage, Token, read_stages
+from ouroboros.sw.program.image import Token, read_stages
 from ouroboros.sw.program.program import Program
 
 __all__ = ["Agreement", "Pair", "Traced", "agreement"]
@@ -125,19 +124,15 @@ def agreement(program: Program, traces: Mapping[Position, Iterable[Traced]], *,
     predicted: dict[str, int] = {}
     for position in positions:
         token = Token(position, flags)
-        alone, met = walk(program, stages, token), flow(program, stages, [token])
-        # Packets of many senders meet even where a token is alone, which the walk has at the
-        # host's port only; there it has senders wait as well, which nobody has elsewhere.
-        decode[position] = Pair(ends[position] - starts[position],
-                                max(alone.result, met.results[0]))
-        for one in alone.stages:
-            info = one.stage.info
+        met = flow(program, stages, [token], routers=True)
+        decode[position] = Pair(ends[position] - starts[position], met.results[0])
+        for info in (stage.info for stage in stages):
             at = info.core, info.index, position
-            span = one if _sends_home(program, one.stage, flags) else met.spans[(*at[:2], 0)]
+            span = met.spans[info.core, info.index, 0]
             measured[info.name] = measured.get(info.name, 0) + seen[at].end - seen[at].start
             predicted[info.name] = predicted.get(info.name, 0) + span.end - span.start
     prediction = Prediction(program, prompt_tokens=prompt_tokens, context=prompt_tokens,
-                            stream=stream)
+                            stream=stream, routers=True)
     first, last = prompt_tokens // 2, prompt_tokens - 2
     results = prediction.prefill.results
     interval = Pair((ends[last] - ends[first]) // (last - first),
@@ -145,9 +140,3 @@ def agreement(program: Program, traces: Mapping[Position, Iterable[Traced]], *,
     return Agreement(prefill=Pair(ends[prompt_tokens - 1] - starts[0], prediction.prefill_cycles),
                      decode=decode, interval=interval,
                      stages={name: Pair(measured[name], predicted[name]) for name in measured})
-
-
-def _sends_home(program: Program, stage: Stage, flags: int) -> bool:
-    """Whether a stage has something to say to the host."""
-    return any(route.target == program.machine.host for send in stage.sends(flags)
-               for route in send.delivery.routes)

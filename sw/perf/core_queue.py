@@ -54,8 +54,8 @@ class Core:
     """When its register is free, in which an instruction waits."""
     send: int = 0
     """As ``sfu``, of the send unit."""
-    send_held: int = 0
-    """As ``sfu_held``."""
+    send_held: int | None = 0
+    """As ``sfu_held``; None: not known yet."""
     credits: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     """By counter."""
     looks: set[int] = field(default_factory=set)
@@ -67,7 +67,8 @@ class Core:
         """Whether a slot's unit has room for its instruction, and its credits are there."""
         instruction = work.stage.code[work.at]
         if instruction.op is Op.SEND:
-            return self.send_held <= now and self._credited(work, instruction)
+            return (self.send_held is not None and self.send_held <= now
+                    and self._credited(work, instruction))
         if instruction.op is Op.SFU:
             return self.sfu_held <= now
         return self.array.takes(work, now)

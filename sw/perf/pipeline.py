@@ -52,6 +52,8 @@ class Prediction:
         Tokens that the decoded token attends to, itself included; at least 1.
     stream : bool
         Logits go to the host, as the runtime's default asks for.
+    routers : bool
+        Prefill is followed through every router (``sw.perf.flow``).
 
     Raises
     ------
@@ -60,13 +62,13 @@ class Prediction:
     """
 
     def __init__(self, program: Program, *, prompt_tokens: int, context: int,
-                 stream: bool = False):
+                 stream: bool = False, routers: bool = False):
         for name, value in (("prompt tokens", prompt_tokens), ("context", context)):
             if not 1 <= value <= program.context:
                 raise PerfError(f"{name} must be between 1 and {program.context} (the context of "
                                 f"the placed program), not {value}")
         self.program, self.prompt_tokens, self.context = program, prompt_tokens, context
-        self._flags = int(Flag.STREAM) if stream else 0
+        self._flags, self._routers = int(Flag.STREAM) if stream else 0, routers
         self._stages = read_stages(program)
 
     def _time(self, position: int, flags: int) -> MachineTime:
@@ -88,7 +90,7 @@ class Prediction:
         last = self.prompt_tokens - 1
         return flow(self.program, self._stages, [
             *(Token(position, Flag.QUIET) for position in range(last)),
-            Token(last, self._flags)])
+            Token(last, self._flags)], routers=self._routers)
 
     @cached_property
     def prefill_interval(self) -> int:

@@ -20,6 +20,7 @@ from ouroboros.sw.lib.folders import cache_folder
 from ouroboros.tb.flow.runners import (
     COMPILE,
     COMPILE_LONG,
+    COMPILE_QUICK,
     COVERAGE,
     VERILATE,
     VERILATE_LONG,
@@ -97,7 +98,8 @@ class Results:
 
 def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterable[str] = (),
           shared: Iterable[str] = (), stepped: Stepped | None = None, waves: bool | None = None,
-          long_runs: bool = False, dump: str = "", coverage: bool = False) -> Build:
+          long_runs: bool = False, short_runs: bool = False, dump: str = "",
+          coverage: bool = False) -> Build:
     """Compile a design, unless the same one was compiled before.
 
     Parameters
@@ -121,6 +123,8 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
         Compile in the recording of waveforms. The variable WAVES of the environment, if set, wins.
     long_runs : bool
         Verilator: spend more on compiling (``docs/simulation.md``).
+    short_runs : bool
+        Verilator: spend as little as can be on it.
     dump : str
         ``fst`` or ``vcd``: blocks that are stepped can be recorded (``tb.waves.record``), or the
         design, under Icarus, dumps by itself.
@@ -137,7 +141,7 @@ def build(top: str, sources: Mapping[str, str], *, sim: str, hier_blocks: Iterab
     if top not in sources:
         raise ValueError(f"top must be one of {', '.join(sources)}, not {top!r}")
     tool = find(sim, fst=dump == "fst")
-    compile_ = COMPILE_LONG if long_runs else COMPILE
+    compile_ = COMPILE_LONG if long_runs else COMPILE_QUICK if short_runs else COMPILE
     runner = VerilatorRunner(tool, compile_) if sim == "verilator" else IcarusRunner(tool)
     waves = recording(waves)
     _seed()     # before the work, not after it

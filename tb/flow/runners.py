@@ -11,12 +11,14 @@ from cocotb_tools.runner import Icarus, Runner, Verilator
 
 from ouroboros.tb.flow.toolchain import Tool
 
-__all__ = ["COMPILE", "COMPILE_LONG", "COVERAGE", "VERILATE", "VERILATE_LONG", "VERILATE_SHARED",
-           "IcarusRunner", "VerilatorRunner", "control_file", "trace_options"]
+__all__ = ["COMPILE", "COMPILE_LONG", "COMPILE_QUICK", "COVERAGE", "VERILATE", "VERILATE_LONG",
+           "VERILATE_SHARED", "IcarusRunner", "VerilatorRunner", "control_file", "trace_options"]
 
 VERILATE = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--noassert",
             "--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000")
 COMPILE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+# For a design that is simulated once, in short runs: most of their time is the bench's.
+COMPILE_QUICK = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
 # For long runs: twice the time to compile. Rewriting of data flow turns branches around idle logic
 # into masks.
 VERILATE_LONG = (*VERILATE, "-fno-dfg")

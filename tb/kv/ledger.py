@@ -40,6 +40,7 @@ class Command:
     head: int = 0
     block: int = 0
     token: int = 0
+    source: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class _Block:
     k: Spot
     v: Spot
     tokens: int
+    owners: int = 1
 
 
 class Ledger:
@@ -76,17 +78,25 @@ class Ledger:
         self._taken: set[tuple[str, Spot]] = set()
         self._in_slot: Counter[int] = Counter()
         self._count = 0
+        self._pages = 0
 
     @property
     def used(self) -> int:
         """Blocks that have an owner."""
         return self._count
 
+    def whole(self) -> list[tuple[int, int, int]]:
+        """Sequence, head and number of the blocks that have all their tokens."""
+        full = (1 << self.machine.cim.outputs) - 1
+        return [(*head, number) for head, blocks in self._blocks.items()
+                for number, block in blocks.items() if block.tokens == full]
+
     def check(self, command: Command, answer: Answer) -> None:
         """Assert that ``answer`` may be the reply to ``command``, after those before."""
         kv, op = self.machine.kv, command.op
         legal = command.sequence < kv.sequences and (op == KvOp.FREE or (
             command.head < min(kv.heads, self.layout.heads) and command.block < kv.blocks))
+        legal = legal and (op != KvOp.SHARE or command.source < kv.sequences)
         if not legal:
             self.replies["illegal"] += 1
             assert not answer.ok and not answer.full, f"{command} must be refused"
@@ -99,6 +109,8 @@ class Ledger:
             block = self._blocks.get(head, {}).get(command.block)
             if op == KvOp.LOOKUP:
                 self._lookup(command, block, answer)
+            elif op == KvOp.SHARE:
+                self._share(command, head, answer)
             else:
                 self._append(command, head, block, answer)
 
@@ -127,6 +139,26 @@ class Ledger:
         self._blocks.setdefault(head, {})[command.block] = _Block(
             answer.k, answer.v, 1 << command.token)
 
+    def _share(self, command: Command, head: Head, answer: Answer) -> None:
+        """The very block gets one more owner; it stays until the last of them is freed."""
+        block = self._blocks.get((command.source, command.head), {}).get(command.block)
+        own = self._blocks.get(head, {})
+        if (block is None or block.tokens + 1 != 1 << self.machine.cim.outputs
+                or command.block in own
+                or any(other.v[2] != block.v[2] for other in own.values())):
+            self.replies["not shared"] += 1
+            assert not answer.ok and not answer.full, f"{command} must be refused"
+        elif not answer.ok:
+            assert answer.full, f"{command} must be answered"
+            assert self._pages == self.machine.kv.pages, f"{command}: there is a page"
+            self.replies["no page to share"] += 1
+        else:
+            self.replies["shared"] += 1
+            assert not answer.full and self._pages < self.machine.kv.pages
+            block.owners += 1
+            self._pages += 1
+            self._blocks.setdefault(head, {})[command.block] = block
+
     def _own(self, head: Head, answer: Answer) -> None:
         layout, (k_macro, k_block), (v_macro, v_block, slot) = self.layout, answer.k, answer.v
         assert layout.k_macros >> k_macro & 1 and k_block < layout.k_blocks, f"no K: {answer}"
@@ -139,6 +171,7 @@ class Ledger:
             self._taken.add(place)
         self._in_slot[slot] += 1
         self._count += 1
+        self._pages += 1
 
     def _reason(self, head: Head) -> str:
         """Why there is no room for another block."""
@@ -148,7 +181,7 @@ class Ledger:
         own = self._blocks.get(head)
         slots = {block.v[2] for block in own.values()} if own else range(layout.v_slots)
         why: list[tuple[str, Callable[[], bool]]] = [
-            ("pages out", lambda: self._count >= kv.pages),
+            ("pages out", lambda: self._pages >= kv.pages),
             ("K out", lambda: self._count >= k_room),
             ("V out", lambda: all(self._in_slot[slot] >= v_room for slot in slots))]
         found = next((name for name, holds in why if holds()), None)
@@ -158,6 +191,10 @@ class Ledger:
     def _free(self, sequence: int) -> None:
         for head in [head for head in self._blocks if head[0] == sequence]:
             for block in self._blocks.pop(head).values():
+                self._pages -= 1
+                block.owners -= 1
+                if block.owners:
+                    continue
                 self._taken -= {("k", block.k), ("v", block.v)}
                 self._in_slot[block.v[2]] -= 1
                 self._count -= 1

@@ -21,6 +21,8 @@ REFUSED = 0.01
 """Part of the commands that no table can hold."""
 EVICTED = 0.03
 """Part of them that free a sequence."""
+SHARED = 0.2
+"""Kinds below it are shares, where a block may have several owners."""
 
 
 class KvOperations:
@@ -44,6 +46,7 @@ class KvOperations:
         self._commands = _Word(kv_command_layout(machine))
         self._replies = _Word(kv_reply_layout(machine))
         self._lengths: dict[tuple[int, int], int] = {}
+        self._plan: list[Command] = []
 
     def _layout(self) -> Layout:
         """Macros at random; few enough that K, V or pages run out first, now and then."""
@@ -64,13 +67,21 @@ class KvOperations:
         fields["v_stays"] = self.rng.randrange(2)
         await self._write(KV_CONFIG.pack(fields))
         self._lengths.clear()
+        self._plan.clear()
         for first in range(0, operations, BATCH):
             await self._play([self._choose() for _ in range(min(BATCH, operations - first))])
+            await self._settle()
             assert self.dut.get("used") == self.ledger.used
         for first in range(0, kv.sequences, BATCH):
             await self._play([Command(KvOp.FREE, sequence) for sequence in
                               range(first, min(first + BATCH, kv.sequences))])
+        await self._settle()
         assert self.dut.get("used") == self.ledger.used == 0
+
+    async def _settle(self) -> None:
+        """What was freed last is counted late where blocks have several owners."""
+        for _ in range(2 * self.machine.kv.shares):
+            await self.dut.tick()
 
     async def _write(self, value: int) -> None:
         for name, content in (("unit", Unit.KV), ("address", 0), ("data", value), ("valid", 1)):
@@ -82,7 +93,8 @@ class KvOperations:
         """Commands together, each reply against the ledger."""
         dut, width = self.dut, self._commands.size
         dut.set("commands", sum(self._commands.pack(
-            command.op, command.sequence, command.head, command.block, command.token)
+            command.op, command.sequence, command.head, command.block, command.token,
+            *([command.source] if self.machine.kv.shares else []))
             << n * width for n, command in enumerate(commands)))
         dut.set("count", len(commands))
         dut.set("pauses", sum((self.rng.random() < self.stall) << n for n in range(BATCH)))
@@ -101,9 +113,12 @@ class KvOperations:
 
     def _choose(self) -> Command:
         rng, kv, tokens = self.rng, self.machine.kv, self.machine.block_tokens
+        if self._plan:
+            return self._plan.pop()
         kind = rng.random()
         if kind < REFUSED:
-            return Command(rng.choice(list(KvOp)), rng.choice((0, kv.sequences)),
+            ops = [op for op in KvOp if kv.shares or op != KvOp.SHARE]
+            return Command(rng.choice(ops), rng.choice((0, kv.sequences)),
                            rng.choice((0, kv.heads)), rng.choice((0, kv.blocks)))
         sequence, head = rng.randrange(kv.sequences), rng.randrange(self.ledger.layout.heads)
         if kind < REFUSED + EVICTED:
@@ -111,6 +126,8 @@ class KvOperations:
                 self._lengths.pop((sequence, other), None)
             return Command(KvOp.FREE, sequence)
         length = self._lengths.get((sequence, head), 0)
+        if kv.shares and kind < SHARED:
+            return self._share(sequence, head)
         if kind < 0.4:
             return Command(KvOp.LOOKUP, sequence, head, rng.randrange(length // tokens + 2))
         if kind < 0.45:     # anywhere
@@ -121,6 +138,20 @@ class KvOperations:
         self._lengths[sequence, head] = (position + 1) % (kv.blocks * tokens)
         return Command(KvOp.APPEND, sequence, head, position // tokens % kv.blocks,
                        position % tokens)
+
+    def _share(self, sequence: int, head: int) -> Command:
+        """A block is filled, or a block of any sequence is shared, most often one that is full."""
+        rng, kv, tokens = self.rng, self.machine.kv, self.machine.block_tokens
+        whole = self.ledger.whole()
+        if rng.random() < (0.02 if whole else 0.2):
+            block = rng.randrange(kv.blocks)
+            self._plan = [Command(KvOp.APPEND, sequence, head, block, token)
+                          for token in range(tokens)]
+            return self._plan.pop()
+        source, block = rng.randrange(kv.sequences), rng.randrange(kv.blocks)
+        if whole and rng.random() < 0.8:
+            source, head, block = rng.choice(whole)
+        return Command(KvOp.SHARE, sequence, head, block, source=source)
 
 
 class _Word:

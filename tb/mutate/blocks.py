@@ -30,6 +30,7 @@ class MutableBlock:
 
 def _blocks() -> dict[str, MutableBlock]:
     within = {"router": ("router", "router"), "kv_manager": ("kv_manager", "kv_manager"),
+              "controller": ("controller", "controller"),
               "ingress": ("network_interface", "network_interface_ingress"),
               "egress": ("network_interface", "network_interface_egress"),
               "sfu": ("sfu", "sfu"), "macro": ("macro", "macro"),

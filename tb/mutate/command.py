@@ -11,6 +11,7 @@ from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.tables import table
 from ouroboros.sw.cli.watch import Watch
 from ouroboros.sw.lib.options import option
+from ouroboros.tb.flow.build import SIMULATORS
 from ouroboros.tb.mutate.blocks import BLOCKS
 from ouroboros.tb.mutate.explained import explain, load_explained
 from ouroboros.tb.mutate.score import Score, score
@@ -32,6 +33,8 @@ class MutateOptions:
     """Most mutants of a block."""
     seed: int = option(1, metavar="N", least=0)
     """Of the choice of mutants."""
+    on: str = option("verilator", choices=lambda: SIMULATORS)
+    """Simulator: Icarus compiles at once and takes twice the time for each run."""
 
 
 @command(MutateOptions)
@@ -48,7 +51,7 @@ def mutate(options: MutateOptions, output: Output) -> dict[str, Any]:
         for name in options.blocks or BLOCKS:
             with tempfile.TemporaryDirectory(prefix="ouroboros-mutate-") as folder:
                 one = score(BLOCKS[name], Path(folder), count=options.limit, seed=options.seed,
-                            progress=watch.progress)
+                            sim=options.on, progress=watch.progress)
             scores.append(one)
             found["blocks"][name] = _as_dict(one, reasons)
             output.keep(found)

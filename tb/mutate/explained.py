@@ -1,5 +1,6 @@
 """Survivors that are explained, one by one: ``survivors.toml``."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -51,5 +52,10 @@ def explain(mutant: Mutant, reasons: dict[tuple[str, str], str]) -> tuple[str, s
 
 
 def change(mutant: Mutant) -> str:
-    """What is changed, in words that stay the same from run to run."""
-    return f"{mutant.mode} {mutant.cell}.{mutant.port}"
+    """What is changed, in words that stay the same while the module's source does.
+
+    Cells of one line have the same kind often enough, so the cell's own name is needed.
+    """
+    cell = re.search(r"-cell (\S+)", mutant.options)
+    name = cell[1].removeprefix("\\") if cell else ""
+    return f"{mutant.mode} {mutant.cell}.{mutant.port} {name} in {mutant.module}"

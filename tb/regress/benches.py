@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 
 from ouroboros.hw.array.array import ArrayUnit
 from ouroboros.hw.array.tree import AdderTree
+from ouroboros.hw.core.controller import Controller
 from ouroboros.hw.kv.manager import KvManager
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.sfu.sfu import Sfu
 from ouroboros.tb.cim.macro_pair import pair_sources
+from ouroboros.tb.core.controller_agent import few_slots
 from ouroboros.tb.core.ni_top import ni_sources
 from ouroboros.tb.noc.bench_router import NOC
 from ouroboros.tb.noc.router_agent import StoppingRouter
@@ -60,7 +62,11 @@ def _benches() -> dict[str, BlockBench]:
         BlockBench(
             name="kv_manager", top="kv_manager", module="ouroboros.tb.kv.bench_manager",
             sources=lambda: _defined("kv_manager", lambda _: KvManager(tiny), tiny),
-            env={"MACHINE": "tiny", "COMMANDS": "400"}, rounds=4),
+            env={"MACHINE": "tiny", "COMMANDS": "480", "ROUND": "80"}),
+        BlockBench(
+            name="controller", top="controller", module="ouroboros.tb.core.bench_controller",
+            sources=lambda: _defined("controller", lambda _: Controller(few_slots(tiny)), tiny),
+            env={"MACHINE": "tiny", "ROUNDS": "4", "TOKENS": "12"}),
         BlockBench(
             name="network_interface", top="network_interface",
             module="ouroboros.tb.core.bench_ni", sources=lambda: ni_sources(tiny),

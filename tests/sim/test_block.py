@@ -15,8 +15,8 @@ from ouroboros.tb.flow.backend import verilator
 TOTAL_TOLERANCE, STAGE_TOLERANCE = 0.02, 0.05
 
 
-def check_values(found, *, decoded):
-    """Logits, events, and cycles of tokens that are alone."""
+def check(found, *, decoded):
+    """Logits, events and cycles."""
     served = found.served
     assert served.bit_exact and served.vectors_checked == decoded + 1
     assert served.result.errors == 0
@@ -28,11 +28,6 @@ def check_values(found, *, decoded):
     assert len(agreement.decode) == decoded
     for pair in agreement.decode.values():
         assert abs(pair.error) < TOTAL_TOLERANCE
-
-
-def check(found, *, decoded):
-    check_values(found, decoded=decoded)
-    agreement = found.served.agreement
     for pair in (agreement.total, agreement.prefill):
         assert abs(pair.error) < TOTAL_TOLERANCE
     for name, pair in agreement.stages.items():
@@ -69,9 +64,4 @@ def test_a_block_of_llama_13b():
     shape = found.served.model.shape
     assert (shape.dim, shape.n_heads, shape.hidden_dim) == (5120, 40, 13824)
     assert len(found.served.program.roles) == 254
-    check_values(found, decoded=3)
-    prefill = found.served.agreement.prefill
-    assert prefill.predicted < prefill.measured
-    if abs(prefill.error) >= TOTAL_TOLERANCE:
-        pytest.xfail("the network is full before its busiest link, and senders wait for it, which "
-                     f"the model does not follow: prefill {prefill.error:+.1%} (docs/die.md)")
+    check(found, decoded=3)

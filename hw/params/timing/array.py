@@ -11,10 +11,10 @@ from ouroboros.hw.params.cim import tree_latency_cycles
 from ouroboros.hw.params.machine import Machine
 
 __all__ = [
-    "KV_ALLOCATE_CYCLES", "KV_APPEND_CYCLES", "KV_LOOKUP_CYCLES", "KV_WIPE_CYCLES", "LOAD_CYCLES",
-    "Loaded", "append_cycles", "block_groups", "context_cycles", "drain_cycles", "drop_cycles",
-    "free_cycles", "kv_free_cycles", "loading_cycles", "mvm_cycles", "mvm_cycles_behind",
-    "score_cycles",
+    "KV_ALLOCATE_CYCLES", "KV_APPEND_CYCLES", "KV_LOOKUP_CYCLES", "KV_SHARE_CYCLES",
+    "KV_WIPE_CYCLES", "LOAD_CYCLES", "Loaded", "append_cycles", "block_groups", "context_cycles",
+    "drain_cycles", "drop_cycles", "free_cycles", "kv_free_cycles", "loading_cycles", "mvm_cycles",
+    "mvm_cycles_behind", "score_cycles",
 ]
 
 LOAD_CYCLES = 2
@@ -26,6 +26,8 @@ KV_APPEND_CYCLES = 3
 """Cycles of an append of the KV manager to a block that exists."""
 KV_ALLOCATE_CYCLES = 2
 """More cycles if the block is new."""
+KV_SHARE_CYCLES = 4
+"""Cycles until a block of the KV manager has another owner, or until that is refused."""
 KV_WIPE_CYCLES = 2
 """From a write of ``KV_CONFIG`` until the KV manager takes commands again."""
 

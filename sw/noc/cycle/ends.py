@@ -3,9 +3,12 @@
 import numpy as np
 
 from ouroboros.sw.lib.compiled import compiled
-from ouroboros.sw.noc.cycle.flits import first, made, send, step, take
+from ouroboros.sw.noc.cycle.flits import first, made, note, send, step, take
 from ouroboros.sw.noc.cycle.state import (
     BEGIN,
+    CONTROL,
+    CONTROL_LAST,
+    CONTROL_WENT,
     DESTINATION,
     DST,
     END,
@@ -45,6 +48,7 @@ from ouroboros.sw.noc.cycle.state import (
     U64,
     VCS,
     VCS_0,
+    WENT,
     State,
 )
 
@@ -75,7 +79,7 @@ def generators(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
         while n < len(trace) and trace[n, TRACE_CYCLE] == cycle:
             made(scalars, settings, node, packet, unused, cycle, trace[n, TRACE_SRC],
                  trace[n, TRACE_DST], trace[n, TRACE_FLITS], trace[n, TRACE_WAY],
-                 trace[n, TRACE_LABEL], trace[n, TRACE_COPIES])
+                 trace[n, TRACE_LABEL], trace[n, TRACE_COPIES], FIRST)
             n += 1
         scalars[TRACE] = n
         return
@@ -89,17 +93,20 @@ def generators(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
                 destination = int(drawn >> np.uint64(24) & np.uint64(0xFFFFF)) * nodes >> 20
             flits = int(drawn >> np.uint64(44) & np.uint64(0xFFFF)) * settings[LENGTHS] >> 16
             made(scalars, settings, node, packet, unused,
-                 cycle, n, destination, settings[SHORTEST] + flits, -1, 0, 1)
+                 cycle, n, destination, settings[SHORTEST] + flits, -1, 0, 1, FIRST)
 
 
 @compiled
-def sources(settings: I64, node: I32, port: I32, channel: I32, arrivals: I32, arrival: I32,
-             packet: I32, copying: I32 | None, cycle: int) -> None:
+def sources(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, arrivals: I32,
+            arrival: I32, packet: I32, copying: I32 | None, log: I32 | None, cycle: int) -> None:
     """A source sends one packet after the other, each on one channel; multicast on the first."""
     vcs = settings[VCS]
     for n in range(settings[NODES]):
         flit = node[n, SENDING]
         exit_ = n * PORTS + SOURCE
+        if log is not None and _control(settings, node, port, channel, arrivals, arrival, packet,
+                                        n, cycle):
+            continue
         if flit < 0:
             row = node[n, FIRST]
             if row < 0:
@@ -125,5 +132,32 @@ def sources(settings: I64, node: I32, port: I32, channel: I32, arrivals: I32, ar
                   cycle, exit_, vc, flit, tail)
             if settings[BEGIN] <= cycle < settings[END]:
                 node[n, INJECTED] += 1
+            if log is not None and tail:
+                note(scalars, log, WENT, flit >> 4, n, cycle)
             flit = -1 if tail else flit + 1
+            node[n, CONTROL_WENT] = 0
         node[n, SENDING] = flit
+
+
+@compiled
+def _control(settings: I64, node: I32, port: I32, channel: I32, arrivals: I32, arrival: I32,
+             packet: I32, n: int, cycle: int) -> bool:
+    """A control packet goes; where data could, too, they take turns."""
+    row, vc, exit_ = node[n, CONTROL], settings[VCS_0], n * PORTS + SOURCE
+    if row < 0 or not port[exit_, READY] >> vc & 1:
+        return False
+    if node[n, CONTROL_WENT]:
+        flit = node[n, SENDING]
+        if flit >= 0:
+            data = port[exit_, READY] >> node[n, SENDING_VC] & 1
+        else:
+            data = node[n, FIRST] >= 0 and port[exit_, READY] & (1 << vc) - 1
+        if data:
+            return False
+    send(port, channel, arrivals, arrival, settings[VCS], settings[SLOTS], cycle, exit_, vc,
+         row << 4, True)
+    node[n, CONTROL_WENT] = 1
+    node[n, CONTROL] = packet[row, NEXT]
+    if packet[row, NEXT] < 0:
+        node[n, CONTROL_LAST] = -1
+    return True

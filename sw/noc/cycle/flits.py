@@ -15,39 +15,44 @@ from ouroboros.sw.noc.cycle.state import (
     DELIVERED,
     DST,
     END,
-    FIRST,
     FLIT_CYCLES,
     FLITS,
     FREE,
     FULL,
     GRANTED,
     HEAD,
+    HEADER,
     HOPS,
     I32,
     I64,
     LABEL,
-    LAST,
     LATENCY,
     LEFT,
+    LOGGED,
     MADE,
     MEASURED,
     NETWORK_LATENCY,
     NEXT,
+    NODE,
     OCCUPIED,
     OFFERED,
     READY,
     ROUTERS,
+    ROW,
     SENT,
     SRC,
+    TAIL,
     UNUSED,
     WAY,
+    WHAT,
+    WHEN,
     WRONG,
     X,
     Y,
 )
 
-__all__ = ["LOWEST", "channel_for", "first", "least_recent", "left", "made", "send", "step",
-           "take"]
+__all__ = ["LOWEST", "channel_for", "first", "least_recent", "left", "made", "note", "send",
+           "step", "take"]
 
 LOWEST = np.array([0] + [(n & -n).bit_length() - 1 for n in range(1, 256)], np.int32)
 """Number of the lowest set bit."""
@@ -99,8 +104,8 @@ def step(state: np.uint64) -> np.uint64:
 @compiled
 def made(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
          cycle: int, source: int, destination: int, flits: int, way: int, label: int,
-         copies: int) -> None:
-    """A packet joins the queue of its source."""
+         copies: int, queue: int) -> None:
+    """A packet joins a queue of its source, ``FIRST`` or ``CONTROL``, with its end in the next."""
     scalars[UNUSED] -= 1
     new = unused[scalars[UNUSED]]
     packet[new, NEXT] = -1
@@ -112,21 +117,34 @@ def made(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
     packet[new, WAY] = way
     packet[new, LABEL] = label
     packet[new, COPIES] = copies
-    if node[source, LAST] >= 0:
-        packet[node[source, LAST], NEXT] = new
+    if node[source, queue + 1] >= 0:
+        packet[node[source, queue + 1], NEXT] = new
     else:
-        node[source, FIRST] = new
-    node[source, LAST] = new
+        node[source, queue] = new
+    node[source, queue + 1] = new
     if settings[BEGIN] <= cycle < settings[END]:
         scalars[MEASURED] += copies
         node[source, OFFERED] += flits
 
 
 @compiled
+def note(scalars: I64, log: I32, what: int, row: int, node: int, cycle: int) -> None:
+    """Write down what happened to a packet."""
+    n = scalars[LOGGED]
+    scalars[LOGGED] = n + 1
+    log[n, WHAT], log[n, ROW], log[n, NODE], log[n, WHEN] = what, row, node, cycle
+
+
+@compiled
 def left(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32, done: I32,
-         copying: I32 | None, cycle: int, sink: int, flit: int) -> None:
+         copying: I32 | None, log: I32 | None, cycle: int, sink: int, flit: int) -> None:
     """A flit leaves at a sink."""
     row, number = flit >> 4, flit & 15
+    if log is not None:
+        if number == 0:
+            note(scalars, log, HEADER, row, sink, cycle)
+        if number + 1 == packet[row, FLITS]:
+            note(scalars, log, TAIL, row, sink, cycle)
     if settings[BEGIN] <= cycle < settings[END]:
         node[sink, ACCEPTED] += 1
     if number + 1 == packet[row, FLITS]:

@@ -9,7 +9,7 @@ cut off, so that plain unicast is no slower for it.
 
 import numpy as np
 
-from ouroboros.sw.lib.compiled import compiled
+from ouroboros.sw.lib.compiled import compiled, embedded
 from ouroboros.sw.noc.cycle.copies import (
     CLAIM,
     COPY,
@@ -24,6 +24,7 @@ from ouroboros.sw.noc.cycle.copies import (
 from ouroboros.sw.noc.cycle.ends import generators, sinks, sources
 from ouroboros.sw.noc.cycle.flits import channel_for, first, least_recent, left, send, take
 from ouroboros.sw.noc.cycle.state import (
+    BEYOND,
     COPIES_MADE,
     COUNT,
     CREDITS,
@@ -43,6 +44,7 @@ from ouroboros.sw.noc.cycle.state import (
     I32,
     I64,
     LEFT,
+    LOGGED,
     MEASURED,
     NODES,
     OCCUPIED,
@@ -64,7 +66,7 @@ from ouroboros.sw.noc.cycle.state import (
     State,
 )
 
-__all__ = ["EJECT_CYCLES", "run"]
+__all__ = ["EJECT_CYCLES", "advance", "run"]
 
 EJECT_CYCLES = 1
 """From the grant of the local output to the sink, which takes whatever it gave credits for."""
@@ -166,7 +168,7 @@ def _wires(settings: I64, port: I32, channel: I32, ring: I32, arrivals: I32, arr
 @compiled
 def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ring: I32,
              arrivals: I32, arrival: I32, refunds: I32, refund: I32, packet: I32, unused: I32,
-             done: I32, masks: I32, copying: I32 | None, cycle: int, wish: I32,
+             done: I32, masks: I32, copying: I32 | None, log: I32 | None, cycle: int, wish: I32,
              asked: I32, granted: I32) -> None:
     """Every output grants one of the inputs that ask for it."""
     vcs, slots, entries = settings[VCS], settings[SLOTS], settings[ENTRIES]
@@ -200,9 +202,10 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
                         packet[flit >> 4, HOPS] += 1
                     send(port, channel, arrivals, arrival, vcs, slots, cycle, exit_, exit_vc, flit,
                          (flit & 15) + 1 == packet[flit >> 4, FLITS])
-                    if output == LOCAL:
-                        left(scalars, settings, node, packet, unused, done, copying,
-                             cycle + EJECT_CYCLES, router, flit)
+                    sink, place = divmod(port[exit_, BEYOND], PORTS)
+                    if place == SINK and sink < settings[NODES]:
+                        left(scalars, settings, node, packet, unused, done, copying, log,
+                             cycle + EJECT_CYCLES, sink, flit)
                     continue
             if not port[exit_, READY] >> exit_vc & 1 and (output != LOCAL or counted):
                 channel[row, OUT] = exit_vc
@@ -227,7 +230,7 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
             else:
                 port[exit_, FREE] &= ~(1 << exit_vc)
             if output == LOCAL:
-                left(scalars, settings, node, packet, unused, done, copying,
+                left(scalars, settings, node, packet, unused, done, copying, log,
                      cycle + EJECT_CYCLES, router, flit)
         if copying is not None:
             for input_ in range(PORTS - 1):
@@ -241,32 +244,55 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
 @compiled
 def run(s: State) -> bool:
     """Run to the end; False if room for packets is needed first (``with_packets``)."""
-    return _run(s, s.copying)
+    return _run(s, s.copying, s.log)
 
 
 @compiled
-def _run(s: State, copying: I32 | None) -> bool:
+def advance(s: State, until: int) -> None:
+    """Run until a cycle, or to the end of the first in which something is written into the log."""
+    _advance(s, s.copying, s.log, until)
+
+
+@compiled
+def _run(s: State, copying: I32 | None, log: I32 | None) -> bool:
     wish = np.zeros((PORTS, 3), np.int32)
     asked, granted = np.zeros(PORTS, np.int32), np.zeros(PORTS, np.int32)
-    (scalars, settings, node, port, channel, ring, arrivals, arrival, refunds, refund, random,
-     _, trace, packet, unused, done, masks, _) = s
+    scalars, settings = s.scalars, s.settings
     while scalars[CYCLE] < settings[STOP]:
-        cycle = scalars[CYCLE]
-        if cycle >= settings[END] and scalars[LEFT] == scalars[MEASURED]:
+        if scalars[CYCLE] >= settings[END] and scalars[LEFT] == scalars[MEASURED]:
             return True
         if (scalars[UNUSED] < settings[NODES]
-                or scalars[MEASURED] + settings[COPIES_MADE] > len(done)):
+                or scalars[MEASURED] + settings[COPIES_MADE] > len(s.done)):
             return False
-        _events(settings, node, port, channel, ring, arrivals, arrival, refunds, refund, cycle)
-        if settings[STALL] or copying is not None:
-            sinks(s, cycle)
-        generators(scalars, settings, node, packet, unused, trace, random, cycle)
-        sources(settings, node, port, channel, arrivals, arrival, packet, copying, cycle)
-        if settings[ENDS]:
-            _wires(settings, port, channel, ring, arrivals, arrival, refunds, refund, packet,
-                   cycle)
-        _routers(scalars, settings, node, port, channel, ring, arrivals, arrival, refunds,
-                 refund, packet, unused, done, masks, copying, cycle, wish, asked,
-                 granted)
-        scalars[CYCLE] = cycle + 1
+        _cycle(s, copying, log, wish, asked, granted)
     return True
+
+
+@compiled
+def _advance(s: State, copying: I32 | None, log: I32 | None, until: int) -> None:
+    wish = np.zeros((PORTS, 3), np.int32)
+    asked, granted = np.zeros(PORTS, np.int32), np.zeros(PORTS, np.int32)
+    scalars = s.scalars
+    scalars[LOGGED] = 0
+    while scalars[CYCLE] < until and not scalars[LOGGED]:
+        _cycle(s, copying, log, wish, asked, granted)
+
+
+@embedded
+def _cycle(s: State, copying: I32 | None, log: I32 | None, wish: I32, asked: I32,
+           granted: I32) -> None:
+    (scalars, settings, node, port, channel, ring, arrivals, arrival, refunds, refund, random,
+     _, trace, packet, unused, done, masks, _, _) = s
+    cycle = scalars[CYCLE]
+    _events(settings, node, port, channel, ring, arrivals, arrival, refunds, refund, cycle)
+    if settings[STALL] or copying is not None:
+        sinks(s, cycle)
+    if log is None:
+        # Else packets are made by whoever reads the log.
+        generators(scalars, settings, node, packet, unused, trace, random, cycle)
+    sources(scalars, settings, node, port, channel, arrivals, arrival, packet, copying, log, cycle)
+    if settings[ENDS]:
+        _wires(settings, port, channel, ring, arrivals, arrival, refunds, refund, packet, cycle)
+    _routers(scalars, settings, node, port, channel, ring, arrivals, arrival, refunds, refund,
+             packet, unused, done, masks, copying, log, cycle, wish, asked, granted)
+    scalars[CYCLE] = cycle + 1

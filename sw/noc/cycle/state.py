@@ -11,6 +11,7 @@ those of class 1, and ``copying`` and ``masks`` are there. Otherwise they are no
 the code about them in the loop (``sw/noc/cycle/copies.py``).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +27,8 @@ __all__ = ["PORTS", "SINK", "SOURCE", "State", "new_state", "with_packets"]
 PORTS, SINK, SOURCE = 6, 5, 5
 
 # scalars: next cycle, unused rows of packet, measured packets made and left, packets that have
-# left in all and at a wrong sink, next packet of the trace
-CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
+# left in all and at a wrong sink, next packet of the trace, rows of the log
+CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE, LOGGED = range(8)
 # settings: vcs, flits of a ring, cycles of the event tables; first and last measured cycle, end;
 # of the generators: limit, shortest packet, lengths; ordered; limit of the stalls; nodes; wire
 # ends; most copies of packets that are made in a cycle; channels of class 0; masks of the channels
@@ -36,9 +37,10 @@ CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE = range(7)
  COPIES_MADE, VCS_0, CLASS_1) = range(16)
 # node: coordinates, flits in its input channels; source: destination (-1: drawn), queue of packets
 # (-1: none), next flit of the packet being sent (-1: none), its channel, channel in turn; measured
-# flits out and in, flits of measured packets
+# flits out and in, flits of measured packets; queue of its control packets, and whether it sent a
+# flit of one last
 (X, Y, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, ACCEPTED,
- INJECTED, OFFERED) = range(12)
+ INJECTED, OFFERED, CONTROL, CONTROL_LAST, CONTROL_WENT) = range(15)
 # port, as input: mask of channels with flits, channel in turn (wires), cycles from a grant until
 # the credit can be used, output port before it; as output: masks of channels without owner, with
 # credits, with all credits; input in turn, cycles from a grant to the next one's, input port
@@ -63,6 +65,10 @@ NEXT, MADE, SENT, SRC, DST, FLITS, HOPS, WAY, LABEL, COPIES = range(10)
 ALLOWED, LACKING, CLAIMED, READ, GOES, TOOK, FINAL, WAITED = range(8)
 # done, of measured packets: cycles since made, since sent, routers
 LATENCY, NETWORK_LATENCY, ROUTERS = range(3)
+# log: what happened to a packet, its row, the node, and the cycle: its last flit was sent by its
+# source, its header or its tail left the network
+WHAT, ROW, NODE, WHEN = range(4)
+WENT, HEADER, TAIL = range(3)
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -98,25 +104,39 @@ class State(NamedTuple):
     """(labels, nodes): ports by which a router sends multicast packets on."""
     copying: I32 | None
     """By channel, as ``channel``; None where all packets are unicast of class 0."""
+    log: I32 | None
+    """What happened in a cycle (``sw.noc.cycle.live``); None where nobody asks."""
 
 
-def new_state(options: LabOptions) -> State:
-    """State before the first cycle, without room for packets (``with_packets``)."""
+def new_state(options: LabOptions, edges: Sequence[tuple[int, Port]] = (), *,
+              control: bool = False) -> State:
+    """State before the first cycle, without room for packets (``with_packets``).
+
+    Parameters
+    ----------
+    edges : sequence of (int, Port)
+        Nodes beside those of the mesh, each a source and a sink at a port of a router that leads
+        out of it; their numbers follow those of the mesh.
+    control : bool
+        In the place of class 1 there is a control channel, whose packets are of one flit.
+    """
     noc, mesh, traffic = options.noc, options.mesh, options.traffic
-    nodes, vcs = mesh.cores, noc.vcs
+    nodes, vcs = mesh.cores + len(edges), noc.vcs
     trace, most_copies, masks = _trace(options)
     copies = bool((trace[:, TRACE_WAY] >= 0).any() or len(masks))
     if (trace[:, TRACE_WAY] >= 0).any():
         vcs += noc.class1_vcs
+    if control:
+        vcs += 1
     class_1 = (1 << vcs) - (1 << noc.vcs)
     ids = np.arange(nodes)
-    node = np.zeros((nodes, 12), np.int32)
+    node = np.zeros((nodes, 15), np.int32)
     node[:, X], node[:, Y] = ids % mesh.width, ids // mesh.width
-    node[:, DESTINATION] = destination_table(options)
-    node[:, [FIRST, LAST, SENDING]] = -1
+    node[:mesh.cores, DESTINATION] = destination_table(options)
+    node[:, [FIRST, LAST, SENDING, CONTROL, CONTROL_LAST]] = -1
     node[:, TURN_SOURCE] = 1
 
-    links = _links(options, node)
+    links = _links(options, node[:mesh.cores])
     crossings = [link for link in links if link[2]]
     port = np.zeros((nodes * PORTS + 2 * len(crossings), 13), np.int32)
     port[:, [FREE, READY, FULL]] = (1 << vcs) - 1
@@ -141,6 +161,9 @@ def new_state(options: LabOptions) -> State:
     _join(port, ids * PORTS + SOURCE, local)
     # A source uses a credit, and a sink gives it, a cycle sooner than a router.
     port[local, CREDIT_CYCLES] = port[local, FLIT_CYCLES] = 1
+    for n, (router, side) in enumerate(edges, mesh.cores):
+        _join(port, router * PORTS + side, n * PORTS + SINK)
+        _join(port, n * PORTS + SOURCE, router * PORTS + side)
 
     channel = np.zeros((len(port) * vcs, 6), np.int32)
     channel[:, [OUT, WANT]] = -1
@@ -149,7 +172,7 @@ def new_state(options: LabOptions) -> State:
     slots = 1 << int(port[:, [FLIT_CYCLES, CREDIT_CYCLES]].max()).bit_length()
     end = options.warmup_cycles + options.measure_cycles
     return State(
-        scalars=np.zeros(7, np.int64),
+        scalars=np.zeros(8, np.int64),
         settings=np.array([
             vcs, entries, slots, options.warmup_cycles, end, end + options.drain_cycles,
             threshold(traffic.rate / traffic.packet_flits), traffic.packet_min,
@@ -164,7 +187,7 @@ def new_state(options: LabOptions) -> State:
         random_sink=_generators(options.seed, nodes, True),
         trace=trace, packet=np.zeros((0, 10), np.int32), unused=np.zeros(0, np.int32),
         done=np.zeros((0, 3), np.int32), masks=masks,
-        copying=np.zeros((len(channel), 8), np.int32) if copies else None)
+        copying=np.zeros((len(channel), 8), np.int32) if copies else None, log=None)
 
 
 def with_packets(state: State, more: int) -> State:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.sw.cli import main, map
+from ouroboros.sw.cli import main
+from ouroboros.sw.cli.placing import map
 from ouroboros.sw.place.instance import read_instance
 from ouroboros.sw.place.placement import check, load
 

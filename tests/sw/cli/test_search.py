@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.sw.cli import main, search
+from ouroboros.sw.cli import main
+from ouroboros.sw.cli.search import search
 
 MAKE = ("make", "--model", "llama-7b", "--batch", "mixed", "--decodes", "6", "--per-micro-batch",
         "4", "--columns", "3", "--rows", "2", "--tiles", "2", "--ffn-tiles", "4", "--out", "i.json")

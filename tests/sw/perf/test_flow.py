@@ -30,24 +30,27 @@ def prompt(count: int, *, last: int = 0) -> list[Token]:
     return [*(Token(n, Flag.QUIET) for n in range(count - 1)), Token(count - 1, last)]
 
 
+@pytest.mark.parametrize("routers", [False, True])
 @pytest.mark.parametrize("token", [Token(0), Token(9, Flag.STREAM), Token(20, Flag.QUIET)])
 @pytest.mark.parametrize("scheme", ["R", "R2"])
-def test_alone_a_token_is_walked(token, scheme, make_checkpoint):
+def test_alone_a_token_is_walked(token, scheme, routers, make_checkpoint):
     machine = replace(TINY, core=replace(TINY.core, residual_bits=24)) if scheme == "R2" else TINY
     program = map_model(machine, quantise(make_checkpoint(
         dim=32, n_heads=4, n_kv_heads=2, n_layers=2, hidden_dim=40), recipe=RECIPES[scheme]))
     stages = read_stages(program)
-    alone, found = walk(program, stages, token), flow(program, stages, [token])
+    alone = walk(program, stages, token)
+    found = flow(program, stages, [token], routers=routers)
     assert found.results == (alone.result,)
     assert found.spans == {
         (one.stage.info.core, one.stage.info.index, 0): Span(one.start, one.end)
         for one in alone.stages}
 
 
-def test_tokens_wait(mapped):
+@pytest.mark.parametrize("routers", [False, True])
+def test_tokens_wait(routers, mapped):
     """None is faster than alone, and in the middle they keep the distance of the busiest unit."""
     stages, tokens = read_stages(mapped), prompt(20)
-    found = flow(mapped, stages, tokens)
+    found = flow(mapped, stages, tokens, routers=routers)
     for token, result in zip(tokens, found.results, strict=True):
         assert result >= walk(mapped, stages, token).result
     assert list(found.results) == sorted(found.results)
@@ -72,8 +75,9 @@ def test_fewer_slots_take_longer(mapped):
     assert times[0] > times[1] >= whole
 
 
-def test_a_stage_that_nobody_feeds(mapped):
+@pytest.mark.parametrize("routers", [False, True])
+def test_a_stage_that_nobody_feeds(routers, mapped):
     stages = read_stages(mapped)
     with pytest.raises(PerfError, match="every token must get to the host"):
         flow(mapped, [replace(one, code=one.code[-1:]) if one.info.kind == "qkv" else one
-                      for one in stages], prompt(3))
+                      for one in stages], prompt(3), routers=routers)

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from ouroboros.sw.api import tier_pools
+from ouroboros.sw.api.tier import pools as tier_pools
 from ouroboros.sw.cli.main import cli
 
 
