@@ -75,8 +75,8 @@ def find(figures: Figures) -> Finding:
         x_title="tokens of an input", y_title="gain", lines=True,
         curves=tuple(Curve(name=f"{clock:g} GHz", y=tuple(gains))
                      for clock, gains in curves.items())),
-        words="An encoder is bound by its slowest core and by copies, not by room for KV; waiting "
-              "costs little once a second input may come in while one is attended to.")
+        words="An encoder is bound by its slowest core and by how many copies fit, not by room for "
+              "KV, nor for what waits: tokens of the next input come in as those of one attend.")
 
 
 EXPERIMENT = Experiment(
