@@ -45,9 +45,9 @@ def find(figures: Figures) -> Finding:
     curves = {one.mid: list[float]() for one in clocks().values()}
     for length in INPUTS:
         ours = figures[f"wafer {length}"]
-        theirs = float(figures[f"{DGX} {length}"]["output_tokens_per_s"])
+        rate = float(figures[f"{DGX} {length}"]["output_tokens_per_s"])
         for clock, gains in curves.items():
-            gains.append(tokens_per_s(ours, clock_ghz=clock) / theirs)
+            gains.append(tokens_per_s(ours, clock_ghz=clock) / rate)
             rows.append(Row(
                 what=f"{MODEL}, inputs of {length}: inputs/s over DGX at {clock:g} GHz",
                 paper=None, ours=gains[-1], form=".1f",
