@@ -92,20 +92,21 @@ class Work:
 
 
 def work_of(shape: ModelShape) -> Work:
-    """Of a decoder.
+    """Of a decoder, or of an encoder, whose tokens attend to the whole prompt.
 
     Raises
     ------
     BaselineError
-        If the model is none.
+        If the model is neither.
     """
-    if shape.kind != "decoder":
-        raise BaselineError(f"kind of model {shape.name!r} must be 'decoder' for a baseline, not "
-                            f"{shape.kind!r}")
+    if shape.kind == "encoder-decoder":
+        raise BaselineError(f"kind of model {shape.name!r} must be 'decoder' or 'encoder' for a "
+                            f"baseline, not {shape.kind!r}")
+    squares = 2 if shape.kind == "encoder" else 1
     head = shape.head * shape.vocab_size * shape.dim
-    # Two products of 2 operations an element, with half of a square of positions.
+    # Two products of 2 operations an element, with half of a square of positions, or all of it.
     return Work(body=shape.weight_bytes - head, head=head, memory=shape.parameters,
-                kv=shape.kv_bytes_per_token, attention=2 * shape.n_layers * shape.q_width)
+                kv=shape.kv_bytes_per_token, attention=2 * squares * shape.n_layers * shape.q_width)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

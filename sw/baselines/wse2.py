@@ -99,9 +99,12 @@ class Wse2:
         Raises
         ------
         BaselineError
-            If the weights do not fit the wafer.
+            If the model is no decoder, or its weights do not fit the wafer.
         """
         c = self.constants
+        if shape.kind != "decoder":
+            raise BaselineError(f"kind of model {shape.name!r} must be 'decoder' for {self.name}, "
+                                f"not {shape.kind!r}: only such were published")
         size = work_of(shape).memory * c.weight_bytes.mid / 1e9
         if size > c.sram_gb.mid:
             raise BaselineError(f"weights of {shape.name} must be at most {c.sram_gb.mid:g} GB "

@@ -17,7 +17,7 @@ from ouroboros.sw.wafer.attention import attention_times, head_of
 from ouroboros.sw.wafer.chain import Cell, Chain, Window
 from ouroboros.sw.wafer.estimate import Wafer
 
-__all__ = ["KINDS", "LayerWays", "model_chain"]
+__all__ = ["KINDS", "SPANS", "LayerWays", "model_chain"]
 
 KINDS = ("norm 1", "mesh", "QKV", "attention", "projection", "norm 2", "up/gate", "down")
 """Cells of a block, in order; a last norm follows the last block."""
@@ -49,7 +49,8 @@ class _Span(NamedTuple):
     back: int
 
 
-def model_chain(wafer: Wafer, layers: Mapping[int, LayerWays] | None = None) -> Chain:
+def model_chain(wafer: Wafer, layers: Mapping[int, LayerWays] | None = None,
+                between: Mapping[str, tuple[int, int]] = SPANS) -> Chain:
     """Every cell from the host and back.
 
     Parameters
@@ -58,6 +59,8 @@ def model_chain(wafer: Wafer, layers: Mapping[int, LayerWays] | None = None) -> 
         The model; its context is the longest that any token may have.
     layers : mapping, optional
         Of blocks that differ from the others, by number.
+    between : mapping
+        Cells between which a token has a slot, by kind of stage; see ``SPANS``.
     """
     attention = attention_times(
         wafer.graph, head_of(wafer.graph, {key: one.end for key, one in wafer.walk.stages.items()}),
@@ -67,7 +70,7 @@ def model_chain(wafer: Wafer, layers: Mapping[int, LayerWays] | None = None) -> 
     # any head's.
     shift = latency["attention"] - int(attention.way[wafer.context])
     cells, windows = [_embedding(wafer)], [_credits(wafer)]
-    spans = _spans(wafer, latency)
+    spans = _spans(wafer, latency, between)
     link, link_way = wafer.crossing
     for layer in range(wafer.shape.n_layers):
         own = (layers or {}).get(layer, LayerWays({}, {}))
@@ -100,7 +103,8 @@ def _holds(wafer: Wafer) -> dict[str, int]:
             for time in wafer.times if not time.name.startswith(("attention", " "))}
 
 
-def _spans(wafer: Wafer, latency: Mapping[str, int]) -> dict[str, _Span]:
+def _spans(wafer: Wafer, latency: Mapping[str, int],
+           between: Mapping[str, tuple[int, int]]) -> dict[str, _Span]:
     """Windows of a block by kind; ``first`` and ``last`` count from its first cell."""
     back = CREDIT_CYCLES + wafer.way_cycles + ACCEPT_CYCLES
     loops: dict[str, tuple[int, int]] = {}
@@ -113,8 +117,10 @@ def _spans(wafer: Wafer, latency: Mapping[str, int]) -> dict[str, _Span]:
             loops[kind] = min(loops.get(kind, found), found)
     spans = {}
     for kind, (slots, loop) in loops.items():
-        first, last = SPANS[kind]
-        spans[kind] = _Span(first, last, slots, -loop - _ways(latency, first, last + 1))
+        # A slot that is taken at a later cell comes back no sooner behind its last one.
+        back = -loop - _ways(latency, SPANS[kind][0], SPANS[kind][1] + 1)
+        first, last = between[kind]
+        spans[kind] = _Span(first, last, slots, back)
     return {kind: one for kind, one in spans.items()
             if not any(_implied(one, other, latency) for name, other in spans.items()
                        if name != kind and (one != other or name < kind))}

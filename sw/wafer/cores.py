@@ -22,6 +22,9 @@ __all__ = ["WaferOptions", "WaferPlacement"]
 
 PUBLISHED_CORES = 13_923
 """Of the published machine, 117 x 119; the whole wafer."""
+REMEDIES = {"encoder": "give it inputs, by --lengths N:1 or --trace",
+            "encoder-decoder": "there is no program that attends to an encoder",
+            "decoder": "it generates"}
 ROOMY = MeshParams(width=126, height=126, die_width=126, die_height=126)
 """Where the cores of a block lie is an assumption here, so any mesh does for its graph."""
 
@@ -41,6 +44,8 @@ class WaferOptions:
     """What members are chosen for: tokens/s of decode, of prefill, or room for KV."""
     overrides: dict[str, float] = field(default_factory=dict)
     """Values of assumptions by name."""
+    whole_inputs: bool = False
+    """Whether the model is an encoder, which attends to its whole input."""
     busiest_link: BusiestLink | None = None
     """Of a placement of this model on this machine, instead of the assumption."""
 
@@ -64,8 +69,8 @@ class WaferPlacement:
     Raises
     ------
     PerfError
-        If the model is no decoder, wafers are more than blocks, the context is longer than the KV
-        that fits, or an assumption is unknown.
+        If the model is of another kind, wafers are more than blocks, the context is longer than the
+        KV that fits, or an assumption is unknown.
     BlockError
         If the model does not fit the machine, or its programs a core's tables.
     """
@@ -77,9 +82,9 @@ class WaferPlacement:
         self.machine, self.shape, self.options = machine, shape, options
         self.context = options.context
         self.assumptions: dict[str, Value] = assumptions(options.overrides)
-        if shape.kind != "decoder":
+        if shape.kind != ("encoder" if options.whole_inputs else "decoder"):
             raise PerfError(f"kind of model {shape.name!r} must be 'decoder' for the wafer model, "
-                            f"not {shape.kind!r}")
+                            f"not {shape.kind!r}: {REMEDIES[shape.kind]}")
         if not 1 <= options.wafers <= shape.n_layers:
             raise PerfError(f"wafers must be 1 to {shape.n_layers}, the blocks of model "
                             f"{shape.name!r}, not {options.wafers}")

@@ -85,4 +85,14 @@ def run_events(wafer: Wafer, run: Run) -> Events:
     for parts, numbers in ((one.first_block, rests), (one.whole, blocks)):
         for n in np.unique(numbers):
             total += parts[n] * int(counts[numbers == n].sum())
+    if wafer.shape.kind == "encoder":
+        total += _waiting(wafer, int(counts.sum()))
     return replace(total, cycles=run.cycles, tokens_recomputed=run.recomputed)
+
+
+def _waiting(wafer: Wafer, tokens: int) -> Events:
+    """Residuals on their way from where they wait to their projections."""
+    sent, ways = tokens * wafer.shape.n_layers * wafer.waiting_flits, ways_of(wafer)
+    hops = round(sent * ways.hops)
+    return Events(flits=sent, flit_hops=hops, die_crossings=round(hops * ways.borders),
+                  buffer_bytes=2 * sent * wafer.machine.noc.flit_bits // 8)

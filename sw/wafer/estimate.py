@@ -18,6 +18,8 @@ from ouroboros.hw.params.timing.control import ACCEPT_CYCLES
 from ouroboros.hw.params.timing.network import CREDIT_CYCLES, HOP_CYCLES, crossing_cycles
 from ouroboros.sw.block.costs import StageCost, port_loads, sends, stage_costs
 from ouroboros.sw.block.latency import GraphWalk, walk_graph
+from ouroboros.sw.block.schemes import residual_type
+from ouroboros.sw.block.sizes import Sizes
 from ouroboros.sw.block.stage import BlockStage
 from ouroboros.sw.perf.cycles import holds, serial
 from ouroboros.sw.program.image import Instruction, Token, packet_flits
@@ -121,6 +123,12 @@ class Wafer(WaferPlacement):
                    for step in sends(stage) if step.flow and any(
                        target in self.graph.by_key and self.graph.by_key[target].info.layer == 1
                        for target in step.flow.targets))
+
+    @property
+    def waiting_flits(self) -> int:
+        """Flits of a token's residual, header included: of an encoder, on its way once more."""
+        return packet_flits(Sizes(self.machine).flits(
+            self.shape.dim, residual_type(self.graph.scheme)))
 
     @cached_property
     def crossing(self) -> tuple[int, int]:

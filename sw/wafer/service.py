@@ -51,6 +51,11 @@ class Service:
             sequences=machine.kv.sequences, context=wafer.context,
             headroom_blocks=headroom_blocks, ring=int(machine.kv.ring), static_tokens=static_tokens)
 
+    @property
+    def copies(self) -> int:
+        """Copies of the model that requests are dealt to in turn."""
+        return 1
+
     @cached_property
     def chain(self) -> Chain:
         """The machine as tokens see it."""

@@ -28,7 +28,8 @@ class ExperimentOptions(Options):
     """Which experiments, and where."""
 
     names: tuple[str, ...] = option((), placed=True, metavar="[NAME]...")
-    """Which: paper, ablation, kv-threshold, defects, die-links, lengths, two-wafers, traces."""
+    """Which: paper, ablation, kv-threshold, defects, die-links, lengths, two-wafers, encoders,
+    traces."""
     everything: bool = option(False, flag="--all")
     """All of them."""
     traces: tuple[Path, ...] = option((), flag="--trace")

@@ -21,6 +21,7 @@ from ouroboros.sw.wafer.busiest_link import read_busiest_link
 from ouroboros.sw.wafer.clocks import CAPS_W, clocks
 from ouroboros.sw.wafer.cores import WaferOptions
 from ouroboros.sw.wafer.counts import run_events
+from ouroboros.sw.wafer.encoder import encoder_service
 from ouroboros.sw.wafer.metrics import latencies, summary
 from ouroboros.sw.wafer.power import Power
 from ouroboros.sw.wafer.requests import Requests, at_rate, of_lengths, read_trace
@@ -32,6 +33,8 @@ __all__ = ["CSV_COLUMNS", "Served", "TrafficOptions", "serve_wafer"]
 
 CSV_COLUMNS = ("request", "arrival_s", "input_tokens", "output_tokens", "served", "ttft_s",
                "tpot_s", "e2e_s", "preemptions")
+POLICY = ("static_tokens", "headroom_blocks", "grain")
+"""Options that an encoder has no use for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +161,7 @@ class Served:
         tokens, found = run.injected, dict[str, float]()
         for cell in chain.cells:
             kind = cell.name.rstrip("0123456789 ")
-            held = cell.hold * tokens + (contexts if cell.context else 0)
+            held = (cell.hold * tokens + (contexts if cell.context else 0)) / self.service.copies
             found[kind] = max(found.get(kind, 0.0), held / max(run.cycles, 1))
         return found
 
@@ -217,14 +220,7 @@ def serve_wafer(options: TrafficOptions, machine: Machine | None = None) -> Serv
         If the model does not fit, or the requests or an assumption are wrong.
     """
     requests, technology = options.read_requests(), load_technology(options.technology)
-    found = service(
-        machine or load_machine(options.machine), any_shape(options.model),
-        WaferOptions(members=options.members, wafers=options.wafers,
-                     objective=options.objective, overrides=options.overrides(),
-                     busiest_link=(None if options.mapped is None
-                                   else read_busiest_link(options.mapped))),
-        requests, options.longest, headroom_blocks=options.headroom_blocks,
-        static_tokens=options.static_tokens, grain=options.grain)
+    found = _service(options, machine or load_machine(options.machine), requests)
     clock, saturation = found.wafer.clock_hz, None
     if options.find_rate:
         if not requests.arrivals_s[-1]:
@@ -239,6 +235,24 @@ def serve_wafer(options: TrafficOptions, machine: Machine | None = None) -> Serv
     power = Power(wafer=found.wafer, technology=technology, corner=options.corner)
     return Served(options=options, service=found, requests=requests, run=run, power=power,
                   saturation=saturation, by_clock=_by_clock(found, requests, run, power, options))
+
+
+def _service(options: TrafficOptions, machine: Machine, requests: Requests) -> Service:
+    """The model on the machine; encoders have no policy to choose."""
+    shape = any_shape(options.model)
+    where = WaferOptions(members=options.members, wafers=options.wafers,
+                         objective=options.objective, overrides=options.overrides(),
+                         busiest_link=(None if options.mapped is None
+                                       else read_busiest_link(options.mapped)))
+    if shape.kind == "encoder":
+        for one in leaves(TrafficOptions):
+            if one.name in POLICY and getattr(options, one.name) != one.default:
+                raise PerfError(f"{one.flag} must be left out for an encoder, such as "
+                                f"{shape.name!r}: it keeps no K and V of what it has answered")
+        return encoder_service(machine, shape, where, requests, options.longest)
+    return service(machine, shape, where, requests, options.longest,
+                   headroom_blocks=options.headroom_blocks, static_tokens=options.static_tokens,
+                   grain=options.grain)
 
 
 def _by_clock(found: Service, requests: Requests, run: Run, power: Power,

@@ -13,12 +13,16 @@ from ouroboros.sw.energy.technology import load_technology
 from ouroboros.sw.experiments.wafer.traffic import as_requests, drawn
 from ouroboros.sw.lib.quantities import CORNERS
 from ouroboros.sw.models.shape import load_shape
+from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.blocks import LayerWays, model_chain
+from ouroboros.sw.wafer.chain import Chain
 from ouroboros.sw.wafer.cores import WaferOptions
+from ouroboros.sw.wafer.encoder import encoder_service
 from ouroboros.sw.wafer.metrics import summary
 from ouroboros.sw.wafer.power import Power
+from ouroboros.sw.wafer.requests import Requests
 from ouroboros.sw.wafer.run import run
-from ouroboros.sw.wafer.service import service
+from ouroboros.sw.wafer.service import Service, service
 
 __all__ = ["WAFER", "WSE2_REQUESTS", "Place", "measure", "tokens_per_s"]
 
@@ -114,29 +118,46 @@ def _wafer(place: Place) -> dict[str, Any]:
     machine = replace(machine, kv=replace(machine.kv, ring=place.ring))
     traffic = as_requests(drawn(place.mix, place.requests, rate=place.rate, digest=place.digest))
     overrides = dict(place.assumptions) | {"clock_ghz": place.clock_ghz}
-    found = service(
-        machine, load_shape(place.model),
-        WaferOptions(members=place.members or None, wafers=place.wafers, overrides=overrides),
-        traffic, place.static_tokens or None, headroom_blocks=place.headroom_blocks,
-        static_tokens=place.static_tokens, grain=place.grain)
-    wafer, clock = found.wafer, place.clock_ghz * 1e9
+    shape = load_shape(place.model)
+    options = WaferOptions(members=place.members or None, wafers=place.wafers, overrides=overrides)
+    if shape.kind == "encoder":
+        return _figures(place, encoder_service(machine, shape, options, traffic, None), traffic)
+    return _figures(place, service(
+        machine, shape, options, traffic, place.static_tokens or None,
+        headroom_blocks=place.headroom_blocks, static_tokens=place.static_tokens,
+        grain=place.grain), traffic)
+
+
+def _chain(place: Place, found: Service) -> Chain:
+    """The chain of a service, with what is switched."""
+    wafer, machine = found.wafer, found.wafer.machine
     if place.array_factor == 1 and not (place.border_ns or place.border_gb_s):
-        chain = found.chain
+        return found.chain
+    if wafer.shape.kind == "encoder":
+        raise PerfError("array_factor, border_ns and border_gb_s must be left out for an encoder, "
+                        f"such as {wafer.shape.name!r}")
+    more = round((place.array_factor - 1) * machine.cim.mvm_cycles)
+    # Borders that a token crosses in a block: cores of a block over those of a die.
+    borders = (wafer.count.weights + wafer.count.kv) / wafer.wafer_layers / (
+        machine.mesh.die_width * machine.mesh.die_height)
+    way = dict.fromkeys(PRODUCTS, more)
+    way["norm 1"] = round(borders * place.border_ns * place.clock_ghz)
+    link = 0
+    if place.border_gb_s:
+        sent = wafer.wafer_flits * machine.noc.flit_bits / 8 / place.border_gb_s
+        link = max(0, round(sent * place.clock_ghz) - wafer.link_flits)
+    hold = dict.fromkeys(PRODUCTS, more) | {"mesh": link}
+    return model_chain(wafer, {layer: LayerWays(way, hold)
+                               for layer in range(wafer.shape.n_layers)})
+
+
+def _figures(place: Place, found: Service, traffic: Requests) -> dict[str, Any]:
+    wafer, clock = found.wafer, place.clock_ghz * 1e9
+    chain = _chain(place, found)
+    if wafer.shape.kind == "encoder":
+        served = found.serve(traffic)
     else:
-        more = round((place.array_factor - 1) * machine.cim.mvm_cycles)
-        # Borders that a token crosses in a block: cores of a block over those of a die.
-        borders = (wafer.count.weights + wafer.count.kv) / wafer.wafer_layers / (
-            machine.mesh.die_width * machine.mesh.die_height)
-        way = dict.fromkeys(PRODUCTS, more)
-        way["norm 1"] = round(borders * place.border_ns * place.clock_ghz)
-        link = 0
-        if place.border_gb_s:
-            sent = wafer.wafer_flits * machine.noc.flit_bits / 8 / place.border_gb_s
-            link = max(0, round(sent * place.clock_ghz) - wafer.link_flits)
-        hold = dict.fromkeys(PRODUCTS, more) | {"mesh": link}
-        chain = model_chain(wafer, {layer: LayerWays(way, hold)
-                                    for layer in range(wafer.shape.n_layers)})
-    served = run(chain, found.rules, traffic.at(clock), grain=place.grain)
+        served = run(chain, found.rules, traffic.at(clock), grain=place.grain)
     power = Power(wafer=wafer, technology=load_technology())
     metrics = summary(served, clock, dict(place.limits))
     energy = {}
@@ -151,12 +172,14 @@ def _wafer(place: Place) -> dict[str, Any]:
         **{name: metrics[name] for name in (
             "output_tokens_per_s", "tokens_per_s", "requests", "requests_refused",
             "goodput_requests_per_s", "good_share", "seconds", *TIMES)},
-        "clock_ghz": place.clock_ghz, "members": wafer.members, "kv_tokens": wafer.kv_tokens,
+        "clock_ghz": place.clock_ghz, "members": wafer.members,
+        "copies": found.copies, "kv_tokens": wafer.kv_tokens,
         "interval_cycles": wafer.interval_cycles, "latency_cycles": chain.latency(wafer.context),
         "interval_binds": f"{wafer.slowest.binds} of {wafer.slowest.name}",
         "tokens_to_fill": wafer.tokens_to_fill, "sequences": served.sequences,
         "kv_share": served.kv_share, "recomputed_share": served.recomputed / max(1, served.tokens),
-        "pipeline_share": served.injected * wafer.interval_cycles / max(1, served.cycles),
+        "pipeline_share": served.injected * wafer.interval_cycles / found.copies / max(
+            1, served.cycles),
         "energy": energy}
 
 

@@ -99,7 +99,7 @@ def test_a_better_constant_is_never_slower(name, constant, better):
 
 @pytest.mark.parametrize("act, words", [
     (lambda: DGX.serve(load_shape("t5-11b"), equal(1, 1, 1)),
-     "kind of model 't5-11b' must be 'decoder' for a baseline, not 'encoder-decoder'"),
+     "kind of model 't5-11b' must be 'decoder' or 'encoder' for a baseline, not 'encoder-decoder'"),
     (lambda: DGX.serve(L13, equal(1, 1, 1), over=3),
      "tensor_parallel must be one of 1, 2, 4, 8 on dgx-a100, not 3"),
     (lambda: DGX.serve(load_shape("llama-65b"), equal(1, 1, 1), over=1),

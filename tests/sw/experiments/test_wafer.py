@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -16,7 +17,8 @@ from ouroboros.sw.experiments.wafer.traffic import MIXES, as_requests, drawn
 from ouroboros.sw.lib.errors import OuroborosError
 
 TERMS = {"mix", "clock_ghz", "array_read", "border_ns", "border_gb_s", "array_factor", "grain",
-         "assumptions", "static_tokens", "ring", "headroom_blocks"}
+         "assumptions", "static_tokens", "ring", "headroom_blocks", "encoder_copies",
+         "encoder_inputs_waiting"}
 """What rows may name as the reason of a deviation: options of a place, or a technology's figure."""
 SMALL = Place(model="llama-7b", members=4, mix="100:30", requests=60)
 
@@ -32,6 +34,7 @@ def made_up(place, n):
               for k, corner in enumerate(("low", "mid", "high"))}
     return {"output_tokens_per_s": 9000.0 + 100 * n, "clock_ghz": place.clock_ghz, "energy": energy,
             "pipeline_share": 0.5, "recomputed_share": 0.1, "kv_tokens": 1000, "members": 3,
+            "copies": 2,
             "latency_cycles": 5, "sequences": 2.0, "kv_share": 0.5, "goodput_requests_per_s": 3.0,
             **{key: {"p50": 0.1, "p99": 0.2} for key in ("ttft_s", "tpot_s", "e2e_s")}}
 
@@ -108,11 +111,25 @@ def test_caps_and_clocks():
     assert tokens_per_s(found, cap_w=100.0) == 0
 
 
-def test_encoders_and_unknown_systems_are_refused():
-    for model, kind in (("t5-11b", "encoder-decoder"), ("bert-large", "encoder")):
-        with pytest.raises(OuroborosError, match=f"kind of model '{model}' must be 'decoder' for "
-                                                 f"the wafer model, not '{kind}'"):
-            measure(Place(model=model).point())
+def test_encoders():
+    """One result an input, on both machines; waiting room and copies are switches."""
+    base = Place(model="bert-large", mix="128:1", requests=60)
+    found, theirs = measure(base.point()), measure(replace(base, system="dgx-a100").point())
+    assert found["requests"] == theirs["requests"] == 60
+    assert found["copies"] > 20 and found["tpot_s"] is None
+    for name, value in (("encoder_copies", 1.0), ("encoder_inputs_waiting", 1.0)):
+        less = measure(replace(base, assumptions=((name, value),)).point())
+        assert less["output_tokens_per_s"] < found["output_tokens_per_s"]
+    with pytest.raises(OuroborosError, match="output_tokens must be 1 for an encoder"):
+        measure(replace(base, mix="chat").point())
+    with pytest.raises(OuroborosError, match="array_factor, border_ns and border_gb_s must be "):
+        measure(replace(base, array_factor=4.0).point())
+
+
+def test_encoder_decoders_and_unknown_systems_are_refused():
+    with pytest.raises(OuroborosError, match="kind of model 't5-11b' must be 'decoder' for the "
+                                             "wafer model, not 'encoder-decoder'"):
+        measure(Place(model="t5-11b").point())
     with pytest.raises(OuroborosError, match="system must be wafer or one of dgx-a100, "):
         measure(Place(system="tpu-v9").point())
 

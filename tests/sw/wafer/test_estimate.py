@@ -229,7 +229,7 @@ def test_every_assumption_has_a_source():
      "'llama-3-70b', 'llama-3-8b', 'llama-33b', 'llama-65b', 'llama-7b', 'opt-66b', "
      "'qwen-32b', 'qwen2-72b', 't5-11b'] or a path to a .toml file, not 'gpt-9'")),
     (lambda: model("bert-large"), ("kind of model 'bert-large' must be 'decoder' for the wafer "
-     "model, not 'encoder'")),
+     "model, not 'encoder': give it inputs, by --lengths N:1 or --trace")),
     (lambda: model("llama-65b"), ("model 'llama-65b' must be at most 13,589 cores (live ones of "
      "machine 'wafer' less 252 spares), not 17,549 with one KV core for every 4 heads: it takes 2 "
      "of them, whole blocks on each")),
@@ -248,7 +248,8 @@ def test_every_assumption_has_a_source():
     (lambda: model(clock_ghz=0), "clock_ghz must be a positive number, not 0"),
     (lambda: model(greedy=2), ("assumption must be one of clock_ghz, core_area_mm2, "
      "defect_density_per_cm2, edge_cores, spare_cores_per_die, die_crossings_per_way, "
-     "hops_per_block_side, busiest_link_share, wafer_link_gb_s, wafer_link_ns, not 'greedy'"))])
+     "hops_per_block_side, busiest_link_share, wafer_link_gb_s, wafer_link_ns, encoder_copies, "
+     "encoder_inputs_waiting, not 'greedy'"))])
 def test_refused(call, message):
     with pytest.raises(OuroborosError) as error:
         call()
