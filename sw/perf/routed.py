@@ -130,7 +130,8 @@ class Routed(Running):
             if seen.event is Event.TAIL:
                 owner, counter = self._credits.pop(seen.packet)
                 self.credit(owner, counter, seen.cycle + (
-                    HOST_CYCLES if owner == self.machine.host else CREDIT_IN_CYCLES))
+                    HOST_CYCLES if owner == self.machine.host
+                    else CREDIT_IN_CYCLES + seen.lag))
             return
         packet = self._packets[seen.packet]
         vector = packet.vector
@@ -153,11 +154,10 @@ class Routed(Running):
             heapq.heappush(self.events, (cycle, event, seen.at))
             return
         header = packet.headers[seen.at]
-        gap = GAP_CYCLES if seen.cycle - header > packet.length else 0
         self._come(packet, seen)
         event, cycle = next(self.order), max(seen.cycle + 1, header + LOOKUP_CYCLES)
         self.arrivals[event] = [(place, vector.operand, header + LOOKUP_CYCLES,
-                                 seen.cycle + COUNT_CYCLES - gap)]
+                                 seen.cycle + COUNT_CYCLES - GAP_CYCLES * (1 - seen.lag))]
         heapq.heappush(self.events, (cycle, event, seen.at))
 
     def _come(self, packet: _Packet, seen: Seen) -> None:

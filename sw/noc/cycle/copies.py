@@ -33,6 +33,7 @@ from ouroboros.sw.noc.cycle.state import (
     PORTS,
     READ,
     READY,
+    SIDE,
     SLOTS,
     TOOK,
     VCS,
@@ -54,12 +55,12 @@ LOCAL = 4
 
 @compiled
 def route(node: I32, router: int, end: int) -> int:
-    """Output of a packet: first x, then y."""
+    """Output of a packet: first x, then y, then to the node."""
     if node[end, X] != node[router, X]:
         return 1 if node[end, X] > node[router, X] else 3
     if node[end, Y] != node[router, Y]:
         return 2 if node[end, Y] > node[router, Y] else 0
-    return LOCAL
+    return int(node[end, SIDE])
 
 
 @compiled

@@ -133,7 +133,7 @@ def sources(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, arr
             if settings[BEGIN] <= cycle < settings[END]:
                 node[n, INJECTED] += 1
             if log is not None and tail:
-                note(scalars, log, WENT, flit >> 4, n, cycle)
+                note(scalars, log, WENT, flit >> 4, n, cycle, 0)
             flit = -1 if tail else flit + 1
             node[n, CONTROL_WENT] = 0
         node[n, SENDING] = flit

@@ -5,6 +5,7 @@ import numpy as np
 from ouroboros.sw.lib.compiled import compiled
 from ouroboros.sw.noc.cycle.state import (
     ACCEPTED,
+    ASKS,
     BEFORE,
     BEGIN,
     BEYOND,
@@ -26,6 +27,7 @@ from ouroboros.sw.noc.cycle.state import (
     I32,
     I64,
     LABEL,
+    LAG,
     LATENCY,
     LEFT,
     LOGGED,
@@ -36,13 +38,17 @@ from ouroboros.sw.noc.cycle.state import (
     NODE,
     OCCUPIED,
     OFFERED,
+    PORTS,
     READY,
     ROUTERS,
     ROW,
     SENT,
+    SINK,
     SRC,
+    SUNK,
     TAIL,
     UNUSED,
+    WAITS,
     WAY,
     WHAT,
     WHEN,
@@ -128,23 +134,41 @@ def made(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32,
 
 
 @compiled
-def note(scalars: I64, log: I32, what: int, row: int, node: int, cycle: int) -> None:
+def note(scalars: I64, log: I32, what: int, row: int, node: int, cycle: int, lag: int) -> None:
     """Write down what happened to a packet."""
     n = scalars[LOGGED]
     scalars[LOGGED] = n + 1
     log[n, WHAT], log[n, ROW], log[n, NODE], log[n, WHEN] = what, row, node, cycle
+    log[n, WAITS] = lag
 
 
 @compiled
-def left(scalars: I64, settings: I64, node: I32, packet: I32, unused: I32, done: I32,
+def _lag(node: I32, port: I32, cycle: int, sink: int, header: bool) -> int:
+    """Cycles for which a flit waits in the queue of the core where it leaves.
+
+    A header waits one for its look-up, and so does all that follows it without a gap, on any
+    channel; credits go back so much later.
+    """
+    if not node[sink, ASKS]:
+        return 0
+    lag = 1 if header or (node[sink, LAG] and cycle - node[sink, SUNK] == 1) else 0
+    at = sink * PORTS + SINK
+    port[at, CREDIT_CYCLES] += lag - node[sink, LAG]
+    node[sink, SUNK], node[sink, LAG] = cycle, lag
+    return lag
+
+
+@compiled
+def left(scalars: I64, settings: I64, node: I32, port: I32, packet: I32, unused: I32, done: I32,
          copying: I32 | None, log: I32 | None, cycle: int, sink: int, flit: int) -> None:
     """A flit leaves at a sink."""
     row, number = flit >> 4, flit & 15
     if log is not None:
+        lag = _lag(node, port, cycle, sink, number == 0 and packet[row, FLITS] > 1)
         if number == 0:
-            note(scalars, log, HEADER, row, sink, cycle)
+            note(scalars, log, HEADER, row, sink, cycle, lag)
         if number + 1 == packet[row, FLITS]:
-            note(scalars, log, TAIL, row, sink, cycle)
+            note(scalars, log, TAIL, row, sink, cycle, lag)
     if settings[BEGIN] <= cycle < settings[END]:
         node[sink, ACCEPTED] += 1
     if number + 1 == packet[row, FLITS]:

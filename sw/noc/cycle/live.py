@@ -16,6 +16,7 @@ from ouroboros.hw.params.timing.network import CORE_LOOP_CYCLES
 from ouroboros.sw.noc.cycle.flits import made
 from ouroboros.sw.noc.cycle.loop import EJECT_CYCLES, advance
 from ouroboros.sw.noc.cycle.state import (
+    ASKS,
     BEGIN,
     CONTROL,
     CREDIT_CYCLES,
@@ -36,7 +37,7 @@ from ouroboros.sw.noc.cycle.state import (
     with_packets,
 )
 from ouroboros.sw.noc.experiment.options import LabOptions, Traffic
-from ouroboros.sw.noc.routes.xy import entrance, is_core
+from ouroboros.sw.noc.routes.xy import entrance
 
 __all__ = ["FIRST_CYCLES", "Event", "LiveMesh", "Seen"]
 
@@ -69,6 +70,9 @@ class Seen:
     """The source, or a receiver."""
     cycle: int
     """Of the source's grant, or of the flit on the link into the receiver."""
+    lag: int
+    """Cycles for which the flit waits in the queue of the receiving core: for its look-up, or
+    behind a header without a gap."""
 
 
 class LiveMesh:
@@ -83,7 +87,7 @@ class LiveMesh:
     edges : sequence of Position
         Edge ports where packets come from and go to.
     core_loop_cycles : int
-        From a flit's grant into a core to one that spends the credit that it gives back.
+        From a header's grant into a core to a flit that spends the credit that it gives back.
     """
 
     def __init__(self, noc: NocParams, mesh: MeshParams, edges: Sequence[Position], *,
@@ -102,13 +106,15 @@ class LiveMesh:
         self._positions = {n: position for position, n in self._nodes.items()}
         state = new_state(options, sides, control=True)
         cores = np.arange(mesh.cores) * PORTS + SINK
-        state.port[cores, CREDIT_CYCLES] = core_loop_cycles - EJECT_CYCLES
-        slots = 1 << int(state.port[:, [FLIT_CYCLES, CREDIT_CYCLES]].max()).bit_length()
+        # What does not wait behind a header is consumed a cycle sooner.
+        state.port[cores, CREDIT_CYCLES] = core_loop_cycles - EJECT_CYCLES - 1
+        state.node[:mesh.cores, ASKS] = 1
+        slots = 1 << int(state.port[:, [FLIT_CYCLES, CREDIT_CYCLES]].max() + 1).bit_length()
         state.settings[SLOTS] = slots
         nodes, ports = len(state.node), len(state.port)
         # Nothing is measured; every packet may be multicast.
         state.settings[[BEGIN, END]] = 0
-        self._log = np.zeros((4 * nodes, 4), np.int32)
+        self._log = np.zeros((4 * nodes, 5), np.int32)
         self._state: State = with_packets(state._replace(
             arrivals=np.zeros(slots, np.int32), arrival=np.zeros((slots, ports, 3), np.int32),
             refunds=np.zeros(slots, np.int32), refund=np.zeros((slots, ports, 2), np.int32),
@@ -145,7 +151,7 @@ class LiveMesh:
         """
         number = next(self._numbers)
         label, destination = 0, -1
-        if len(targets) == 1 and is_core(targets[0], self._mesh):
+        if len(targets) == 1:
             destination = self._nodes[targets[0]]
         else:
             label = self._label(tuple(sorted(set(links))))
@@ -173,7 +179,7 @@ class LiveMesh:
                 break
         else:
             return
-        for what, row, node, cycle in self._log[:scalars[LOGGED]].tolist():
+        for what, row, node, cycle, lag in self._log[:scalars[LOGGED]].tolist():
             number, copies = self._rows[row]
             if what == TAIL:
                 if copies > 1:
@@ -181,7 +187,7 @@ class LiveMesh:
                 else:
                     del self._rows[row]
                     self._quiet = self.cycle + int(self._state.settings[SLOTS])
-            yield Seen(Event(what), number, self._positions[node], cycle)
+            yield Seen(Event(what), number, self._positions[node], cycle, lag)
 
     @property
     def busy(self) -> bool:

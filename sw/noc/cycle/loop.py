@@ -204,7 +204,7 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
                          (flit & 15) + 1 == packet[flit >> 4, FLITS])
                     sink, place = divmod(port[exit_, BEYOND], PORTS)
                     if place == SINK and sink < settings[NODES]:
-                        left(scalars, settings, node, packet, unused, done, copying, log,
+                        left(scalars, settings, node, port, packet, unused, done, copying, log,
                              cycle + EJECT_CYCLES, sink, flit)
                     continue
             if not port[exit_, READY] >> exit_vc & 1 and (output != LOCAL or counted):
@@ -229,9 +229,10 @@ def _routers(scalars: I64, settings: I64, node: I32, port: I32, channel: I32, ri
                 port[exit_, FREE] |= 1 << exit_vc
             else:
                 port[exit_, FREE] &= ~(1 << exit_vc)
-            if output == LOCAL:
-                left(scalars, settings, node, packet, unused, done, copying, log,
-                     cycle + EJECT_CYCLES, router, flit)
+            sink, place = divmod(port[exit_, BEYOND], PORTS)
+            if place == SINK and sink < settings[NODES]:
+                left(scalars, settings, node, port, packet, unused, done, copying, log,
+                     cycle + EJECT_CYCLES, sink, flit)
         if copying is not None:
             for input_ in range(PORTS - 1):
                 if granted[input_]:

@@ -35,12 +35,14 @@ CYCLE, UNUSED, MEASURED, LEFT, DELIVERED, WRONG, TRACE, LOGGED = range(8)
 # of class 1
 (VCS, ENTRIES, SLOTS, BEGIN, END, STOP, LIMIT, SHORTEST, LENGTHS, ORDERED, STALL, NODES, ENDS,
  COPIES_MADE, VCS_0, CLASS_1) = range(16)
-# node: coordinates, flits in its input channels; source: destination (-1: drawn), queue of packets
-# (-1: none), next flit of the packet being sent (-1: none), its channel, channel in turn; measured
-# flits out and in, flits of measured packets; queue of its control packets, and whether it sent a
-# flit of one last
-(X, Y, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, ACCEPTED,
- INJECTED, OFFERED, CONTROL, CONTROL_LAST, CONTROL_WENT) = range(15)
+# node: coordinates of the router, port where packets to the node leave it, flits in its input
+# channels; source: destination (-1: drawn), queue of packets (-1: none), next flit of the packet
+# being sent (-1: none), its channel, channel in turn; measured flits out and in, flits of measured
+# packets; queue of its control packets, and whether it sent a flit of one last; of a core's sink: 1
+# if headers wait a cycle for their look-up, cycle of the last flit, cycles that it waited behind a
+# header
+(X, Y, SIDE, HELD, DESTINATION, FIRST, LAST, SENDING, SENDING_VC, TURN_SOURCE, ACCEPTED,
+ INJECTED, OFFERED, CONTROL, CONTROL_LAST, CONTROL_WENT, ASKS, SUNK, LAG) = range(19)
 # port, as input: mask of channels with flits, channel in turn (wires), cycles from a grant until
 # the credit can be used, output port before it; as output: masks of channels without owner, with
 # credits, with all credits; input in turn, cycles from a grant to the next one's, input port
@@ -66,8 +68,8 @@ ALLOWED, LACKING, CLAIMED, READ, GOES, TOOK, FINAL, WAITED = range(8)
 # done, of measured packets: cycles since made, since sent, routers
 LATENCY, NETWORK_LATENCY, ROUTERS = range(3)
 # log: what happened to a packet, its row, the node, and the cycle: its last flit was sent by its
-# source, its header or its tail left the network
-WHAT, ROW, NODE, WHEN = range(4)
+# source, its header or its tail left the network; cycles that it waits there behind a header
+WHAT, ROW, NODE, WHEN, WAITS = range(5)
 WENT, HEADER, TAIL = range(3)
 
 I32 = npt.NDArray[np.int32]
@@ -130,8 +132,8 @@ def new_state(options: LabOptions, edges: Sequence[tuple[int, Port]] = (), *,
         vcs += 1
     class_1 = (1 << vcs) - (1 << noc.vcs)
     ids = np.arange(nodes)
-    node = np.zeros((nodes, 15), np.int32)
-    node[:, X], node[:, Y] = ids % mesh.width, ids // mesh.width
+    node = np.zeros((nodes, 19), np.int32)
+    node[:, X], node[:, Y], node[:, SIDE] = ids % mesh.width, ids // mesh.width, Port.LOCAL
     node[:mesh.cores, DESTINATION] = destination_table(options)
     node[:, [FIRST, LAST, SENDING, CONTROL, CONTROL_LAST]] = -1
     node[:, TURN_SOURCE] = 1
@@ -162,6 +164,7 @@ def new_state(options: LabOptions, edges: Sequence[tuple[int, Port]] = (), *,
     # A source uses a credit, and a sink gives it, a cycle sooner than a router.
     port[local, CREDIT_CYCLES] = port[local, FLIT_CYCLES] = 1
     for n, (router, side) in enumerate(edges, mesh.cores):
+        node[n, [X, Y]], node[n, SIDE] = node[router, [X, Y]], side
         _join(port, router * PORTS + side, n * PORTS + SINK)
         _join(port, n * PORTS + SOURCE, router * PORTS + side)
 
