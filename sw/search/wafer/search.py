@@ -242,8 +242,8 @@ def anneal(model: Model, design: Design, budget: Budget, until: float,
         The best, and how many patterns were tried.
     """
     places = Places(model, design)
-    now = min((places.first(), places.naive()), key=lambda one: places.place(one).cycles)
-    cost = places.place(now).cycles
+    now = min((places.first(), places.naive()), key=places.cost)
+    cost = places.cost(now)
     best, least, tried = now, cost, 0
     # What is spent is never above 1; sums of parts of it may be.
     start, begin, until = max(cost, 1), budget.spent, min(until, 1.0)
@@ -258,7 +258,7 @@ def anneal(model: Model, design: Design, budget: Budget, until: float,
         after = now.copy()
         after[[one, other]] = now[[other, one]]
         tried, budget.used = tried + 1, budget.used + 1
-        value = places.place(after).cycles
+        value = places.cost(after)
         if value <= cost + allowed:
             now, cost = after, value
             if cost < least:

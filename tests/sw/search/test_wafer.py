@@ -20,7 +20,7 @@ from ouroboros.sw.search.wafer.classes import mixed_decode
 from ouroboros.sw.search.wafer.designs import Design, Model
 from ouroboros.sw.search.wafer.factors import best_design, factors
 from ouroboros.sw.search.wafer.kinds import DieKind, kind_of, kinds
-from ouroboros.sw.search.wafer.places import KV, WEIGHTS, Places
+from ouroboros.sw.search.wafer.places import BINDING, KV, WEIGHTS, Places
 from ouroboros.sw.search.wafer.search import anneal, homogeneous, search, space
 from ouroboros.sw.wafer.chain import Chain
 from ouroboros.sw.wafer.estimate import Wafer
@@ -138,6 +138,18 @@ def test_places_are_the_best_of_all(small):
     found, tried = anneal(small, design, Budget(evaluations=400), 1.0, np.random.default_rng(3))
     assert found.place.cycles == min(every) < max(every)
     assert tried == 400
+
+
+def test_a_border_that_binds_is_part_of_the_cost(small):
+    """Only by what it has more than the interval that no place changes."""
+    places = Places(small, next(one for one in few(small) if one.mixed))
+    pattern = places.naive()
+    place = places.place(pattern)
+    flits = places.border_flits(place)
+    assert flits > 1
+    for interval, over in ((flits, 0), (flits - 1, 1), (0, flits)):
+        places.__dict__["_interval"] = interval
+        assert places.cost(pattern) == place.cycles + BINDING * over
 
 
 def test_same_seed_same_wafer(small):
