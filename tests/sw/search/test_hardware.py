@@ -67,13 +67,12 @@ def test_an_array_without_room_for_a_buffer_is_refused():
         built(Chips(9, 4, 4, 4, "spread"), BASE, AREAS)
 
 
-def test_one_seed_one_answer_and_never_worse():
-    one, other = (cosearch(BASE, trials=10, evaluations=300, seed=3, threads=1) for _ in range(2))
+def test_one_seed_one_answer_and_never_worse(monkeypatch):
+    monkeypatch.setattr(module, "STARTUP", 3)       # the estimator is asked for the last two
+    one, other = (cosearch(BASE, trials=5, evaluations=300, seed=3, threads=1) for _ in range(2))
     assert json.dumps(_timeless(one)) == json.dumps(_timeless(other))
-    assert len(one.trials) == 10 and one.change <= 0 and not one.interrupted
-    assert {*(trial.chips for trial in one.trials)} != {
-        *(trial.chips for trial in cosearch(BASE, trials=10, evaluations=300, seed=4,
-                                            threads=1).trials)}
+    assert len(one.trials) == 5 and one.change <= 0 and not one.interrupted
+    assert len({trial.chips for trial in one.trials}) > 3
     for trial in one.trials:
         assert trial.found is None or trial.bound <= trial.edp
         assert trial.found is not None or trial.why
