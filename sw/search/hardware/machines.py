@@ -66,7 +66,8 @@ def built(chips: Chips, base: Instance, areas: Areas) -> Instance:
     count = columns * rows
     each = areas.machine(base) / count
     second = count * chips.eighths // EIGHTHS
-    kinds, used = [], []
+    kinds: list[Kind] = []
+    used: list[int] = []
     for name, index, some in (("ws", chips.ws, count - second), ("os", chips.os, second)):
         used.append(len(kinds))
         if not some:
@@ -99,4 +100,4 @@ def _pattern(columns: int, rows: int, second: int, layout: str) -> list[bool]:
 
 def _energy(bytes_: int) -> float:
     size, energy = ENERGY_AT
-    return round(energy * ENERGY_OF_FOUR ** math.log(bytes_ / size, 4), 4)
+    return round(energy * math.pow(ENERGY_OF_FOUR, math.log(bytes_ / size, 4)), 4)

@@ -114,7 +114,7 @@ def test_refused_by_name(monkeypatch):
     with pytest.raises(SearchError, match="budget must be above 0, not 0"):
         cosearch(BASE, trials=1, evaluations=0)
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(SearchError, match="Optuna must be installed .* extra 'search'"):
+    with pytest.raises(SearchError, match=r"Optuna must be installed .* extra 'search'"):
         cosearch(BASE, trials=1, evaluations=50)
 
 

@@ -1,4 +1,4 @@
-"""Instances of docs/search.md that the search was not made on: they are made, and a small one won."""
+"""Instances of docs/search.md that the search was not made on: made, and a small one searched."""
 
 import re
 import shlex
@@ -15,10 +15,10 @@ from ouroboros.sw.search.problem.read import read_instance
 
 PAGE = (ROOT / "docs" / "search.md").read_text()
 RECIPES = {match[2]: match[1] for match in re.finditer(
-    r"^ouroboros (search make (?:.*\\\n)*.*--out (u\d)\.json)$", PAGE, re.MULTILINE)}
+    r"^ouroboros (search make (?:.*\\\n)*.*--out (u\d+)\.json)$", PAGE, re.MULTILINE)}
 ROWS = {cells[0]: cells for cells in (
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in PAGE.splitlines() if re.match(r"\| u\d \|", line))}
+    for line in PAGE.splitlines() if re.match(r"\| u\d+ \|", line))}
 
 
 @pytest.fixture(scope="module")

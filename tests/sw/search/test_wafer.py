@@ -21,6 +21,7 @@ from ouroboros.sw.search.wafer.designs import Design, Model
 from ouroboros.sw.search.wafer.factors import best_design, factors
 from ouroboros.sw.search.wafer.kinds import DieKind, kind_of, kinds
 from ouroboros.sw.search.wafer.places import BINDING, KV, WEIGHTS, Places
+from ouroboros.sw.search.wafer.ranking import Ranking
 from ouroboros.sw.search.wafer.search import anneal, homogeneous, search, space
 from ouroboros.sw.wafer.chain import Chain
 from ouroboros.sw.wafer.estimate import Wafer
@@ -121,6 +122,28 @@ def test_the_search_finds_the_best_of_all(small):
     ways = found.best.place.cycles if found.best.place else 0
     unplaced = small.on(found.best.design)
     assert found.best.wafer.latency_cycles == unplaced.latency_cycles + ways
+
+
+def test_bounds_come_closer_and_are_never_below(small):
+    ranking, every = Ranking(small), few(small)
+    ranking.rank(every)
+    for design in every:
+        try:
+            value = small.on(design).decode_tokens_per_s
+        except SearchError:
+            continue
+        assert value <= ranking.bounds.closer(design) <= ranking.bounds(design) * (1 + 1e-9)
+
+
+def test_out_of_time_the_best_are_costed_all_the_same(small):
+    """Mixed designs are bounded closely first, so none may have been costed by then."""
+    ranking = Ranking(small)
+    ranking.rank(one for one in few(small) if one.mixed)
+    assert ranking.step() is None and not ranking.costed
+    reach = ranking.reach
+    ranking.hurry()
+    assert len(ranking.costed) == ranking.tried == 1
+    assert ranking.best[0][0] <= ranking.reach <= reach
 
 
 def test_places_are_the_best_of_all(small):
@@ -234,7 +257,7 @@ def test_homes_are_the_best_of_all_and_short_ones_at_most(small):
 
 
 def test_a_trace_that_does_not_fit_has_no_classes(small):
-    with pytest.raises(SearchError, match="requests must be at most .* and none is"):
+    with pytest.raises(SearchError, match=r"requests must be at most .* and none is"):
         mixed_decode(small, homogeneous(small), of_lengths("6000000:10", 2))
 
 
