@@ -12,7 +12,7 @@ from ouroboros.sw.lib.options import option
 from ouroboros.sw.models.config_shape import any_shape
 from ouroboros.sw.search.errors import SearchError
 from ouroboros.sw.search.wafer.areas import load_silicon
-from ouroboros.sw.search.wafer.classes import Homes, homes
+from ouroboros.sw.search.wafer.classes import Mix, mixed_decode
 from ouroboros.sw.search.wafer.designs import Model
 from ouroboros.sw.search.wafer.factors import Factor, factors, sweep
 from ouroboros.sw.search.wafer.search import Found, search
@@ -67,8 +67,8 @@ class WaferSearched:
     """The search."""
     factors: list[Factor]
     """Each part switched on one by one."""
-    homes: tuple[Homes, Homes]
-    """Where classes would keep their KV: on the homogeneous wafer, on the winner."""
+    mixes: tuple[Mix, Mix]
+    """Decode by the classes of the trace: on the homogeneous wafer, on the winner."""
     sweep: list[tuple[float, Factor]]
     """By density of cells."""
     served: tuple[Served, Served]
@@ -90,8 +90,8 @@ class WaferSearched:
             "designs": self.found.designs, "patterns": self.found.patterns,
             "interrupted": self.found.interrupted,
             "factors": [one.as_dict() for one in self.factors],
-            "class_homes": dict(zip(("homogeneous", "winner"),
-                                    (one.as_dict() for one in self.homes), strict=True)),
+            "classes": dict(zip(("homogeneous", "winner"),
+                                (one.as_dict() for one in self.mixes), strict=True)),
             "sweep": [{"cell_density": density, **one.as_dict()} for density, one in self.sweep],
             "served": dict(zip(("homogeneous", "winner"),
                                (one.as_dict() for one in self.served), strict=True)),
@@ -135,7 +135,8 @@ def search_wafer(options: WaferSearchOptions,
         model, found.best, first, technology)
     return WaferSearched(
         options=options, model=model, found=found, factors=factors(model, found),
-        homes=(homes(model, found.homogeneous, requests), homes(model, found.best, requests)),
+        mixes=(mixed_decode(model, found.homogeneous, requests),
+               mixed_decode(model, found.best, requests)),
         sweep=sweep(model, found, [load_silicon(base, options.given(), corner)
                                    for corner in ("low", "mid", "high")]),
         served=(before, after))

@@ -18,6 +18,7 @@ __all__ = ["search"]
 
 COMMANDS = {
     "compare": "ouroboros.sw.cli.search.studies:compare",
+    "hardware": "ouroboros.sw.cli.search.hardware:hardware",
     "make": "ouroboros.sw.cli.search.studies:make",
     "reproduce": "ouroboros.sw.cli.search.studies:reproduce",
     "wafer": "ouroboros.sw.cli.search.wafer:wafer",

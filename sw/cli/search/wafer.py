@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from rich.table import Table
+
 from ouroboros.sw.api.search.wafer import WaferSearched, WaferSearchOptions, search_wafer
 from ouroboros.sw.cli.command import Output, command
 from ouroboros.sw.cli.group import INTERRUPTED
@@ -59,15 +61,12 @@ def _show(found: WaferSearched, output: Output) -> None:
     for factor in found.factors:
         steps.add_row(factor.name, f"{factor.decode:,.0f}", f"{factor.decode / before:.2f}")
         before = factor.decode
-    homes = found.homes[1].factor
-    steps.add_row("homes of classes (no program yet)", f"{best.decode * homes:,.0f}",
-                  f"{homes:.2f}")
     rests = table("density of cells, Mb/mm2", "decode,\ntokens/s", "of homogeneous", right=(1, 2),
                   title="What it rests on: the winner's kinds, ways left out")
     for density, factor in found.sweep:
         rests.add_row(f"{density:g}", f"{factor.decode:,.0f}",
                       f"{factor.decode / base.decode:.2f}")
-    output.show(shown, steps, rests)
+    output.show(shown, steps, _classes(found), rests)
     if best.kinds is not None:
         output.say("dies, west to east and north to south:")
         for line in picture(found):
@@ -76,6 +75,21 @@ def _show(found: WaferSearched, output: Output) -> None:
     for name, value in found.model.silicon.figures.items():
         figures.add_row(name, f"{value.mid:g} {value.unit}", value.source)
     output.show(figures)
+
+
+def _classes(found: WaferSearched) -> Table:
+    """Decode by the classes of the trace, and with homes of their own."""
+    (before, after), members = found.mixes, found.found.best.design.members
+    shown = table("classes of the trace", "homogeneous", "winner", "", right=(1, 2, 3),
+                  title="Decode by lengths, tokens/s")
+    shown.add_row("all in all members", f"{before.decode:,.0f}", f"{after.decode:,.0f}",
+                  f"{after.decode / before.decode:.2f}")
+    shown.add_row("homes of classes (no program yet)", f"{before.homes_decode:,.0f}",
+                  f"{after.homes_decode:,.0f}", f"{after.homes_decode / before.homes_decode:.2f}")
+    for one in after.homes:
+        shown.add_row(f"  up to {one.longest:,} tokens", "", f"{one.decoded_share:.0%} decoded",
+                      "all members" if one.members == members else "one member")
+    return shown
 
 
 def picture(found: WaferSearched) -> list[str]:

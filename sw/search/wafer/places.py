@@ -24,6 +24,10 @@ __all__ = ["KV", "NOTHING", "WEIGHTS", "Place", "Places", "snake"]
 NOTHING, WEIGHTS, KV = 0, 1, 2
 """What a die holds."""
 Kinds = npt.NDArray[np.int8]
+Border = tuple[tuple[int, int], tuple[int, int]]
+BINDING = 100
+"""Cycles of a token's way that a flit above the interval counts as: a border that binds slows
+prompts, though not decode where room for KV does."""
 TO_KV = ("QKV", "attention")
 """Cells whose way ends at KV, or begins there."""
 INSIDE = ("norm 1", "projection", "norm 2", "up/gate", "down")
@@ -111,25 +115,29 @@ class Places:
         weights = self._spread(np.flatnonzero(kinds == WEIGHTS), self.dies.weight_cores,
                                self.model.plan_cores(self.design.weights))
         kv = self._nearest(np.flatnonzero(kinds == KV), weights)
-        to_kv = np.array([self.to_kv[np.ix_(w, k)].max()
+        # Rows first: most blocks lie on one die or two, and this is what annealing waits for.
+        to_kv = np.array([self.to_kv[list(w)].max(axis=0)[list(k)].max()
                           for w, k in zip(weights, kv, strict=True)])
         inside = np.array([
-            self.inside[np.ix_(w, [*w, *weights[min(n + 1, len(weights) - 1)][:1]])].max()
+            self.inside[list(w)].max(axis=0)[
+                [*w, weights[min(n + 1, len(weights) - 1)][0]]].max()
             for n, w in enumerate(weights)])
         return Place(tuple(weights), tuple(kv), to_kv, inside)
 
     def _nearest(self, dies: npt.NDArray[np.int64],
                  weights: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """Dies with the KV of each block: one after the other takes the nearest that have room."""
-        free = np.full(len(dies), self.dies.kv_cores)
+        free = [self.dies.kv_cores] * len(dies)
         need = self.model.groups(self.design.heads) * self.design.members // self.blocks
         found = []
         for block in weights:
-            far = self.to_kv[np.ix_(np.array(block), dies)].max(axis=0)
+            far = self.to_kv[list(block)].max(axis=0)[dies]
             left, taken = need, list[int]()
-            for n in np.argsort(far, kind="stable"):
-                if free[n] and left:
-                    cores = min(left, int(free[n]))
+            for n in np.argsort(far, kind="stable").tolist():
+                if not left:
+                    break
+                if free[n]:
+                    cores = min(left, free[n])
                     free[n] -= cores
                     left -= cores
                     taken.append(int(dies[n]))
@@ -147,6 +155,21 @@ class Places:
         return found
 
     @cached_property
+    def _interval(self) -> int:
+        """Cycles between tokens that no place changes."""
+        return self.model.on(self.design).interval_cycles
+
+    def cost(self, kinds: Kinds) -> int:
+        """What annealing makes small: more cycles of a token, and of a border that binds."""
+        place = self.place(kinds)
+        return place.cycles + BINDING * max(0, self.border_flits(place) - self._interval)
+
+    @cached_property
+    def _passed(self) -> dict[tuple[int, int], tuple[Border, ...]]:
+        """Borders on the way from one die to another, as they are asked for."""
+        return {}
+
+    @cached_property
     def _flits(self) -> int:
         """Flits per token between the weights and the KV of a block, to and fro."""
         return exchanged(self.model.half(self.design.weights, self.design.heads,
@@ -155,20 +178,21 @@ class Places:
     def border_flits(self, place: Place) -> int:
         """Flits per token on a link of the busiest border, at best: links share them evenly."""
         mesh = self.model.base.mesh
-        loads: dict[tuple[tuple[int, int], tuple[int, int]], float] = {}
+        loads: dict[Border, float] = {}
         for weights, kv in zip(place.weights, place.kv, strict=True):
             share = self._flits / (len(weights) * len(kv))
             for w in weights:
                 for k in kv:
-                    for border in _borders(self.snake[w], self.snake[k]):
+                    if (w, k) not in self._passed:
+                        self._passed[w, k] = tuple(_borders(self.snake[w], self.snake[k]))
+                    for border in self._passed[w, k]:
                         loads[border] = loads.get(border, 0.0) + share
         links = min(*(size for kind in (self.design.weights, self.design.kv)
                       for size in self.model.silicon.die_mesh(kind)), mesh.die_width)
         return int(np.ceil(max(loads.values(), default=0.0) / links))
 
 
-def _borders(one: tuple[int, int],
-             other: tuple[int, int]) -> Iterable[tuple[tuple[int, int], tuple[int, int]]]:
+def _borders(one: tuple[int, int], other: tuple[int, int]) -> Iterable[Border]:
     """Borders of an XY way, whichever direction."""
     (x, y), (to_x, to_y) = one, other
     while (x, y) != (to_x, to_y):

@@ -1,6 +1,5 @@
 """The search: designs best first, then places by annealing; the homogeneous wafer is the seed."""
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +11,7 @@ from ouroboros.sw.search.errors import SearchError
 from ouroboros.sw.search.wafer.designs import Design, Model
 from ouroboros.sw.search.wafer.kinds import DieKind, kind_of, kinds
 from ouroboros.sw.search.wafer.places import KV, WEIGHTS, Kinds, Place, Places
-from ouroboros.sw.wafer.estimate import Wafer
+from ouroboros.sw.search.wafer.ranking import Ranking
 from ouroboros.sw.wafer.mixed import MixedWafer
 
 __all__ = ["Candidate", "Found", "anneal", "homogeneous", "search", "space"]
@@ -23,8 +22,8 @@ FEWER_MEMBERS = 2
 """So many numbers of members below the most are tried."""
 HOT, COLD = 0.5, 0.005
 """Temperatures of the annealing, as parts of the cost of the first pattern."""
-FINALISTS = 3
-"""Designs whose places are annealed, at most."""
+DESIGNS_PART = 0.6
+"""Of the budget, for designs at most."""
 Progress = Callable[[float, float], None]
 
 
@@ -132,41 +131,6 @@ def space(model: Model, *, weights: Iterable[DieKind] | None = None,
     return found
 
 
-class _Bounds:
-    """What a design can reach at best, before its programs are laid out."""
-
-    def __init__(self, model: Model):
-        self.model = model
-        self._rest: dict[DieKind, float] = {}
-
-    def __call__(self, design: Design) -> float:
-        """Tokens/s: sequences by bytes over the latency of everything but attention."""
-        model, shape = self.model, self.model.shape
-        machine = design.kv.machine(model.base)
-        cim, half = machine.cim, max(machine.core.macros // 2, 1)
-        blocks = min(half * (cim.groups // -(-shape.head_dim // cim.active_rows)),
-                     half * (cim.rows // cim.outputs) * (cim.outputs // shape.head_dim),
-                     machine.kv.pages) // design.heads * design.members
-        sequences = min(blocks // math.ceil(model.context / machine.block_tokens),
-                        machine.kv.sequences)
-        hz = model._assumed["clock_ghz"] * 1e9
-        return sequences * hz / self.rest(design.weights) if sequences else 0.0
-
-    def rest(self, kind: DieKind) -> float:
-        """Cycles of a token but for attention; more members take no fewer."""
-        if kind not in self._rest:
-            try:
-                half = self.model.half(kind, 1, 1, self.model.base.block_tokens)
-                self._rest[kind] = _without_attention(half)
-            except SearchError:
-                self._rest[kind] = math.inf
-        return self._rest[kind]
-
-
-def _without_attention(half: Wafer) -> float:
-    return half.latency_cycles - half.shape.n_layers * half.block_latency["attention"]
-
-
 def search(model: Model, *, seconds: float | None = None, evaluations: int | None = None,
            seed: int = 0, designs: Iterable[Design] | None = None,
            progress: Progress = lambda spent, best: None) -> Found:
@@ -192,44 +156,33 @@ def search(model: Model, *, seconds: float | None = None, evaluations: int | Non
     """
     budget = Budget(seconds=seconds, evaluations=evaluations)
     base = homogeneous(model)
-    best, tried, patterns, interrupted = base, 0, 0, False
-    limit = _Bounds(model)
-    costed: list[tuple[float, Design]] = []
-    waiting: list[tuple[float, Design]] = []
+    best, patterns, interrupted = base, 0, False
+    ranking = Ranking(model)
     try:
-        waiting = sorted(((limit(one), one) for one in (
-            space(model) if designs is None else designs)), key=lambda pair: (-pair[0], pair[1]))
-        while waiting and budget.spent < 0.6:
-            reach, design = waiting[0]
-            if reach <= best.decode or (len(costed) >= FINALISTS and reach <= sorted(
-                    value for value, _ in costed)[-FINALISTS]):
-                break
-            waiting.pop(0)
-            tried, budget.used = tried + 1, budget.used + 1
-            try:
-                value = model.on(design).decode_tokens_per_s
-            except SearchError:
-                continue
-            costed.append((value, design))
-            if not design.mixed and value > best.decode:
-                best = Candidate(design, model.on(design))
+        ranking.rank(space(model) if designs is None else designs)
+        while budget.spent < DESIGNS_PART and not ranking.settled(best.decode):
+            tried = ranking.tried
+            found = ranking.step()
+            budget.used += ranking.tried - tried
+            if found is not None and not found[1].mixed and found[0] > best.decode:
+                best = Candidate(found[1], model.on(found[1]))
             progress(budget.spent, best.decode)
+        ranking.hurry()
         rng = np.random.default_rng(seed)
-        finalists = sorted(costed, key=lambda pair: (-pair[0], pair[1]))[:FINALISTS]
+        finalists = ranking.best
         for n, (value, design) in enumerate(finalists):
             if not design.mixed or value <= best.decode:
                 continue
             share = (1 - budget.spent) / (len(finalists) - n)
-            found, spent = anneal(model, design, budget, budget.spent + share, rng)
+            lying, spent = anneal(model, design, budget, budget.spent + share, rng)
             patterns += spent
-            if found.decode > best.decode:
-                best = found
+            if lying.decode > best.decode:
+                best = lying
             progress(budget.spent, best.decode)
     except KeyboardInterrupt:
         interrupted = True
-    bound = max([base.decode, best.decode, *(value for value, _ in costed),
-                 *(reach for reach, _ in waiting[:1])])
-    return Found(best, base, bound, tried, patterns, interrupted)
+    bound = max(base.decode, best.decode, ranking.reach)
+    return Found(best, base, bound, ranking.tried, patterns, interrupted)
 
 
 def anneal(model: Model, design: Design, budget: Budget, until: float,
@@ -242,8 +195,8 @@ def anneal(model: Model, design: Design, budget: Budget, until: float,
         The best, and how many patterns were tried.
     """
     places = Places(model, design)
-    now = min((places.first(), places.naive()), key=lambda one: places.place(one).cycles)
-    cost = places.place(now).cycles
+    now = min((places.first(), places.naive()), key=places.cost)
+    cost = places.cost(now)
     best, least, tried = now, cost, 0
     # What is spent is never above 1; sums of parts of it may be.
     start, begin, until = max(cost, 1), budget.spent, min(until, 1.0)
@@ -258,7 +211,7 @@ def anneal(model: Model, design: Design, budget: Budget, until: float,
         after = now.copy()
         after[[one, other]] = now[[other, one]]
         tried, budget.used = tried + 1, budget.used + 1
-        value = places.place(after).cycles
+        value = places.cost(after)
         if value <= cost + allowed:
             now, cost = after, value
             if cost < least:

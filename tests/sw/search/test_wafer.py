@@ -16,16 +16,17 @@ from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.search.annealing.budget import Budget
 from ouroboros.sw.search.errors import SearchError
 from ouroboros.sw.search.wafer.areas import load_silicon
-from ouroboros.sw.search.wafer.classes import homes
+from ouroboros.sw.search.wafer.classes import mixed_decode
 from ouroboros.sw.search.wafer.designs import Design, Model
 from ouroboros.sw.search.wafer.factors import best_design, factors
 from ouroboros.sw.search.wafer.kinds import DieKind, kind_of, kinds
-from ouroboros.sw.search.wafer.places import KV, WEIGHTS, Places
+from ouroboros.sw.search.wafer.places import BINDING, KV, WEIGHTS, Places
+from ouroboros.sw.search.wafer.ranking import Ranking
 from ouroboros.sw.search.wafer.search import anneal, homogeneous, search, space
 from ouroboros.sw.wafer.chain import Chain
 from ouroboros.sw.wafer.estimate import Wafer
 from ouroboros.sw.wafer.mixed import MixedWafer
-from ouroboros.sw.wafer.requests import of_lengths
+from ouroboros.sw.wafer.requests import Requests, of_lengths
 
 PAPER = load_machine("wafer")
 SMALL = replace(PAPER, mesh=MeshParams(width=15, height=8, die_width=5, die_height=4),
@@ -123,6 +124,28 @@ def test_the_search_finds_the_best_of_all(small):
     assert found.best.wafer.latency_cycles == unplaced.latency_cycles + ways
 
 
+def test_bounds_come_closer_and_are_never_below(small):
+    ranking, every = Ranking(small), few(small)
+    ranking.rank(every)
+    for design in every:
+        try:
+            value = small.on(design).decode_tokens_per_s
+        except SearchError:
+            continue
+        assert value <= ranking.bounds.closer(design) <= ranking.bounds(design) * (1 + 1e-9)
+
+
+def test_out_of_time_the_best_are_costed_all_the_same(small):
+    """Mixed designs are bounded closely first, so none may have been costed by then."""
+    ranking = Ranking(small)
+    ranking.rank(one for one in few(small) if one.mixed)
+    assert ranking.step() is None and not ranking.costed
+    reach = ranking.reach
+    ranking.hurry()
+    assert len(ranking.costed) == ranking.tried == 1
+    assert ranking.best[0][0] <= ranking.reach <= reach
+
+
 def test_places_are_the_best_of_all(small):
     design = next(one for one in few(small) if one.mixed)
     places = Places(small, design)
@@ -138,6 +161,18 @@ def test_places_are_the_best_of_all(small):
     found, tried = anneal(small, design, Budget(evaluations=400), 1.0, np.random.default_rng(3))
     assert found.place.cycles == min(every) < max(every)
     assert tried == 400
+
+
+def test_a_border_that_binds_is_part_of_the_cost(small):
+    """Only by what it has more than the interval that no place changes."""
+    places = Places(small, next(one for one in few(small) if one.mixed))
+    pattern = places.naive()
+    place = places.place(pattern)
+    flits = places.border_flits(place)
+    assert flits > 1
+    for interval, over in ((flits, 0), (flits - 1, 1), (0, flits)):
+        places.__dict__["_interval"] = interval
+        assert places.cost(pattern) == place.cycles + BINDING * over
 
 
 def test_same_seed_same_wafer(small):
@@ -173,12 +208,57 @@ def test_each_part_is_worth_something_or_nothing(small):
     assert [row.decode for row in rows[:4]] == sorted(row.decode for row in rows[:4])
 
 
-def test_short_sequences_in_one_member_are_no_slower(small):
-    two = small.on(Design(OWN, OWN, 1, 2))
-    seed = replace(homogeneous(small), design=Design(OWN, OWN, 1, 2), wafer=two)
-    found = homes(small, seed, of_lengths("100:10", 4))
-    assert found.short_share == 1.0 and found.factor >= 1.0
-    assert homes(small, homogeneous(small), of_lengths("100:10", 4)).factor >= 1.0
+def two_members(small):
+    """A design whose heads have two members."""
+    two = Design(OWN, OWN, 1, 2)
+    return replace(homogeneous(small), design=two, wafer=small.on(two))
+
+
+def test_one_class_is_the_estimate_at_its_context(small):
+    """All requests alike: sequences by room over the latency at their mean context."""
+    seed = homogeneous(small)
+    found = mixed_decode(small, seed, of_lengths("2000:48", 6))
+    assert {one.longest for one in found.classes} == {2048}
+    assert sum(one.decoded_share for one in found.classes) == pytest.approx(1.0)
+    assert {(one.context, one.blocks) for one in found.classes} == {(2024, 16.0)}
+    [latency] = {one.latency_cycles for one in found.classes}
+    assert latency == small.half(OWN, 1, seed.design.members, 2024).latency_cycles
+    sequences = min(seed.wafer.kv.head_blocks / 16, 64)
+    assert found.decode == pytest.approx(min(
+        1e9 / seed.wafer.interval_cycles, sequences * 1e9 / latency))
+
+
+def test_a_mix_lies_between_its_classes(small):
+    both = Requests(np.zeros(4), np.array([300, 300, 4000, 4000]), np.array([84, 84, 96, 96]),
+                    "made up")
+    seed = two_members(small)
+    short, long_ = (mixed_decode(small, seed, of_lengths(lengths, 4)).decode
+                    for lengths in ("300:84", "4000:96"))
+    found = mixed_decode(small, seed, both, count=2)
+    assert long_ < found.decode < short
+    assert [one.longest for one in found.classes] == [384, 4096]
+    assert [one.blocks for one in found.classes] == [3.0, 32.0]
+    assert found.classes[0].decoded_share == pytest.approx(168 / 360)
+
+
+def test_homes_are_the_best_of_all_and_short_ones_at_most(small):
+    seed = two_members(small)
+    room = seed.wafer.kv.head_blocks // 2 * small.base.block_tokens
+    lengths = np.array([100, 200, 3000, room, room + 1, room + 200])
+    both = Requests(np.zeros(6), lengths - 50, np.full(6, 50), "made up")
+    found = mixed_decode(small, seed, both)
+    assert found.homes_decode >= found.decode
+    assert all(one.members == 2 for one in found.classes)
+    assert found.homes[-1].members == 2          # longer than a member
+    assert all(one.members in (1, 2) for one in found.homes)
+    one = Design(OWN, OWN, 1, 1)
+    alone = mixed_decode(small, replace(seed, design=one, wafer=small.on(one)), both)
+    assert alone.homes == alone.classes and alone.homes_decode == alone.decode
+
+
+def test_a_trace_that_does_not_fit_has_no_classes(small):
+    with pytest.raises(SearchError, match=r"requests must be at most .* and none is"):
+        mixed_decode(small, homogeneous(small), of_lengths("6000000:10", 2))
 
 
 @pytest.mark.parametrize(("make", "why"), [
