@@ -32,7 +32,7 @@ def _blocks() -> dict[str, MutableBlock]:
     within = {"router": ("router", "router"), "kv_manager": ("kv_manager", "kv_manager"),
               "controller": ("controller", "controller"),
               "ingress": ("network_interface", "network_interface_ingress"),
-              "egress": ("network_interface", "network_interface_egress"),
+              "egress": ("egress", "egress"),
               "sfu": ("sfu", "sfu"), "macro": ("macro", "macro"),
               "array": ("array", "array_unit", "array_unit_kv_manager"),
               "tree": ("tree", "adder_tree")}

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from ouroboros.hw.array.array import ArrayUnit
 from ouroboros.hw.array.tree import AdderTree
 from ouroboros.hw.core.controller import Controller
+from ouroboros.hw.core.egress import Egress
 from ouroboros.hw.kv.manager import KvManager
 from ouroboros.hw.lib.library import Library
 from ouroboros.hw.params.machine import load_machine
 from ouroboros.hw.sfu.sfu import Sfu
 from ouroboros.tb.cim.macro_pair import pair_sources
 from ouroboros.tb.core.controller_agent import few_slots
+from ouroboros.tb.core.egress_agent import few_credits
 from ouroboros.tb.core.ni_top import ni_sources
 from ouroboros.tb.noc.bench_router import NOC
 from ouroboros.tb.noc.router_agent import StoppingRouter
@@ -71,6 +73,11 @@ def _benches() -> dict[str, BlockBench]:
             name="network_interface", top="network_interface",
             module="ouroboros.tb.core.bench_ni", sources=lambda: ni_sources(tiny),
             env={"MACHINE": "tiny", "ROUNDS": "2"}),
+        BlockBench(
+            name="egress", top="egress", module="ouroboros.tb.core.bench_egress",
+            sources=lambda: _defined("egress", lambda _: Egress(few_credits(tiny)),
+                                     few_credits(tiny)),
+            env={"MACHINE": "tiny", "ROUNDS": "24", "CYCLES": "120"}),
         BlockBench(
             name="sfu", top="sfu", module="ouroboros.tb.sfu.bench_sfu",
             sources=lambda: _defined("sfu", lambda _: Sfu(tiny), tiny),
