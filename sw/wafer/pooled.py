@@ -308,12 +308,13 @@ def _through(pools: PoolTimes, held: Held, lane: int, split: int, context: int, 
     there, here = min(context, split), context - split
     pool = lane // pools.lanes
     carried = math.ceil(pools.port * tokens)
-    held.lane_free[lane] = begun + math.ceil(pools.hold * there)
+    read = there * (pools.group if tokens > 1 else 1.0)
+    held.lane_free[lane] = begun + math.ceil(pools.hold * read)
     held.port_free[pool] = begun + carried
     held.port_used[pool] += carried
     held.numbers[READ] += there
     held.numbers[COMPUTED_THERE] += tokens
-    longer = math.ceil(pools.fixed + pools.way * there) - bare - blocks * way_at[max(1, here)]
+    longer = math.ceil(pools.fixed + pools.way * read) - bare - blocks * way_at[max(1, here)]
     # Of a split sequence both parts are waited for.
     return max(begun + 1, x + longer if here <= 0 else x + max(0, longer))
 

@@ -19,6 +19,7 @@ from ouroboros.sw.wafer.policy import (
     INJECTED,
     LENGTH,
     PREEMPTIONS,
+    REACHED,
     RECOMPUTED,
     Rules,
     fresh,
@@ -48,6 +49,8 @@ class PooledRun(Run):
     """``(samples, 5 + pools)``: ``WHERE_COLUMNS``, then tokens in every pool."""
     on_wafer: npt.NDArray[np.bool_]
     """``(requests,)``: those that the wafer could hold alone."""
+    reached: Ints
+    """``(requests,)``: tokens of each that were computed."""
 
     def column(self, name: str) -> Ints:
         """Of ``where``."""
@@ -59,6 +62,17 @@ class PooledRun(Run):
         """``(samples, pools)``: tokens."""
         found: Ints = self.where[:, len(WHERE_COLUMNS):]
         return found
+
+    @property
+    def steady_rate(self) -> float:
+        """Tokens generated a cycle while most sequences are alive: at least half of the most."""
+        busy = np.flatnonzero(2 * self.column("sequences") >= self.column("sequences").max(
+            initial=0))
+        if len(busy) < 2:
+            return 0.0
+        a, b = self.where[busy[0]], self.where[busy[-1]]
+        at = WHERE_COLUMNS.index("generated")
+        return float(b[at] - a[at]) / max(int(b[0] - a[0]), 1)
 
     def as_dict(self) -> dict[str, Any]:
         """What pools did, for a file."""
@@ -140,4 +154,4 @@ def run_pooled(chain: Chain, rules: Rules, times: PoolTimes, traffic: Traffic, *
         kv_share=areas[0] / max(cycles, 1) / blocks, kv_peak=areas[3] / blocks,
         sequences=areas[1] / max(cycles, 1), long_tokens=int(others[2]), nodes=plan.short.count,
         times=times, counts={name: int(held.numbers[at]) for name, at in COUNTS.items()},
-        where=where[:rows[0]].copy(), on_wafer=total <= alone)
+        where=where[:rows[0]].copy(), on_wafer=total <= alone, reached=every(found[:, REACHED]))

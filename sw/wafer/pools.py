@@ -92,6 +92,8 @@ class PoolTimes(NamedTuple):
     """On the way to a pool and back, in all blocks."""
     way: float
     """The same as ``hold``, of a token's latency, where it is alone."""
+    group: float
+    """Of both, where the read serves several tokens of a prompt, over that of one."""
     port: float
     """Of a port, for each token."""
     move: float
