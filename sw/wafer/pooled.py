@@ -73,8 +73,8 @@ from ouroboros.sw.wafer.policy import (
     take,
 )
 from ouroboros.sw.wafer.pools import (
+    BUSY,
     COMPUTED_THERE,
-    EVENTS,
     FAILED,
     IN,
     LANE_NEXT,
@@ -313,6 +313,7 @@ def _through(pools: PoolTimes, held: Held, lane: int, split: int, context: int, 
     held.port_free[pool] = begun + carried
     held.port_used[pool] += carried
     held.numbers[READ] += there
+    held.numbers[BUSY] += held.lane_free[lane] - begun
     held.numbers[COMPUTED_THERE] += tokens
     longer = math.ceil(pools.fixed + pools.way * read) - bare - blocks * way_at[max(1, here)]
     # Of a split sequence both parts are waited for.

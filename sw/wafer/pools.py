@@ -65,11 +65,11 @@ gives way is moved, not computed again: with ``sequences`` it goes on there, els
 SEQUENCES, OLDEST, PARK = range(3)
 # Numbers that are kept.
 (EVENTS, TIES, RESIDENT, IN_POOLS, FREE_IDS, READ, MOVED, PARKINGS, LOST_COUNT, COMPUTED_THERE,
- FAILED, LANE_NEXT) = range(12)
+ FAILED, LANE_NEXT, BUSY) = range(13)
 COUNTS = {"tokens_read": READ, "tokens_moved": MOVED, "parked": PARKINGS, "lost": LOST_COUNT,
-          "tokens_computed": COMPUTED_THERE}
+          "tokens_computed": COMPUTED_THERE, "lane_cycles": BUSY}
 """What a run counts: tokens of context read in pools, K and V moved between wafer and pools,
-sequences parked, lost with a pool, tokens whose attention pools took part in."""
+sequences parked, lost with a pool, tokens whose attention pools took part in, cycles for which lanes were busy."""
 # Columns of an event, and kinds.
 WHEN, TIE, KIND, WHOSE, AT, COUNT, BEFORE, OUTCOME = range(8)
 RESULT, OUT, IN = range(3)
@@ -132,7 +132,7 @@ class Held(NamedTuple):
     ids: Ints
     """``(n,)``: stack of ids of sequences without a page in KV cores."""
     numbers: Ints
-    """``(12,)``."""
+    """``(13,)``."""
 
 
 def fresh_pools(rules: Rules, times: PoolTimes, requests: int, ids: int, events: int) -> Held:
@@ -141,7 +141,7 @@ def fresh_pools(rules: Rules, times: PoolTimes, requests: int, ids: int, events:
 
     def zeros(*shape: int) -> npt.NDArray[np.int64]:
         return np.zeros(shape, np.int64)
-    numbers = zeros(12)
+    numbers = zeros(13)
     numbers[FREE_IDS] = ids
     return Held(zeros(lanes), zeros(lanes), zeros(times.pools), zeros(times.pools),
                 zeros(times.pools), zeros(times.pools), np.ones(times.pools, np.int64),

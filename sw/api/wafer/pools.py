@@ -118,8 +118,7 @@ def pools_as_dict(service: PooledService, run: PooledRun, options: WithPools) ->
         **run.as_dict(), "technology": options.pool_technology, "banks": own.banks,
         "fails_at_s": service.fails_at_s, "longest_on_wafer": alone, "longest": most,
         "token_bytes": own.token_bytes, "pool_bytes_per_s": own.pool_bytes_per_s,
-        "banks_busy": min(1.0, run.counts["tokens_read"] * run.times.hold / lanes
-                          / max(run.cycles, 1)),
+        "banks_busy": run.counts["lane_cycles"] / lanes / max(run.cycles, 1),
         "moved_bytes": run.counts["tokens_moved"] * own.token_bytes,
         "steady_tokens_per_s": run.steady_rate * hz}
     if currents is not None:
