@@ -153,8 +153,8 @@ def serve_pooled(policy: Policy, rules: Rules, pools: PoolTimes, held: Held, sho
                     deliver(requests, sequences, active, ready, policy.promised, numbers, rules, s,
                             flying[at, AT], flying[at, COUNT], flying[at, BEFORE], outcome,
                             flying[at, WHEN])
-            elif not _event(policy, rules, pools, held):
-                return OVERFLOW
+            else:
+                _event(policy, rules, pools, held)
         if now >= sample:
             step = _sample(policy, held, where, rows, now, step)
             sample = now + step
@@ -311,7 +311,6 @@ def _through(pools: PoolTimes, held: Held, lane: int, split: int, context: int, 
     read = there * (pools.group if tokens > 1 else 1.0)
     held.lane_free[lane] = begun + math.ceil(pools.hold * read)
     held.port_free[pool] = begun + carried
-    held.port_used[pool] += carried
     held.numbers[READ] += there
     held.numbers[BUSY] += held.lane_free[lane] - begun
     held.numbers[COMPUTED_THERE] += tokens
@@ -352,15 +351,15 @@ def _bring_back(policy: Policy, rules: Rules, pools: PoolTimes, held: Held, s: i
 @compiled
 def _move(pools: PoolTimes, held: Held, kind: int, s: int, pool: int, tokens: int,
           now: int) -> bool:
-    """Behind other moves of the port."""
-    begins = max(now, held.move_free[pool])
-    held.move_free[pool] = begins + math.ceil(pools.move * tokens)
-    return push_event(held, held.move_free[pool], kind, s, pool, tokens, held.port_used[pool], 0)
+    """Before tokens that need the port: blocks of the wafer wait for it."""
+    ends = max(now, held.port_free[pool]) + math.ceil(pools.move * tokens)
+    held.port_free[pool] = ends
+    return push_event(held, ends, kind, s, pool, tokens, 0, 0)
 
 
 @compiled
-def _event(policy: Policy, rules: Rules, pools: PoolTimes, held: Held) -> bool:
-    """The next one of the heap happens; False: there is no room for another."""
+def _event(policy: Policy, rules: Rules, pools: PoolTimes, held: Held) -> None:
+    """The next one of the heap happens."""
     sequences, requests = policy.sequences, policy.requests
     when, kind, s, at, count, before, outcome = pop(held)
     one = sequences[s]
@@ -368,12 +367,7 @@ def _event(policy: Policy, rules: Rules, pools: PoolTimes, held: Held) -> bool:
     if kind == RESULT:
         deliver(requests, sequences, policy.active, policy.ready, policy.promised, policy.numbers,
                 rules, s, at, count, before, outcome, when)
-        return True
-    # Tokens that passed the port meanwhile have put the move off.
-    more = held.port_used[at] - before
-    if more and held.alive[at]:
-        held.move_free[at] = max(held.move_free[at], when + more)
-        return push_event(held, when + more, kind, s, at, count, held.port_used[at], 0)
+        return
     one[FLYING] -= 1
     if kind == OUT and held.alive[at]:
         one[LEAVING] = PARKED
@@ -395,7 +389,6 @@ def _event(policy: Policy, rules: Rules, pools: PoolTimes, held: Held) -> bool:
         if held.alive[at]:
             held.tokens[1 + at] -= kept
     classify(requests, sequences, policy.ready, s)
-    return True
 
 
 # Where K and V are
@@ -409,7 +402,7 @@ def _sample(policy: Policy, held: Held, where: Ints, rows: Ints, now: int, step:
         rows[0] = (len(where) + 1) // 2
         for n in range(rows[0]):
             where[n] = where[2 * n]
-        step *= 2
+        step = max(2 * step, now // rows[0])
     one, alive = where[rows[0]], 0
     for place in range(policy.numbers[ACTIVE]):
         s = policy.active[place]

@@ -3,7 +3,7 @@
 A pool is room for tokens, and lanes that read them: parts of its ranks that work on a sequence
 each. A lane takes the next token once it has read what the one before attends to, in all blocks;
 only then does the host send one, so that none waits for a pool within the wafer. A pool's port
-carries q, k, v and contexts, and what is moved in the time that these leave.
+carries q, k, v and contexts, and K and V that are moved.
 
 What does not change is ``PoolTimes``, made by ``sw.tier.edge_service`` of a technology.
 """
@@ -115,10 +115,6 @@ class Held(NamedTuple):
     """``(pools * lanes,)``: sequences."""
     port_free: Ints
     """``(pools,)``: when a port takes the next token."""
-    port_used: Ints
-    """``(pools,)``: cycles of tokens so far."""
-    move_free: Ints
-    """``(pools,)``: when the last move ends."""
     reserved: Ints
     """``(pools,)``: tokens that sequences may have there."""
     alive: Ints
@@ -144,7 +140,7 @@ def fresh_pools(rules: Rules, times: PoolTimes, requests: int, ids: int, events:
     numbers = zeros(13)
     numbers[FREE_IDS] = ids
     return Held(zeros(lanes), zeros(lanes), zeros(times.pools), zeros(times.pools),
-                zeros(times.pools), zeros(times.pools), np.ones(times.pools, np.int64),
+                np.ones(times.pools, np.int64),
                 zeros(1 + times.pools), zeros(events, 8), zeros(requests, 2),
                 rules.sequences + np.arange(ids - 1, -1, -1, dtype=np.int64), numbers)
 
