@@ -20,6 +20,8 @@ EDGE_MARK = "ouroboros tier edge"
 WHERE_MARK = "ouroboros tier serve"
 KEPT_MARK = "ouroboros wafer --pools"
 """In the first bytes of every picture."""
+DRAWN = 500
+"""Samples of a run that a picture has, at most."""
 
 
 def draw_figures(found: Compared, path: Path) -> None:
@@ -127,18 +129,19 @@ def draw_kept(run: PooledRun, token_bytes: int, clock_hz: float, path: Path) -> 
     """
     figure = Figure(figsize=(7.5, 5.6), layout="constrained")
     wafer, pools, rate = figure.subplots(3, sharex=True, height_ratios=(1, 1, 0.8))
-    seconds = run.column("cycle") / clock_hz
-    wafer.stackplot(seconds, run.column("wafer") * token_bytes / 1e9, step="post", linewidth=0,
+    few = slice(None, None, -(-len(run.where) // DRAWN))
+    seconds = run.column("cycle")[few] / clock_hz
+    wafer.stackplot(seconds, run.column("wafer")[few] * token_bytes / 1e9, step="post", linewidth=0,
                     colors=[matplotlib.colormaps["Blues"](0.6)])
     wafer.set_ylabel("wafer, GB")
     count = run.times.pools
-    pools.stackplot(seconds, run.in_pools.T * token_bytes / 1e9, step="post", linewidth=0,
+    pools.stackplot(seconds, run.in_pools[few].T * token_bytes / 1e9, step="post", linewidth=0,
                     labels=[f"pool {n + 1}" for n in range(count)],
                     colors=[matplotlib.colormaps["Oranges"](0.75 - 0.5 * n / max(count - 1, 1))
                             for n in range(count)])
     pools.set_ylabel("pools, GB")
     pools.legend(fontsize=7, loc="upper right", ncols=4)
-    rate.plot(seconds, run.column("generated"), color="black", linewidth=1)
+    rate.plot(seconds, run.column("generated")[few], color="black", linewidth=1)
     rate.set_ylabel("tokens generated")
     rate.set_xlabel("s")
     if run.times.fails_at < run.cycles:

@@ -69,7 +69,8 @@ SEQUENCES, OLDEST, PARK = range(3)
 COUNTS = {"tokens_read": READ, "tokens_moved": MOVED, "parked": PARKINGS, "lost": LOST_COUNT,
           "tokens_computed": COMPUTED_THERE, "lane_cycles": BUSY}
 """What a run counts: tokens of context read in pools, K and V moved between wafer and pools,
-sequences parked, lost with a pool, tokens whose attention pools took part in, cycles for which lanes were busy."""
+sequences parked, lost with a pool, tokens whose attention pools took part in, cycles for which
+lanes were busy."""
 # Columns of an event, and kinds.
 WHEN, TIE, KIND, WHOSE, AT, COUNT, BEFORE, OUTCOME = range(8)
 RESULT, OUT, IN = range(3)

@@ -62,7 +62,7 @@ def test_a_faster_pool_in_staggered_banks_and_other_clocks(ddr4):
         own = pooled_service(load_machine("wafer"), shape, WaferOptions(), asked, 1024, Pools(
             model=shape, technology=ddr4[0], pools=1, banks=banks))
         rates[banks] = steady(own.serve(asked))
-        # Pools keep their pace in seconds whatever the wafer's clock is; a slower one gains nothing.
+        # Pools keep their pace in seconds at any clock of the wafer; a slower one gains nothing.
         for name in ("hold", "fixed", "way", "port", "move"):
             assert getattr(own.times(0.5e9), name) == pytest.approx(
                 getattr(own.times(1e9), name) / 2)

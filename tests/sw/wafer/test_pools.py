@@ -11,8 +11,8 @@ from ouroboros.sw.wafer.policy import NEVER
 from ouroboros.sw.wafer.run import Traffic, run
 from ouroboros.tests.sw.wafer.test_policy import RULES, loads, machine
 
-POOL = PoolTimes(pools=1, lanes=2, room=200, together=4, hold=3.0, fixed=150.0, way=6.0, group=1.5, port=2.0,
-                 move=8.0, policy=0, share=0.5, fails_at=NEVER)
+POOL = PoolTimes(pools=1, lanes=2, room=200, together=4, hold=3.0, fixed=150.0, way=6.0, group=1.5,
+                 port=2.0, move=8.0, policy=0, share=0.5, fails_at=NEVER)
 
 
 def traffic(prompts, limits, arrivals=None):
