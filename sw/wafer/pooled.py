@@ -44,7 +44,6 @@ from ouroboros.sw.wafer.policy import (
     GENERATED_ALL,
     HOME,
     LEAVING,
-    LENGTH,
     LIMIT,
     MOVING,
     NEVER,

@@ -9,8 +9,6 @@ import numpy.typing as npt
 from ouroboros.sw.perf.errors import PerfError
 from ouroboros.sw.wafer.chain import Chain, Ints
 from ouroboros.sw.wafer.loop import DONE, OVERFLOW, layout_of
-from ouroboros.sw.wafer.pooled import WHERE_COLUMNS, serve_pooled
-from ouroboros.sw.wafer.pools import COUNTS, POLICIES, PoolTimes, fresh_pools
 from ouroboros.sw.wafer.policy import (
     END,
     FINISHED,
@@ -24,6 +22,8 @@ from ouroboros.sw.wafer.policy import (
     Rules,
     fresh,
 )
+from ouroboros.sw.wafer.pooled import WHERE_COLUMNS, serve_pooled
+from ouroboros.sw.wafer.pools import COUNTS, POLICIES, PoolTimes, fresh_pools
 from ouroboros.sw.wafer.run import FLYING, Run, Traffic, plan_of
 
 __all__ = ["PooledRun", "longest_in", "run_pooled"]

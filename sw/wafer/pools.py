@@ -35,7 +35,6 @@ from ouroboros.sw.wafer.policy import (
     NEVER,
     NEXT,
     NOTHING,
-    PARKED,
     PREEMPTED,
     PROMPT,
     PROMPT_TOKEN,

@@ -110,7 +110,7 @@ def check_served(service: PooledService, run: PooledRun) -> None:
 def pools_as_dict(service: PooledService, run: PooledRun, options: WithPools) -> dict[str, Any]:
     """What pools did, for a file."""
     own, hz = service.pools, service.wafer.clock_hz
-    technology, currents = load_technology(options.pool_technology)
+    _, currents = load_technology(options.pool_technology)
     seconds = max(run.cycles, 1) / hz
     lanes = run.times.pools * run.times.lanes
     alone, most = service.longest

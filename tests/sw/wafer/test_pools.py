@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ouroboros.sw.wafer.policy import NEVER
 from ouroboros.sw.wafer.pooled_run import run_pooled
 from ouroboros.sw.wafer.pools import POLICIES, PoolTimes
-from ouroboros.sw.wafer.policy import NEVER
 from ouroboros.sw.wafer.run import Traffic, run
 from ouroboros.tests.sw.wafer.test_policy import RULES, loads, machine
 
