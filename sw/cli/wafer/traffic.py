@@ -69,14 +69,15 @@ def _pools(found: dict[str, Any]) -> Table:
     joules = found.get("joules")
     for name, value, why in (
             ("policy", found["policy"], (f"{found['pools']} of {found['technology']}, "
-              f"{found['banks']}")),
+                                         f"{found['banks']}")),
             ("room of a pool", f"{found['room_tokens']:,}", "tokens of K and V"),
             ("longest request", f"{found['longest']:,}",
              f"{found['longest_on_wafer']:,} on the wafer alone"),
             ("requests beyond the wafer", f"{found['beyond_wafer']:,}", "served by pools only"),
             ("steady rate", f"{found['steady_tokens_per_s']:,.0f} tokens/s",
              "generated while most sequences are alive"),
-            ("banks busy", f"{found['banks_busy']:.1%}", f"prompts: {found['prompt_tokens_a_read']} tokens a read"),
+            ("banks busy", f"{found['banks_busy']:.1%}",
+             f"prompts: {found['prompt_tokens_a_read']} tokens a read"),
             ("most K and V", f"{max(found['tokens_at_most'], default=0):,}",
              f"tokens in a pool; {found['tokens_on_wafer_at_most']:,} on the wafer"),
             ("parked", f"{found['parked']:,}", f"{found['tokens_moved']:,} tokens moved"),
