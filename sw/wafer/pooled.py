@@ -1,4 +1,4 @@
-"""The event loop of a wafer with pools: ``sw.wafer.loop``, and tokens whose attention is elsewhere.
+"""The event loop with pools: ``sw.wafer.loop`` and attention that is elsewhere.
 
 A token that needs a pool goes in when its lane can take it. It passes the wafer's cells as any
 other does, with the attention that is left there, and comes out as much later as the pool takes

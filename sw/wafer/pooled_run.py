@@ -1,4 +1,4 @@
-"""Requests through a chain with pools at its edge: ``sw.wafer.run`` with a second room."""
+"""Requests through a chain with pools at its edge.
 
 from dataclasses import dataclass
 from typing import Any

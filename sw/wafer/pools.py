@@ -1,4 +1,4 @@
-"""Pools beside the wafer's own room: who enters which, what is moved, what a lost one takes along.
+"""Pools beside the wafer: who enters, what is moved, what a lost one takes along.
 
 A pool is room for tokens, and lanes that read them: parts of its ranks that work on a sequence
 each. A lane takes the next token once it has read what the one before attends to, in all blocks;
