@@ -1,4 +1,4 @@
-"""Requests through a chain with pools at its edge.
+"""Requests through a chain with pools at its edge."""
 
 from dataclasses import dataclass
 from typing import Any
