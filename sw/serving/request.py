@@ -89,6 +89,8 @@ class Sequence(Generic[AnyRequest]):
     """Lowest refused position: nothing is injected until it is certain when to send it again."""
     refused_at: int = 0
     """Sequences that had been freed when the first of the refused tokens was injected."""
+    lane: int | None = None
+    """Of the pool that its KV lies in; None: the machine's."""
     leaving: str | None = None
     """Set when it is to be freed: the reason, or ``preempted``, ``swapped``."""
 

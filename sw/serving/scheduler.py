@@ -9,6 +9,7 @@ from typing import Generic
 from ouroboros.sw.serving.book import KvBook
 from ouroboros.sw.serving.credits import Credits
 from ouroboros.sw.serving.options import ServingError, ServingOptions
+from ouroboros.sw.serving.pools import PoolBook
 from ouroboros.sw.serving.request import AnyRequest, Sequence
 
 __all__ = ["Scheduler", "ServingError", "Step", "Verdict"]
@@ -78,6 +79,9 @@ class Scheduler(Generic[AnyRequest]):
         Positions that a sequence may have.
     options : ServingOptions
         Policy.
+    pools : PoolBook, optional
+        A second room: who finds none in the first lives there, whole, and needs no id of the
+        machine's. Its tokens go in when its lane is not busy.
 
     Raises
     ------
@@ -86,13 +90,13 @@ class Scheduler(Generic[AnyRequest]):
     """
 
     def __init__(self, book: KvBook, room: Mapping[int, int], *, sequences: int, context: int,
-                 options: ServingOptions | None = None):
+                 options: ServingOptions | None = None, pools: PoolBook | None = None):
         self.options = options or ServingOptions()
         if book.static_tokens != self.options.static_tokens:
             raise ServingError(f"static_tokens of book and options must be the same, not "
                                f"{book.static_tokens} and {self.options.static_tokens}")
-        self.book, self.credits = book, Credits(room)
-        self.context = context
+        self.book, self.credits, self.pools = book, Credits(room), pools
+        self.context, self._pool_ids = context, sequences
         self.injected = 0
         self.free_ids = deque(range(sequences))
         self.waiting: deque[AnyRequest] = deque()
@@ -134,12 +138,18 @@ class Scheduler(Generic[AnyRequest]):
         self._cancel(now)
         while self.waiting:
             request = self.waiting[0]
+            if self.pools is not None and self._enter_pool(request, self.pools):
+                self.waiting.popleft()
+                continue
+            if self.pools is not None and self.pools.holds(_whole(request)) and not self._fits(
+                    request):
+                return
             if not self.book.holds(request.length):
                 # Not even alone: nobody has to make room for it in vain.
                 self.waiting.popleft()
                 request.finished = "kv_full"
                 continue
-            if not self.free_ids or (self.active and not self._may_enter(request)):
+            if not self.free_ids or (self._resident and not self._may_enter(request)):
                 self._make_room(request)
                 return
             self.waiting.popleft()
@@ -148,10 +158,30 @@ class Scheduler(Generic[AnyRequest]):
                 request, self.free_ids.popleft(), next=request.saved, fill=request.length,
                 turn=self._turns, restore=request.saved > 0))
 
+    @property
+    def _resident(self) -> list[Sequence[AnyRequest]]:
+        """Sequences that hold KV of the machine."""
+        return [sequence for sequence in self.active if sequence.lane is None]
+
+    def _fits(self, request: AnyRequest) -> bool:
+        """Whether the machine holds all of a request when it is alone."""
+        return self.book.holds(_whole(request)) and _whole(request) <= self.context
+
+    def _enter_pool(self, request: AnyRequest, pools: PoolBook) -> bool:
+        """Whether a request becomes a sequence of a pool, having no room in the machine."""
+        if self._fits(request) and self.free_ids and (
+                not self._resident or self._may_enter(request)):
+            return False
+        lane = pools.take(_whole(request))
+        if lane is not None:
+            self.active.append(Sequence(request, self._pool_ids, fill=request.length, lane=lane))
+            self._pool_ids += 1
+        return lane is not None
+
     def _may_enter(self, request: AnyRequest) -> bool:
         if self._crowded is not None and request.priority <= self._crowded:
             return False
-        alive = [(sequence.id, sequence.request.length) for sequence in self.active]
+        alive = [(sequence.id, sequence.request.length) for sequence in self._resident]
         return self.options.headroom_blocks <= self.book.free(
             [*alive, (self.free_ids[0], request.length + 1)])
 
@@ -164,7 +194,7 @@ class Scheduler(Generic[AnyRequest]):
 
     def _victim(self) -> Sequence[AnyRequest]:
         """The youngest of the lowest priority."""
-        return min(reversed(self.active), key=lambda sequence: sequence.request.priority)
+        return min(reversed(self._resident), key=lambda sequence: sequence.request.priority)
 
     def _way_out(self, victim: Sequence[AnyRequest]) -> str:
         """How a sequence gives way: what costs less when it comes again."""
@@ -202,7 +232,8 @@ class Scheduler(Generic[AnyRequest]):
                 return Step(sequence, sequence.next, free=True, move=sequence.leaving == "swapped")
             if sequence.restore and not sequence.flying:
                 return Step(sequence, sequence.next, move=True)
-        ready = [sequence for sequence in self.active if sequence.ready]
+        ready = [sequence for sequence in self.active if sequence.ready and (
+            sequence.lane is None or self.pools is None or sequence.lane not in self.pools.busy)]
         if self.options.grain == "sequence":
             whole = [sequence for sequence in ready if sequence.next < sequence.fill]
             if whole and self.flying:
@@ -268,7 +299,7 @@ class Scheduler(Generic[AnyRequest]):
             sequence.leaving = "stop"
         elif request.generated >= request.limit:
             sequence.leaving = "length"
-        elif request.length > self.context:
+        elif request.length > self.context and sequence.lane is None:
             sequence.leaving = "context"
         return verdict
 
@@ -318,7 +349,7 @@ class Scheduler(Generic[AnyRequest]):
             self._resume(sequence)
         elif not any(s.leaving for s in self.active):
             victim = self._victim()
-            victim.leaving = "kv_full" if len(self.active) == 1 else self._way_out(victim)
+            victim.leaving = "kv_full" if len(self._resident) == 1 else self._way_out(victim)
 
     def restart(self, room: Mapping[int, int], book: KvBook,
                 kept: Callable[[Sequence[AnyRequest]], int]) -> int:
@@ -355,9 +386,12 @@ class Scheduler(Generic[AnyRequest]):
     def freed(self, sequence: Sequence[AnyRequest]) -> None:
         """The machine has freed the sequence's KV."""
         self.active.remove(sequence)
-        self.free_ids.append(sequence.id)
-        self._freed += 1
         request = sequence.request
+        if sequence.lane is None or self.pools is None:
+            self.free_ids.append(sequence.id)
+        else:
+            self.pools.give(sequence.lane, _whole(request))
+        self._freed += 1
         if sequence.leaving in ("preempted", "swapped"):
             self._crowded = request.priority
             request.preemptions += 1
@@ -383,3 +417,8 @@ class Scheduler(Generic[AnyRequest]):
             sequence.restore, sequence.request.saved = False, 0
         else:
             sequence.leaving = sequence.leaving or "preempted"
+
+
+def _whole(request: AnyRequest) -> int:
+    """Tokens of a request when it has ended at its limit."""
+    return request.prompt_tokens + request.limit

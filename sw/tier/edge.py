@@ -9,57 +9,25 @@ wafer's own rates are those of ``sw.wafer``.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from pathlib import Path
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any
 
-from ouroboros.hw.params.load import load
 from ouroboros.hw.params.machine import Machine
-from ouroboros.hw.params.values import Value
 from ouroboros.sw.block.limits import BlockError
-from ouroboros.sw.lib.quantities import Quantities, quantity
 from ouroboros.sw.models.shape import ModelShape
 from ouroboros.sw.tier.errors import TierError
-from ouroboros.sw.tier.organisation import Organisation, largest
+from ouroboros.sw.tier.pool_side import PoolSide, link
 from ouroboros.sw.tier.technology import Technology
 from ouroboros.sw.wafer.cores import WaferOptions
 from ouroboros.sw.wafer.estimate import Wafer
 from ouroboros.sw.wafer.members import estimate
 
-__all__ = ["BANKS", "Edge", "Link", "Rates", "Wafers", "link"]
+__all__ = ["Edge", "Rates", "Wafers"]
 
-BANKS = ("lockstep", "staggered")
-"""How all banks of a rank are activated."""
 TYPICAL = 1024
 """Context that members of a KV head are chosen at."""
 SHARES = 64
 """Shares of a split sequence that are tried."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Link(Quantities):
-    """Between wafer and pools, and what passes it."""
-
-    WORDS: ClassVar[str] = "figure"
-
-    port_gb_s: Value = quantity("GB/s")
-    """Of a pool, each way."""
-    link_us: Value = quantity("us")
-    """There and back, without the bytes' own time."""
-    wafer_us: Value = quantity("us")
-    """From one wafer to the next."""
-    score_bytes: Value = quantity("B")
-    """Of a partial score on a rank's bus."""
-    weight_bytes: Value = quantity("B")
-    """Of a softmax weight there."""
-    kv_bytes: Value = quantity("B")
-    """Of an element of K, V, q and of the context."""
-
-
-@cache
-def link() -> Link:
-    """The shipped one."""
-    return load(Link, Path(__file__).with_name("edge.toml"))
 
 
 class Wafers:
@@ -161,7 +129,7 @@ class Rates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edge:
+class Edge(PoolSide):
     """Pools at the edge of wafers."""
 
     wafers: Wafers
@@ -174,90 +142,12 @@ class Edge:
     """Of ``BANKS``."""
 
     def __post_init__(self) -> None:
-        if self.banks not in BANKS:
-            raise TierError(f"banks must be one of {', '.join(BANKS)}, not {self.banks!r}")
-        ports = 2 * (self.wafers.machine.mesh.width + self.wafers.machine.mesh.height)
-        most = ports * self.wafers.wafers
-        if not 0 <= self.pools <= most:
-            raise TierError(f"pools must be 0 to {most} (edge ports of {self.wafers.wafers} "
-                            f"wafers), not {self.pools}")
+        self.check_place(self.wafers.machine, self.wafers.wafers)
 
     @property
     def shape(self) -> ModelShape:
         """The model."""
         return self.wafers.shape
-
-    @cached_property
-    def organisation(self) -> Organisation:
-        """Heads in ranks, as INT8."""
-        known = link()
-        return largest(self.technology, self.shape, self.efficiency,
-                       element_bytes=int(known.kv_bytes.mid), score_bytes=known.score_bytes.mid,
-                       weight_bytes=known.weight_bytes.mid)
-
-    @property
-    def efficiency(self) -> float:
-        """Of the banks' bandwidth that activations and refresh leave."""
-        return self.technology.of(self.banks)
-
-    @cached_property
-    def pool_bytes_per_s(self) -> float:
-        """K and V that a pool reads, waits for its ranks' buses included."""
-        return (self.technology.pool_bytes_per_s * self.efficiency
-                / self.organisation.stall(self.efficiency))
-
-    @property
-    def token_bytes(self) -> int:
-        """K and V of a token."""
-        return self.shape.kv_bytes_per_token
-
-    @property
-    def link_bytes(self) -> float:
-        """That a token sends and gets in all blocks."""
-        return 2 * (self.shape.q_width + self.shape.kv_width) * self.shape.n_layers
-
-    def sequences(self, tokens: int) -> int:
-        """That fit the pools with so many tokens each; a sequence lies in one pool."""
-        one = int(self.technology.pool_bytes // (tokens * self.token_bytes))
-        return self.pools * one
-
-    def check(self, tokens: int) -> None:
-        """Refuse a sequence that no pool holds.
-
-        Raises
-        ------
-        TierError
-            If it is too long.
-        """
-        most = int(self.technology.pool_bytes // self.token_bytes)
-        if self.pools and tokens > most:
-            raise TierError(f"context must be at most {most:,} tokens (a pool of "
-                            f"{self.technology.of('pool_gib'):g} GiB), not {tokens:,}: take a "
-                            f"larger pool, or split the sequence")
-
-    @property
-    def ranks(self) -> float:
-        """That a sequence's heads lie in: as many share one as its chips hold."""
-        heads = self.technology.of("chips") / self.organisation.chips_of_a_head
-        return min(self.technology.pool_ranks, max(self.shape.n_kv_heads / heads, 1.0))
-
-    def busy(self, sequences: int) -> float:
-        """Of the ranks, by so many sequences: where queries share heads, whole sequences lie in
-        few ranks, and the fullest is waited for.
-        """
-        if self.shape.n_kv_heads == self.shape.n_heads:
-            return 1.0
-        groups = self.pools * int(self.technology.pool_ranks // self.ranks)
-        return sequences / (math.ceil(sequences / groups) * groups)
-
-    def attention_s(self, tokens: float) -> float:
-        """Of a block of one sequence that is alone: link, and its heads over as many ranks."""
-        if not tokens:
-            return 0.0
-        read = self.pool_bytes_per_s * self.ranks / self.technology.pool_ranks
-        sent = self.link_bytes / self.shape.n_layers / (link().port_gb_s.mid * 1e9)
-        return (link().link_us.mid * 1e-6 + sent
-                + tokens * self.token_bytes / self.shape.n_layers / read)
 
     def whole(self, context: int) -> Rates:
         """Sequences that lie in the pools, all of them."""

@@ -10,13 +10,18 @@ from ouroboros.sw.lib.write import replaced
 from ouroboros.sw.runtime.pools import PoolLoss, Whereabouts
 from ouroboros.sw.tier.edge import Edge
 from ouroboros.sw.tier.figures.compare import Compared
+from ouroboros.sw.wafer.pooled_run import PooledRun
 
-__all__ = ["EDGE_MARK", "FIGURES_MARK", "WHERE_MARK", "draw_edge", "draw_figures", "draw_where"]
+__all__ = ["EDGE_MARK", "FIGURES_MARK", "KEPT_MARK", "WHERE_MARK", "draw_edge", "draw_figures",
+           "draw_kept", "draw_where"]
 
 FIGURES_MARK = "ouroboros tier figures"
 EDGE_MARK = "ouroboros tier edge"
 WHERE_MARK = "ouroboros tier serve"
+KEPT_MARK = "ouroboros wafer --pools"
 """In the first bytes of every picture."""
+DRAWN = 500
+"""Samples of a run that a picture has, at most."""
 
 
 def draw_figures(found: Compared, path: Path) -> None:
@@ -108,6 +113,46 @@ def draw_where(runs: Mapping[str, Sequence[Whereabouts]],
     handles, names = axes[-1].get_legend_handles_labels()
     figure.legend(handles, names, fontsize=7, loc="outside lower center", ncols=4)
     _save(figure, path, WHERE_MARK)
+
+
+def draw_kept(run: PooledRun, token_bytes: int, clock_hz: float, path: Path) -> None:
+    """Bytes of K and V on the wafer and in every pool over time, and tokens generated.
+
+    Parameters
+    ----------
+    run : PooledRun
+        Requests that were served.
+    token_bytes : int
+        K and V of a token.
+    clock_hz : float
+        Of the run's cycles.
+    """
+    figure = Figure(figsize=(7.5, 5.6), layout="constrained")
+    wafer, pools, rate = figure.subplots(3, sharex=True, height_ratios=(1, 1, 0.8))
+    few = slice(None, None, -(-len(run.where) // DRAWN))
+    seconds = run.column("cycle")[few] / clock_hz
+    wafer.stackplot(seconds, run.column("wafer")[few] * token_bytes / 1e9, step="post", linewidth=0,
+                    colors=[matplotlib.colormaps["Blues"](0.6)])
+    wafer.set_ylabel("wafer, GB")
+    count = run.times.pools
+    pools.stackplot(seconds, run.in_pools[few].T * token_bytes / 1e9, step="post", linewidth=0,
+                    labels=[f"pool {n + 1}" for n in range(count)],
+                    colors=[matplotlib.colormaps["Oranges"](0.75 - 0.5 * n / max(count - 1, 1))
+                            for n in range(count)])
+    pools.set_ylabel("pools, GB")
+    pools.legend(fontsize=7, loc="upper right", ncols=4)
+    rate.plot(seconds, run.column("generated")[few], color="black", linewidth=1)
+    rate.set_ylabel("tokens generated")
+    rate.set_xlabel("s")
+    if run.times.fails_at < run.cycles:
+        for axes in (wafer, pools, rate):
+            axes.axvline(run.times.fails_at / clock_hz, color="black", linestyle="--",
+                         linewidth=0.9)
+        pools.annotate("pool 1 lost", (run.times.fails_at / clock_hz, 1),
+                       xycoords=("data", "axes fraction"), xytext=(4, -12),
+                       textcoords="offset points", fontsize=8)
+    wafer.set_title("Where K and V are", fontsize=10, loc="left")
+    _save(figure, path, KEPT_MARK)
 
 
 def _save(figure: Figure, path: Path, mark: str) -> None:

@@ -39,7 +39,8 @@ from ouroboros.sw.wafer.policy import (
     take,
 )
 
-__all__ = ["AREAS", "DONE", "OVERFLOW", "STUCK", "layout_of", "serve"]
+__all__ = ["AREAS", "DONE", "OVERFLOW", "STUCK", "Layout", "integrate", "layout_of", "note",
+           "serve"]
 
 DONE, STUCK, OVERFLOW = range(3)
 AREAS = ("kv", "sequences")
@@ -113,7 +114,7 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
             head += 1
             s, outcome = flying[at, WHOSE], flying[at, OUTCOME]
             if outcome == FREES:
-                _integrate(areas, numbers, now)
+                integrate(areas, numbers, now)
                 freed_sequence(policy, rules, s)
             else:
                 deliver(requests, sequences, active, ready, promised, numbers, rules, s,
@@ -123,7 +124,7 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
         if numbers[ARRIVED] < len(requests):
             coming = requests[numbers[ARRIVED], ARRIVAL]
         if not numbers[BLOCKED] and (numbers[STACKED] or coming <= now):
-            _integrate(areas, numbers, now)
+            integrate(areas, numbers, now)
             admit(policy, rules, now)
             coming = NEVER
             if numbers[ARRIVED] < len(requests):
@@ -144,13 +145,13 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
         context = last = position + 1
         wake = NEVER
         if kind == FREE:
-            _integrate(areas, numbers, now)
+            integrate(areas, numbers, now)
             release(policy, rules, s)
             outcome, context, last = FREES, 1, 1
             others[1] += 1
         else:
             if not pages[s, position // rules.block_tokens]:
-                _integrate(areas, numbers, now)
+                integrate(areas, numbers, now)
                 outcome = allocate(policy, rules, s, position)
                 areas[3] = max(areas[3], numbers[USED])
             if kind == PROMPT_TOKEN and outcome == COMPUTED and not by_sequence:
@@ -163,18 +164,18 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
                 if not numbers[BLOCKED] and coming > now:
                     wake = min(wake, coming)
         if by_sequence and kind == PROMPT_TOKEN and outcome == COMPUTED:
-            _integrate(areas, numbers, now)
+            integrate(areas, numbers, now)
             length = requests[r, PROMPT] + requests[r, GENERATED]
             while context < length and allocate(policy, rules, s, context) == COMPUTED:
                 context += 1
             areas[3] = max(areas[3], numbers[USED])
-            logged = _note(log, logged, now, s, position, context - position, outcome)
+            logged = note(log, logged, now, s, position, context - position, outcome)
             x = push_unit(now, context - position, holds[context] - holds[position],
                           hold_at[context], way_at[context], times2, places2, sections2, end2,
                           slots, state, phases)
         else:
             while True:
-                logged = _note(log, logged, now, s, position if outcome == FREES else context - 1,
+                logged = note(log, logged, now, s, position if outcome == FREES else context - 1,
                                1, outcome)
                 if context > limit:
                     wait = CHECK
@@ -213,7 +214,7 @@ def serve(policy: Policy, rules: Rules, by_sequence: int, short: Layout, long: L
 
 
 @embedded
-def _integrate(areas: npt.NDArray[np.float64], numbers: Ints, now: int) -> None:
+def integrate(areas: npt.NDArray[np.float64], numbers: Ints, now: int) -> None:
     """Up to now, what is in use is what it was."""
     areas[0] += numbers[USED] * (now - areas[2])
     areas[1] += numbers[ACTIVE] * (now - areas[2])
@@ -221,7 +222,7 @@ def _integrate(areas: npt.NDArray[np.float64], numbers: Ints, now: int) -> None:
 
 
 @embedded
-def _note(log: Ints, logged: int, now: int, s: int, position: int, tokens: int,
+def note(log: Ints, logged: int, now: int, s: int, position: int, tokens: int,
           outcome: int) -> int:
     """Keep a step while there is room."""
     if logged < len(log):

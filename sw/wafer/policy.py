@@ -14,19 +14,24 @@ import numpy.typing as npt
 from ouroboros.sw.lib.compiled import compiled, embedded
 from ouroboros.sw.wafer.chain import Ints
 
-__all__ = ["COMPUTED", "CONTEXT", "FREE", "FREED", "KV_FULL", "LENGTH", "NEVER", "POISON",
-           "PREEMPTED", "Policy", "Rules", "admit", "allocate", "deliver", "freed_sequence",
-           "fresh", "inject", "release", "take"]
+__all__ = ["COMPUTED", "CONTEXT", "FREE", "FREED", "KV_FULL", "LENGTH", "LOST", "MOVING", "NEVER",
+           "PARKED", "POISON", "PREEMPTED", "Policy", "Rules", "admit", "allocate", "blocks_of",
+           "classify", "deliver", "freed_sequence", "fresh", "inject", "leave", "promise",
+           "release", "share_of", "take"]
 
 # Columns of a request.
 PROMPT, LIMIT, ARRIVAL, GENERATED, FINISHED, PREEMPTIONS, REACHED, FIRST, END = range(9)
 # Columns of a sequence.
-REQUEST, NEXT, FLYING, REWIND, REFUSED_AT, LEAVING, WHERE, CLASS = range(8)
+(REQUEST, NEXT, FLYING, REWIND, REFUSED_AT, LEAVING, WHERE, CLASS, HOME, SPLIT, RESERVED,
+ WRITTEN) = range(12)
+"""HOME: 0, or 1 more than the lane of a pool (``sw.wafer.pools``) that its first SPLIT tokens lie
+in; RESERVED: blocks that the others have; WRITTEN: tokens whose K and V are kept, with pools."""
 # Numbers that the policy keeps.
 (ACTIVE, FREED, CROWDED, GOING, FREE_FIRST, FREE_COUNT, STACKED, ARRIVED, BLOCKED, USED, INJECTED,
  RECOMPUTED, GENERATED_ALL) = range(13)
 # Why a sequence leaves, and how a request ended.
-STAYS, PREEMPTED, LENGTH, CONTEXT, KV_FULL = range(5)
+STAYS, PREEMPTED, LENGTH, CONTEXT, KV_FULL, PARKED, LOST, MOVING = range(8)
+"""PARKED: as PREEMPTED, its K and V being in a pool; LOST: they were in one that is no more."""
 # What a sequence can do next: the first that can goes, in this order.
 FREE, DECODE, PROMPT_TOKEN, NOTHING = range(4)
 # What became of a token.
@@ -68,7 +73,7 @@ class Policy(NamedTuple):
     requests: Ints
     """``(requests, 9)``."""
     sequences: Ints
-    """``(ids, 8)``: by sequence id."""
+    """``(ids, 12)``: by sequence id."""
     active: Ints
     """``(ids,)``: ids in the order of admission."""
     ready: Ints
@@ -87,17 +92,20 @@ class Policy(NamedTuple):
     """``(13,)``."""
 
 
-def fresh(rules: Rules, prompts: Ints, limits: Ints, arrivals: Ints) -> Policy:
-    """Nothing under way; requests in the order of their arrivals."""
-    count = rules.sequences
+def fresh(rules: Rules, prompts: Ints, limits: Ints, arrivals: Ints, more: int = 0) -> Policy:
+    """Nothing under way; requests in the order of their arrivals.
+
+    ``more``: ids beside those of ``rules``, which are not given out here.
+    """
+    count = rules.sequences + more
     requests = np.zeros((len(prompts), 9), np.int64)
     requests[:, PROMPT], requests[:, LIMIT], requests[:, ARRIVAL] = prompts, limits, arrivals
     numbers = np.zeros(13, np.int64)
-    numbers[FREE_COUNT] = count
+    numbers[FREE_COUNT] = rules.sequences
     return Policy(
-        requests=requests, sequences=np.zeros((count, 8), np.int64),
+        requests=requests, sequences=np.zeros((count, 12), np.int64),
         active=np.zeros(count, np.int64), ready=np.zeros((3, -(-count // WORD)), np.int64),
-        free_ids=np.arange(count, dtype=np.int64), stack=np.zeros(count + 1, np.int64),
+        free_ids=np.arange(rules.sequences, dtype=np.int64), stack=np.zeros(count + 1, np.int64),
         promised=np.zeros(rules.members, np.int64), used=np.zeros(rules.members, np.int64),
         pages=np.zeros((count, -(-rules.context // rules.block_tokens) + 1), np.uint8),
         numbers=numbers)
@@ -119,7 +127,7 @@ def take(active: Ints, ready: Ints) -> int:
 
 
 @embedded
-def _classify(requests: Ints, sequences: Ints, ready: Ints, s: int) -> None:
+def classify(requests: Ints, sequences: Ints, ready: Ints, s: int) -> None:
     """Note what a sequence can do next."""
     r = sequences[s, REQUEST]
     if sequences[s, LEAVING]:
@@ -132,9 +140,11 @@ def _classify(requests: Ints, sequences: Ints, ready: Ints, s: int) -> None:
     before = sequences[s, CLASS]
     if kind != before:
         word, bit = sequences[s, WHERE] // WORD, 1 << sequences[s, WHERE] % WORD
-        if before != NOTHING:
+        # Tokens that need a pool wait for its lane.
+        home = sequences[s, HOME]
+        if before != NOTHING and (not home or before == FREE):
             ready[before, word] &= ~bit
-        if kind != NOTHING:
+        if kind != NOTHING and (not home or kind == FREE):
             ready[kind, word] |= bit
         sequences[s, CLASS] = kind
 
@@ -146,18 +156,18 @@ def inject(requests: Ints, sequences: Ints, ready: Ints, numbers: Ints, s: int,
     numbers[INJECTED] += tokens
     sequences[s, FLYING] += tokens
     sequences[s, NEXT] += tokens
-    _classify(requests, sequences, ready, s)
+    classify(requests, sequences, ready, s)
 
 
 # Blocks
 
 @embedded
-def _blocks_of(rules: Rules, tokens: int) -> int:
+def blocks_of(rules: Rules, tokens: int) -> int:
     return -(-max(tokens, rules.static_tokens) // rules.block_tokens)
 
 
 @embedded
-def _share(rules: Rules, blocks: int, s: int, member: int) -> int:
+def share_of(rules: Rules, blocks: int, s: int, member: int) -> int:
     """Of the first blocks of a sequence, those that lie in a member."""
     turn = s if rules.ring else 0
     first = (member - turn) % rules.members
@@ -165,11 +175,11 @@ def _share(rules: Rules, blocks: int, s: int, member: int) -> int:
 
 
 @embedded
-def _promise(promised: Ints, rules: Rules, s: int, before: int, after: int) -> None:
+def promise(promised: Ints, rules: Rules, s: int, before: int, after: int) -> None:
     """The blocks of a sequence grow or shrink."""
     if before != after:
         for m in range(rules.members):
-            promised[m] += (_share(rules, after, s, m) - _share(rules, before, s, m))
+            promised[m] += (share_of(rules, after, s, m) - share_of(rules, before, s, m))
 
 
 @compiled
@@ -213,15 +223,15 @@ def admit(policy: Policy, rules: Rules, now: int) -> None:
         else:
             return
         length = requests[r, PROMPT] + requests[r, GENERATED]
-        fits = -(-_blocks_of(rules, length) // rules.members) <= rules.sequence_blocks
+        fits = -(-blocks_of(rules, length) // rules.members) <= rules.sequence_blocks
         s = policy.free_ids[numbers[FREE_FIRST]]
         if fits and numbers[ACTIVE]:
             if numbers[CROWDED]:
                 numbers[BLOCKED] = 1
                 return
-            blocks = _blocks_of(rules, length + 1)
+            blocks = blocks_of(rules, length + 1)
             for m in range(rules.members):
-                if (_share(rules, blocks, s, m) + rules.headroom_blocks
+                if (share_of(rules, blocks, s, m) + rules.headroom_blocks
                         > rules.blocks - policy.promised[m]):
                     numbers[BLOCKED] = 1
                     return
@@ -239,8 +249,8 @@ def admit(policy: Policy, rules: Rules, now: int) -> None:
         one[REQUEST], one[REWIND], one[CLASS], one[WHERE] = r, -1, NOTHING, numbers[ACTIVE]
         policy.active[numbers[ACTIVE]] = s
         numbers[ACTIVE] += 1
-        _promise(policy.promised, rules, s, 0, _blocks_of(rules, length))
-        _classify(requests, policy.sequences, policy.ready, s)
+        promise(policy.promised, rules, s, 0, blocks_of(rules, length))
+        classify(requests, policy.sequences, policy.ready, s)
 
 
 # What comes out
@@ -268,21 +278,22 @@ def deliver(requests: Ints, sequences: Ints, active: Ints, ready: Ints, promised
             if requests[r, GENERATED] == 1:
                 requests[r, FIRST] = when
             requests[r, END] = when
-            if length % rules.block_tokens == 0 or rules.static_tokens:
-                _promise(promised, rules, s, _blocks_of(rules, length),
-                         _blocks_of(rules, length + 1))
+            if ((length % rules.block_tokens == 0 or rules.static_tokens)
+                    and not sequences[s, HOME]):
+                promise(promised, rules, s, blocks_of(rules, length),
+                         blocks_of(rules, length + 1))
             length += 1
         if requests[r, GENERATED] >= requests[r, LIMIT]:
-            _leave(sequences, numbers, s, LENGTH)
-        elif length > rules.context:
-            _leave(sequences, numbers, s, CONTEXT)
+            leave(sequences, numbers, s, LENGTH)
+        elif length - sequences[s, SPLIT] > rules.context:
+            leave(sequences, numbers, s, CONTEXT)
     if sequences[s, REWIND] >= 0 and not sequences[s, LEAVING] and not sequences[s, FLYING]:
         _settle(requests, sequences, active, ready, numbers, rules, s)
-    _classify(requests, sequences, ready, s)
+    classify(requests, sequences, ready, s)
 
 
 @embedded
-def _leave(sequences: Ints, numbers: Ints, s: int, why: int) -> None:
+def leave(sequences: Ints, numbers: Ints, s: int, why: int) -> None:
     if not sequences[s, LEAVING]:
         numbers[GOING] += 1
     sequences[s, LEAVING] = why
@@ -292,15 +303,19 @@ def _leave(sequences: Ints, numbers: Ints, s: int, why: int) -> None:
 def _settle(requests: Ints, sequences: Ints, active: Ints, ready: Ints, numbers: Ints,
             rules: Rules, s: int) -> None:
     """Decide about a sequence with refused tokens, nothing of it being under way."""
-    tokens = sequences[s, REWIND] + 1
-    if -(-_blocks_of(rules, tokens) // rules.members) > rules.sequence_blocks:
-        _leave(sequences, numbers, s, KV_FULL)
+    tokens = sequences[s, REWIND] + 1 - sequences[s, SPLIT]
+    if -(-blocks_of(rules, tokens) // rules.members) > rules.sequence_blocks:
+        leave(sequences, numbers, s, KV_FULL)
     elif numbers[FREED] > sequences[s, REFUSED_AT]:
         sequences[s, NEXT], sequences[s, REWIND] = sequences[s, REWIND], -1
     elif not numbers[GOING]:
-        victim = active[numbers[ACTIVE] - 1]
-        _leave(sequences, numbers, victim, KV_FULL if numbers[ACTIVE] == 1 else PREEMPTED)
-        _classify(requests, sequences, ready, victim)
+        # Who lies in a pool altogether gives no room.
+        victim, others = -1, 0
+        for place in range(numbers[ACTIVE]):
+            if not sequences[active[place], HOME] or sequences[active[place], RESERVED]:
+                victim, others = active[place], others + 1
+        leave(sequences, numbers, victim, KV_FULL if others == 1 else PREEMPTED)
+        classify(requests, sequences, ready, victim)
 
 
 @compiled
@@ -308,18 +323,22 @@ def freed_sequence(policy: Policy, rules: Rules, s: int) -> None:
     """The machine has freed a sequence: those behind it move up, those that wait may go on."""
     one, numbers = policy.sequences[s], policy.numbers
     request = policy.requests[one[REQUEST]]
-    _promise(policy.promised, rules, s, _blocks_of(rules, request[PROMPT] + request[GENERATED]), 0)
+    held = one[RESERVED]
+    if not one[HOME]:
+        held = blocks_of(rules, request[PROMPT] + request[GENERATED])
+    promise(policy.promised, rules, s, held, 0)
     for place in range(one[WHERE], numbers[ACTIVE] - 1):
         policy.active[place] = policy.active[place + 1]
     numbers[ACTIVE] -= 1
-    policy.free_ids[(numbers[FREE_FIRST] + numbers[FREE_COUNT]) % rules.sequences] = s
-    numbers[FREE_COUNT] += 1
+    if s < rules.sequences:
+        policy.free_ids[(numbers[FREE_FIRST] + numbers[FREE_COUNT]) % rules.sequences] = s
+        numbers[FREE_COUNT] += 1
     numbers[FREED] += 1
     numbers[GOING] -= 1
     numbers[BLOCKED] = 0
-    numbers[CROWDED] = one[LEAVING] == PREEMPTED
-    if numbers[CROWDED]:
-        request[PREEMPTIONS] += 1
+    numbers[CROWDED] = one[LEAVING] == PREEMPTED or one[LEAVING] == PARKED
+    if numbers[CROWDED] or one[LEAVING] == LOST:
+        request[PREEMPTIONS] += numbers[CROWDED]
         policy.stack[numbers[STACKED]] = one[REQUEST]
         numbers[STACKED] += 1
     else:
@@ -331,4 +350,4 @@ def freed_sequence(policy: Policy, rules: Rules, s: int) -> None:
         if not row[FLYING] and not row[LEAVING] and row[REWIND] >= 0:
             row[NEXT], row[REWIND] = row[REWIND], -1
         row[WHERE], row[CLASS] = place, NOTHING
-        _classify(policy.requests, policy.sequences, policy.ready, other)
+        classify(policy.requests, policy.sequences, policy.ready, other)

@@ -28,7 +28,7 @@ from ouroboros.sw.wafer.policy import (
     fresh,
 )
 
-__all__ = ["GRAINS", "MODES", "Run", "Traffic", "run"]
+__all__ = ["GRAINS", "MODES", "Run", "Traffic", "plan_of", "run"]
 
 MODES = ("exact", "fast", "full")
 GRAINS = ("token", "sequence")
@@ -131,7 +131,7 @@ def run(chain: Chain, rules: Rules, traffic: Traffic, *, mode: str = "exact",
     if rules.static_tokens:
         most = min(most, rules.static_tokens)
     fits = np.flatnonzero(total <= most)
-    plan = _plan(chain, mode, grain)
+    plan = plan_of(chain, mode, grain)
     state, phases = plan.long.fresh()
     policy = fresh(rules, traffic.prompts[fits], traffic.outputs[fits], traffic.arrivals[fits])
     steps, others = np.zeros(chain.contexts + 2, np.int64), np.zeros(3, np.int64)
@@ -166,7 +166,7 @@ def run(chain: Chain, rules: Rules, traffic: Traffic, *, mode: str = "exact",
         sequences=areas[1] / max(cycles, 1), long_tokens=int(others[2]), nodes=plan.short.count)
 
 
-def _plan(chain: Chain, mode: str, grain: str) -> Plan:
+def plan_of(chain: Chain, mode: str, grain: str) -> Plan:
     """What is followed."""
     if grain == "sequence":
         return one_layout(lay_out(chain, merged=False))     # units need every cell

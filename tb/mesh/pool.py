@@ -9,7 +9,7 @@ from ouroboros.hw.params.position import Position
 from ouroboros.sw.golden.pool_end import PoolEnd, pool_ends
 from ouroboros.sw.program.packets import Packet
 from ouroboros.sw.program.program import Program
-from ouroboros.sw.tier.edge import link
+from ouroboros.sw.tier.pool_side import link
 from ouroboros.sw.tier.technology import load_technology
 from ouroboros.tb.lib.link import SimLink
 

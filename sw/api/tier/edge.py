@@ -10,9 +10,10 @@ from ouroboros.sw.api.shared import OnWafer
 from ouroboros.sw.api.tier.tier import WithTechnology
 from ouroboros.sw.lib.options import option
 from ouroboros.sw.models.config_shape import any_shape
-from ouroboros.sw.tier.edge import BANKS, Edge, Rates, Wafers
+from ouroboros.sw.tier.edge import Edge, Rates, Wafers
 from ouroboros.sw.tier.errors import TierError
 from ouroboros.sw.tier.pictures import EDGE_MARK, draw_edge
+from ouroboros.sw.tier.pool_side import BANKS
 from ouroboros.sw.tier.technology import load_technology
 
 __all__ = ["EdgeOptions", "EdgeResult", "estimate_edge"]

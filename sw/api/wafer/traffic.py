@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ouroboros.hw.params.machine import Machine, load_machine
+from ouroboros.sw.api.wafer.pools import WithPools, check_served, pools_as_dict, with_pools
 from ouroboros.sw.api.wafer.wafer import EstimateOptions
 from ouroboros.sw.energy.events import Events
 from ouroboros.sw.energy.technology import load_technology
@@ -17,12 +18,15 @@ from ouroboros.sw.lib.options import leaves, option
 from ouroboros.sw.lib.quantities import CORNERS
 from ouroboros.sw.models.config_shape import any_shape
 from ouroboros.sw.perf.errors import PerfError
+from ouroboros.sw.tier.edge_service import PooledService
+from ouroboros.sw.tier.pictures import draw_kept
 from ouroboros.sw.wafer.busiest_link import read_busiest_link
 from ouroboros.sw.wafer.clocks import CAPS_W, clocks
 from ouroboros.sw.wafer.cores import WaferOptions
 from ouroboros.sw.wafer.counts import run_events
 from ouroboros.sw.wafer.encoder import encoder_service
 from ouroboros.sw.wafer.metrics import latencies, summary
+from ouroboros.sw.wafer.pooled_run import PooledRun
 from ouroboros.sw.wafer.power import Power
 from ouroboros.sw.wafer.requests import Requests, at_rate, of_lengths, read_trace
 from ouroboros.sw.wafer.run import GRAINS, MODES, Run
@@ -38,7 +42,7 @@ POLICY = ("static_tokens", "headroom_blocks", "grain")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrafficOptions(EstimateOptions):
+class TrafficOptions(EstimateOptions, WithPools):
     """A model on a machine, what is assumed, and what is asked of it."""
 
     trace: Path | None = option(None)
@@ -200,6 +204,8 @@ class Served:
             "technology": self.power.technology.as_dict(),
             "assumptions": [{"name": name, "value": one.mid, **one.as_dict()}
                             for name, one in wafer.assumptions.items()]}
+        if isinstance(self.service, PooledService) and isinstance(run, PooledRun):
+            found["pools"] = pools_as_dict(self.service, run, self.options)
         if self.saturation is not None:
             found["saturation"] = {"factor": self.saturation.factor, "tried": [
                 {"factor": factor, "held": held} for factor, held in self.saturation.tried]}
@@ -232,6 +238,10 @@ def serve_wafer(options: TrafficOptions, machine: Machine | None = None) -> Serv
             options.limits)
         requests = at_rate(requests, f"x{saturation.factor!r}", options.seed)
     run = found.serve(requests, mode=options.mode)
+    if isinstance(found, PooledService) and isinstance(run, PooledRun):
+        check_served(found, run)
+        if options.plot is not None:
+            draw_kept(run, found.pools.token_bytes, clock, options.plot)
     power = Power(wafer=found.wafer, technology=technology, corner=options.corner)
     return Served(options=options, service=found, requests=requests, run=run, power=power,
                   saturation=saturation, by_clock=_by_clock(found, requests, run, power, options))
@@ -239,11 +249,21 @@ def serve_wafer(options: TrafficOptions, machine: Machine | None = None) -> Serv
 
 def _service(options: TrafficOptions, machine: Machine, requests: Requests) -> Service:
     """The model on the machine; encoders have no policy to choose."""
-    shape = any_shape(options.model)
+    options.check_pools()
+    shape = options.of_head(any_shape(options.model))
     where = WaferOptions(members=options.members, wafers=options.wafers,
                          objective=options.objective, overrides=options.overrides(),
                          busiest_link=(None if options.mapped is None
                                        else read_busiest_link(options.mapped)))
+    if options.pools:
+        for name, least in (("static_tokens", 0), ("grain", "token")):
+            if getattr(options, name) != least:
+                raise PerfError(f"{name} must be {least} with pools, not {getattr(options, name)}")
+        if shape.kind == "encoder":
+            raise PerfError(f"pools must be 0 for an encoder, such as {shape.name!r}: it keeps no "
+                            "K and V of what it has answered")
+        return with_pools(options, machine, shape, where, requests, options.longest,
+                          options.headroom_blocks)
     if shape.kind == "encoder":
         for one in leaves(TrafficOptions):
             if one.name in POLICY and getattr(options, one.name) != one.default:
@@ -259,9 +279,10 @@ def _by_clock(found: Service, requests: Requests, run: Run, power: Power,
               options: TrafficOptions) -> dict[str, dict[str, Any]]:
     """Metrics at each clock, and within each limit of power there.
 
-    Where times of arrival are in seconds, a clock is another run.
+    Where times of arrival, or pools, are in seconds, a clock is another run.
     """
-    timed = bool(requests.arrivals_s[-1])
+    # Pools keep their pace in seconds.
+    timed = bool(requests.arrivals_s[-1]) or isinstance(found, PooledService)
 
     def serve(hz: float) -> Run:
         return found.serve(requests, mode="fast", clock_hz=hz)

@@ -28,6 +28,8 @@ def show_served(served: Served, output: Output) -> dict[str, Any]:
         output.say(f"highest rate: {served.saturation.factor:.3g} times that of the requests, "
                    f"{found['requests_per_s']:,.1f} requests/s")
     output.show(_totals(found), _latencies(found), _clocks(found))
+    if "pools" in found:
+        output.show(_pools(found["pools"]))
     output.detail(_energy(found), _utilisation(found), _events(found), _sources(found))
     if not output.verbose:
         output.say("energy by kind, utilisation, events, sources: -v")
@@ -58,6 +60,30 @@ def _totals(found: dict[str, Any]) -> Table:
              f"{found['tokens_recomputed']:,} tokens computed again"),
             ("members of a head", f"{found['members']}",
              f"{found['kv_tokens']:,} tokens of KV, programs for {found['context']:,}")):
+        shown.add_row(name, value, why)
+    return shown
+
+
+def _pools(found: dict[str, Any]) -> Table:
+    shown = table("pools", "value", "", right=(1,), widest={2: 44})
+    joules = found.get("joules")
+    for name, value, why in (
+            ("policy", found["policy"], (f"{found['pools']} of {found['technology']}, "
+                                         f"{found['banks']}")),
+            ("room of a pool", f"{found['room_tokens']:,}", "tokens of K and V"),
+            ("longest request", f"{found['longest']:,}",
+             f"{found['longest_on_wafer']:,} on the wafer alone"),
+            ("requests beyond the wafer", f"{found['beyond_wafer']:,}", "served by pools only"),
+            ("steady rate", f"{found['steady_tokens_per_s']:,.0f} tokens/s",
+             "generated while most sequences are alive"),
+            ("banks busy", f"{found['banks_busy']:.1%}",
+             f"prompts: {found['prompt_tokens_a_read']} tokens a read"),
+            ("most K and V", f"{max(found['tokens_at_most'], default=0):,}",
+             f"tokens in a pool; {found['tokens_on_wafer_at_most']:,} on the wafer"),
+            ("parked", f"{found['parked']:,}", f"{found['tokens_moved']:,} tokens moved"),
+            ("lost with a pool", f"{found['lost']:,}", "sequences, computed again or refused"),
+            ("energy of pools", "" if joules is None else f"{joules:,.1f} J",
+             "on top of the wafer's, and outside its limits")):
         shown.add_row(name, value, why)
     return shown
 
