@@ -315,7 +315,7 @@ def _through(pools: PoolTimes, held: Held, lane: int, split: int, context: int, 
     held.numbers[COMPUTED_THERE] += tokens
     longer = math.ceil(pools.fixed + pools.way * read) - bare - blocks * way_at[max(1, here)]
     # Of a split sequence both parts are waited for.
-    return max(begun + 1, x + longer if here <= 0 else x + max(0, longer))
+    return int(max(begun + 1, x + longer if here <= 0 else x + max(0, longer)))
 
 
 # Moves

@@ -62,11 +62,12 @@ def test_a_faster_pool_in_staggered_banks_and_other_clocks(ddr4):
         own = pooled_service(load_machine("wafer"), shape, WaferOptions(), asked, 1024, Pools(
             model=shape, technology=ddr4[0], pools=1, banks=banks))
         rates[banks] = steady(own.serve(asked))
-        # Pools keep their pace in seconds at any clock of the wafer; a slower one gains nothing.
+        # Pools keep their pace in seconds at any clock of the wafer, and they bind at either.
         for name in ("hold", "fixed", "way", "port", "move"):
             assert getattr(own.times(0.5e9), name) == pytest.approx(
                 getattr(own.times(1e9), name) / 2)
-        assert steady(own.serve(asked, clock_hz=0.5e9), 0.5e9) <= rates[banks]
+        assert steady(own.serve(asked, clock_hz=0.5e9), 0.5e9) == pytest.approx(
+            rates[banks], rel=0.05)
     assert rates["staggered"] / rates["lockstep"] == pytest.approx(0.904 / 0.825, rel=0.02)
 
 
