@@ -32,8 +32,8 @@ def test_every_combination_once():
     (("members=1", "members=2"), (), "--over must name each key once, not 'members' twice"),
     (("members=1,x",), (), "members must be a whole number, not 'x'"),
     (("clock_ghz=1,fast",), (), "clock_ghz must be a number, not 'fast'"),
-    (("memebers=1",), (), "key must be an option of ouroboros wafer (model, "),
-    (("greedy=1",), (), "key must be an option of ouroboros wafer (model, "),
+    (("memebers=1",), (), "key must be an option of ouroboros wafer (pools, "),
+    (("greedy=1",), (), "key must be an option of ouroboros wafer (pools, "),
     (("members=1",), ("members=2",), "key 'members' must be given by --over or by --set, not both"),
     (("members=1",), ("rate",), "--set must be KEY=VALUE, not 'rate'"),
     (tuple(f"{key}={','.join(map(str, range(20)))}" for key in (
