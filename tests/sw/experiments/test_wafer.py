@@ -117,9 +117,11 @@ def test_encoders():
     found, theirs = measure(base.point()), measure(replace(base, system="dgx-a100").point())
     assert found["requests"] == theirs["requests"] == 60
     assert found["copies"] > 20 and found["tpot_s"] is None
-    for name, value in (("encoder_copies", 1.0), ("encoder_inputs_waiting", 1.0)):
-        less = measure(replace(base, assumptions=((name, value),)).point())
-        assert less["output_tokens_per_s"] < found["output_tokens_per_s"]
+    one = measure(replace(base, assumptions=(("encoder_copies", 1.0),)).point())
+    assert one["output_tokens_per_s"] < found["output_tokens_per_s"]
+    # Room for more inputs in a copy takes cores from others.
+    roomy = measure(replace(base, assumptions=(("encoder_inputs_waiting", 4.0),)).point())
+    assert roomy["copies"] < found["copies"]
     with pytest.raises(OuroborosError, match="output_tokens must be 1 for an encoder"):
         measure(replace(base, mix="chat").point())
     with pytest.raises(OuroborosError, match="array_factor, border_ns and border_gb_s must be "):
